@@ -1,0 +1,67 @@
+// The nouns of a qcow bundle: what a writer puts into one and a reader gets out of it.
+
+/** Paths inside a bundle, as the predecessor's consumers know them. */
+export const QCOWS_DIRECTORY = '/qcows';
+export const PROFILES_DIRECTORY = '/profiles';
+/** Where a bundle of ours describes its own artifacts (sizes and checksums); bundles of the predecessor have no such file. */
+export const ARTIFACTS_FILE = '/profiles/artifacts.json';
+/** OCI annotation, on a layer descriptor: this layer alone holds all of /profiles. */
+export const PROFILES_LAYER_ANNOTATION = 'org.airshipit.image-builder.profiles';
+
+/** A `profile_*.json` of a bundle: every variable that an image was built with. */
+export interface Profile {
+  /** Path in the bundle, for example `/profiles/profile_multistrap.json`. */
+  path: string;
+  /** File name without `.json`: `profile_multistrap`. */
+  name: string;
+  /** The JSON text, exactly as stored. */
+  json: string;
+}
+
+/** Hex digests of a file. */
+export interface Checksums {
+  md5: string;
+  sha256: string;
+  sha512: string;
+}
+
+/** A QCOW2 disk image of a bundle. */
+export interface QcowArtifact extends Checksums {
+  /** File name under /qcows, for example `control-plane.qcow2`. */
+  file: string;
+  format: 'qcow2';
+  /** Size of the file in bytes. */
+  size: number;
+  /** Size of the disk that the guest sees, in bytes. */
+  virtualSize: number;
+}
+
+/** The bootable ISO of the ephemeral node. */
+export interface IsoArtifact extends Checksums {
+  file: string;
+  format: 'iso';
+  /** Size of the file in bytes. */
+  size: number;
+}
+
+/** Everything that a build made, by name. Maps, not lists, so that kustomize replacements can address them. */
+export interface Artifacts {
+  /** What is known of each QCOW; bundles of the predecessor only tell the file and its md5. */
+  qcows: Record<string, Partial<QcowArtifact> & Pick<QcowArtifact, 'file' | 'format'>>;
+  iso?: IsoArtifact;
+}
+
+/** Where a bundle is. */
+export interface BundleReference {
+  /** The full reference, with the digest: `registry.example.org/site/qcow-bundle:v1@sha256:...` or `oci:/dir:v1@sha256:...`. */
+  image: string;
+  /** Digest of the bundle's manifest: `sha256:...`. */
+  digest: string;
+}
+
+/** What reading a bundle gives, and what {@link BundleReference | building} one returns. */
+export interface BundleContents {
+  reference: BundleReference;
+  profiles: Profile[];
+  artifacts: Artifacts;
+}

@@ -1,0 +1,82 @@
+// The errors of Image Builder: every error that a user can meet carries a closed code, and a hint at the next step.
+
+/** How bad a {@link Finding} is; the names are those of a KRM function result. */
+export type Severity = 'error' | 'warning' | 'info';
+
+/**
+ * One thing to tell the user about the input or about what was done with it.
+ * It maps one to one to a KRM function result
+ * (https://github.com/kubernetes-sigs/kustomize/blob/master/cmd/config/docs/api-conventions/functions-spec.md).
+ */
+export interface Finding {
+  severity: Severity;
+  /** Says what is wrong, the value that was met and what was expected, in one line. */
+  message: string;
+  /** Exact path of the field, for example `spec.qcows[0].qcow.partitions[2].part_end`. */
+  field?: string;
+  /** The file that the field was read from. */
+  file?: string;
+  /** Machine-readable extras (for example what a read cost). */
+  tags?: Record<string, string>;
+}
+
+/** Options of {@link ImageBuilderError}. */
+export interface ErrorOptions {
+  /** The error that this one was made of. */
+  cause?: unknown;
+  /** What the user can do about it, one sentence. */
+  hint?: string;
+  /** The last output lines of the tool that failed. */
+  output?: string[];
+}
+
+/** Base of all errors that are meant for users. `Code` is a closed union in each subsystem. */
+export class ImageBuilderError<Code extends string = string> extends Error {
+  readonly code: Code;
+  readonly hint?: string;
+  readonly output?: string[];
+
+  constructor(code: Code, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    if (options.hint !== undefined) this.hint = options.hint;
+    if (options.output !== undefined) this.output = options.output;
+  }
+
+  /** What to report; one finding unless a subclass knows more. */
+  findings(): Finding[] {
+    const lines = [this.message];
+    if (this.output?.length) lines.push(...this.output.map((line) => `  | ${line}`));
+    if (this.hint) lines.push(`hint: ${this.hint}`);
+    return [{ severity: 'error', message: lines.join('\n'), tags: { code: this.code } }];
+  }
+}
+
+/** The user's input is wrong; carries every finding at once, not just the first. */
+export class InvalidInputError extends ImageBuilderError<'INVALID_INPUT'> {
+  readonly #findings: Finding[];
+
+  constructor(findings: Finding[], options: ErrorOptions = {}) {
+    super('INVALID_INPUT', findings.map(formatFinding).join('\n'), options);
+    this.#findings = findings;
+  }
+
+  override findings(): Finding[] {
+    return this.#findings;
+  }
+}
+
+/** One finding as a line for people: `error: spec.build.qcows: ... (in image.yaml)`. */
+export function formatFinding(finding: Finding): string {
+  const where = finding.field ? `${finding.field}: ` : '';
+  const file = finding.file ? ` (in ${finding.file})` : '';
+  return `${finding.severity}: ${where}${finding.message}${file}`;
+}
+
+/** The findings that describe any thrown value; unexpected errors keep their stack in the message. */
+export function findingsOf(error: unknown): Finding[] {
+  if (error instanceof ImageBuilderError) return error.findings();
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return [{ severity: 'error', message: `unexpected error: ${message}` }];
+}

@@ -1,0 +1,42 @@
+// Building blocks that the schemas of the variables share.
+import { type TSchema, Type } from 'typebox';
+
+/** An object that names all of its fields: an unknown field is a spelling mistake, not an extension. */
+export const strictObject = <Properties extends Record<string, TSchema>>(
+  properties: Properties,
+  options: { description?: string } = {},
+) => Type.Object(properties, { ...options, additionalProperties: false });
+
+/** A scalar that ends up as text in a file, where `1`, `"1"` and `on` are all fine to write. */
+export const ScalarText = Type.Unsafe<string | number | boolean>({ type: ['string', 'number', 'boolean'] });
+
+/** A count that the predecessor's variable files also write as text. */
+export const NumberText = Type.Unsafe<string | number>({ type: ['string', 'number'], pattern: '^[0-9]+$' });
+
+/** A switch that the predecessor's variable files also write as text (`"true"`). */
+export const BooleanText = Type.Unsafe<string | boolean>({
+  type: ['string', 'boolean'],
+  enum: [true, false, 'true', 'false', 'yes', 'no', 'on', 'off'],
+});
+
+/** A list of strings, or an Ansible expression that yields one: `{{ ubuntu_packages }}`. */
+export const StringListOrTemplate = Type.Unsafe<string[] | string>({
+  type: ['array', 'string'],
+  items: { type: 'string', minLength: 1 },
+  pattern: '^\\s*\\{\\{.*\\}\\}\\s*$',
+});
+
+/** A file mode, octal as text: `"0755"`. A number would have lost its base on the way through YAML. */
+export const FileMode = Type.String({ pattern: '^[0-7]{3,4}$' });
+
+/** An absolute path in the image that stays below its root. */
+export const AbsolutePath = Type.String({ pattern: '^/(?!.*(^|/)\\.\\.(/|$)).*$' });
+
+/** A user or group name, or a numeric id as text. */
+export const AccountName = Type.String({ pattern: '^[a-z_0-9][a-z0-9_.-]*\\$?$' });
+
+/** Where an item of osconfig runs: in the root file system that all images share, or in each QCOW. */
+export const RunContexts = Type.Array(Type.Union([Type.Literal('common'), Type.Literal('qcow')]), {
+  description: 'Contexts in which the item runs; default [common].',
+  minItems: 1,
+});

@@ -1,0 +1,161 @@
+// The ImageBuilder object (airshipit.org/v1alpha1) as a JSON Schema; types.ts derives the TypeScript types from it.
+import { Type } from 'typebox';
+import { strictObject } from './common.ts';
+import { LivecdcontentVariables } from './livecdcontent.ts';
+import { MultistrapVariables } from './multistrap.ts';
+import { OsconfigVariables } from './osconfig.ts';
+import { QcowVariables } from './qcow.ts';
+
+const Name = '^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$';
+
+/** How catalogues are named and what their URLs are; the same for extracted and for built bundles. */
+const CatalogueOptions = strictObject({
+  imageBaseURL: Type.Optional(
+    Type.String({
+      pattern: '^https?://',
+      description:
+        'Where the deployment serves the QCOW files of the bundle, for example http://192.0.2.1/images; gives each artifact its url.',
+    }),
+  ),
+  labels: Type.Optional(
+    Type.Record(Type.String(), Type.String(), { description: 'Labels of the catalogues.' }),
+  ),
+  annotations: Type.Optional(
+    Type.Record(Type.String(), Type.String(), { description: 'Annotations of the catalogues.' }),
+  ),
+});
+
+/** `spec.bundle`: take the metadata out of a bundle that exists. */
+export const BundleSpec = strictObject(
+  {
+    image: Type.String({
+      minLength: 1,
+      description:
+        'Registry reference with tag and/or digest, oci:<dir>[:tag], oci-archive:<file>[:tag], docker-archive:<file>[:tag] or docker-daemon:<ref>.',
+    }),
+    profiles: Type.Optional(
+      Type.Array(
+        strictObject({
+          path: Type.String({ pattern: '^/profiles/', description: 'Path of the profile in the bundle.' }),
+          name: Type.Optional(
+            Type.String({
+              pattern: Name,
+              description: 'Name of its catalogue; default: the file name without .json.',
+            }),
+          ),
+        }),
+        { minItems: 1, description: 'Default: every /profiles/profile_*.json of the bundle.' },
+      ),
+    ),
+    verify: Type.Optional(
+      Type.Union([Type.Literal('partial'), Type.Literal('full')], {
+        description:
+          'full: read every layer that is used to its end and check its digest. Default partial: stop when the answer is certain.',
+      }),
+    ),
+  },
+  { description: 'Take the catalogues out of a bundle that is already published.' },
+);
+
+const InlineOrText = Type.Unsafe<string | Record<string, unknown>>({ type: ['string', 'object'] });
+
+/** `spec.build`: build the images and the bundle. */
+export const BuildSpec = strictObject(
+  {
+    distribution: Type.Optional(
+      Type.String({
+        pattern: Name,
+        description: 'Distribution whose packages and repositories are the defaults; default debian-13.',
+      }),
+    ),
+    profile: Type.Optional(
+      Type.String({ pattern: Name, description: 'A directory of profiles/, laid over the manifests.' }),
+    ),
+    manifests: Type.Optional(
+      Type.String({ description: 'Directory of variable files, relative to the working directory.' }),
+    ),
+    mirror: Type.Optional(
+      Type.String({
+        pattern: '^[a-z][a-z+]*:',
+        description: "Mirror of the distribution; default: the one that this machine's apt uses.",
+      }),
+    ),
+    rootfs: Type.Optional(
+      strictObject({
+        multistrap: Type.Optional(MultistrapVariables),
+        osconfig: Type.Optional(OsconfigVariables),
+        livecdcontent: Type.Optional(LivecdcontentVariables),
+      }),
+    ),
+    qcows: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: Name }),
+        strictObject({ osconfig: Type.Optional(OsconfigVariables), qcow: Type.Optional(QcowVariables) }),
+        { description: 'QCOW images by name.' },
+      ),
+    ),
+    iso: Type.Optional(
+      strictObject({
+        userData: Type.Optional(InlineOrText),
+        networkData: Type.Optional(InlineOrText),
+        metaData: Type.Optional(InlineOrText),
+        outputFileName: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' })),
+      }),
+    ),
+    bundle: Type.Optional(
+      strictObject({
+        layout: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description: 'OCI layout directory to write, relative to the working directory.',
+          }),
+        ),
+        repository: Type.Optional(Type.String({ minLength: 1, description: 'Repository in a registry.' })),
+        tag: Type.Optional(
+          Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$', description: 'Default: latest.' }),
+        ),
+        push: Type.Optional(
+          Type.Boolean({ description: 'Push to the repository; default true when there is one.' }),
+        ),
+        base: Type.Optional(
+          Type.String({ description: 'Image that the bundle is laid over (the function image).' }),
+        ),
+      }),
+    ),
+    bootTest: Type.Optional(
+      strictObject({
+        timeout: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            description: 'Seconds to wait for the login prompt; 0 (default): no boot test.',
+          }),
+        ),
+        firmware: Type.Optional(
+          Type.Array(Type.Union([Type.Literal('bios'), Type.Literal('uefi')]), { minItems: 1 }),
+        ),
+      }),
+    ),
+    executor: Type.Optional(strictObject({ local: Type.Optional(strictObject({})) })),
+  },
+  { description: 'Build the images and the bundle.' },
+);
+
+/** metadata of a Kubernetes object, as far as this API reads it. */
+const ObjectMetadata = Type.Object({
+  name: Type.String({ minLength: 1 }),
+  namespace: Type.Optional(Type.String()),
+  labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+  annotations: Type.Optional(Type.Record(Type.String(), Type.String())),
+});
+
+/** The whole object. Exactly one of `spec.bundle` and `spec.build` is required; validate.ts checks that. */
+export const ImageBuilder = strictObject({
+  apiVersion: Type.Literal('airshipit.org/v1alpha1'),
+  kind: Type.Literal('ImageBuilder'),
+  metadata: ObjectMetadata,
+  spec: strictObject({
+    bundle: Type.Optional(BundleSpec),
+    build: Type.Optional(BuildSpec),
+    catalogue: Type.Optional(CatalogueOptions),
+  }),
+});

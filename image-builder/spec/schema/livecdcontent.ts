@@ -1,0 +1,18 @@
+// Variables of the live system that the ISO boots. The names are those of the predecessor's role `livecdcontent`.
+import { type Static, Type } from 'typebox';
+import { NumberText, strictObject } from './common.ts';
+
+/** Variables of the role `livecdcontent`; all optional, defaults are those of the role. */
+export const LivecdcontentVariables = strictObject(
+  {
+    mksquashfs_compression: Type.Optional(
+      Type.Union([Type.Literal('zstd'), Type.Literal('lz4'), Type.Literal('gzip'), Type.Literal('xz')]),
+    ),
+    mksquashfs_threads: Type.Optional(NumberText),
+    squashfs_timeout: Type.Optional(NumberText),
+    grub_menu_timeout: Type.Optional(NumberText),
+    livecd_cmdline: Type.Optional(Type.String({ description: 'Kernel command line of the live system.' })),
+  },
+  { description: 'Variables of the live system.' },
+);
+export type LivecdcontentVariables = Static<typeof LivecdcontentVariables>;

@@ -1,0 +1,66 @@
+// Variables of the base root file system. The names are those of the predecessor's role `multistrap`.
+import { type Static, Type } from 'typebox';
+import { BooleanText, NumberText, StringListOrTemplate, strictObject } from './common.ts';
+
+/** An APT repository, as deb822 sources describe it (sources.list(5)). */
+export const Repository = strictObject({
+  name: Type.String({
+    minLength: 1,
+    description: 'Names the repository in the image: /etc/apt/sources.list.d/<name>.sources.',
+  }),
+  source: Type.String({
+    pattern: '^[a-z][a-z+]*:',
+    description: 'Base URI, for example http://deb.debian.org/debian.',
+  }),
+  suite: Type.String({ minLength: 1, description: 'Suite; ends in "/" for a flat repository.' }),
+  components: Type.Optional(
+    Type.String({ description: 'Components separated by spaces; none for a flat repository.' }),
+  ),
+  packages: Type.Optional(StringListOrTemplate),
+  keyring_pkg: Type.Optional(
+    Type.String({ description: 'Debian package that holds the keys of the repository.' }),
+  ),
+  keyring_url: Type.Optional(
+    Type.String({ pattern: '^https?://', description: 'Where the key of the repository is fetched from.' }),
+  ),
+  keyring: Type.Optional(Type.String({ description: 'The ASCII-armoured key itself.' })),
+  keyring_file: Type.Optional(
+    Type.String({ description: 'File on the building machine that holds the keys.' }),
+  ),
+  omitdebsrc: Type.Optional(BooleanText),
+  register_repo_with_rootfs: Type.Optional(BooleanText),
+});
+export type Repository = Static<typeof Repository>;
+
+/** Variables of the role `multistrap`; all optional, what is left out is taken from the distribution. */
+export const MultistrapVariables = strictObject(
+  {
+    rootfs_root: Type.Optional(
+      Type.String({
+        description: "Kept for the predecessor's files; the build chooses its own directories.",
+      }),
+    ),
+    rootfs_arch: Type.Optional(Type.Union([Type.Literal('amd64'), Type.Literal('arm64')])),
+    k8s_version: Type.Optional(
+      Type.String({
+        pattern: '^v?[0-9]',
+        description: 'Version of the Kubernetes packages, for example 1.34.2-1.1.',
+      }),
+    ),
+    kernel_base_pkg: Type.Optional(Type.String()),
+    kernel_headers_pkg: Type.Optional(Type.String()),
+    systemd_nic_names_policy: Type.Optional(Type.String()),
+    systemd_nic_alternative_names_policy: Type.Optional(Type.String()),
+    multistrap_retries: Type.Optional(NumberText),
+    multistrap_retries_delay: Type.Optional(NumberText),
+    packages: Type.Optional(StringListOrTemplate),
+    packages_append: Type.Optional(StringListOrTemplate),
+    ubuntu_packages: Type.Optional(StringListOrTemplate),
+    ubuntu_packages_append: Type.Optional(StringListOrTemplate),
+    unapproved_packages: Type.Optional(StringListOrTemplate),
+    repos: Type.Optional(Type.Array(Repository, { minItems: 1 })),
+    repos_append: Type.Optional(Type.Array(Repository)),
+  },
+  { description: 'Variables of the base root file system.' },
+);
+export type MultistrapVariables = Static<typeof MultistrapVariables>;

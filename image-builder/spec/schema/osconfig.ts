@@ -1,0 +1,162 @@
+// Variables of the operating system's configuration. The names are those of the predecessor's role `osconfig`.
+import { type Static, Type } from 'typebox';
+import {
+  AbsolutePath,
+  AccountName,
+  BooleanText,
+  FileMode,
+  NumberText,
+  RunContexts,
+  ScalarText,
+  strictObject,
+} from './common.ts';
+
+const named = strictObject({ name: Type.String({ minLength: 1 }) });
+const nameAndValue = strictObject({ name: Type.String({ minLength: 1 }), value: Type.Optional(ScalarText) });
+
+/** A directory of the image. */
+export const Directory = strictObject({
+  name: AbsolutePath,
+  permissions: Type.Optional(FileMode),
+  owner: Type.Optional(AccountName),
+  group: Type.Optional(AccountName),
+  run_contexts: Type.Optional(RunContexts),
+});
+
+/** A file of the image, with its content. */
+export const File = strictObject({
+  name: AbsolutePath,
+  file_content: Type.String(),
+  permissions: Type.Optional(FileMode),
+  owner: Type.Optional(AccountName),
+  group: Type.Optional(AccountName),
+  run_contexts: Type.Optional(RunContexts),
+});
+
+/** A systemd unit: its content, a drop-in for it, or just whether it is enabled. */
+export const SystemdUnit = strictObject({
+  name: Type.String({
+    pattern: '^[A-Za-z0-9:_.@\\\\-]+$',
+    description: 'Unit name; without a suffix it is a service.',
+  }),
+  file_name: Type.Optional(
+    Type.String({ description: 'File name of the unit or drop-in when it differs from the name.' }),
+  ),
+  file_content: Type.Optional(Type.String({ description: 'The whole unit file.' })),
+  override: Type.Optional(Type.String({ description: 'A drop-in that adds to the unit.' })),
+  enabled: Type.Optional(BooleanText),
+  masked: Type.Optional(BooleanText),
+  run_contexts: Type.Optional(RunContexts),
+});
+
+/** A script that runs in the image's root file system. */
+export const UserScript = strictObject({
+  name: Type.Optional(Type.String()),
+  file_content: Type.String({ description: 'The script, with its #! line.' }),
+  run_contexts: Type.Optional(RunContexts),
+});
+
+/** Owner and mode of a path that some package has made. */
+export const FilePermission = strictObject({
+  name: AbsolutePath,
+  permissions: Type.Optional(FileMode),
+  owner: Type.Optional(AccountName),
+  group: Type.Optional(AccountName),
+  recurse: Type.Optional(BooleanText),
+  run_contexts: Type.Optional(RunContexts),
+});
+
+/** A user account. */
+export const User = strictObject({
+  name: AccountName,
+  uid: Type.Optional(NumberText),
+  group: Type.Optional(AccountName),
+  groups: Type.Optional(Type.Array(AccountName)),
+  shell: Type.Optional(AbsolutePath),
+  home: Type.Optional(AbsolutePath),
+  comment: Type.Optional(Type.String()),
+  system: Type.Optional(BooleanText),
+  state: Type.Optional(Type.Union([Type.Literal('present'), Type.Literal('absent')])),
+  password_hash: Type.Optional(
+    Type.String({
+      pattern: '^[$!*]',
+      description: 'A crypt(5) hash; never a password. Left out of profiles.',
+    }),
+  ),
+  ssh_authorized_keys: Type.Optional(Type.Array(Type.String())),
+  run_contexts: Type.Optional(RunContexts),
+});
+
+/** A file that is downloaded into the image. */
+export const FetchFromUrl = strictObject({
+  url: Type.String({ pattern: '^https?://' }),
+  dest: AbsolutePath,
+  checksum: Type.Optional(Type.String({ pattern: '^(sha256|sha384|sha512):[0-9a-f]+$' })),
+  permissions: Type.Optional(FileMode),
+  owner: Type.Optional(AccountName),
+  group: Type.Optional(AccountName),
+  use_proxy: Type.Optional(BooleanText),
+  run_contexts: Type.Optional(RunContexts),
+});
+
+/** A line of limits.conf(5). */
+export const Limit = strictObject({
+  name: Type.Optional(Type.String()),
+  domain: Type.String({ minLength: 1 }),
+  type: Type.Union([Type.Literal('soft'), Type.Literal('hard'), Type.Literal('-')]),
+  item: Type.String({ minLength: 1 }),
+  value: ScalarText,
+});
+
+/** Variables of the role `osconfig`; all optional, defaults are those of the role. */
+export const OsconfigVariables = strictObject(
+  {
+    kernel: Type.Optional(
+      strictObject({
+        modules: Type.Optional(
+          strictObject({
+            load: Type.Optional(Type.Array(named)),
+            blacklist: Type.Optional(Type.Array(named)),
+          }),
+        ),
+      }),
+    ),
+    banners: Type.Optional(
+      strictObject({ login: Type.Optional(Type.String()), motd: Type.Optional(Type.String()) }),
+    ),
+    kubelet: Type.Optional(strictObject({ extra_systemd_args: Type.Optional(Type.Array(nameAndValue)) })),
+    grub: Type.Optional(
+      strictObject({
+        GRUB_TIMEOUT: Type.Optional(NumberText),
+        GRUB_CMDLINE_LINUX_DEFAULT: Type.Optional(Type.Array(nameAndValue)),
+        GRUB_SERIAL_COMMAND: Type.Optional(Type.String()),
+      }),
+    ),
+    grub_cmdline_linux_default_append: Type.Optional(Type.Array(nameAndValue)),
+    kdump_tools: Type.Optional(strictObject({ crashkernel: Type.Optional(Type.String()) })),
+    limits: Type.Optional(Type.Array(Limit)),
+    limits_append: Type.Optional(Type.Array(Limit)),
+    sysctl: Type.Optional(
+      Type.Array(strictObject({ name: Type.String({ minLength: 1 }), value: ScalarText })),
+    ),
+    sysctl_append: Type.Optional(
+      Type.Array(strictObject({ name: Type.String({ minLength: 1 }), value: ScalarText })),
+    ),
+    directories: Type.Optional(Type.Array(Directory)),
+    directories_append: Type.Optional(Type.Array(Directory)),
+    files: Type.Optional(Type.Array(File)),
+    files_append: Type.Optional(Type.Array(File)),
+    systemd: Type.Optional(Type.Array(SystemdUnit)),
+    systemd_append: Type.Optional(Type.Array(SystemdUnit)),
+    user_scripts: Type.Optional(Type.Array(UserScript)),
+    user_scripts_append: Type.Optional(Type.Array(UserScript)),
+    file_permissions: Type.Optional(Type.Array(FilePermission)),
+    file_permissions_append: Type.Optional(Type.Array(FilePermission)),
+    user_management: Type.Optional(Type.Array(User)),
+    user_management_append: Type.Optional(Type.Array(User)),
+    fetch_from_url: Type.Optional(Type.Array(FetchFromUrl)),
+    fetch_from_url_append: Type.Optional(Type.Array(FetchFromUrl)),
+  },
+  { description: "Variables of the operating system's configuration." },
+);
+export type OsconfigVariables = Static<typeof OsconfigVariables>;

@@ -1,0 +1,17 @@
+// The TypeScript types of the API, derived from its JSON Schema so that the two cannot drift apart.
+import type { Static } from 'typebox';
+import type * as schema from './schema/image-builder.ts';
+
+export type { LivecdcontentVariables } from './schema/livecdcontent.ts';
+export type { MultistrapVariables, Repository } from './schema/multistrap.ts';
+export type { OsconfigVariables } from './schema/osconfig.ts';
+export type { Partition, QcowVariables } from './schema/qcow.ts';
+
+/** An ImageBuilder object (`airshipit.org/v1alpha1`). */
+export type ImageBuilder = Static<typeof schema.ImageBuilder>;
+/** `spec.bundle`: extraction. */
+export type BundleSpec = Static<typeof schema.BundleSpec>;
+/** `spec.build`: a build. */
+export type BuildSpec = Static<typeof schema.BuildSpec>;
+/** `spec.catalogue`: how the result is named and addressed. */
+export type CatalogueOptions = NonNullable<ImageBuilder['spec']['catalogue']>;

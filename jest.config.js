@@ -1,0 +1,22 @@
+// Two projects: `unit` runs in seconds without any tool; `e2e` drives the real clients (kustomize, registries, QEMU, ...).
+const shared = {
+  rootDir: '.',
+  testEnvironment: 'node',
+  // ESM-only dependencies (execa, typebox) are compiled too: jest runs everything as CommonJS.
+  transform: {
+    '\\.[cm]?[jt]s$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
+  },
+  transformIgnorePatterns: [
+    '/node_modules/(?!(execa|typebox|fzstd|is-stream|is-plain-obj|get-stream|figures|human-signals|npm-run-path|path-key|parse-ms|pretty-ms|strip-final-newline|unicorn-magic|yoctocolors|@sindresorhus|@sec-ant)/)',
+  ],
+};
+
+export default {
+  projects: [
+    { ...shared, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
+    { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
+  ],
+};
