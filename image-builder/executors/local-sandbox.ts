@@ -1,0 +1,146 @@
+// The sandbox of the local executor: the machine's own tools, as root of the namespaces that the kernel grants.
+//
+// Namespaces are made by unshare(1) for each command and end with it: mounts vanish, and --kill-child makes the
+// kernel kill every process of the PID namespace when its first one dies. In `plain` mode there is no namespace, so
+// the process group is killed instead.
+
+import { findExecutable, toolEnvironment, toolPath } from './environment.ts';
+import { Lines } from './lines.ts';
+import { redactCredentials } from './redact.ts';
+import type { Sandbox, SandboxCommandOptions, SandboxMode } from './sandbox.ts';
+import { ToolError } from './tool-error.ts';
+
+/** Prefix of a command in each mode, in the order in which the modes are tried. */
+const PREFIXES: Record<SandboxMode, readonly string[]> = {
+  namespaces: ['unshare', '--mount', '--pid', '--fork', '--kill-child'],
+  'user-namespaces': [
+    'unshare',
+    '--user',
+    '--map-root-user',
+    '--map-auto',
+    '--mount',
+    '--pid',
+    '--fork',
+    '--kill-child',
+  ],
+  plain: [],
+};
+
+/** Lines of a tool's output that an error keeps. */
+const KEPT_LINES = 25;
+
+export interface LocalSandboxOptions {
+  /** Environment that PATH, HOME, TMPDIR and the proxies are taken from. */
+  environment?: NodeJS.ProcessEnv;
+  /** Skips the trial. */
+  mode?: SandboxMode;
+}
+
+/**
+ * A sandbox with the most isolation that works here; found out by trial, since capabilities, sysctls, seccomp and
+ * LSMs all have a say.
+ * @throws ToolError when this is an ordinary user and user namespaces do not work.
+ */
+export async function createLocalSandbox(options: LocalSandboxOptions = {}): Promise<Sandbox> {
+  const environment = options.environment ?? process.env;
+  const mode = options.mode ?? (await detectMode(environment));
+  return {
+    mode,
+    run: (argv, commandOptions = {}) => run([...PREFIXES[mode], ...argv], argv, environment, commandOptions),
+  };
+}
+
+async function detectMode(environment: NodeJS.ProcessEnv): Promise<SandboxMode> {
+  const root = process.getuid?.() === 0;
+  const mode: SandboxMode = root ? 'namespaces' : 'user-namespaces';
+  try {
+    // Mounting is what the namespaces are for; a mount namespace in which it is forbidden is of no use.
+    const trial = ['mount', '-t', 'tmpfs', 'trial', '/tmp'];
+    await run([...PREFIXES[mode], ...trial], trial, environment, {});
+    return mode;
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    if (root) return 'plain';
+    throw new ToolError('TOOL_FAILED', 'user namespaces with subordinate ids do not work for this user', {
+      cause: error,
+      hint:
+        'install uidmap, give the user a range in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 ' +
+        '--add-subgids 100000-165535 USER), and allow unprivileged user namespaces; or build as root or in a container',
+      ...(error.output ? { output: error.output } : {}),
+    });
+  }
+}
+
+/** @param argv what to start; @param shown what the caller asked for, named in errors. */
+async function run(
+  argv: readonly string[],
+  shown: readonly string[],
+  from: NodeJS.ProcessEnv,
+  options: SandboxCommandOptions,
+): Promise<string> {
+  const { signal } = options;
+  const tool = shown[0] ?? '';
+  if (signal?.aborted) throw aborted(tool);
+  const environment = toolEnvironment(from, options.env);
+  const file = findExecutable(argv[0] ?? '', toolPath(environment.PATH));
+  if (file === undefined) {
+    throw new ToolError('TOOL_MISSING', `${argv[0]} is not installed`, {
+      hint: 'install it, for example with apt-get install',
+    });
+  }
+  const { execa } = await import('execa');
+  const lines = new Lines((line) => options.onLine?.(redactCredentials(line)), KEPT_LINES);
+  // Detached: a process group of its own, so that all of it can be killed, and Ctrl-C reaches us, not the tool.
+  const child = execa(file, argv.slice(1), {
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: environment,
+    extendEnv: false,
+    detached: true,
+    cleanup: false,
+    reject: false,
+    stripFinalNewline: false,
+    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    buffer: { stdout: true, stderr: false },
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  const kill = () => killGroup(child.pid);
+  signal?.addEventListener('abort', kill, { once: true });
+  process.once('exit', kill);
+  child.stdout?.on('data', (chunk: Buffer) => lines.write('stdout', chunk));
+  child.stderr?.on('data', (chunk: Buffer) => lines.write('stderr', chunk));
+  try {
+    const result = await child;
+    lines.end();
+    if (signal?.aborted) throw aborted(tool);
+    if (result.failed) {
+      const how = result.signal
+        ? `was killed by ${result.signal}`
+        : `failed with exit status ${result.exitCode}`;
+      throw new ToolError(
+        'TOOL_FAILED',
+        `${tool} ${result.exitCode === undefined && !result.signal ? 'could not be started' : how}`,
+        {
+          cause: result.originalMessage ?? undefined,
+          output: lines.last().map(redactCredentials),
+          ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
+        },
+      );
+    }
+    return result.stdout ?? '';
+  } finally {
+    signal?.removeEventListener('abort', kill);
+    process.removeListener('exit', kill);
+  }
+}
+
+/** SIGKILL: in the namespace modes unshare dies with its group, and the kernel then ends the PID namespace. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+const aborted = (tool: string) => new ToolError('ABORTED', `${tool} was stopped`);

@@ -1,0 +1,60 @@
+// Which tools a build needs, and which Debian package has each: all that are missing are told at once, before
+// anything is built.
+import { findExecutable, toolPath } from './environment.ts';
+import { ToolError } from './tool-error.ts';
+
+/** What a build does, as far as its tools depend on it. */
+export type Task = 'sandbox' | 'rootfs' | 'osconfig' | 'qcow' | 'iso' | 'boot-test';
+
+/** Tool → Debian package. */
+const TOOLS: Record<Task, Record<string, string>> = {
+  sandbox: { unshare: 'util-linux', mount: 'mount', tar: 'tar', sh: 'dash' },
+  rootfs: { mmdebstrap: 'mmdebstrap', 'apt-get': 'apt', 'dpkg-deb': 'dpkg', gpg: 'gpg', xz: 'xz-utils' },
+  osconfig: { 'ansible-playbook': 'ansible-core', python3: 'python3', chroot: 'coreutils' },
+  qcow: {
+    sfdisk: 'fdisk',
+    mke2fs: 'e2fsprogs',
+    debugfs: 'e2fsprogs',
+    'mkfs.vfat': 'dosfstools',
+    mmd: 'mtools',
+    mcopy: 'mtools',
+    'grub-mkimage': 'grub-common',
+    'qemu-img': 'qemu-utils',
+  },
+  iso: { mksquashfs: 'squashfs-tools', xorriso: 'xorriso', 'mkfs.vfat': 'dosfstools', mcopy: 'mtools' },
+  'boot-test': { 'qemu-system-x86_64': 'qemu-system-x86', 'qemu-img': 'qemu-utils' },
+};
+
+/** A tool that is not there. */
+export interface MissingTool {
+  tool: string;
+  /** The Debian package that has it. */
+  package: string;
+}
+
+/** The tools of `tasks` that are in none of `directories` (default: PATH and the sbin directories), in order. */
+export function findMissingTools(
+  tasks: readonly Task[],
+  directories: readonly string[] = toolPath(process.env.PATH),
+): MissingTool[] {
+  const needed = new Map(tasks.flatMap((task) => Object.entries(TOOLS[task])));
+  if (process.getuid?.() !== 0 && tasks.includes('sandbox')) needed.set('newuidmap', 'uidmap');
+  return [...needed]
+    .filter(([tool]) => findExecutable(tool, directories) === undefined)
+    .map(([tool, debianPackage]) => ({ tool, package: debianPackage }))
+    .sort((a, b) => (a.tool < b.tool ? -1 : 1));
+}
+
+/**
+ * Does nothing when every tool of `tasks` is there.
+ * @throws ToolError that names all missing tools and the command that installs them.
+ */
+export function requireTools(tasks: readonly Task[], directories?: readonly string[]): void {
+  const missing = findMissingTools(tasks, directories);
+  if (missing.length === 0) return;
+  const names = missing.map((one) => `${one.tool} (Debian package ${one.package})`).join(', ');
+  const packages = [...new Set(missing.map((one) => one.package))].sort().join(' ');
+  throw new ToolError('TOOL_MISSING', `tools are missing: ${names}`, {
+    hint: `apt-get install --no-install-recommends ${packages}`,
+  });
+}

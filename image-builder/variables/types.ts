@@ -1,0 +1,230 @@
+// A build with every default filled in: what the planner, the stages and the profiles work from. Plain JSON data,
+// so that its hash is the identity of what it describes: nothing in it names the machine that resolved it.
+import type { BuildSpec, LivecdcontentVariables, Partition } from '../spec/types.ts';
+
+/** Where osconfig runs: once on the root file system that all images share, or on the tree of one QCOW. */
+export type RunContext = 'common' | 'qcow';
+
+/** A setting `name=value`; without a value it is a bare word (kernel command line, kubelet arguments). */
+export interface NameAndValue {
+  name: string;
+  value?: string;
+}
+
+/** Owner and mode of a path in the image. `permissions` is octal text such as `0644`. */
+export interface Ownership {
+  owner: string;
+  group: string;
+  permissions: string;
+}
+
+/** An item that runs in the contexts that it names. */
+interface InContexts {
+  run_contexts: RunContext[];
+}
+
+export type ResolvedDirectory = { name: string } & Ownership & InContexts;
+export type ResolvedFile = { name: string; file_content: string } & Ownership & InContexts;
+export type ResolvedFilePermission = { name: string; recurse: boolean } & Partial<Ownership> & InContexts;
+
+export interface ResolvedSystemdUnit extends InContexts {
+  /** Unit name with its suffix. */
+  name: string;
+  file_name?: string;
+  file_content?: string;
+  override?: string;
+  enabled?: boolean;
+  masked?: boolean;
+}
+
+export interface ResolvedScript extends InContexts {
+  name: string;
+  file_content: string;
+}
+
+export interface ResolvedUser extends InContexts {
+  name: string;
+  state: 'present' | 'absent';
+  uid?: number;
+  group?: string;
+  groups: string[];
+  shell?: string;
+  home?: string;
+  comment?: string;
+  system: boolean;
+  /** crypt(5) hash; declared secret, so it is left out of profiles. */
+  password_hash?: string;
+  ssh_authorized_keys: string[];
+}
+
+export interface ResolvedDownload extends Ownership, InContexts {
+  url: string;
+  dest: string;
+  checksum?: string;
+  use_proxy: boolean;
+}
+
+export interface ResolvedLimit {
+  name?: string;
+  domain: string;
+  type: 'soft' | 'hard' | '-';
+  item: string;
+  value: string;
+}
+
+/** Variables of the role `osconfig`; the `_append` lists are merged in and gone. */
+export interface ResolvedOsconfig {
+  kernel: { modules: { load: { name: string }[]; blacklist: { name: string }[] } };
+  banners: { login: string; motd: string };
+  kubelet: { extra_systemd_args: NameAndValue[] };
+  grub: {
+    /** Seconds. */
+    GRUB_TIMEOUT: number;
+    GRUB_CMDLINE_LINUX_DEFAULT: NameAndValue[];
+    GRUB_SERIAL_COMMAND: string;
+  };
+  /** `crashkernel` is the memory that the crash kernel reserves, as on its command line: `768M`. */
+  kdump_tools: { crashkernel: string };
+  limits: ResolvedLimit[];
+  sysctl: { name: string; value: string }[];
+  directories: ResolvedDirectory[];
+  files: ResolvedFile[];
+  systemd: ResolvedSystemdUnit[];
+  user_scripts: ResolvedScript[];
+  file_permissions: ResolvedFilePermission[];
+  user_management: ResolvedUser[];
+  fetch_from_url: ResolvedDownload[];
+}
+
+/** An APT repository that packages are installed from beside the distribution's own, or one of the latter. */
+export interface ResolvedRepository {
+  name: string;
+  /** Base URI without a trailing slash. */
+  source: string;
+  /** Suite; ends in `/` for a flat repository. */
+  suite: string;
+  components: string[];
+  packages: string[];
+  /** Package of the distribution that holds the keys (taken from the building machine or from the mirror). */
+  keyring_pkg?: string;
+  keyring_url?: string;
+  /** The keys: ASCII-armoured text, or `base64:` and the binary keyring. A `keyring_file` is read into this. */
+  keyring?: string;
+  omitdebsrc: boolean;
+  /** Whether the image's own apt knows the repository. */
+  register_repo_with_rootfs: boolean;
+}
+
+/** Variables of the role `multistrap`; the `_append` lists are merged in and gone. */
+export interface ResolvedMultistrap {
+  rootfs_arch: 'amd64' | 'arm64';
+  /** Version of the Kubernetes packages as apt writes it; absent when the image has none. */
+  k8s_version?: string;
+  kernel_base_pkg: string;
+  /** Empty: no headers. */
+  kernel_headers_pkg: string;
+  systemd_nic_names_policy: string;
+  systemd_nic_alternative_names_policy: string;
+  multistrap_retries: number;
+  /** Seconds between two attempts. */
+  multistrap_retries_delay: number;
+  packages: string[];
+  unapproved_packages: string[];
+  repos: ResolvedRepository[];
+}
+
+/** Variables of the role `livecdcontent`. */
+export interface ResolvedLivecdcontent {
+  mksquashfs_compression: NonNullable<LivecdcontentVariables['mksquashfs_compression']>;
+  /** 0: one per processor. */
+  mksquashfs_threads: number;
+  /** Seconds. */
+  squashfs_timeout: number;
+  /** Seconds. */
+  grub_menu_timeout: number;
+  /** Kernel command line of the live system. */
+  livecd_cmdline: string;
+}
+
+/** Variables of the role `qcow`. */
+export interface ResolvedQcow {
+  /** File name without `.qcow2`. */
+  img_name: string;
+  /** Virtual size, for example `19G` (binary units). */
+  qcow_capacity: string;
+  qcow_compress: boolean;
+  qcow_compression_type: 'zstd' | 'zlib';
+  partitions: Partition[];
+  qcow_container_runtime_scripts: ResolvedScript[];
+}
+
+/** A script of `scripts/common` or `scripts/qcow`; they run in the order of their file names. */
+export interface ScriptFile {
+  /** File name without a directory. */
+  name: string;
+  content: string;
+}
+
+/** The distribution as the build needs it; read from distributions/*.yaml. */
+export interface ResolvedDistribution {
+  /** Name of the data file: `debian-13`. */
+  name: string;
+  family: 'debian' | 'ubuntu';
+  codename: string;
+  /** Version as os-release has it: `13`, `24.04`. */
+  version: string;
+  /** Package that holds the archive's keys, and where it puts them. */
+  keyring: { package: string; path: string };
+  /** Repositories of the distribution itself; `source` is absent where the mirror is meant. */
+  archive: { name: string; source?: string; suite: string; components: string[] }[];
+  /** Packages that every image needs to boot: boot loaders, initramfs, cloud-init, ... (no kernel). */
+  boot_packages: string[];
+}
+
+/** One QCOW with its own configuration laid over the common one. */
+export interface ResolvedQcowImage {
+  /** The variables of the root file system with those of this QCOW laid over them. */
+  osconfig: ResolvedOsconfig;
+  qcow: ResolvedQcow;
+  /** scripts/qcow of the manifests. */
+  scripts: ScriptFile[];
+}
+
+/** `spec.build` with every default filled in. */
+export interface ResolvedBuild {
+  /** metadata.name of the ImageBuilder object. */
+  name: string;
+  distribution: ResolvedDistribution;
+  /** Base URI of the distribution's mirror without a trailing slash. */
+  mirror: string;
+  rootfs: {
+    multistrap: ResolvedMultistrap;
+    osconfig: ResolvedOsconfig;
+    livecdcontent: ResolvedLivecdcontent;
+    /** scripts/common of the manifests. */
+    scripts: ScriptFile[];
+  };
+  /** QCOW images by name. */
+  qcows: Record<string, ResolvedQcowImage>;
+  /** The ISO of the ephemeral node; absent when none is asked for. */
+  iso?: {
+    outputFileName: string;
+    /** Text of user_data, as cloud-init reads it. */
+    userData: string;
+    /** JSON text of network_data.json. */
+    networkData: string;
+    /** JSON text of meta_data.json. */
+    metaData: string;
+  };
+  bundle: {
+    /** OCI layout directory, as written in the spec (relative to the working directory). */
+    layout?: string;
+    repository?: string;
+    tag: string;
+    push: boolean;
+    base?: string;
+  };
+  /** `timeout` in seconds, 0: no boot test. */
+  bootTest: { timeout: number; firmware: ('bios' | 'uefi')[] };
+  executor: NonNullable<BuildSpec['executor']>;
+}

@@ -1,0 +1,48 @@
+// The dependency rule of docs/architecture.md as a test: an import that points the wrong way fails here.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+
+const root = join(__dirname, '../..');
+
+/** What the modules of each folder may import besides their own folder. */
+const allowed: Record<string, string[]> = {
+  'image-builder/diagnostics': [],
+  'image-builder/spec': ['image-builder/diagnostics'],
+  'image-builder/registry': ['image-builder/diagnostics'],
+  'image-builder/executors': ['image-builder/diagnostics'],
+  'image-builder/store': ['image-builder/diagnostics', 'image-builder/executors'],
+  'image-builder/bundle': ['image-builder/diagnostics', 'image-builder/registry'],
+  'image-builder/profile': ['image-builder/diagnostics', 'image-builder/bundle', 'image-builder/spec'],
+};
+
+function sourceFiles(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+function importsOf(file: string): string[] {
+  return [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) =>
+    relative(root, join(dirname(file), match[1] as string)),
+  );
+}
+
+const isBelow = (path: string, folder: string) => path.startsWith(`${folder}/`);
+
+describe('dependencies point one way', () => {
+  test.each(Object.entries(allowed))('%s', (folder, others) => {
+    const wrong = sourceFiles(join(root, folder)).flatMap((file) =>
+      importsOf(file)
+        .filter((target) => ![folder, ...others].some((ok) => isBelow(target, ok)))
+        .map((target) => `${relative(root, file)} imports ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('the engine does not know the functions', () => {
+    const wrong = sourceFiles(join(root, 'image-builder'))
+      .filter((file) => !isBelow(relative(root, file), 'image-builder/cli'))
+      .flatMap((file) => importsOf(file).filter((target) => isBelow(target, 'functions')));
+    expect(wrong).toEqual([]);
+  });
+});
