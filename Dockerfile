@@ -64,3 +64,11 @@ LABEL org.opencontainers.image.title="image-builder-tools" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
+
+FROM function AS bundle
+COPY bundle/qcows /qcows
+COPY bundle/profiles /profiles
+# As the predecessor's bundle: an init container that copies the images to a directory of the host needs root.
+# kustomize and kpt start it as nobody nevertheless.
+USER 0:0
+LABEL org.opencontainers.image.title="qcow-bundle"

@@ -220,6 +220,20 @@ export async function debianBase(engine: DockerEngine): Promise<string> {
   return tag;
 }
 
+/**
+ * The client that builds with BuildKit, which skips the stages that a target does not need: `docker` with buildx, or
+ * Debian's older client with BuildKit built in. Undefined: only the classic builder is there.
+ */
+async function buildkitClient(engine: DockerEngine): Promise<string | undefined> {
+  for (const client of ['docker', '/usr/bin/docker']) {
+    const help = await run(client, ['build', '--help'], {
+      env: { ...engine.environment, DOCKER_BUILDKIT: '1' },
+    }).catch(() => undefined);
+    if (help?.stdout.includes('--secret')) return client;
+  }
+  return undefined;
+}
+
 /** Builds a target of the Dockerfile from dist/ as it is, and returns the image's tag. */
 export async function buildTarget(
   engine: DockerEngine,
@@ -229,16 +243,46 @@ export async function buildTarget(
   const tag = options.tag ?? `${TEST_PREFIX}/${target}:latest`;
   const node = await nodeBase(engine);
   const bases: Record<string, string> = { FUNCTION_BASE: node, NODE_BASE: node };
-  if (target === 'builder' || target === 'image-builder') bases.BUILDER_BASE = await debianBase(engine);
-  else bases.BUILDER_BASE = node;
+  const client = await buildkitClient(engine);
+  if (target.includes('builder') || (client === undefined && target === 'bundle')) {
+    bases.BUILDER_BASE = await debianBase(engine);
+  }
   const buildArgs = Object.entries({ ...bases, ...options.buildArgs }).flatMap(([name, value]) => [
     '--build-arg',
     `${name}=${value}`,
   ]);
-  await engine.docker([
-    ...['build', '--quiet', '--network', 'host', '--target', target, '--tag', tag],
-    ...buildArgs,
-    ...['--file', join(root, 'Dockerfile'), options.context ?? root],
-  ]);
+  const result = await run(
+    client ?? 'docker',
+    [
+      ...['build', '--network', 'host', '--target', target, '--tag', tag],
+      ...buildArgs,
+      ...['--file', join(root, 'Dockerfile'), options.context ?? root],
+    ],
+    { env: { ...engine.environment, DOCKER_BUILDKIT: client ? '1' : '0' } },
+  );
+  if (result.status !== 0) throw new Error(`building ${target} failed:\n${result.stdout}\n${result.stderr}`);
   return tag;
+}
+
+/**
+ * Builds the `bundle` target with this content, as the make target does: the function and its bundle's files.
+ * @param content texts of the files by their path in the image, for example `/profiles/profile_multistrap.json`.
+ */
+export async function buildBundleImage(
+  engine: DockerEngine,
+  content: Record<string, string>,
+  tag: string,
+): Promise<string> {
+  const context = await mkdtemp(join(tmpdir(), 'image-builder-context-'));
+  try {
+    await cp(join(root, 'dist'), join(context, 'dist'), { recursive: true });
+    await cp(join(root, '.dockerignore'), join(context, '.dockerignore'));
+    for (const [path, text] of Object.entries(content)) {
+      await mkdir(dirname(join(context, 'bundle', path)), { recursive: true });
+      await writeFile(join(context, 'bundle', path), text);
+    }
+    return await buildTarget(engine, 'bundle', { context, tag });
+  } finally {
+    await rm(context, { recursive: true, force: true });
+  }
 }
