@@ -1,0 +1,40 @@
+// Puts an assembled bundle where the user wants it: an OCI layout directory, or an archive of one.
+import { resolve } from 'node:path';
+import type { BundleReference } from './types.ts';
+import { writeArchive } from './write-archive.ts';
+import { BundleWriteError } from './write-errors.ts';
+import { addToLayout } from './write-layout.ts';
+import type { Descriptor } from './write-oci.ts';
+
+/** Where a bundle goes. `path` is as the user gave it, relative to the working directory. */
+export interface BundleDestination {
+  kind: 'layout' | 'archive';
+  path: string;
+  tag: string;
+}
+
+const TAG = /^\w[\w.-]{0,127}$/;
+
+/**
+ * Publishes the bundle under its tag. What had the tag before is replaced in one step.
+ * @throws BundleWriteError, StoreError
+ */
+export async function publishBundle(
+  bundle: { directory: string; manifest: Descriptor },
+  destination: BundleDestination,
+  options: { cwd: string; signal?: AbortSignal },
+): Promise<BundleReference> {
+  if (!TAG.test(destination.tag)) {
+    throw new BundleWriteError('BUNDLE_NAME_INVALID', `${JSON.stringify(destination.tag)} is not a tag`);
+  }
+  const path = resolve(options.cwd, destination.path);
+  if (destination.kind === 'layout') await addToLayout(bundle, path, destination.tag, options.signal);
+  else await writeArchive(bundle, path, destination.tag, options.signal);
+  return referenceOf(destination, bundle.manifest.digest);
+}
+
+/** The reference of a bundle at its destination. */
+export function referenceOf(destination: BundleDestination, digest: string): BundleReference {
+  const transport = destination.kind === 'layout' ? 'oci' : 'oci-archive';
+  return { image: `${transport}:${destination.path}:${destination.tag}@${digest}`, digest };
+}

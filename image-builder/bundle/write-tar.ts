@@ -1,0 +1,46 @@
+// Feeds files into a tar-stream archive at the pace of whoever reads it.
+import { createReadStream } from 'node:fs';
+import type { Pack } from 'tar-stream';
+
+/** Size of the blocks that are read and written: large, since every block is one turn of the event loop. */
+export const BLOCK = 1 << 20;
+
+type EntrySink = ReturnType<Pack['entry']>;
+
+/**
+ * Copies a file into an entry of an archive and ends the entry. Memory: one block.
+ * @returns the number of bytes
+ */
+export async function pour(
+  source: string,
+  entry: EntrySink,
+  options: { signal?: AbortSignal | undefined; onChunk?: (chunk: Buffer) => void } = {},
+): Promise<number> {
+  let failure: unknown;
+  entry.on('error', (error) => {
+    failure = error;
+  });
+  let count = 0;
+  for await (const chunk of createReadStream(source, { highWaterMark: BLOCK }) as AsyncIterable<Buffer>) {
+    options.signal?.throwIfAborted();
+    options.onChunk?.(chunk);
+    count += chunk.length;
+    if (!entry.write(chunk)) await drained(entry);
+    if (failure) throw failure;
+  }
+  entry.end(null);
+  return count;
+}
+
+/** Resolves when the entry takes more, or when it never will. */
+function drained(entry: EntrySink): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      entry.off('drain', done);
+      entry.off('close', done);
+      resolve();
+    };
+    entry.on('drain', done);
+    entry.on('close', done);
+  });
+}

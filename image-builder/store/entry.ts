@@ -1,0 +1,197 @@
+// Entries: the result of one stage, complete, with a record of what it was made from and of every byte in it.
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CorruptEntryError, errnoOf, storeFailure } from './errors.ts';
+import {
+  type FileRecord,
+  looksUntouched,
+  recordFiles,
+  type Snapshot,
+  snapshot,
+  verifyFiles,
+} from './files.ts';
+import { type Store, storePath } from './store.ts';
+
+/** Which entry: the kind of stage that makes it and the hash of everything that it depends on. */
+export interface EntryId {
+  /** `rootfs`, `osconfig`, `qcow`, ... */
+  kind: string;
+  /** Hex SHA-256. */
+  key: string;
+}
+
+/** What an entry was made from; written into it. */
+export interface Provenance extends EntryId {
+  /** Hash of the inputs without the versions of the tools: finds the entry on a machine that has none. */
+  recipe: string;
+  /** Name of the stage in the build that made it: `qcow/control-plane`. */
+  stage: string;
+  /** Name of the build that made it. */
+  build: string;
+  /** Versions of the tools that influence its bytes. */
+  tools: Readonly<Record<string, string>>;
+  /** Keys of the entries that it was made from, by stage. */
+  parents: Readonly<Record<string, string>>;
+  /** The canonical inputs of the stage itself. */
+  inputs: unknown;
+  /** What the stage found out and later stages want to know. */
+  facts: Readonly<Record<string, unknown>>;
+}
+
+/** `entry.json`. */
+interface EntryRecord extends Provenance {
+  /** When it was made (ISO 8601), for people and the collector. */
+  createdAt: string;
+  /** Wall time that it took. */
+  seconds: number;
+  /** Every file by its path, with its digest. */
+  files: Record<string, FileRecord>;
+}
+
+/** An entry of the store. */
+export interface Entry extends EntryRecord {
+  /** Absolute path of its directory. */
+  directory: string;
+}
+
+const RECORD_FILE = 'entry.json';
+/** Size and time stamps of the files when they were last known to be right; may be absent. */
+const SNAPSHOT_FILE = 'snapshot.json';
+
+/** The name of an entry in the store, in locks and as the tag in a registry. */
+export function entryName(id: EntryId): string {
+  return `${id.kind}-${id.key}`;
+}
+
+/** Reads an entry without looking at its files. */
+export async function readEntry(store: Store, id: EntryId): Promise<Entry | undefined> {
+  return await readNamed(store, entryName(id));
+}
+
+/** All entries of the store; unreadable ones are left out. */
+export async function listEntries(store: Store): Promise<Entry[]> {
+  const names = await readdir(storePath(store, 'entries')).catch((error) => {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw storeFailure(error, 'list the entries', store.directory);
+  });
+  const entries: Entry[] = [];
+  for (const name of names.sort()) {
+    const entry = await readNamed(store, name).catch(() => undefined);
+    if (entry) entries.push(entry);
+  }
+  return entries;
+}
+
+async function readNamed(store: Store, name: string): Promise<Entry | undefined> {
+  const directory = storePath(store, 'entries', name);
+  let text: string;
+  try {
+    text = await readFile(join(directory, RECORD_FILE), 'utf8');
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOTDIR') return undefined;
+    if (errno !== 'ENOENT') throw storeFailure(error, `read the entry ${name}`, store.directory);
+    if (await stat(directory).catch(() => undefined)) {
+      throw new CorruptEntryError(name, `the entry ${name} has lost its record`);
+    }
+    return undefined;
+  }
+  try {
+    const record: EntryRecord = JSON.parse(text);
+    if (entryName(record) === name && typeof record.files === 'object') return { ...record, directory };
+  } catch (error) {
+    throw new CorruptEntryError(name, `the record of the entry ${name} is damaged`, { cause: error });
+  }
+  throw new CorruptEntryError(name, `the record of the entry ${name} is that of another`);
+}
+
+/** How closely {@link checkEntry} looks. */
+export type CheckDepth =
+  /** Files whose size, time stamp and inode are as noted are believed; others are read and their digest compared. */
+  | 'quick'
+  /** Every byte is read. */
+  | 'full';
+
+/**
+ * Makes sure that the files of an entry are those that were recorded.
+ * @throws CorruptEntryError naming the first file that is not
+ */
+export async function checkEntry(entry: Entry, depth: CheckDepth, signal?: AbortSignal): Promise<void> {
+  const known = depth === 'quick' ? await readSnapshot(entry) : undefined;
+  if (known && (await looksUntouched(entry.directory, entry.files, known))) return;
+  const wrong = await verifyFiles(entry.directory, entry.files, signal);
+  if (wrong)
+    throw new CorruptEntryError(entryName(entry), `${join(entry.directory, wrong.path)} ${wrong.reason}`);
+  await writeSnapshot(entry.directory, await snapshot(entry.directory, entry.files));
+}
+
+/**
+ * Moves the finished files in `outputDir` into the store as one entry. Whoever looks sees all of it or nothing.
+ * The same entry may have appeared meanwhile (a store without working locks): then that one stays.
+ * @param known digests that the stage has computed already, by path
+ */
+export async function commitEntry(
+  store: Store,
+  provenance: Provenance,
+  outputDir: string,
+  options: { seconds: number; known?: Readonly<Record<string, string>>; signal?: AbortSignal },
+): Promise<Entry> {
+  const directory = storePath(store, 'entries', entryName(provenance));
+  try {
+    const files = await recordFiles(outputDir, options.known, options.signal);
+    const record: EntryRecord = {
+      ...provenance,
+      createdAt: new Date().toISOString(),
+      seconds: Math.round(options.seconds * 1000) / 1000,
+      files,
+    };
+    await writeFile(join(outputDir, RECORD_FILE), `${JSON.stringify(record, undefined, 1)}\n`);
+    await writeSnapshot(outputDir, await snapshot(outputDir, files));
+    await mkdir(storePath(store, 'entries'), { recursive: true });
+    options.signal?.throwIfAborted();
+    await rename(outputDir, directory).catch(async (error) => {
+      const errno = errnoOf(error);
+      if (errno !== 'ENOTEMPTY' && errno !== 'EEXIST') throw error;
+      await rm(outputDir, { recursive: true, force: true });
+    });
+    return { ...record, directory };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw storeFailure(error, `keep the result of ${provenance.stage}`, store.directory);
+  }
+}
+
+/** Takes an entry out of the store, again as a whole: it is renamed first, into `trash` on the same file system. */
+export async function removeEntry(store: Store, name: string, trash: string): Promise<void> {
+  try {
+    const doomed = join(trash, `removed-${name}-${process.hrtime.bigint()}`);
+    await rename(storePath(store, 'entries', name), doomed);
+    await rm(doomed, { recursive: true, force: true });
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw storeFailure(error, `remove the entry ${name}`, store.directory);
+  }
+}
+
+/** Notes the state of an entry's files after they were read or linked, so that the next quick check is quick. */
+async function writeSnapshot(directory: string, known: Snapshot): Promise<void> {
+  // Only a hint: a store that cannot be written is read all the same.
+  const temporary = join(directory, `.${SNAPSHOT_FILE}.${process.pid}`);
+  try {
+    await writeFile(temporary, JSON.stringify(known));
+    await rename(temporary, join(directory, SNAPSHOT_FILE));
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    if (errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT') throw error;
+  }
+}
+
+async function readSnapshot(entry: Entry): Promise<Snapshot | undefined> {
+  try {
+    return JSON.parse(await readFile(join(entry.directory, SNAPSHOT_FILE), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Files of an entry's directory that are about the entry itself. */
+export const BOOKKEEPING: ReadonlySet<string> = new Set([RECORD_FILE, SNAPSHOT_FILE]);

@@ -1,0 +1,62 @@
+// The errors of the store, and what the kernel's error numbers mean to someone whose store is full or read-only.
+import { type ErrorOptions, ImageBuilderError } from '../diagnostics/error.ts';
+
+export type StoreErrorCode =
+  | 'STORE_READ_ONLY'
+  | 'STORE_FULL'
+  | 'STORE_UNUSABLE'
+  | 'STORE_LAYOUT_UNKNOWN'
+  | 'STORE_ENTRY_MISSING'
+  | 'STORE_ENTRY_CORRUPT'
+  | 'STORE_ARCHIVE_INVALID'
+  | 'STORE_LOCK_FAILED';
+
+/** The store could not do what it was asked for. */
+export class StoreError extends ImageBuilderError<StoreErrorCode> {}
+
+/** An entry whose files are not those that were recorded; the caller drops it and builds it again. */
+export class CorruptEntryError extends StoreError {
+  /** Identity of the entry: `<kind>-<key>`. */
+  readonly entry: string;
+
+  constructor(entry: string, message: string, options: ErrorOptions = {}) {
+    super('STORE_ENTRY_CORRUPT', message, options);
+    this.entry = entry;
+  }
+}
+
+/** The error number of a failed system call (`ENOENT`), if that is what was thrown. */
+export function errnoOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('errno' in error) || !('code' in error))
+    return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/**
+ * Says what a failed system call means for the store in `directory`.
+ * @param doing what was attempted, as in "cannot <doing>"
+ */
+export function storeFailure(error: unknown, doing: string, directory: string): StoreError {
+  if (error instanceof StoreError) return error;
+  const errno = errnoOf(error);
+  if (errno === 'EROFS' || errno === 'EACCES' || errno === 'EPERM') {
+    return new StoreError('STORE_READ_ONLY', `cannot ${doing}: the store ${directory} is not writable`, {
+      cause: error,
+      hint: 'name a writable directory with IMAGE_BUILDER_STORE or --store; a store that is only read serves what it has',
+    });
+  }
+  if (errno === 'ENOSPC' || errno === 'EDQUOT') return storeFull(directory, `cannot ${doing}`, error);
+  const reason = error instanceof Error ? error.message : String(error);
+  return new StoreError('STORE_UNUSABLE', `cannot ${doing} in the store ${directory}: ${reason}`, {
+    cause: error,
+  });
+}
+
+/** The file system of the store has no room left. */
+export function storeFull(directory: string, what: string, cause: unknown, output?: string[]): StoreError {
+  return new StoreError('STORE_FULL', `${what}: no space left for the store ${directory}`, {
+    cause,
+    hint: 'free space, run `image-builder store gc`, or name another directory with IMAGE_BUILDER_STORE',
+    ...(output === undefined ? {} : { output }),
+  });
+}

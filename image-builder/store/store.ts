@@ -1,0 +1,67 @@
+// The store's directory and what lies where in it. The other files of this folder are its verbs.
+//
+//   layout          version of this layout, one line
+//   entries/        <kind>-<key>/: results, each with its entry.json; they appear by rename
+//   recipes/        <kind>-<recipe>: key of the newest entry made by a recipe, with whatever tools
+//   locks/          <kind>-<key>: who builds the entry now (flock) and how far it is (lines of JSON)
+//   work/           directories of running builds; each holds the lock of its process
+//   builds/         <name>/<time>-<id>.json: what was built under a name
+//   bundles/        <name>: OCI layouts of builds that do not say where their bundle goes
+//   logs/           output of the stages
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf, StoreError, storeFailure } from './errors.ts';
+
+const LAYOUT = '1';
+const DIRECTORIES = ['entries', 'recipes', 'locks', 'work', 'builds', 'bundles', 'logs'] as const;
+type StorePart = (typeof DIRECTORIES)[number];
+
+/** A store that can be read. Writing goes through {@link prepareStore} first. */
+export interface Store {
+  /** Absolute path. */
+  readonly directory: string;
+}
+
+/** The path of a part of the store. */
+export function storePath(store: Store, part: StorePart, ...below: string[]): string {
+  return join(store.directory, part, ...below);
+}
+
+/**
+ * Opens a store for reading; it need not exist, then it is empty.
+ * @throws StoreError when the directory holds the store of another version
+ */
+export async function openStore(directory: string): Promise<Store> {
+  let layout: string;
+  try {
+    layout = await readFile(join(directory, 'layout'), 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return { directory };
+    throw storeFailure(error, 'read the version of the store', directory);
+  }
+  if (layout.trim() !== LAYOUT) {
+    throw new StoreError(
+      'STORE_LAYOUT_UNKNOWN',
+      `${directory} holds a store of layout "${layout.trim()}", this program knows ${LAYOUT}`,
+      { hint: 'use another directory, or remove this one: everything in it can be built again' },
+    );
+  }
+  return { directory };
+}
+
+/**
+ * Makes the directories of a store. A new one is private to its owner: root file systems hold password hashes and
+ * host keys; who wants to share a store makes its directory with the mode that fits.
+ * @throws StoreError when it cannot be written
+ */
+export async function prepareStore(store: Store): Promise<void> {
+  try {
+    await mkdir(store.directory, { recursive: true, mode: 0o700 });
+    for (const part of DIRECTORIES) await mkdir(storePath(store, part), { recursive: true });
+    await writeFile(join(store.directory, 'layout'), `${LAYOUT}\n`, { flag: 'wx' }).catch((error) => {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+    });
+  } catch (error) {
+    throw storeFailure(error, 'make the directories of the store', store.directory);
+  }
+}
