@@ -1,7 +1,8 @@
 // Entries: the result of one stage, complete, with a record of what it was made from and of every byte in it.
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CorruptEntryError, errnoOf, storeFailure } from './errors.ts';
+import { errnoOf } from '../diagnostics/errno.ts';
+import { CorruptEntryError, storeFailure } from './errors.ts';
 import {
   type FileRecord,
   looksUntouched,
