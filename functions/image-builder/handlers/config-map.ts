@@ -1,0 +1,122 @@
+// functionConfig of kind ConfigMap: the contract of the predecessor's bundle image. The function runs inside the
+// bundle and answers with one profile of /profiles, below a header that makes a Kubernetes object of it.
+import { readdir, readFile, realpath } from 'node:fs/promises';
+import { basename, join, posix, resolve, sep } from 'node:path';
+import { isMap, Pair, parseDocument, type YAMLMap } from 'yaml';
+import { PROFILES_DIRECTORY } from '../../../image-builder/bundle/types.ts';
+import { type Finding, InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
+import { parseProfile } from '../../../image-builder/profile/profile.ts';
+import { keyText, stringNode, toNode } from '../../../image-builder/yaml/values.ts';
+import type { FunctionContext, FunctionResult, Handler } from '../handler.ts';
+import { textAt } from '../items.ts';
+
+/** `data` of the ConfigMap. */
+interface ConfigMapData {
+  /** Path of the profile in the bundle. */
+  configPath: string;
+  /** YAML that comes before the profile's variables; a VariableCatalogue named like the profile by default. */
+  header?: string;
+}
+
+const DEFAULT_PATH = `${PROFILES_DIRECTORY}/profile_multistrap.json`;
+
+/** Answers with the profile at `data.configPath`. */
+export const handleConfigMap: Handler = async (config, context): Promise<FunctionResult> => {
+  const { data, findings } = readData(config.value.data);
+  const profile = parseProfile({
+    path: data.configPath,
+    json: await readProfile(data.configPath, context),
+  });
+  const name = basename(data.configPath, '.json');
+  const object = data.header === undefined ? defaultHeader(name) : parseHeader(data.header);
+  const taken = new Set(object.items.map(({ key }) => keyText(key)));
+  const collisions = Object.keys(profile).filter((key) => taken.has(key));
+  if (collisions.length > 0) {
+    throw invalid('data.header', `has the keys ${collisions.join(', ')}, which the profile has too`);
+  }
+  object.items.push(
+    ...Object.entries(profile).map(([key, value]) => new Pair(stringNode(key), toNode(value))),
+  );
+  return { objects: [object], findings };
+};
+
+function readData(value: unknown): { data: ConfigMapData; findings: Finding[] } {
+  const data = (value ?? {}) as Record<string, unknown>;
+  if (typeof data !== 'object' || Array.isArray(data)) throw invalid('data', 'is not an object');
+  const { configPath = DEFAULT_PATH, header, ...unknown } = data;
+  const errors: Finding[] = [];
+  for (const [name, text] of Object.entries({ configPath, header })) {
+    if (text === undefined || typeof text === 'string') continue;
+    errors.push(finding('error', `data.${name}`, `is not a string; put the value in quotes`));
+  }
+  if (errors.length > 0) throw new InvalidInputError(errors);
+  const findings = Object.keys(unknown).map((name) =>
+    finding('warning', `data.${name}`, 'is not used; known are configPath and header'),
+  );
+  const text = typeof header === 'string' && header.trim() !== '' ? { header } : {};
+  return { data: { configPath: (configPath as string) || DEFAULT_PATH, ...text }, findings };
+}
+
+/** The text of a profile; refuses everything that is not below /profiles, also behind symbolic links. */
+async function readProfile(configPath: string, { profilesDirectory }: FunctionContext): Promise<string> {
+  const path = posix.resolve(PROFILES_DIRECTORY, configPath);
+  if (!path.startsWith(`${PROFILES_DIRECTORY}/`)) throw outside(configPath);
+  const file = join(profilesDirectory, path.slice(PROFILES_DIRECTORY.length + 1));
+  try {
+    const root = await realpath(profilesDirectory);
+    const target = await realpath(resolve(file));
+    if (!target.startsWith(root + sep)) throw outside(configPath);
+    return await readFile(target, 'utf8');
+  } catch (error) {
+    if (error instanceof InvalidInputError) throw error;
+    throw await unreadable(configPath, profilesDirectory, error as NodeJS.ErrnoException);
+  }
+}
+
+function outside(configPath: string): InvalidInputError {
+  return invalid(
+    'data.configPath',
+    `${configPath} leaves ${PROFILES_DIRECTORY}, the only place that is read`,
+  );
+}
+
+async function unreadable(configPath: string, profilesDirectory: string, error: NodeJS.ErrnoException) {
+  const present = await readdir(profilesDirectory).catch(() => undefined);
+  if (present === undefined) {
+    return invalid(
+      'data.configPath',
+      `${configPath} cannot be read: there is no ${PROFILES_DIRECTORY} here; a ConfigMap asks the bundle image that the function runs in, use an ImageBuilder with spec.bundle.image otherwise`,
+    );
+  }
+  const profiles = present.filter((name) => /^profile_.*\.json$/.test(name)).sort();
+  const known = profiles.length > 0 ? profiles.join(', ') : 'no profile at all';
+  const reason = error.code === 'ENOENT' ? 'does not exist' : `cannot be read (${error.code})`;
+  return invalid('data.configPath', `${configPath} ${reason}; ${PROFILES_DIRECTORY} has ${known}`);
+}
+
+function parseHeader(text: string): YAMLMap {
+  const document = parseDocument(text, { schema: 'failsafe' });
+  const problem = document.errors[0];
+  if (problem) throw invalid('data.header', `is not valid YAML: ${problem.message}`);
+  const object = document.contents;
+  if (!isMap(object)) throw invalid('data.header', 'is not a YAML mapping');
+  const required = [['apiVersion'], ['kind'], ['metadata', 'name']];
+  const missing = required.filter((path) => textAt(object, path) === '').map((path) => path.join('.'));
+  if (missing.length > 0) {
+    throw invalid('data.header', `lacks ${missing.join(', ')}, without which no tool takes the object`);
+  }
+  return object;
+}
+
+function defaultHeader(name: string): YAMLMap {
+  const header = { apiVersion: 'airshipit.org/v1alpha1', kind: 'VariableCatalogue', metadata: { name } };
+  return toNode(header) as YAMLMap;
+}
+
+function finding(severity: Finding['severity'], field: string, message: string): Finding {
+  return { severity, field, message };
+}
+
+function invalid(field: string, message: string): InvalidInputError {
+  return new InvalidInputError([finding('error', field, message)]);
+}

@@ -1,0 +1,74 @@
+// Items of a ResourceList as YAML nodes: who they are, and the annotations by which callers keep track of them.
+import type { Node } from 'yaml';
+import { isMap, isScalar, Pair, visit, YAMLMap } from 'yaml';
+import { keyText, stringNode } from '../../image-builder/yaml/values.ts';
+
+/** Annotations that hold the id by which kyaml finds an item again after the function has run. */
+const ID_ANNOTATIONS = new Set([
+  'config.kubernetes.io/id',
+  'config.k8s.io/id',
+  'internal.config.kubernetes.io/id',
+]);
+
+/** Annotations that belong to the caller's bookkeeping of an item, not to the object. */
+const BOOKKEEPING =
+  /^(?:internal\.config\.kubernetes\.io\/|config\.kubernetes\.io\/(?:index|path|id)$|config\.k8s\.io\/id$|kustomize\.config\.k8s\.io\/)/;
+
+/** Whether both are the same object of Kubernetes: apiVersion, kind, namespace and name. */
+export function sameObject(a: YAMLMap, b: YAMLMap): boolean {
+  return identity(a) === identity(b);
+}
+
+function identity(item: YAMLMap): string {
+  const fields = [['apiVersion'], ['kind'], ['metadata', 'namespace'], ['metadata', 'name']];
+  return JSON.stringify(fields.map((path) => textAt(item, path)));
+}
+
+/** The text at a path; empty when there is none. */
+export function textAt(node: YAMLMap, path: string[]): string {
+  const value = node.getIn(path, true);
+  return isScalar(value) ? String(value.value ?? '') : '';
+}
+
+/** The annotations of an item; undefined when it has none. */
+function annotationsOf(item: YAMLMap): YAMLMap | undefined {
+  const annotations = item.getIn(['metadata', 'annotations'], true);
+  return isMap(annotations) ? annotations : undefined;
+}
+
+/** Whether the caller marked the item with an id of its own. */
+export function hasIdAnnotation(item: YAMLMap): boolean {
+  return annotationsOf(item)?.items.some(({ key }) => ID_ANNOTATIONS.has(keyText(key))) ?? false;
+}
+
+/** Copies the caller's bookkeeping from the item that is replaced to its replacement. */
+export function takeOverBookkeeping(from: YAMLMap, to: YAMLMap): void {
+  const kept = annotationsOf(from)?.items.filter(({ key }) => BOOKKEEPING.test(keyText(key))) ?? [];
+  for (const { key, value } of kept) setAnnotation(to, keyText(key), value as Node);
+}
+
+/** Sets an annotation. */
+export function setAnnotation(item: YAMLMap, name: string, value: Node): void {
+  const metadata = childMap(item, 'metadata');
+  const annotations = childMap(metadata, 'annotations');
+  annotations.items = annotations.items.filter(({ key }) => keyText(key) !== name);
+  annotations.items.push(new Pair(stringNode(name), value));
+}
+
+function childMap(parent: YAMLMap, name: string): YAMLMap {
+  const existing = parent.get(name, true);
+  if (isMap(existing)) return existing;
+  const map = new YAMLMap();
+  parent.set(stringNode(name), map);
+  return map;
+}
+
+/** Removes all comments of an item. */
+export function dropComments(item: YAMLMap): void {
+  const strip = (node: Node) => {
+    delete node.comment;
+    delete node.commentBefore;
+    delete node.spaceBefore;
+  };
+  visit(item, { Node: (_key, node) => strip(node) });
+}

@@ -1,0 +1,202 @@
+// The wire format of KRM functions: a ResourceList on standard input, the same ResourceList with changes on standard
+// output (https://github.com/kubernetes-sigs/kustomize/blob/master/cmd/config/docs/api-conventions/functions-spec.md).
+//
+// What we do not change must come back as it was: callers delete what is missing, and kpt writes what comes back into
+// the user's files. So the list is parsed with the failsafe schema, where every scalar keeps its text.
+import type { Document } from 'yaml';
+import { isMap, isSeq, Pair, parseAllDocuments, type YAMLMap, YAMLSeq } from 'yaml';
+import { type Finding, ImageBuilderError } from '../../image-builder/diagnostics/error.ts';
+import { readValue, STRINGIFY_OPTIONS, stringNode, toNode } from '../../image-builder/yaml/values.ts';
+import { dropComments, hasIdAnnotation, sameObject, takeOverBookkeeping } from './items.ts';
+
+export type ResourceListErrorCode =
+  | 'EMPTY_INPUT'
+  | 'INVALID_YAML'
+  | 'SEVERAL_DOCUMENTS'
+  | 'NOT_A_RESOURCE_LIST'
+  | 'UNSUPPORTED_VERSION';
+
+/** The input of the function is not a ResourceList that it understands. */
+export class ResourceListError extends ImageBuilderError<ResourceListErrorCode> {}
+
+/** Versions of the wire format; the answer has the version of the question. */
+const API_VERSIONS = ['v1', 'v1beta1', 'v1alpha1'].map((version) => `config.kubernetes.io/${version}`);
+
+/** The object that configures a run of the function. */
+export interface FunctionConfig {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  /** The whole object, with values by the core schema of YAML 1.2. */
+  value: Record<string, unknown>;
+}
+
+/** A ResourceList. */
+export class ResourceList {
+  readonly #document: Document;
+  readonly #root: YAMLMap;
+  readonly #items: YAMLSeq;
+
+  private constructor(document: Document, root: YAMLMap, items: YAMLSeq) {
+    this.#document = document;
+    this.#root = root;
+    this.#items = items;
+  }
+
+  /** A list without items, for an answer to a question that could not be read. */
+  static empty(): ResourceList {
+    return ResourceList.parse(`apiVersion: ${API_VERSIONS[0]}\nkind: ResourceList\nitems: []\n`);
+  }
+
+  /**
+   * Reads the text of a ResourceList.
+   * @throws ResourceListError when the text is not exactly one YAML document with a ResourceList
+   */
+  static parse(text: string): ResourceList {
+    const document = parseSingleDocument(text);
+    const root: unknown = document.contents;
+    const header = isMap(root) ? { kind: root.get('kind'), apiVersion: root.get('apiVersion') } : {};
+    if (!isMap(root) || header.kind !== 'ResourceList') {
+      const met = header.kind === undefined ? 'something without a kind' : `kind ${header.kind}`;
+      throw new ResourceListError('NOT_A_RESOURCE_LIST', `standard input holds ${met}, not a ResourceList`, {
+        hint: 'run the function by kustomize or kpt, or standalone: image-builder-fn CONFIG.yaml [INPUT.yaml]',
+      });
+    }
+    if (!API_VERSIONS.includes(String(header.apiVersion))) {
+      throw new ResourceListError(
+        'UNSUPPORTED_VERSION',
+        `apiVersion of the ResourceList is ${header.apiVersion ?? 'missing'}, expected one of ${API_VERSIONS.join(', ')}`,
+      );
+    }
+    const items = root.get('items', true);
+    if (!isSeq(items) && readValue(items, document) !== null) {
+      throw new ResourceListError('NOT_A_RESOURCE_LIST', 'items of the ResourceList is not a list');
+    }
+    const list = isSeq(items) ? items : new YAMLSeq();
+    for (const [index, item] of list.items.entries()) {
+      if (isMap(item)) continue;
+      throw new ResourceListError(
+        'NOT_A_RESOURCE_LIST',
+        `items[${index}] of the ResourceList is not an object`,
+      );
+    }
+    if (!isSeq(items)) root.set('items', list);
+    return new ResourceList(document, root, list);
+  }
+
+  /**
+   * What configures this run; `undefined` when the list has none.
+   * @throws ResourceListError when it is not an object with apiVersion, kind and metadata
+   */
+  get functionConfig(): FunctionConfig | undefined {
+    const node = this.#root.get('functionConfig', true);
+    if (!isMap(node)) {
+      if (node === undefined || readValue(node, this.#document) === null) return undefined;
+      throw new ResourceListError(
+        'NOT_A_RESOURCE_LIST',
+        'functionConfig of the ResourceList is not an object',
+      );
+    }
+    return functionConfigOf(readValue(node, this.#document) as Record<string, unknown>);
+  }
+
+  /** The items as plain values, by the core schema of YAML 1.2. */
+  readItems(): Record<string, unknown>[] {
+    return this.#items.items.map((item) => readValue(item, this.#document) as Record<string, unknown>);
+  }
+
+  /** Adds an item as it is. */
+  add(item: YAMLMap): void {
+    this.#items.add(item);
+  }
+
+  /**
+   * Adds an object, or puts it in the place of the item with the same apiVersion, kind, namespace and name: so a
+   * second run of a transformer, or of `kpt fn`, updates what the first one made.
+   */
+  upsert(object: YAMLMap): void {
+    const index = this.#items.items.findIndex((item) => isMap(item) && sameObject(item, object));
+    if (index < 0) {
+      this.#items.add(object);
+      return;
+    }
+    takeOverBookkeeping(this.#items.items[index] as YAMLMap, object);
+    this.#items.items[index] = object;
+  }
+
+  /** Sets `results` to the findings of this run. */
+  report(findings: readonly Finding[], config?: FunctionConfig): void {
+    this.#root.delete('results');
+    if (findings.length === 0) return;
+    const results = findings.map((finding) => toResult(finding, config));
+    this.#root.items.push(new Pair(stringNode('results'), toNode(results)));
+  }
+
+  /** The text of the list: one YAML document. */
+  toString(): string {
+    for (const item of this.#items.items) {
+      // Callers that mark items by ids put the comments back on their own; ours would come out twice.
+      if (isMap(item) && hasIdAnnotation(item)) dropComments(item);
+    }
+    return this.#document.toString(STRINGIFY_OPTIONS);
+  }
+
+  /** The text of the items: one YAML document each, as standalone runs and legacy plugins answer. */
+  itemsToString(): string {
+    return this.#items.items
+      .map((item) => {
+        const document = this.#document.clone() as Document;
+        document.contents = item as YAMLMap;
+        document.commentBefore = null;
+        document.comment = null;
+        return document.toString(STRINGIFY_OPTIONS);
+      })
+      .join('---\n');
+  }
+}
+
+/** The identity of an object that configures the function, with the object itself. */
+export function functionConfigOf(value: Record<string, unknown>): FunctionConfig {
+  const metadata = (value.metadata ?? {}) as Record<string, unknown>;
+  const text = (field: unknown) => (typeof field === 'string' ? field : '');
+  return { apiVersion: text(value.apiVersion), kind: text(value.kind), name: text(metadata.name), value };
+}
+
+function parseSingleDocument(text: string): Document {
+  if (text.trim() === '') {
+    throw new ResourceListError('EMPTY_INPUT', 'standard input is empty, expected a ResourceList', {
+      hint: 'run the function by kustomize or kpt; image-builder-fn --help tells how',
+    });
+  }
+  const documents = parseAllDocuments(text, { schema: 'failsafe' });
+  if (!Array.isArray(documents) || documents.length === 0 || documents[0] === undefined) {
+    throw new ResourceListError('EMPTY_INPUT', 'standard input holds no YAML document');
+  }
+  for (const document of documents) {
+    const problem = document.errors[0];
+    if (problem) {
+      throw new ResourceListError('INVALID_YAML', `standard input is not valid YAML: ${problem.message}`, {
+        cause: problem,
+      });
+    }
+  }
+  if (documents.length > 1) {
+    throw new ResourceListError(
+      'SEVERAL_DOCUMENTS',
+      `standard input holds ${documents.length} YAML documents, expected one ResourceList`,
+    );
+  }
+  return documents[0] as Document;
+}
+
+/** A finding as a result of the KRM functions specification. */
+function toResult(finding: Finding, config: FunctionConfig | undefined): Record<string, unknown> {
+  return {
+    message: finding.message,
+    severity: finding.severity,
+    resourceRef: config && { apiVersion: config.apiVersion, kind: config.kind, name: config.name },
+    field: finding.field === undefined ? undefined : { path: finding.field },
+    file: finding.file === undefined ? undefined : { path: finding.file },
+    tags: finding.tags,
+  };
+}

@@ -1,0 +1,51 @@
+// Turns SIGINT, SIGTERM and SIGHUP into an AbortSignal, so that a run ends by cleaning up after itself.
+import { constants } from 'node:os';
+import { ImageBuilderError } from './error.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** The run was ended by a signal; reason of the AbortSignal. */
+export class InterruptedError extends ImageBuilderError<'INTERRUPTED'> {
+  /** What a shell reports for a process that the signal ended: 130 for SIGINT, 143 for SIGTERM. */
+  readonly exitCode: number;
+
+  constructor(signal: (typeof SIGNALS)[number]) {
+    super('INTERRUPTED', `interrupted by ${signal}`);
+    this.exitCode = 128 + constants.signals[signal];
+  }
+}
+
+/** The signals of this process as one AbortSignal. */
+export interface Interrupt {
+  signal: AbortSignal;
+  /** Gives the signals back their default effect. */
+  dispose(): void;
+}
+
+/**
+ * Listens for the signals that end a process. The first one aborts; a second one ends the process at once, for a user
+ * who does not want to wait for the cleaning up.
+ */
+export function listenForInterrupt(): Interrupt {
+  const controller = new AbortController();
+  const listeners = SIGNALS.map((name) => {
+    const listener = () => {
+      const reason = new InterruptedError(name);
+      if (controller.signal.aborted) process.exit(reason.exitCode);
+      controller.abort(reason);
+    };
+    process.on(name, listener);
+    return [name, listener] as const;
+  });
+  return {
+    signal: controller.signal,
+    dispose() {
+      for (const [name, listener] of listeners) process.off(name, listener);
+    },
+  };
+}
+
+/** The exit status that an interrupted run must end with; undefined when nothing interrupted it. */
+export function interruptExitCode(signal: AbortSignal): number | undefined {
+  return signal.reason instanceof InterruptedError ? signal.reason.exitCode : undefined;
+}

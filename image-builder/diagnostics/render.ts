@@ -1,0 +1,54 @@
+// Renders progress events as plain lines: for logs, pipes, and standard error of the function.
+import type { ProgressEvent, Reporter } from './progress.ts';
+
+/** How much is told. */
+export interface PlainOptions {
+  /** Also the lines that tools print. */
+  verbose?: boolean;
+}
+
+/** A reporter that writes one line (without its end) for each event that is worth a line. */
+export function plainReporter(writeLine: (line: string) => void, options: PlainOptions = {}): Reporter {
+  return (event) => {
+    const line = describeEvent(event, options);
+    if (line !== undefined) writeLine(line);
+  };
+}
+
+/** A reporter that writes every event as a line of JSON, with the time in RFC 3339. */
+export function jsonReporter(writeLine: (line: string) => void): Reporter {
+  return (event) => writeLine(JSON.stringify({ time: new Date().toISOString(), ...event }));
+}
+
+/** One line for an event; undefined for what only a live display can show. */
+export function describeEvent(
+  event: ProgressEvent,
+  { verbose = false }: PlainOptions = {},
+): string | undefined {
+  switch (event.type) {
+    case 'stage':
+      return `${event.stage}: ${event.status}${'seconds' in event ? ` (${formatSeconds(event.seconds)})` : ''}`;
+    case 'step':
+      return `${event.stage}: ${event.message}`;
+    case 'output':
+      return verbose ? `${event.stage} | ${event.line}` : undefined;
+    case 'bytes':
+      return undefined;
+  }
+}
+
+/** Wall time for people: `0.4s`, `12s`, `3m05s`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)}s`;
+  if (seconds < 60) return `${Math.round(seconds)}s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, '0')}s`;
+}
+
+/** A size for people, in binary units: `512 B`, `1.4 MiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), units.length - 1);
+  const value = bytes / 1024 ** power;
+  return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`;
+}

@@ -1,0 +1,181 @@
+// From a root file system tree to a bootable qcow2 image, without privileges: no loop device, no nbd, no mount.
+import { open, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StageContext } from '../build/stage.ts';
+import type { Checksums } from '../bundle/types.ts';
+import { checksumFile } from './checksums.ts';
+import { DiskError } from './error.ts';
+import { makeExt4 } from './ext4.ts';
+import { explainMissingSpace } from './fitting.ts';
+import { bootSector, embeddedCoreImage } from './grub-bios.ts';
+import type { BootLocation, GrubMenu } from './grub-config.ts';
+import { type InstalledGrub, installGrub } from './grub-install.ts';
+import { findKernels } from './kernels.ts';
+import { planPartitions } from './partition-table.ts';
+import { convertToQcow2 } from './qcow2.ts';
+import { renderSfdiskScript } from './sfdisk.ts';
+import { SECTOR_BYTES } from './size.ts';
+import { swapHeader } from './swap.ts';
+import { type FileSystemSource, requirePlainPaths, withSeparateSources } from './tree.ts';
+import type { DiskPlan, DiskVariables, PlannedPartition } from './types.ts';
+import { fatVolume, makeFat } from './vfat.ts';
+import { makeXfs } from './xfs.ts';
+
+export interface AssembleDiskRequest {
+  /** The unpacked root file system; /etc/fstab and /boot/grub are written into it. */
+  tree: string;
+  qcow: DiskVariables & { qcow_compress: boolean; qcow_compression_type: 'zstd' | 'zlib' };
+  menu: GrubMenu;
+  /** All identifiers on the disk are derived from it: the same seed and tree give the same bytes. */
+  identifierSeed: string;
+  /** The qcow2 file; it appears by rename. */
+  output: string;
+}
+
+export interface AssembledDisk extends Checksums {
+  /** Size of the qcow2 file in bytes. */
+  size: number;
+  /** Size of the disk that the guest sees, in bytes. */
+  virtualSize: number;
+  partitions: PlannedPartition[];
+  /** Whether UEFI Secure Boot works: the image has signed boot loaders. */
+  secureBoot: boolean;
+}
+
+/**
+ * Partitions, fills, and makes bootable a disk, and compresses it.
+ * @throws InvalidInputError with paths relative to the qcow variables, DiskError, ToolError
+ */
+export async function assembleDisk(
+  request: AssembleDiskRequest,
+  context: StageContext,
+): Promise<AssembledDisk> {
+  const { qcow, output } = request;
+  const { signal, report, stage, workDir } = context;
+  const plan = planPartitions(qcow, request.identifierSeed);
+  const disk = join(workDir, 'disk.raw');
+  let secureBoot: boolean;
+  try {
+    const grub = await prepareTree(request, plan, context);
+    secureBoot = grub.signed;
+    await writeDisk(disk, request.tree, plan, grub, context);
+    reportStep(context, 'compress the disk');
+    const compression = { compress: qcow.qcow_compress, compressionType: qcow.qcow_compression_type };
+    await convertToQcow2(disk, output, compression, context);
+  } finally {
+    for (const scratch of [disk, join(workDir, 'grub'), join(workDir, 'esp')])
+      await rm(scratch, { recursive: true, force: true });
+  }
+  reportStep(context, 'compute checksums');
+  const checksums = await checksumFile(output, {
+    signal,
+    onBytes: (done) => report({ type: 'bytes', stage, done }),
+  });
+  return { ...checksums, virtualSize: plan.capacityBytes, partitions: plan.partitions, secureBoot };
+}
+
+/** Writes fstab and GRUB into the tree. */
+async function prepareTree(
+  { tree, menu }: AssembleDiskRequest,
+  plan: DiskPlan,
+  context: StageContext,
+): Promise<InstalledGrub> {
+  reportStep(context, 'install the boot loader');
+  const mounts = plan.partitions.flatMap(({ mount }) => mount ?? []);
+  await requirePlainPaths(tree, ['/etc', '/boot/grub', ...mounts], context);
+  const kernels = await findKernels(tree, context);
+  await context.sandbox.run(['sh', '-euc', 'rm -f "$1"; cat > "$1"', 'sh', join(tree, 'etc/fstab')], {
+    signal: context.signal,
+    input: plan.fstab,
+  });
+  const location: BootLocation = {
+    bootUuid: plan.boot.fileSystem?.uuid ?? '',
+    bootPath: plan.boot === plan.root ? '/boot' : '',
+    rootUuid: plan.root.fileSystem?.uuid ?? '',
+    rootPartUuid: plan.root.guid,
+  };
+  return installGrub(tree, location, menu, kernels, context);
+}
+
+/** Writes the raw disk: a sparse file that only takes what is in its file systems. */
+async function writeDisk(
+  disk: string,
+  tree: string,
+  plan: DiskPlan,
+  grub: InstalledGrub,
+  context: StageContext,
+): Promise<void> {
+  reportStep(context, 'partition the disk');
+  await writeFile(disk, '');
+  await truncate(disk, plan.capacityBytes);
+  await context.sandbox.run(['sfdisk', '--quiet', '--no-reread', '--no-tell-kernel', disk], {
+    signal: context.signal,
+    input: renderSfdiskScript(plan),
+  });
+  await writeBiosLoader(disk, plan, grub);
+
+  const mounts = plan.partitions.flatMap(({ mount }) => mount ?? []);
+  await withSeparateSources(tree, mounts, context, async (sources) => {
+    for (const partition of plan.partitions) {
+      if (!partition.fileSystem) continue;
+      const { number, mount, role, fileSystem } = partition;
+      reportStep(context, `make file system ${number}: ${fileSystem.type} ${mount ?? role}`);
+      const source = mount === undefined ? undefined : sources.get(mount);
+      const extra = role === 'esp' ? [grub.espDirectory] : [];
+      await makeFileSystem(disk, partition, source, extra, context).catch((error) =>
+        explainMissingSpace(error, partition, source, context),
+      );
+    }
+  });
+}
+
+async function writeBiosLoader(disk: string, plan: DiskPlan, grub: InstalledGrub): Promise<void> {
+  const { startBytes, sizeBytes } = plan.biosGrub;
+  const coreSector = startBytes / SECTOR_BYTES;
+  const core = embeddedCoreImage(grub.coreImage, coreSector);
+  if (core.length > sizeBytes)
+    throw new DiskError('DOES_NOT_FIT', `GRUB's core image does not fit into the bios_grub partition`);
+  const file = await open(disk, 'r+');
+  try {
+    const boot = bootSector(grub.bootImage, coreSector);
+    await file.write(boot, 0, boot.length, 0);
+    await file.write(core, 0, core.length, startBytes);
+  } finally {
+    await file.close();
+  }
+}
+
+async function makeFileSystem(
+  disk: string,
+  partition: PlannedPartition,
+  source: FileSystemSource | undefined,
+  extra: readonly string[],
+  context: StageContext,
+): Promise<void> {
+  switch (partition.fileSystem?.type) {
+    case 'ext4':
+      return makeExt4(disk, partition, source, context);
+    case 'xfs':
+      return makeXfs(disk, partition, source, context);
+    case 'vfat': {
+      const directories = source ? [source.directory, ...extra] : extra;
+      return makeFat(fatVolume(disk, partition), directories, context);
+    }
+    case 'swap':
+      return writeSwap(disk, partition);
+  }
+}
+
+async function writeSwap(disk: string, { startBytes, sizeBytes, fileSystem }: PlannedPartition) {
+  const file = await open(disk, 'r+');
+  try {
+    const header = swapHeader(sizeBytes, fileSystem?.uuid ?? '');
+    await file.write(header, 0, header.length, startBytes);
+  } finally {
+    await file.close();
+  }
+}
+
+function reportStep({ report, stage }: StageContext, message: string): void {
+  report({ type: 'step', stage, message });
+}

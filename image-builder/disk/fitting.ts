@@ -1,0 +1,28 @@
+// Says in numbers that a file system is too small, where the tools only print that some block could not be had.
+import type { StageContext } from '../build/stage.ts';
+import { DiskError } from './error.ts';
+import { formatMib } from './size.ts';
+import type { FileSystemSource } from './tree.ts';
+import type { PlannedPartition } from './types.ts';
+
+/** File systems need room for themselves: journals, tables, partly filled blocks. */
+const USABLE_SHARE = 0.9;
+
+/** Throws `error`, or a DOES_NOT_FIT made of it when the source is about as large as its partition or larger. */
+export async function explainMissingSpace(
+  error: unknown,
+  partition: PlannedPartition,
+  source: FileSystemSource | undefined,
+  { sandbox, signal }: StageContext,
+): Promise<never> {
+  if (signal.aborted || !source) throw error;
+  const usage = await sandbox.run(['du', '--summarize', '--block-size=1', source.directory], { signal });
+  const neededBytes = Number.parseInt(usage, 10);
+  if (neededBytes < partition.sizeBytes * USABLE_SHARE) throw error;
+  throw new DiskError(
+    'DOES_NOT_FIT',
+    `${partition.mount} holds ${formatMib(neededBytes)}, its partition (number ${partition.number}) has ` +
+      `${formatMib(partition.sizeBytes)}`,
+    { cause: error, hint: 'Make the partition or qcow_capacity larger, or install less.' },
+  );
+}

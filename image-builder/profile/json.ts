@@ -1,0 +1,28 @@
+// Reads JSON without changing its numbers.
+import { ExactNumber } from '../yaml/values.ts';
+
+/** A string or a number of a JSON text; strings are matched so that digits in them are not. */
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*/g;
+
+/**
+ * Parses JSON. A number that JavaScript would print differently (`1.20`, `1e3`, `9223372036854775807`) becomes an
+ * {@link ExactNumber}.
+ * @throws SyntaxError when the text is not JSON
+ */
+export function parseJson(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  const exact: string[] = [];
+  const marked = text.replace(STRING_OR_NUMBER, (token) => {
+    if (token.startsWith('"') || String(Number(token)) === token) return token;
+    return `{"${MARK}":${exact.push(token) - 1}}`;
+  });
+  if (exact.length === 0) return value;
+  return JSON.parse(marked, (_key, child) => {
+    const index = child !== null && typeof child === 'object' ? child[MARK] : undefined;
+    const token = typeof index === 'number' ? exact[index] : undefined;
+    return token === undefined ? child : new ExactNumber(token);
+  });
+}
+
+/** Key of the objects that stand for numbers while the text is parsed; no profile has such a key. */
+const MARK = '\u0000number';

@@ -1,0 +1,15 @@
+// The compiled JSON Schema validator of the ImageBuilder object.
+//
+// From the source tree Ajv compiles the schema when this module is imported; in the bundled executables
+// scripts/build.mjs has replaced the module by the code that Ajv generates, which spares Ajv and the compilation.
+import { Ajv, type ErrorObject } from 'ajv';
+import { ajvOptions } from './ajv-options.ts';
+import { ImageBuilder } from './schema/image-builder.ts';
+
+/** Returns whether `value` fits the schema; what does not is left in `errors`. */
+export interface Validator {
+  (value: unknown): boolean;
+  errors?: ErrorObject[] | null;
+}
+
+export const validateImageBuilderSchema: Validator = new Ajv(ajvOptions).compile(ImageBuilder);

@@ -1,0 +1,100 @@
+// Builds the executables: dist/image-builder (command line) and dist/image-builder-fn (KRM function), each a single
+// CommonJS file that starts from any directory, and dist/image-builder.krm.yaml (KRMFunctionDefinition).
+//
+// Modules whose value is known at build time are replaced by that value: see EVALUATED and the compiled validator.
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Ajv } from 'ajv';
+import standaloneCode from 'ajv/dist/standalone/index.js';
+import * as esbuild from 'esbuild';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const dist = join(root, 'dist');
+const require = createRequire(import.meta.url);
+
+/** Modules that are replaced by the values that they export; all of these must be JSON. */
+const EVALUATED = ['assets', 'release', 'schema'].map((name) => `image-builder/embedded/${name}.ts`);
+/** The module that is replaced by the code that Ajv generates. */
+const VALIDATOR = 'image-builder/spec/validator.ts';
+
+/** Bundles a module of the source tree and returns what it exports. */
+async function evaluate(path) {
+  const directory = await mkdtemp(join(tmpdir(), 'image-builder-build-'));
+  try {
+    const outfile = join(directory, 'module.cjs');
+    await esbuild.build({
+      entryPoints: [join(root, path)],
+      outfile,
+      bundle: true,
+      platform: 'node',
+      format: 'cjs',
+      // A module that reads the source tree finds it from its own directory.
+      define: { __dirname: JSON.stringify(join(root, dirname(path))) },
+      logLevel: 'error',
+    });
+    return require(outfile);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** A module with the same exports as constants. As text, JSON is parsed several times faster than as an expression. */
+function constants(exports) {
+  return Object.entries(exports)
+    .filter(([, value]) => typeof value !== 'function')
+    .map(([name, value]) => `export const ${name} = JSON.parse(${JSON.stringify(JSON.stringify(value))});`)
+    .join('\n');
+}
+
+/** The validator as a module without Ajv's compiler. */
+async function compiledValidator() {
+  const { ImageBuilder } = await evaluate('image-builder/spec/schema/image-builder.ts');
+  const { ajvOptions } = await evaluate('image-builder/spec/ajv-options.ts');
+  const ajv = new Ajv({ ...ajvOptions, code: { source: true, esm: true } });
+  const code = standaloneCode.default(ajv, ajv.compile(JSON.parse(JSON.stringify(ImageBuilder))));
+  return code
+    .replace('export const validate =', 'export const validateImageBuilderSchema =')
+    .replace(/export default \w+;/, '');
+}
+
+const replaceKnownModules = {
+  name: 'replace-known-modules',
+  setup(build) {
+    build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const name = relative(root, path);
+      if (EVALUATED.includes(name)) return { contents: constants(await evaluate(name)), loader: 'js' };
+      if (name !== VALIDATOR) return undefined;
+      return { contents: await compiledValidator(), loader: 'js', resolveDir: dirname(path) };
+    });
+  },
+};
+
+/** One executable. */
+async function executable(entryPoint, name) {
+  const outfile = join(dist, name);
+  await esbuild.build({
+    entryPoints: [join(root, entryPoint)],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20.12',
+    // Names stay: error classes are shown by name, and a stack trace has to be readable.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'eof',
+    banner: { js: '#!/usr/bin/env node' },
+    plugins: [replaceKnownModules],
+    logLevel: 'warning',
+  });
+  await chmod(outfile, 0o755);
+}
+
+await rm(dist, { recursive: true, force: true });
+await mkdir(dist);
+// The executables are CommonJS without an extension, which Node would take for ESM inside of our own package.
+await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
+await executable('functions/image-builder/main.ts', 'image-builder-fn');
