@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import type { ProgressEvent, Reporter } from '../diagnostics/progress.ts';
 import type { Sandbox } from '../executors/sandbox.ts';
 import { acquireLock, type Lock } from '../locking/lock.ts';
-import { checkEntry, commitEntry, type Entry, entryName, readEntry, removeEntry } from '../store/entry.ts';
-import { CorruptEntryError } from '../store/errors.ts';
+import { checkEntry, commitEntry, type Entry, entryName, removeEntry } from '../store/entry.ts';
 import { type Store, storePath } from '../store/store.ts';
 import type { Workspace } from '../store/workspace.ts';
+import { findEntry } from './lookup.ts';
 import type { PlannedStage } from './plan.ts';
 import { createSlots, type Slots } from './slots.ts';
 import type { StageContext } from './stage.ts';
@@ -163,15 +163,10 @@ class Runner {
   /** The entry if the store has it undamaged. */
   async #usable(stage: PlannedStage, { drop = false } = {}): Promise<Entry | undefined> {
     const { store, signal, workspace } = this.#options;
-    try {
-      const entry = await readEntry(store, stage);
-      if (entry) await checkEntry(entry, 'quick', signal);
-      return entry;
-    } catch (error) {
-      if (!(error instanceof CorruptEntryError)) throw error;
-      if (drop) await removeEntry(store, entryName(stage), workspace.directory);
-      return undefined;
-    }
+    const entry = await findEntry(store, stage, signal);
+    // Only under the lock: without it, somebody may have put a good one there meanwhile.
+    if (!entry && drop) await removeEntry(store, entryName(stage), workspace.directory);
+    return entry;
   }
 
   async #lock(stage: PlannedStage): Promise<Lock> {
