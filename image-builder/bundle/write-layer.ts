@@ -7,8 +7,14 @@ import { BundleWriteError } from './write-errors.ts';
 import { type Descriptor, OCI_LAYER } from './write-oci.ts';
 import { BLOCK, pour } from './write-tar.ts';
 
-/** A file of a layer: its absolute path in the image, and its text or the file that holds its content. */
-export type LayerFile = { path: string } & ({ content: string } | { source: string });
+/**
+ * A file of a layer: its absolute path in the image, and its text or the file that holds its content. Checksums that
+ * are known need not be computed.
+ */
+export type LayerFile = { path: string } & (
+  | { content: string }
+  | { source: string; checksums?: FileChecksums }
+);
 
 /** A layer that lies in a file. The tar is not compressed, so the digest is its diff ID too. */
 export interface Layer {
@@ -74,7 +80,7 @@ async function fill(
     } else {
       const { size } = await stat(file.source);
       const entry = archive.entry({ ...header, size });
-      checksums.set(file.path, await pourHashed(file.source, size, entry, options));
+      checksums.set(file.path, await pourHashed({ ...file, size }, entry, options));
     }
   }
   archive.finalize();
@@ -88,28 +94,29 @@ function parentsOf(path: string): string[] {
 
 /** Copies a file into its place in the tar and computes every checksum on the way. */
 async function pourHashed(
-  source: string,
-  size: number,
+  file: { source: string; size: number; checksums?: FileChecksums },
   entry: ReturnType<Pack['entry']>,
   options: LayerOptions,
 ): Promise<FileChecksums> {
-  const hashes = { md5: createHash('md5'), sha256: createHash('sha256'), sha512: createHash('sha512') };
-  const count = await pour(source, entry, {
+  const hashes = file.checksums
+    ? []
+    : (['md5', 'sha256', 'sha512'] as const).map((name) => [name, createHash(name)] as const);
+  const count = await pour(file.source, entry, {
     signal: options.signal,
     onChunk: (chunk) => {
-      for (const hash of Object.values(hashes)) hash.update(chunk);
+      for (const [, hash] of hashes) hash.update(chunk);
       options.onBytes?.(chunk.length);
     },
   });
-  if (count !== size) {
-    throw new BundleWriteError('BUNDLE_SOURCE_INVALID', `${source} changed while it was read`);
+  if (count !== file.size || count !== (file.checksums?.size ?? count)) {
+    throw new BundleWriteError('BUNDLE_SOURCE_INVALID', `${file.source} changed while it was read`);
   }
-  return {
-    size,
-    md5: hashes.md5.digest('hex'),
-    sha256: hashes.sha256.digest('hex'),
-    sha512: hashes.sha512.digest('hex'),
-  };
+  if (file.checksums) {
+    const { size, md5, sha256, sha512 } = file.checksums;
+    return { size, md5, sha256, sha512 };
+  }
+  const digests = Object.fromEntries(hashes.map(([name, hash]) => [name, hash.digest('hex')]));
+  return { size: count, ...(digests as unknown as Checksums) };
 }
 
 /** Writes the tar to a new file, hashing it; returns its size. */

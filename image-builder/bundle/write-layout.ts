@@ -1,8 +1,9 @@
 // OCI layout directories with several tags (image-layout.md): adding a bundle leaves the others alone.
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../store/errors.ts';
-import { lockDirectory } from '../store/lock.ts';
+
+import { errnoOf } from '../diagnostics/errno.ts';
+import { lockDirectory } from '../locking/lock.ts';
 import { addFile, blobPath } from './write-blobs.ts';
 import { BundleWriteError } from './write-errors.ts';
 import { type Descriptor, type Manifest, OCI_INDEX, OCI_MANIFEST } from './write-oci.ts';

@@ -62,10 +62,11 @@ export interface AssembledBundle {
 /**
  * Writes a QCOW's layer: `/qcows/<name>.qcow2` alone in a tar that is not compressed, since the QCOW is, so that a
  * registry serves any part of it by range.
+ * @param qcow `checksums`: those of the file, when they are known
  * @throws BundleWriteError when the file is not a QCOW2 image
  */
 export async function writeQcowLayer(
-  qcow: { path: string; fileName: string },
+  qcow: { path: string; fileName: string; checksums?: FileChecksums },
   target: string,
   options: LayerOptions,
 ): Promise<ImageLayer<QcowArtifact>> {
@@ -86,12 +87,13 @@ export async function writeIsoLayer(
 
 async function writeImageLayer(
   directory: string,
-  image: { path: string; fileName: string },
+  image: { path: string; fileName: string; checksums?: FileChecksums },
   target: string,
   options: LayerOptions,
 ): Promise<{ layer: Layer; checksums: FileChecksums }> {
   const path = `${directory}/${checkFileName(image.fileName)}`;
-  const { layer, checksums } = await writeLayer([{ path, source: image.path }], target, options);
+  const source = { path, source: image.path, ...(image.checksums && { checksums: image.checksums }) };
+  const { layer, checksums } = await writeLayer([source], target, options);
   return { layer, checksums: checksums.get(path) as FileChecksums };
 }
 

@@ -1,7 +1,8 @@
 // Entries: the result of one stage, complete, with a record of what it was made from and of every byte in it.
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CorruptEntryError, errnoOf, storeFailure } from './errors.ts';
+import { errnoOf } from '../diagnostics/errno.ts';
+import { CorruptEntryError, storeFailure } from './errors.ts';
 import {
   type FileRecord,
   looksUntouched,
@@ -154,11 +155,19 @@ export async function commitEntry(
       if (errno !== 'ENOTEMPTY' && errno !== 'EEXIST') throw error;
       await rm(outputDir, { recursive: true, force: true });
     });
+    await pointRecipe(store, provenance);
     return { ...record, directory };
   } catch (error) {
     options.signal?.throwIfAborted();
     throw storeFailure(error, `keep the result of ${provenance.stage}`, store.directory);
   }
+}
+
+/** Notes which entry a recipe gave last. */
+async function pointRecipe(store: Store, { kind, recipe, key }: Provenance): Promise<void> {
+  const pointer = storePath(store, 'recipes', `${kind}-${recipe}`);
+  await writeFile(`${pointer}.${process.pid}`, key);
+  await rename(`${pointer}.${process.pid}`, pointer);
 }
 
 /** Takes an entry out of the store, again as a whole: it is renamed first, into `trash` on the same file system. */

@@ -1,4 +1,5 @@
 // The errors of the store, and what the kernel's error numbers mean to someone whose store is full or read-only.
+import { errnoOf } from '../diagnostics/errno.ts';
 import { type ErrorOptions, ImageBuilderError } from '../diagnostics/error.ts';
 
 export type StoreErrorCode =
@@ -8,8 +9,7 @@ export type StoreErrorCode =
   | 'STORE_LAYOUT_UNKNOWN'
   | 'STORE_ENTRY_MISSING'
   | 'STORE_ENTRY_CORRUPT'
-  | 'STORE_ARCHIVE_INVALID'
-  | 'STORE_LOCK_FAILED';
+  | 'STORE_ARCHIVE_INVALID';
 
 /** The store could not do what it was asked for. */
 export class StoreError extends ImageBuilderError<StoreErrorCode> {}
@@ -25,19 +25,12 @@ export class CorruptEntryError extends StoreError {
   }
 }
 
-/** The error number of a failed system call (`ENOENT`), if that is what was thrown. */
-export function errnoOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('errno' in error) || !('code' in error))
-    return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
-}
-
 /**
  * Says what a failed system call means for the store in `directory`.
  * @param doing what was attempted, as in "cannot <doing>"
  */
-export function storeFailure(error: unknown, doing: string, directory: string): StoreError {
-  if (error instanceof StoreError) return error;
+export function storeFailure(error: unknown, doing: string, directory: string): ImageBuilderError {
+  if (error instanceof ImageBuilderError) return error;
   const errno = errnoOf(error);
   if (errno === 'EROFS' || errno === 'EACCES' || errno === 'EPERM') {
     return new StoreError('STORE_READ_ONLY', `cannot ${doing}: the store ${directory} is not writable`, {

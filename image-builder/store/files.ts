@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from './errors.ts';
+import { errnoOf } from '../diagnostics/errno.ts';
 
 /** A regular file as it must be. */
 export interface FileRecord {

@@ -10,7 +10,8 @@
 //   logs/           output of the stages
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, StoreError, storeFailure } from './errors.ts';
+import { errnoOf } from '../diagnostics/errno.ts';
+import { StoreError, storeFailure } from './errors.ts';
 
 const LAYOUT = '1';
 const DIRECTORIES = ['entries', 'recipes', 'locks', 'work', 'builds', 'bundles', 'logs'] as const;
@@ -64,4 +65,9 @@ export async function prepareStore(store: Store): Promise<void> {
   } catch (error) {
     throw storeFailure(error, 'make the directories of the store', store.directory);
   }
+}
+
+/** A name that a user chose, as a file name: without separators, colons and leading dots. */
+export function fileNameOf(name: string): string {
+  return encodeURIComponent(name).replace(/^\./, '%2E');
 }

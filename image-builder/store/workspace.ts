@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, storeFailure } from './errors.ts';
-import { acquireLock, tryLock } from './lock.ts';
+import { errnoOf } from '../diagnostics/errno.ts';
+import { acquireLock, tryLock } from '../locking/lock.ts';
+import { storeFailure } from './errors.ts';
 import { type Store, storePath } from './store.ts';
 
 /** Removes a tree whose files may belong to the subordinate users of a user namespace. */
@@ -12,6 +13,8 @@ export type RemoveTree = (path: string) => Promise<void>;
 /** A private directory on the store's file system. */
 export interface Workspace {
   readonly directory: string;
+  /** Removes something in it early. */
+  remove(path: string): Promise<void>;
   /** Removes it with everything in it. */
   dispose(): Promise<void>;
 }
@@ -31,6 +34,7 @@ export async function createWorkspace(store: Store, removeTree: RemoveTree): Pro
       const lock = await acquireLock(join(directory, LOCK_FILE));
       return {
         directory,
+        remove: removeTree,
         dispose: async () => {
           await removeTree(directory);
           await lock.release();

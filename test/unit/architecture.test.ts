@@ -11,14 +11,17 @@ const allowed: Record<string, string[]> = {
   'image-builder/spec': ['image-builder/diagnostics'],
   'image-builder/registry': ['image-builder/diagnostics'],
   'image-builder/executors': ['image-builder/diagnostics'],
-  'image-builder/store': ['image-builder/diagnostics', 'image-builder/executors'],
-  'image-builder/bundle': ['image-builder/diagnostics', 'image-builder/registry'],
+  'image-builder/locking': ['image-builder/diagnostics'],
+  'image-builder/store': ['image-builder/diagnostics', 'image-builder/locking'],
+  'image-builder/bundle': ['image-builder/diagnostics', 'image-builder/locking', 'image-builder/registry'],
   'image-builder/profile': [
     'image-builder/diagnostics',
     'image-builder/bundle',
     'image-builder/spec',
     'image-builder/yaml',
   ],
+  'image-builder/kustomize': ['image-builder/diagnostics'],
+  'image-builder/doctor': ['image-builder/diagnostics', 'image-builder/kustomize'],
 };
 
 function sourceFiles(directory: string): string[] {

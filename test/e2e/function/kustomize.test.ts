@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { executable, inBundle, run } from '../support/executables.ts';
-import { kustomizes } from '../support/kustomize.ts';
+import { kustomizeVersions } from '../support/kustomize.ts';
 
 const root = join(__dirname, '../../..');
 let directory: string;
@@ -32,7 +32,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 const env = { ...process.env, PATH: `${dirname(executable('image-builder-fn'))}:${process.env.PATH}` };
 const EXEC = 'exec: {path: image-builder-fn}';
 
-describe.each(kustomizes())('kustomize %s', (_version, kustomize) => {
+describe.each(kustomizeVersions())('kustomize %s', (_version, kustomize) => {
   const testIf = kustomize === undefined ? test.skip : test;
   const build = (path: string) =>
     run(inBundle(profiles, [kustomize ?? '', 'build', '--enable-alpha-plugins', '--enable-exec', path]), {

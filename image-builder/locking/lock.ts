@@ -6,7 +6,11 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { errnoOf, StoreError } from './errors.ts';
+import { errnoOf } from '../diagnostics/errno.ts';
+import { ImageBuilderError } from '../diagnostics/error.ts';
+
+/** Files cannot be locked here. */
+export class LockError extends ImageBuilderError<'LOCK_FAILED'> {}
 
 /** A lock that this process holds. */
 export interface Lock {
@@ -43,7 +47,7 @@ export async function tryLock(path: string): Promise<Lock | undefined> {
 
 /**
  * Locks a directory itself: nothing is left in it, and it may belong to others.
- * @throws the signal's reason when aborted; StoreError when locks do not work here
+ * @throws the signal's reason when aborted; LockError when locks do not work here
  */
 export async function lockDirectory(
   path: string,
@@ -61,7 +65,7 @@ export async function lockDirectory(
 
 /**
  * Takes the lock, waiting for it as long as somebody else has it.
- * @throws the signal's reason when aborted; StoreError when locks do not work here
+ * @throws the signal's reason when aborted; LockError when locks do not work here
  */
 export async function acquireLock(path: string, options: LockOptions = {}): Promise<Lock> {
   let waited = false;
@@ -136,20 +140,16 @@ async function flock(file: FileHandle, options: readonly string[], signal?: Abor
     child.once('exit', (status) => resolve(status ?? -1));
   }).catch((error: unknown) => {
     signal?.throwIfAborted();
-    throw new StoreError('STORE_LOCK_FAILED', 'cannot run flock to lock the store', {
+    throw new LockError('LOCK_FAILED', 'cannot run flock', {
       cause: error,
       hint: 'install the Debian package util-linux',
     });
   });
   if (code === 0) return true;
   if (code === 1 && options.includes('--nonblock')) return false;
-  throw new StoreError(
-    'STORE_LOCK_FAILED',
-    `flock failed with exit status ${code}: the store cannot be locked`,
-    {
-      hint: 'put the store on a file system that supports flock(2)',
-    },
-  );
+  throw new LockError('LOCK_FAILED', `flock failed with exit status ${code}`, {
+    hint: 'use a file system that supports flock(2)',
+  });
 }
 
 function followNotes(file: FileHandle, onNote: (line: string) => void): { stop(): Promise<void> } {

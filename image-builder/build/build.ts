@@ -1,0 +1,178 @@
+// Builds what a spec describes, or finds it in the store: the engine's front door.
+import { statfs } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { BundleContents, BundleReference } from '../bundle/types.ts';
+import type { AssembledBundle } from '../bundle/write.ts';
+import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write-destination.ts';
+import { layoutHas } from '../bundle/write-layout.ts';
+import { errnoOf } from '../diagnostics/errno.ts';
+import { ImageBuilderError } from '../diagnostics/error.ts';
+import type { Reporter } from '../diagnostics/progress.ts';
+import { pipelineHash } from '../embedded/release.ts';
+import type { Entry } from '../store/entry.ts';
+import { StoreError, storeFull } from '../store/errors.ts';
+import { recordBuild } from '../store/history.ts';
+import { storeDirectory } from '../store/location.ts';
+import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../store/store.ts';
+import { createWorkspace, treeRemover } from '../store/workspace.ts';
+import type { ResolvedBuild } from '../variables/types.ts';
+import { readBundleEntry } from './bundle-entry.ts';
+import { newestRelease, readSourceDateEpoch } from './epoch.ts';
+import { findByRecipe, findEntry, findMissing } from './lookup.ts';
+import { type PlannedStage, planStages } from './plan.ts';
+import { withRepairs } from './repair.ts';
+import { runStages } from './run.ts';
+import { defineStages } from './stages.ts';
+import { installedVersions } from './tool-versions.ts';
+
+/** The surroundings of a build. */
+export interface BuildOptions {
+  /** What relative paths of the spec are relative to. */
+  cwd: string;
+  /** Directory of the store; default: see {@link storeDirectory}. */
+  store?: string;
+  env?: Readonly<Record<string, string | undefined>>;
+  report: Reporter;
+  signal: AbortSignal;
+}
+
+/** A planned build with the store that it looks into. */
+export interface BuildPlan {
+  store: Store;
+  stages: PlannedStage[];
+  /** Names of the stages whose results are wanted: the bundle, and the boot tests that were asked for. */
+  targets: string[];
+}
+
+/** Plans a build; reads the versions of the tools and nothing else. */
+export async function planBuild(
+  resolved: ResolvedBuild,
+  options: Pick<BuildOptions, 'cwd' | 'store' | 'env'>,
+): Promise<BuildPlan> {
+  const env = options.env ?? process.env;
+  const store = await openStore(storeDirectory(env, options));
+  const sourceDateEpoch = readSourceDateEpoch(env);
+  const definitions = defineStages(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
+  const tools = await installedVersions(new Set(definitions.flatMap((definition) => definition.tools)));
+  const stages = planStages(definitions, pipelineHash, tools);
+  const targets = stages.filter(({ kind }) => kind === 'bundle' || kind === 'boot-test');
+  return { store, stages, targets: targets.map(({ name }) => name) };
+}
+
+/**
+ * Builds the bundle of a spec and puts it where the spec says. What the store has is not built again.
+ * @throws ImageBuilderError of the stage that failed; nothing has been published then
+ */
+export async function build(resolved: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
+  const plan = await planBuild(resolved, options);
+  const entry = (await findFinished(plan, options)) ?? (await execute(resolved, plan, options));
+  const bundle = readBundleEntry(entry);
+  const reference = await publish(resolved, bundle, plan.store, options);
+  return { reference, profiles: bundle.profiles, artifacts: bundle.artifacts };
+}
+
+/** The bundle's entry, when it and the boot tests are there. */
+async function findFinished(plan: BuildPlan, { report, signal }: BuildOptions): Promise<Entry | undefined> {
+  const began = performance.now();
+  let bundle: Entry | undefined;
+  for (const stage of plan.stages.filter(({ name }) => plan.targets.includes(name))) {
+    const entry =
+      (await findEntry(plan.store, stage, signal)) ?? (await findWithoutTools(plan, stage, signal));
+    if (!entry) return undefined;
+    if (stage.kind === 'bundle') bundle = entry;
+  }
+  report({ type: 'stage', stage: 'bundle', status: 'cached', seconds: (performance.now() - began) / 1000 });
+  return bundle;
+}
+
+/** On a machine that could not build it: what another one has built of the same inputs. */
+async function findWithoutTools(
+  plan: BuildPlan,
+  stage: PlannedStage,
+  signal: AbortSignal,
+): Promise<Entry | undefined> {
+  const complete = plan.stages.every(({ toolVersions }) => !Object.values(toolVersions).includes('absent'));
+  return complete ? undefined : await findByRecipe(plan.store, stage, signal);
+}
+
+/** Runs what is missing. */
+async function execute(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOptions): Promise<Entry> {
+  const { store, stages, targets } = plan;
+  const { requireTools } = await import('../executors/tools.ts');
+  const { tasksOf, stageImplementations } = await import('./implementations.ts');
+  requireTools(tasksOf(await findMissing(store, stages, targets, options.signal)));
+
+  await prepareStore(store);
+  const { createLocalSandbox } = await import('../executors/local-sandbox.ts');
+  const sandbox = await createLocalSandbox();
+  const removeTree = treeRemover(async (path) => {
+    await sandbox.run(['rm', '-rf', '--', path]);
+  });
+  const workspace = await createWorkspace(store, removeTree);
+  const sourceDateEpoch = async () =>
+    readSourceDateEpoch(options.env ?? process.env) ??
+    (await newestRelease(resolved.rootfs.multistrap.repos, {
+      sandbox,
+      workDir: workspace.directory,
+      signal: options.signal,
+    }));
+  try {
+    const results = await withRepairs(store, stages, workspace.directory, () =>
+      runStages(stages, targets, {
+        ...options,
+        store,
+        workspace,
+        sandbox,
+        build: resolved.name,
+        implementations: stageImplementations(resolved),
+        sourceDateEpoch,
+      }),
+    );
+    const bundle = results.bundle as Entry;
+    await recordBuild(store, {
+      name: resolved.name,
+      builtAt: new Date().toISOString(),
+      digest: readBundleEntry(bundle).manifest.digest,
+      stages: Object.fromEntries(
+        stages.map(({ name, kind, key, inputs, toolVersions }) => [
+          name,
+          { kind, key, inputs, tools: toolVersions },
+        ]),
+      ),
+    });
+    return bundle;
+  } catch (error) {
+    throw await explainFullDisk(error, store);
+  } finally {
+    await workspace.dispose();
+  }
+}
+
+/** Less than this is full, as far as a build is concerned (bytes). */
+const HARDLY_ANYTHING = 16 << 20;
+
+/** A tool says "No space left on device" in its own way, if it says it at all; the file system knows. */
+async function explainFullDisk(error: unknown, store: Store): Promise<unknown> {
+  if (error instanceof StoreError) return error;
+  const output = error instanceof ImageBuilderError ? error.output : undefined;
+  const said = errnoOf(error) === 'ENOSPC' || /No space left on device/.test(output?.join('\n') ?? '');
+  const { bavail, bsize } = await statfs(store.directory).catch(() => ({ bavail: 1, bsize: Infinity }));
+  if (!said && bavail * bsize > HARDLY_ANYTHING) return error;
+  const what = error instanceof Error ? error.message : String(error);
+  return storeFull(store.directory, what, error, output);
+}
+
+/** Puts the bundle where the spec says, unless it is there. */
+async function publish(
+  resolved: ResolvedBuild,
+  bundle: AssembledBundle,
+  store: Store,
+  options: BuildOptions,
+): Promise<BundleReference> {
+  const { layout, tag } = resolved.bundle;
+  const inStore = storePath(store, 'bundles', fileNameOf(resolved.name));
+  const destination: BundleDestination = { kind: 'layout', path: layout ?? inStore, tag };
+  const path = layout === undefined ? inStore : resolve(options.cwd, layout);
+  if (await layoutHas(path, tag, bundle)) return referenceOf(destination, bundle.manifest.digest);
+  return await publishBundle(bundle, destination, options);
+}

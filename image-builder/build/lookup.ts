@@ -1,0 +1,51 @@
+// Finds finished results in the store without a lock, a tool or a write: what a render does when nothing has changed.
+import { readFile } from 'node:fs/promises';
+import { checkEntry, type Entry, type EntryId, readEntry } from '../store/entry.ts';
+import { CorruptEntryError } from '../store/errors.ts';
+import { type Store, storePath } from '../store/store.ts';
+import type { PlannedStage } from './plan.ts';
+
+/** The undamaged entry of a stage; damaged ones count as missing, whoever builds next replaces them. */
+export async function findEntry(store: Store, id: EntryId, signal?: AbortSignal): Promise<Entry | undefined> {
+  try {
+    const entry = await readEntry(store, id);
+    if (entry) await checkEntry(entry, 'quick', signal);
+    return entry;
+  } catch (error) {
+    if (error instanceof CorruptEntryError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The newest entry of a stage's recipe, whatever tools made it: for a machine that lacks the tools, where no key can
+ * be computed and nothing be built.
+ */
+export async function findByRecipe(
+  store: Store,
+  stage: PlannedStage,
+  signal?: AbortSignal,
+): Promise<Entry | undefined> {
+  const pointer = storePath(store, 'recipes', `${stage.kind}-${stage.recipe}`);
+  const key = await readFile(pointer, 'utf8').catch(() => undefined);
+  return key === undefined ? undefined : await findEntry(store, { kind: stage.kind, key }, signal);
+}
+
+/** Stages that have to run before the store has the results of `targets`, in the order of the plan. */
+export async function findMissing(
+  store: Store,
+  plan: readonly PlannedStage[],
+  targets: readonly string[],
+  signal?: AbortSignal,
+): Promise<PlannedStage[]> {
+  const byName = new Map(plan.map((stage) => [stage.name, stage]));
+  const missing = new Set<PlannedStage>();
+  const visit = async (name: string): Promise<void> => {
+    const stage = byName.get(name);
+    if (!stage || missing.has(stage) || (await findEntry(store, stage, signal))) return;
+    missing.add(stage);
+    for (const parent of stage.parents) await visit(parent);
+  };
+  for (const target of targets) await visit(target);
+  return plan.filter((stage) => missing.has(stage));
+}

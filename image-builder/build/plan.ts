@@ -1,0 +1,67 @@
+// Plans a build: which stages it has and the key of each. Pure: no file, tool, clock or environment has a say.
+import { hashOf } from './keys.ts';
+
+/** What kind of work a stage is. */
+export type StageKind = 'rootfs' | 'osconfig' | 'qcow' | 'boot-test' | 'bundle';
+
+/** A stage before it has a key. */
+export interface StageDefinition {
+  /** Unique in the build: `rootfs`, `qcow/control-plane`, ... */
+  name: string;
+  kind: StageKind;
+  /** Everything that its result depends on beside its parents and tools; plain data. */
+  inputs: unknown;
+  /** Names of the stages whose results it starts from; they come before it in the list. */
+  parents: readonly string[];
+  /** Debian packages of the tools whose versions influence its bytes. */
+  tools: readonly string[];
+}
+
+/** Versions of Debian packages by name. */
+export type ToolVersions = Readonly<Record<string, string>>;
+
+/** A stage with its identity. */
+export interface PlannedStage extends StageDefinition {
+  /** Hash of the inputs, of those of all ancestors, and of the pipeline: what was asked for. */
+  recipe: string;
+  /** Hash of the recipe and of the tools of the stage and its ancestors: what the bytes depend on. */
+  key: string;
+  /** The versions of its own tools. */
+  toolVersions: ToolVersions;
+}
+
+/** Bumped when entries get another content for the same inputs though the pipeline's sources are the same. */
+const KEY_FORMAT = 1;
+
+/**
+ * Gives each stage its keys.
+ * @param pipeline identity of the code that runs the stages
+ * @param tools versions of the tools of this machine; a tool that is not there has the version `absent`
+ */
+export function planStages(
+  definitions: readonly StageDefinition[],
+  pipeline: string,
+  tools: ToolVersions,
+): PlannedStage[] {
+  const planned = new Map<string, PlannedStage>();
+  for (const definition of definitions) {
+    const { name, kind, inputs } = definition;
+    const parents = definition.parents.map((parent) => {
+      const found = planned.get(parent);
+      if (!found) throw new TypeError(`stage ${name} comes before its parent ${parent}`);
+      return found;
+    });
+    const toolVersions: Record<string, string> = {};
+    for (const tool of [...definition.tools].sort()) toolVersions[tool] = tools[tool] ?? 'absent';
+    const recipe = hashOf({
+      format: KEY_FORMAT,
+      pipeline,
+      kind,
+      inputs,
+      parents: parents.map((parent) => parent.recipe),
+    });
+    const key = hashOf({ recipe, toolVersions, parents: parents.map((parent) => parent.key) });
+    planned.set(name, { ...definition, recipe, key, toolVersions });
+  }
+  return [...planned.values()];
+}

@@ -1,0 +1,31 @@
+// The log of a stage: every step and every line of output, kept in the store beside the results.
+import { createWriteStream } from 'node:fs';
+import type { ProgressEvent } from '../diagnostics/progress.ts';
+
+/** An open log. */
+export interface StageLog {
+  write(event: ProgressEvent): void;
+  close(): Promise<void>;
+}
+
+/** Begins the log anew. */
+export async function openStageLog(path: string): Promise<StageLog> {
+  const stream = createWriteStream(path, { mode: 0o600 });
+  // A log that cannot be written (a full disk) must not hide the error of the stage.
+  let broken = false;
+  stream.on('error', () => {
+    broken = true;
+  });
+  return {
+    write: (event) => {
+      if (broken) return;
+      if (event.type === 'step') stream.write(`== ${event.message}\n`);
+      if (event.type === 'output') stream.write(`${event.line}\n`);
+    },
+    close: () =>
+      new Promise((resolve) => {
+        stream.once('close', () => resolve());
+        stream.end();
+      }),
+  };
+}

@@ -1,0 +1,120 @@
+// The stages of a build and the inputs of each: the one place that says what influences what. Pure.
+//
+//   rootfs ─► osconfig ─► qcow/<name> ─► bundle
+//                              └─► boot-test/<name>/<firmware>
+import type { ResolvedBuild, ResolvedOsconfig, RunContext } from '../variables/types.ts';
+import type { StageDefinition } from './plan.ts';
+
+/** What a plan takes from elsewhere than the spec. */
+export interface StageOptions {
+  /** Set by the caller's SOURCE_DATE_EPOCH; otherwise the packages decide. Seconds since the epoch. */
+  sourceDateEpoch?: number;
+  /** Digest of the image that the bundle is laid over. */
+  baseDigest?: string;
+}
+
+/** Stages in an order in which parents come first. */
+export function defineStages(resolved: ResolvedBuild, options: StageOptions = {}): StageDefinition[] {
+  const qcows = Object.keys(resolved.qcows).sort();
+  return [
+    rootfsStage(resolved, options),
+    osconfigStage(resolved),
+    ...qcows.map((name) => qcowStage(resolved, name)),
+    ...(resolved.bootTest.timeout > 0
+      ? qcows.flatMap((name) => resolved.bootTest.firmware.map((firmware) => bootTestStage(name, firmware)))
+      : []),
+    bundleStage(resolved, qcows, options),
+  ];
+}
+
+function rootfsStage({ distribution, rootfs }: ResolvedBuild, options: StageOptions): StageDefinition {
+  // How often a download is tried does not change what is downloaded.
+  const { multistrap_retries: _, multistrap_retries_delay: __, ...multistrap } = rootfs.multistrap;
+  return {
+    name: 'rootfs',
+    kind: 'rootfs',
+    inputs: { distribution, multistrap, sourceDateEpoch: options.sourceDateEpoch },
+    parents: [],
+    tools: ['mmdebstrap', 'apt', 'dpkg', 'tar'],
+  };
+}
+
+function osconfigStage({ rootfs }: ResolvedBuild): StageDefinition {
+  return {
+    name: 'osconfig',
+    kind: 'osconfig',
+    inputs: { osconfig: forContext(rootfs.osconfig, 'common'), scripts: rootfs.scripts },
+    parents: ['rootfs'],
+    tools: ['ansible-core', 'tar'],
+  };
+}
+
+function qcowStage({ qcows }: ResolvedBuild, name: string): StageDefinition {
+  const image = qcows[name];
+  if (!image) throw new TypeError(`no QCOW ${name}`);
+  return {
+    name: `qcow/${name}`,
+    kind: 'qcow',
+    inputs: { osconfig: forContext(image.osconfig, 'qcow'), qcow: image.qcow, scripts: image.scripts },
+    parents: ['osconfig'],
+    // The libraries compress, or lay out the file system.
+    tools: [
+      'ansible-core',
+      'fdisk',
+      'e2fsprogs',
+      'libext2fs2',
+      'dosfstools',
+      'mtools',
+      'xfsprogs',
+      'grub-common',
+      'qemu-utils',
+      'libzstd1',
+      'zlib1g',
+    ],
+  };
+}
+
+function bootTestStage(qcow: string, firmware: string): StageDefinition {
+  return {
+    name: `boot-test/${qcow}/${firmware}`,
+    kind: 'boot-test',
+    inputs: { firmware },
+    parents: [`qcow/${qcow}`],
+    // That an image has booted stays true when QEMU is upgraded.
+    tools: [],
+  };
+}
+
+function bundleStage(
+  { rootfs, qcows: images }: ResolvedBuild,
+  qcows: readonly string[],
+  options: StageOptions,
+): StageDefinition {
+  return {
+    name: 'bundle',
+    kind: 'bundle',
+    inputs: {
+      qcows,
+      base: options.baseDigest,
+      // The profiles tell every variable, so each of them changes the bundle.
+      rootfs,
+      images,
+    },
+    parents: ['osconfig', ...qcows.map((name) => `qcow/${name}`)],
+    tools: [],
+  };
+}
+
+/** The variables of osconfig that act in a context: lists without the items that run in the other one only. */
+function forContext(osconfig: ResolvedOsconfig, context: RunContext): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(osconfig).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.filter((item) => runsIn(item, context)) : value,
+    ]),
+  );
+}
+
+function runsIn(item: object, context: RunContext): boolean {
+  return !('run_contexts' in item) || (item.run_contexts as RunContext[]).includes(context);
+}

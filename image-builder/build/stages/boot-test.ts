@@ -1,0 +1,24 @@
+// The stage `boot-test/<qcow>/<firmware>`: the image must reach its login prompt before it goes anywhere.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StageImplementation } from '../run.ts';
+import { qcowFileOf } from './qcow.ts';
+
+/** Implements the stage. `timeoutSeconds` is not among its inputs: a patient test is worth no more than a quick one. */
+export function bootTestStage(options: { timeoutSeconds: number }): StageImplementation {
+  return async ({ stage, parents, context }) => {
+    const { bootTest } = await import('../../boot/boot-test.ts');
+    const [qcow] = Object.values(parents);
+    if (!qcow) throw new TypeError(`${stage.name} has no image to boot`);
+    const { firmware } = stage.inputs as { firmware: 'bios' | 'uefi' };
+    const result = await bootTest(qcowFileOf(qcow), {
+      format: 'qcow2',
+      firmware,
+      timeoutSeconds: options.timeoutSeconds,
+      report: (event) => context.report({ ...event, stage: context.stage }),
+      signal: context.signal,
+    });
+    await writeFile(join(context.outputDir, 'console.txt'), result.console);
+    return { facts: { seconds: result.seconds, accelerator: result.accelerator } };
+  };
+}

@@ -1,0 +1,72 @@
+// The stage `qcow/<name>`: configures the common root file system for one image, makes a disk of it, and the layer
+// that every bundle with this image has.
+import { join } from 'node:path';
+import type { QcowArtifact } from '../../bundle/types.ts';
+import { type ImageLayer, writeQcowLayer } from '../../bundle/write.ts';
+import type { Descriptor } from '../../bundle/write-oci.ts';
+import { assembleDisk } from '../../disk/assemble.ts';
+import type { Entry } from '../../store/entry.ts';
+import type { ResolvedBuild } from '../../variables/types.ts';
+import type { StageImplementation } from '../run.ts';
+
+const LAYER_FILE = 'layer.tar';
+
+/** Facts of a QCOW's entry. */
+interface QcowFacts {
+  artifact: QcowArtifact;
+  layer: Descriptor;
+}
+
+/** Implements the stage. */
+export function qcowStage(resolved: ResolvedBuild): StageImplementation {
+  return async ({ stage, parents, tree, context }) => {
+    const name = stage.name.slice('qcow/'.length);
+    const image = resolved.qcows[name];
+    if (!image) throw new TypeError(`no QCOW ${name}`);
+    const fileName = `${image.qcow.img_name}.qcow2`;
+    const output = join(context.outputDir, fileName);
+    const { GRUB_TIMEOUT, GRUB_SERIAL_COMMAND, GRUB_CMDLINE_LINUX_DEFAULT } = image.osconfig.grub;
+    const disk = await assembleDisk(
+      {
+        tree: tree ?? '',
+        qcow: image.qcow,
+        menu: {
+          timeoutSeconds: GRUB_TIMEOUT,
+          serialCommand: GRUB_SERIAL_COMMAND,
+          kernelCommandLine: GRUB_CMDLINE_LINUX_DEFAULT.map(({ name: word, value }) =>
+            value === undefined ? word : `${word}=${value}`,
+          ).join(' '),
+        },
+        identifierSeed: stage.recipe,
+        output,
+      },
+      context,
+    );
+    context.report({ type: 'step', stage: context.stage, message: 'pack the layer' });
+    const { layer, artifact } = await writeQcowLayer(
+      { path: output, fileName, checksums: disk },
+      join(context.outputDir, LAYER_FILE),
+      { mtime: context.sourceDateEpoch, signal: context.signal },
+    );
+    const facts: QcowFacts = { artifact, layer: layer.descriptor };
+    return {
+      facts: { ...facts, partitions: disk.partitions, secureBoot: disk.secureBoot },
+      digests: { [fileName]: artifact.sha256, [LAYER_FILE]: layer.descriptor.digest.slice('sha256:'.length) },
+    };
+  };
+}
+
+/** The QCOW2 file of an entry. */
+export function qcowFileOf(entry: Entry): string {
+  return join(entry.directory, factsOf(entry).artifact.file);
+}
+
+/** The bundle layer of an entry. */
+export function qcowLayerOf(entry: Entry): ImageLayer<QcowArtifact> {
+  const { artifact, layer } = factsOf(entry);
+  return { artifact, layer: { descriptor: layer, file: join(entry.directory, LAYER_FILE) } };
+}
+
+function factsOf(entry: Entry): QcowFacts {
+  return entry.facts as unknown as QcowFacts;
+}

@@ -1,0 +1,139 @@
+// A small pipeline of real stages: a tree of files, packed, changed, and turned into images by the machine's tools.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type PlannedStage, planStages, type StageDefinition } from '../../../image-builder/build/plan.ts';
+import { withRepairs } from '../../../image-builder/build/repair.ts';
+import { runStages, type StageImplementation } from '../../../image-builder/build/run.ts';
+import type { Reporter } from '../../../image-builder/diagnostics/progress.ts';
+import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
+import type { Entry } from '../../../image-builder/store/entry.ts';
+import { openStore, prepareStore } from '../../../image-builder/store/store.ts';
+import { createWorkspace, treeRemover } from '../../../image-builder/store/workspace.ts';
+
+/** What the small build depends on. */
+export interface SmallInputs {
+  /** Content of the tree. */
+  content: string;
+  /** A setting of the configured tree. */
+  setting: string;
+  /** Images by name, with what each says. */
+  images: Record<string, string>;
+  /** Shell text that the stage `configure` runs in addition, for faults. */
+  script?: string;
+  /** Seconds that each stage takes at least. */
+  delay?: number;
+}
+
+export function smallPlan(inputs: SmallInputs): PlannedStage[] {
+  const images = Object.keys(inputs.images).sort();
+  const definitions: StageDefinition[] = [
+    { name: 'rootfs', kind: 'rootfs', inputs: { content: inputs.content }, parents: [], tools: ['tar'] },
+    {
+      name: 'osconfig',
+      kind: 'osconfig',
+      inputs: { setting: inputs.setting },
+      parents: ['rootfs'],
+      tools: [],
+    },
+    ...images.map(
+      (name): StageDefinition => ({
+        name: `qcow/${name}`,
+        kind: 'qcow',
+        inputs: { says: inputs.images[name] },
+        parents: ['osconfig'],
+        tools: [],
+      }),
+    ),
+    { name: 'bundle', kind: 'bundle', inputs: {}, parents: images.map((name) => `qcow/${name}`), tools: [] },
+  ];
+  return planStages(definitions, 'small', { tar: '1' });
+}
+
+function implementations({ delay = 0, script = '' }: SmallInputs): Record<string, StageImplementation> {
+  const shell = (text: string, args: string[], context: Parameters<StageImplementation>[0]['context']) =>
+    context.sandbox.run(['sh', '-euc', text, 'sh', ...args], {
+      signal: context.signal,
+      onLine: (line) => context.report({ type: 'output', stage: context.stage, line }),
+    });
+  const pack = `tar --sort=name --mtime=@$3 --owner=0 --group=0 -C "$1" -cf "$2" .; sleep ${delay}`;
+  return {
+    rootfs: async ({ stage, context }) => {
+      const tree = join(context.workDir, 'tree');
+      await mkdir(tree);
+      context.report({ type: 'step', stage: context.stage, message: 'make the tree' });
+      await writeFile(join(tree, 'content'), (stage.inputs as { content: string }).content.repeat(20_000));
+      await shell(pack, [tree, join(context.outputDir, 'tree.tar'), `${context.sourceDateEpoch}`], context);
+      return { tree };
+    },
+    osconfig: async ({ stage, parents, tree, context }) => {
+      const root = tree ?? (await unpack(parents.rootfs as Entry, context, shell));
+      await shell(script, [root], context);
+      await writeFile(join(root, 'setting'), (stage.inputs as { setting: string }).setting);
+      await shell(pack, [root, join(context.outputDir, 'tree.tar'), `${context.sourceDateEpoch}`], context);
+      return { tree: root, facts: { unpacked: tree === undefined } };
+    },
+    qcow: async ({ stage, parents, tree, context }) => {
+      const root = tree ?? (await unpack(parents.osconfig as Entry, context, shell));
+      await writeFile(join(root, 'image'), (stage.inputs as { says: string }).says);
+      await shell(pack, [root, join(context.outputDir, 'image'), `${context.sourceDateEpoch}`], context);
+      return { facts: { unpacked: tree === undefined } };
+    },
+    bundle: async ({ parents, context }) => {
+      const digests = Object.entries(parents).map(
+        ([name, entry]) => `${name} ${entry.files.image?.sha256}\n`,
+      );
+      await writeFile(join(context.outputDir, 'digests'), digests.join(''));
+      return {};
+    },
+  };
+}
+
+async function unpack(
+  parent: Entry,
+  context: Parameters<StageImplementation>[0]['context'],
+  shell: (
+    text: string,
+    args: string[],
+    context: Parameters<StageImplementation>[0]['context'],
+  ) => Promise<string>,
+): Promise<string> {
+  const tree = join(context.workDir, 'tree');
+  await shell('mkdir "$1"; tar -C "$1" -xf "$2"', [tree, join(parent.directory, 'tree.tar')], context);
+  return tree;
+}
+
+/** Runs the small build in a store. */
+export async function smallBuild(
+  directory: string,
+  inputs: SmallInputs,
+  options: { report?: Reporter; signal?: AbortSignal; concurrency?: number } = {},
+): Promise<Entry> {
+  const store = await openStore(directory);
+  const plan = smallPlan(inputs);
+  await prepareStore(store);
+  const sandbox = await createLocalSandbox();
+  const workspace = await createWorkspace(
+    store,
+    treeRemover(async (path) => {
+      await sandbox.run(['rm', '-rf', '--', path]);
+    }),
+  );
+  try {
+    const results = await withRepairs(store, plan, workspace.directory, () =>
+      runStages(plan, ['bundle'], {
+        store,
+        workspace,
+        sandbox,
+        build: 'small',
+        implementations: implementations(inputs),
+        sourceDateEpoch: async () => 1_700_000_000,
+        report: () => {},
+        signal: new AbortController().signal,
+        ...options,
+      }),
+    );
+    return results.bundle as Entry;
+  } finally {
+    await workspace.dispose();
+  }
+}
