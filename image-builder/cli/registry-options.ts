@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import type { ReadBundleOptions } from '../bundle/read.ts';
+import { contextOf } from './context.ts';
 
 /** What commander parsed. */
 export interface RegistryFlags {
@@ -11,6 +12,7 @@ export interface RegistryFlags {
   platform?: string;
   cache: string | boolean;
   pullSecret?: string[];
+  /** Global. */
   verbose?: boolean;
 }
 
@@ -25,14 +27,13 @@ export function addRegistryOptions(command: Command): Command {
     .option(
       '--pull-secret <file...>',
       'a Kubernetes imagePullSecret (.dockerconfigjson) or a Docker config.json',
-    )
-    .option('-v, --verbose', 'report on stderr what reading cost');
+    );
 }
 
 /** The engine's options. Ctrl-C aborts. */
-export async function engineOptions(flags: RegistryFlags): Promise<ReadBundleOptions> {
-  const { interruptSignal } = await import('./interrupt.ts');
-  const options: ReadBundleOptions = { signal: interruptSignal() };
+export async function engineOptions(command: Command): Promise<ReadBundleOptions> {
+  const flags = command.optsWithGlobals<RegistryFlags>();
+  const options: ReadBundleOptions = { ...contextOf(command) };
   if (flags.verify) options.verify = 'full';
   if (flags.offline) options.offline = true;
   if (flags.insecure) options.insecure = true;
@@ -50,17 +51,17 @@ export async function engineOptions(flags: RegistryFlags): Promise<ReadBundleOpt
   return options;
 }
 
-/** `3 requests, 1.2 KiB, 34 ms; verification: partial`, to stderr. */
-export function reportCost(
-  flags: RegistryFlags,
-  reading: {
-    cost: { requests: number; bytes: number; milliseconds: number };
-    verification?: string;
-    warnings?: string[];
-  },
-): void {
+/** The facts of a read that are reported. */
+export interface Reading {
+  cost: { requests: number; bytes: number; milliseconds: number };
+  verification?: string;
+  warnings?: string[];
+}
+
+/** `3 requests, 1.2 KiB, 34 ms; verification: partial`, to standard error. */
+export function reportCost(command: Command, reading: Reading): void {
   for (const warning of reading.warnings ?? []) process.stderr.write(`warning: ${warning}\n`);
-  if (!flags.verbose) return;
+  if (!command.optsWithGlobals<RegistryFlags>().verbose) return;
   const { requests, bytes, milliseconds } = reading.cost;
   const verification = reading.verification ? `; verification: ${reading.verification}` : '';
   process.stderr.write(`${requests} requests, ${formatBytes(bytes)}, ${milliseconds} ms${verification}\n`);

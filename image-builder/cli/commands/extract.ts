@@ -1,8 +1,14 @@
 // `image-builder extract REF [PATH...]`: profiles, or other small files, out of a published bundle.
 
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { ReadBundleOptions } from '../../bundle/read.ts';
-import { addRegistryOptions, engineOptions, type RegistryFlags, reportCost } from '../registry-options.ts';
+import {
+  addRegistryOptions,
+  engineOptions,
+  type Reading,
+  type RegistryFlags,
+  reportCost,
+} from '../registry-options.ts';
 
 interface ExtractFlags extends RegistryFlags {
   list?: boolean;
@@ -20,24 +26,26 @@ export function register(program: Command): void {
     )
     .argument('[paths...]', 'files in the image; default: every /profiles/profile_*.json and the artifacts')
     .option('-l, --list', 'list the files below the given directories (default: /profiles and /qcows)')
-    .option('-o, --output <format>', 'json or yaml; with paths the default is the files as they are');
+    .addOption(
+      new Option('-o, --output <format>', 'default: yaml; with paths, the files as they are').choices([
+        'json',
+        'yaml',
+      ]),
+    );
   addRegistryOptions(command).action(async (reference: string, paths: string[], flags: ExtractFlags) => {
-    if (flags.output !== undefined && flags.output !== 'json' && flags.output !== 'yaml') {
-      command.error(`error: --output is json or yaml, not ${flags.output}`);
-    }
-    const options = await engineOptions(flags);
-    if (flags.list) await list(reference, paths, flags, options);
-    else if (paths.length > 0) await files(reference, paths, flags, options);
-    else await bundle(reference, flags, options);
+    const options = await engineOptions(command);
+    if (flags.list) reportCost(command, await list(reference, paths, flags, options));
+    else if (paths.length > 0) reportCost(command, await files(reference, paths, flags, options));
+    else reportCost(command, await bundle(reference, flags, options));
   });
 }
 
-async function bundle(reference: string, flags: ExtractFlags, options: ReadBundleOptions): Promise<void> {
+async function bundle(reference: string, flags: ExtractFlags, options: ReadBundleOptions): Promise<Reading> {
   const { readBundle } = await import('../../bundle/read.ts');
   const reading = await readBundle(reference, options);
   const profiles = Object.fromEntries(reading.profiles.map(({ name, json }) => [name, JSON.parse(json)]));
   await print({ bundle: reading.reference, profiles, ...reading.artifacts }, flags.output ?? 'yaml');
-  reportCost(flags, reading);
+  return reading;
 }
 
 async function files(
@@ -45,14 +53,14 @@ async function files(
   paths: string[],
   flags: ExtractFlags,
   options: ReadBundleOptions,
-): Promise<void> {
+): Promise<Reading> {
   const { readFiles } = await import('../../bundle/files.ts');
   const reading = await readFiles(reference, paths, options);
   if (flags.output) {
     const values = reading.files.map(({ path, content }) => [path, jsonOrText(content)]);
     await print(Object.fromEntries(values), flags.output);
   } else for (const { content } of reading.files) process.stdout.write(content);
-  reportCost(flags, reading);
+  return reading;
 }
 
 async function list(
@@ -60,14 +68,14 @@ async function list(
   paths: string[],
   flags: ExtractFlags,
   options: ReadBundleOptions,
-): Promise<void> {
+): Promise<Reading> {
   const { listFiles } = await import('../../bundle/files.ts');
   const listing = await listFiles(reference, paths.length > 0 ? paths : ['/profiles', '/qcows'], options);
   if (flags.output) await print(listing.files, flags.output);
   else
     for (const { path, size } of listing.files)
       process.stdout.write(`${String(size).padStart(14)}  ${path}\n`);
-  reportCost(flags, listing);
+  return listing;
 }
 
 function jsonOrText(content: Buffer): unknown {
