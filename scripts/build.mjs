@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { Ajv } from 'ajv';
 import standaloneCode from 'ajv/dist/standalone/index.js';
 import * as esbuild from 'esbuild';
+import { stringify } from 'yaml';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
@@ -31,8 +32,8 @@ async function evaluate(path) {
       bundle: true,
       platform: 'node',
       format: 'cjs',
-      // A module that reads the source tree finds it from its own directory.
-      define: { __dirname: JSON.stringify(join(root, dirname(path))) },
+      // A module that reads the source tree finds it from the directory of image-builder/embedded.
+      define: { __dirname: JSON.stringify(join(root, 'image-builder/embedded')) },
       logLevel: 'error',
     });
     return require(outfile);
@@ -98,3 +99,7 @@ await mkdir(dist);
 // The executables are CommonJS without an extension, which Node would take for ESM inside of our own package.
 await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
 await executable('functions/image-builder/main.ts', 'image-builder-fn');
+await executable('image-builder/cli/main.ts', 'image-builder');
+const { functionDefinition } = await evaluate('functions/image-builder/definition.ts');
+const definition = stringify(functionDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });
+await writeFile(join(dist, 'image-builder.krm.yaml'), definition);

@@ -41,6 +41,23 @@ export function hasIdAnnotation(item: YAMLMap): boolean {
   return annotationsOf(item)?.items.some(({ key }) => ID_ANNOTATIONS.has(keyText(key))) ?? false;
 }
 
+/** Whether the item comes from a file of a kpt package; items in kustomize have its own id. */
+export function isItemOfPackage(item: YAMLMap): boolean {
+  const names = annotationsOf(item)?.items.map(({ key }) => keyText(key)) ?? [];
+  return (
+    names.includes('internal.config.kubernetes.io/path') && !names.includes('kustomize.config.k8s.io/id')
+  );
+}
+
+/** Gives a new item a file of its own: kpt refuses two items at the same path and index. */
+export function setPathAndIndex(item: YAMLMap): void {
+  const path = `${textAt(item, ['kind']).toLowerCase()}_${textAt(item, ['metadata', 'name'])}.yaml`;
+  for (const prefix of ['config.kubernetes.io', 'internal.config.kubernetes.io']) {
+    setAnnotation(item, `${prefix}/path`, stringNode(path));
+    setAnnotation(item, `${prefix}/index`, stringNode('0'));
+  }
+}
+
 /** Copies the caller's bookkeeping from the item that is replaced to its replacement. */
 export function takeOverBookkeeping(from: YAMLMap, to: YAMLMap): void {
   const kept = annotationsOf(from)?.items.filter(({ key }) => BOOKKEEPING.test(keyText(key))) ?? [];

@@ -4,10 +4,17 @@
 // What we do not change must come back as it was: callers delete what is missing, and kpt writes what comes back into
 // the user's files. So the list is parsed with the failsafe schema, where every scalar keeps its text.
 import type { Document } from 'yaml';
-import { isMap, isSeq, Pair, parseAllDocuments, type YAMLMap, YAMLSeq } from 'yaml';
+import { isMap, isSeq, Pair, parseAllDocuments, visit, type YAMLMap, YAMLSeq } from 'yaml';
 import { type Finding, ImageBuilderError } from '../../image-builder/diagnostics/error.ts';
 import { readValue, STRINGIFY_OPTIONS, stringNode, toNode } from '../../image-builder/yaml/values.ts';
-import { dropComments, hasIdAnnotation, sameObject, takeOverBookkeeping } from './items.ts';
+import {
+  dropComments,
+  hasIdAnnotation,
+  isItemOfPackage,
+  sameObject,
+  setPathAndIndex,
+  takeOverBookkeeping,
+} from './items.ts';
 
 export type ResourceListErrorCode =
   | 'EMPTY_INPUT'
@@ -117,6 +124,7 @@ export class ResourceList {
   upsert(object: YAMLMap): void {
     const index = this.#items.items.findIndex((item) => isMap(item) && sameObject(item, object));
     if (index < 0) {
+      if (this.#items.items.some((item) => isMap(item) && isItemOfPackage(item))) setPathAndIndex(object);
       this.#items.add(object);
       return;
     }
@@ -134,9 +142,12 @@ export class ResourceList {
 
   /** The text of the list: one YAML document. */
   toString(): string {
-    for (const item of this.#items.items) {
+    for (const [index, item] of this.#items.items.entries()) {
       // Callers that mark items by ids put the comments back on their own; ours would come out twice.
-      if (isMap(item) && hasIdAnnotation(item)) dropComments(item);
+      if (!isMap(item) || !hasIdAnnotation(item)) continue;
+      dropComments(item);
+      // The parser takes what is above the first item for a comment on the list.
+      if (index === 0) delete this.#items.commentBefore;
     }
     return this.#document.toString(STRINGIFY_OPTIONS);
   }
@@ -173,12 +184,8 @@ function parseSingleDocument(text: string): Document {
     throw new ResourceListError('EMPTY_INPUT', 'standard input holds no YAML document');
   }
   for (const document of documents) {
-    const problem = document.errors[0];
-    if (problem) {
-      throw new ResourceListError('INVALID_YAML', `standard input is not valid YAML: ${problem.message}`, {
-        cause: problem,
-      });
-    }
+    const problem = document.errors[0]?.message ?? unresolvedAlias(document, text);
+    if (problem) throw new ResourceListError('INVALID_YAML', `standard input is not valid YAML: ${problem}`);
   }
   if (documents.length > 1) {
     throw new ResourceListError(
@@ -187,6 +194,20 @@ function parseSingleDocument(text: string): Document {
     );
   }
   return documents[0] as Document;
+}
+
+/** What is wrong with the first alias that has no anchor; the parser only finds out when it resolves it. */
+function unresolvedAlias(document: Document, text: string): string | undefined {
+  let problem: string | undefined;
+  if (!text.includes('*')) return problem;
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document) !== undefined) return undefined;
+      problem = `the alias *${alias.source} has no anchor`;
+      return visit.BREAK;
+    },
+  });
+  return problem;
 }
 
 /** A finding as a result of the KRM functions specification. */

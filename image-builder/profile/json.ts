@@ -14,7 +14,7 @@ export function parseJson(text: string): unknown {
   const exact: string[] = [];
   const marked = text.replace(STRING_OR_NUMBER, (token) => {
     if (token.startsWith('"') || String(Number(token)) === token) return token;
-    return `{"${MARK}":${exact.push(token) - 1}}`;
+    return `{${JSON.stringify(MARK)}:${exact.push(token) - 1}}`;
   });
   if (exact.length === 0) return value;
   return JSON.parse(marked, (_key, child) => {

@@ -1,7 +1,7 @@
 // Shows where in a YAML source a finding is: the line, and carets below the key or the value.
 import type { Document, LineCounter, Node } from 'yaml';
 import { isMap, isNode, isSeq } from 'yaml';
-import { parseFieldPath } from '../spec/field-path.ts';
+import { parseFieldPath } from '../diagnostics/field-path.ts';
 import { keyText } from './values.ts';
 
 /** A parsed source text. */

@@ -18,16 +18,16 @@ export class ExactNumber {
 }
 
 /** How many nodes are read before we say that somebody plays with aliases. */
-const MAX_NODES = 1_000_000;
+const MAX_NODES = 200_000;
 
 /**
  * The value of a node of a document that was parsed with the failsafe schema, by the core schema of YAML 1.2 (10.3).
- * @throws RangeError when aliases blow the value up beyond a million nodes
+ * @throws RangeError when aliases blow the value up beyond all measure
  */
 export function readValue(node: unknown, document: Document): unknown {
   let nodes = 0;
   const read = (value: unknown): unknown => {
-    if (++nodes > MAX_NODES) throw new RangeError('aliases expand to more than a million nodes');
+    if (++nodes > MAX_NODES) throw new RangeError(`aliases expand to more than ${MAX_NODES} nodes`);
     if (isAlias(value)) return read(value.resolve(document));
     if (isScalar(value)) return readScalar(value);
     if (isSeq(value)) return value.items.map(read);
@@ -87,7 +87,8 @@ function plain(text: string): Scalar<string> {
 }
 
 /** Plain text that some version of YAML takes for null, a boolean, a number, a date, or a merge key. */
-const LOOKS_TYPED = /^(?:~|null|y|yes|n|no|true|false|on|off|=|<<|[-+]?\.(?:inf|nan))?$|^[-+.]*[0-9]/i;
+const LOOKS_TYPED =
+  /^(?:~|null|y|yes|n|no|true|false|on|off|=|<<|[-+]?\.(?:inf|nan)|---|\.\.\.)?$|^[-+.]*[0-9]/i;
 /** What has to be escaped: control characters, line breaks other than \n, the byte order mark, lone surrogates. */
 const NEEDS_ESCAPE =
   /[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]|[\u2028\u2029]/u;
@@ -102,4 +103,4 @@ export function stringNode(text: string): Scalar<string> {
 }
 
 /** Options for writing documents: lines are never folded, lists are indented as Kubernetes tools write them. */
-export const STRINGIFY_OPTIONS = { lineWidth: 0, indentSeq: false } as const;
+export const STRINGIFY_OPTIONS = { lineWidth: 0, indentSeq: false, flowCollectionPadding: false } as const;

@@ -7,13 +7,19 @@ const root = join(__dirname, '../..');
 /** What the modules of each folder may import besides their own folder. */
 const allowed: Record<string, string[]> = {
   'image-builder/diagnostics': [],
+  'image-builder/yaml': ['image-builder/diagnostics'],
   'image-builder/spec': ['image-builder/diagnostics'],
   'image-builder/registry': ['image-builder/diagnostics'],
   'image-builder/executors': ['image-builder/diagnostics'],
   'image-builder/locking': ['image-builder/diagnostics'],
   'image-builder/store': ['image-builder/diagnostics', 'image-builder/locking'],
   'image-builder/bundle': ['image-builder/diagnostics', 'image-builder/locking', 'image-builder/registry'],
-  'image-builder/profile': ['image-builder/diagnostics', 'image-builder/bundle', 'image-builder/spec'],
+  'image-builder/profile': [
+    'image-builder/diagnostics',
+    'image-builder/bundle',
+    'image-builder/spec',
+    'image-builder/yaml',
+  ],
 };
 
 function sourceFiles(directory: string): string[] {

@@ -11,7 +11,11 @@ export const strictObject = <Properties extends Record<string, TSchema>>(
 export const ScalarText = Type.Unsafe<string | number | boolean>({ type: ['string', 'number', 'boolean'] });
 
 /** A count that the predecessor's variable files also write as text. */
-export const NumberText = Type.Unsafe<string | number>({ type: ['string', 'number'], pattern: '^[0-9]+$' });
+export const NumberText = Type.Unsafe<string | number>({
+  type: ['string', 'number'],
+  pattern: '^[0-9]+$',
+  description: 'A count, as a number or as text.',
+});
 
 /** A switch that the predecessor's variable files also write as text (`"true"`). */
 export const BooleanText = Type.Unsafe<string | boolean>({
@@ -27,13 +31,22 @@ export const StringListOrTemplate = Type.Unsafe<string[] | string>({
 });
 
 /** A file mode, octal as text: `"0755"`. A number would have lost its base on the way through YAML. */
-export const FileMode = Type.String({ pattern: '^[0-7]{3,4}$' });
+export const FileMode = Type.String({
+  pattern: '^[0-7]{3,4}$',
+  description: 'Octal file mode as text: "0755".',
+});
 
 /** An absolute path in the image that stays below its root. */
-export const AbsolutePath = Type.String({ pattern: '^/(?!.*(^|/)\\.\\.(/|$)).*$' });
+export const AbsolutePath = Type.String({
+  pattern: '^/(?!.*(^|/)\\.\\.(/|$)).*$',
+  description: 'An absolute path in the image, without "..".',
+});
 
 /** A user or group name, or a numeric id as text. */
-export const AccountName = Type.String({ pattern: '^[a-z_0-9][a-z0-9_.-]*\\$?$' });
+export const AccountName = Type.String({
+  pattern: '^[a-z_0-9][a-z0-9_.-]*\\$?$',
+  description: 'Name of a user or group, or a numeric id as text.',
+});
 
 /** Where an item of osconfig runs: in the root file system that all images share, or in each QCOW. */
 export const RunContexts = Type.Array(Type.Union([Type.Literal('common'), Type.Literal('qcow')]), {

@@ -91,7 +91,7 @@ export const BuildSpec = strictObject(
       Type.Record(
         Type.String({ pattern: Name }),
         strictObject({ osconfig: Type.Optional(OsconfigVariables), qcow: Type.Optional(QcowVariables) }),
-        { description: 'QCOW images by name.' },
+        { description: 'QCOW images by name.', additionalProperties: false },
       ),
     ),
     iso: Type.Optional(

@@ -1,0 +1,83 @@
+// functionConfig of kind ImageBuilder: extracts a bundle or builds one, and answers with its catalogues.
+import type { YAMLMap } from 'yaml';
+import type { BundleContents } from '../../../image-builder/bundle/types.ts';
+import { type Finding, InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
+import type { Reporter } from '../../../image-builder/diagnostics/progress.ts';
+import { formatBytes } from '../../../image-builder/diagnostics/render.ts';
+import { cataloguesOf } from '../../../image-builder/profile/catalogue.ts';
+import type { BuildSpec, BundleSpec } from '../../../image-builder/spec/types.ts';
+import { catalogueName, parseImageBuilder } from '../../../image-builder/spec/validate.ts';
+import { toNode } from '../../../image-builder/yaml/values.ts';
+import type { FunctionContext, Handler } from '../handler.ts';
+
+/** What the function needs of the engine. */
+export interface Engine {
+  /** Reads the metadata of a bundle. */
+  readBundle(
+    reference: string,
+    options: { profiles?: string[]; verify?: 'partial' | 'full'; report: Reporter; signal: AbortSignal },
+  ): Promise<BundleContents & { cost?: { requests: number; bytes: number; milliseconds: number } }>;
+  /** Builds, or takes from the store what has not changed. */
+  build(
+    name: string,
+    spec: BuildSpec,
+    options: { cwd: string; report: Reporter; signal: AbortSignal },
+  ): Promise<BundleContents>;
+}
+
+/** The handler of ImageBuilder objects on an engine. */
+export function imageBuilderHandler(engine: Engine): Handler {
+  return async (config, context) => {
+    const { metadata, spec } = parseImageBuilder(config.value);
+    const { contents, findings } = spec.bundle
+      ? await extract(engine, spec.bundle, context)
+      : { contents: await engine.build(metadata.name, spec.build as BuildSpec, context), findings: [] };
+    const profiles = new Map(
+      (spec.bundle?.profiles ?? []).map((profile) => [profile.path, catalogueName(profile)]),
+    );
+    const catalogues = cataloguesOf(contents, { name: metadata.name, profiles }, spec.catalogue);
+    checkNames(catalogues.map((catalogue) => catalogue.metadata.name));
+    return { objects: catalogues.map((catalogue) => toNode(catalogue) as YAMLMap), findings };
+  };
+}
+
+async function extract(engine: Engine, bundle: BundleSpec, { report, signal }: FunctionContext) {
+  const contents = await engine.readBundle(bundle.image, {
+    ...(bundle.profiles && { profiles: bundle.profiles.map(({ path }) => path) }),
+    ...(bundle.verify && { verify: bundle.verify }),
+    report,
+    signal,
+  });
+  if (contents.profiles.length === 0) {
+    throw invalid(
+      'spec.bundle.image',
+      `${bundle.image} has no /profiles/profile_*.json, it is not a qcow bundle`,
+    );
+  }
+  const findings: Finding[] = contents.cost
+    ? [{ severity: 'info', ...describeCost(contents.reference.image, contents.cost) }]
+    : [];
+  return { contents, findings };
+}
+
+function describeCost(image: string, cost: { requests: number; bytes: number; milliseconds: number }) {
+  const { requests, bytes, milliseconds } = cost;
+  return {
+    message: `read ${image}: ${requests} requests, ${formatBytes(bytes)}, ${Math.round(milliseconds)} ms`,
+    tags: { requests: `${requests}`, bytes: `${bytes}`, milliseconds: `${Math.round(milliseconds)}` },
+  };
+}
+
+/** Two catalogues of one name would silently become one. */
+function checkNames(names: string[]): void {
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice === undefined) return;
+  throw invalid(
+    'metadata.name',
+    `gives two catalogues the name ${twice}; rename one by spec.bundle.profiles[].name`,
+  );
+}
+
+function invalid(field: string, message: string): InvalidInputError {
+  return new InvalidInputError([{ severity: 'error', field, message }]);
+}

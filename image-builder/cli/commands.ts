@@ -1,0 +1,10 @@
+// The commands of the command line. Their modules load the engine only when they run.
+import type { Command } from 'commander';
+import { register as registerFn } from './commands/fn.ts';
+import { register as registerSchema } from './commands/schema.ts';
+
+/** Adds a command to the program. */
+export type Register = (program: Command) => void;
+
+/** In the order in which the help lists them. */
+export const COMMANDS: readonly Register[] = [registerFn, registerSchema];

@@ -1,0 +1,45 @@
+// What commands share: the signals of the process, and how progress is shown.
+import type { Command } from 'commander';
+import { type Interrupt, listenForInterrupt } from '../diagnostics/interrupt.ts';
+import type { Reporter } from '../diagnostics/progress.ts';
+import { jsonReporter, plainReporter } from '../diagnostics/render.ts';
+import { LiveDisplay } from './live-display.ts';
+
+/** What a long-running command hands to the engine. */
+export interface CommandContext {
+  /** Aborts at SIGINT, SIGTERM and SIGHUP. */
+  signal: AbortSignal;
+  /** Shows progress on standard error, as the global options say. */
+  report: Reporter;
+}
+
+/** The global options. */
+export interface GlobalOptions {
+  logFormat: 'auto' | 'plain' | 'json';
+  verbose?: boolean;
+}
+
+let interrupt: Interrupt | undefined;
+let display: LiveDisplay | undefined;
+
+/** The context of a command's action; call it once, when the long-running part begins. */
+export function contextOf(command: Command): CommandContext {
+  interrupt ??= listenForInterrupt();
+  return { signal: interrupt.signal, report: reporterOf(command.optsWithGlobals<GlobalOptions>()) };
+}
+
+function reporterOf({ logFormat, verbose = false }: GlobalOptions): Reporter {
+  const writeLine = (line: string) => process.stderr.write(`${line}\n`);
+  if (logFormat === 'json') return jsonReporter(writeLine);
+  const isLive = logFormat === 'auto' && process.stderr.isTTY && process.env.TERM !== 'dumb';
+  if (!isLive) return plainReporter(writeLine, { verbose });
+  display = new LiveDisplay(process.stderr, { verbose });
+  return (event) => display?.show(event);
+}
+
+/** Ends the display; returns what interrupted the commands, if anything did. */
+export function endContext(): AbortSignal | undefined {
+  display?.close();
+  interrupt?.dispose();
+  return interrupt?.signal;
+}

@@ -1,0 +1,66 @@
+// Validates an ImageBuilder object: every finding at once, each with the exact path, what was met, what was expected.
+import { posix } from 'node:path';
+import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import { formatFieldPath } from '../diagnostics/field-path.ts';
+import { describeErrors } from './schema-errors.ts';
+import type { BundleSpec, ImageBuilder } from './types.ts';
+import { validateImageBuilderSchema } from './validator.ts';
+
+/**
+ * Returns `value` as an ImageBuilder object.
+ * @throws InvalidInputError with every finding, paths from the root of the object: `spec.build.qcows...`
+ */
+export function parseImageBuilder(value: unknown): ImageBuilder {
+  const findings = validateImageBuilderSchema(value)
+    ? []
+    : describeErrors(validateImageBuilderSchema.errors ?? [], value);
+  const spec = isObject(value) && isObject(value.spec) ? value.spec : undefined;
+  if (spec) findings.push(...checkUnion(spec), ...checkBundle(spec.bundle));
+  if (findings.length > 0) throw new InvalidInputError(findings);
+  return value as ImageBuilder;
+}
+
+/** Exactly one of `bundle` and `build`; JSON Schema could say so too, but not in a sentence. */
+function checkUnion(spec: Record<string, unknown>): Finding[] {
+  const present = ['bundle', 'build'].filter((name) => spec[name] !== undefined);
+  if (present.length === 1) return [];
+  const met = present.length === 0 ? 'has neither bundle nor build' : 'has both bundle and build';
+  return [invalid(['spec'], `${met}, expected exactly one: bundle extracts, build builds`)];
+}
+
+/** Profiles of `spec.bundle` stay below /profiles, and no two of them give the same catalogue. */
+function checkBundle(bundle: unknown): Finding[] {
+  const profiles = isObject(bundle) && Array.isArray(bundle.profiles) ? bundle.profiles : [];
+  const findings: Finding[] = [];
+  const seen = new Map<string, number>();
+  for (const [index, profile] of profiles.entries()) {
+    if (!isObject(profile) || typeof profile.path !== 'string') continue;
+    const field = ['spec', 'bundle', 'profiles', index];
+    if (profile.path.startsWith('/profiles/') && !posix.normalize(profile.path).startsWith('/profiles/')) {
+      findings.push(invalid([...field, 'path'], `${profile.path} leaves /profiles of the bundle`));
+    }
+    const name = catalogueName(profile as ProfileSelection);
+    const first = seen.get(name);
+    if (first === undefined) seen.set(name, index);
+    else {
+      const message = `gives the catalogue ${name}, as spec.bundle.profiles[${first}] does; set different names`;
+      findings.push(invalid([...field, profile.name === undefined ? 'path' : 'name'], message));
+    }
+  }
+  return findings;
+}
+
+type ProfileSelection = NonNullable<BundleSpec['profiles']>[number];
+
+/** The name of the catalogue of a selected profile. */
+export function catalogueName({ path, name }: ProfileSelection): string {
+  return name ?? posix.basename(path, '.json');
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(path: readonly (string | number)[], message: string): Finding {
+  return { severity: 'error', field: formatFieldPath(path), message };
+}

@@ -1,0 +1,275 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { type Engine, imageBuilderHandler } from '../../../functions/image-builder/handlers/image-builder.ts';
+import { runOnResourceList } from '../../../functions/image-builder/run.ts';
+import type { BundleContents } from '../../../image-builder/bundle/types.ts';
+import { findingsOf } from '../../../image-builder/diagnostics/error.ts';
+import { silentReporter } from '../../../image-builder/diagnostics/progress.ts';
+import { parseJson } from '../../../image-builder/profile/json.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'function-test-'));
+  mkdirSync(join(directory, 'profiles'));
+  const profile =
+    '{"k8s_version": "1.21.2-00", "mode": "0755", "flag": "on", "version": "1.20", "number": 1.20, "deep": {"list": ["yes", 1]}}';
+  writeFileSync(join(directory, 'profiles/profile_multistrap.json'), profile);
+  writeFileSync(join(directory, 'profiles/profile_broken.json'), '{"a": ');
+  writeFileSync(join(directory, 'secret.json'), '{"password": "hunter2"}');
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const context = () => ({
+  cwd: directory,
+  profilesDirectory: join(directory, 'profiles'),
+  report: silentReporter,
+  signal: new AbortController().signal,
+});
+
+const ITEM = '- {apiVersion: v1, kind: ConfigMap, metadata: {name: kept}, data: {mode: 0755}}\n';
+const header =
+  'apiVersion: airshipit.org/v1alpha1\nkind: VariableCatalogue\nmetadata:\n  name: mine\n  labels: {a: "1"}\n';
+
+async function run(functionConfig: unknown) {
+  const text = `apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n${ITEM}functionConfig: ${JSON.stringify(functionConfig)}\n`;
+  const { list, ok, findings } = await runOnResourceList(text, context());
+  const output = list.toString();
+  // Whatever happens, what came in goes out.
+  expect(output).toContain(ITEM);
+  return { ok, findings, output, answer: parse(output) };
+}
+const configMap = (data?: unknown) => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: 'c' },
+  data,
+});
+
+describe('functionConfig of kind ConfigMap', () => {
+  test('answers with the profile below the header', async () => {
+    const { ok, output } = await run(configMap({ configPath: '/profiles/profile_multistrap.json', header }));
+    expect(ok).toBe(true);
+    expect(output).toContain(`- apiVersion: airshipit.org/v1alpha1
+  kind: VariableCatalogue
+  metadata:
+    name: mine
+    labels: {a: "1"}
+  k8s_version: "1.21.2-00"
+  mode: "0755"
+  flag: "on"
+  version: "1.20"
+  number: 1.20
+  deep:
+    list:
+    - "yes"
+    - 1
+`);
+    expect(output).not.toContain('results');
+  });
+
+  test.each([undefined, null, {}, { configPath: '', header: ' ' }])('has defaults: %j', async (data) => {
+    const { ok, answer } = await run(configMap(data));
+    expect(ok).toBe(true);
+    expect(answer.items[1]).toMatchObject({
+      apiVersion: 'airshipit.org/v1alpha1',
+      kind: 'VariableCatalogue',
+      metadata: { name: 'profile_multistrap' },
+      mode: '0755',
+    });
+  });
+
+  test('warns of fields that it does not use', async () => {
+    const { ok, findings } = await run(configMap({ configpath: '/profiles/x' }));
+    expect(ok).toBe(true);
+    expect(findings).toEqual([expect.objectContaining({ severity: 'warning', field: 'data.configpath' })]);
+  });
+
+  test.each([
+    [{ configPath: '/etc/passwd' }, 'data.configPath', 'leaves /profiles'],
+    [{ configPath: '/profiles/../secret.json' }, 'data.configPath', 'leaves /profiles'],
+    [{ configPath: '../../secret.json' }, 'data.configPath', 'leaves /profiles'],
+    [{ configPath: '/profilesx/a.json' }, 'data.configPath', 'leaves /profiles'],
+    [{ configPath: '/profiles' }, 'data.configPath', 'leaves /profiles'],
+    [{ configPath: '/profiles/link.json' }, 'data.configPath', 'leaves /profiles'],
+    [{ configPath: '/profiles/links/secret.json' }, 'data.configPath', 'leaves /profiles'],
+    [
+      { configPath: '/profiles/nothing.json' },
+      'data.configPath',
+      'does not exist; /profiles has profile_broken.json, profile_multistrap.json',
+    ],
+    [{ configPath: '/profiles/a\u0000b' }, 'data.configPath', 'cannot be read'],
+    [{ configPath: 5, header: true }, 'data.configPath', 'is not a string'],
+    [['x'], 'data', 'is not an object'],
+    [{ header: 'a: [' }, 'data.header', 'is not valid YAML'],
+    [{ header: '- a' }, 'data.header', 'is not a YAML mapping'],
+    [{ header: 'kind: X\n' }, 'data.header', 'lacks apiVersion, metadata.name'],
+    [{ header: `${header}mode: mine\n` }, 'data.header', 'has the keys mode, which the profile has too'],
+    [{ configPath: '/profiles/profile_broken.json' }, undefined, '/profiles/profile_broken.json is not JSON'],
+  ])('refuses %j', async (data, field, message) => {
+    symlinkSync('../secret.json', join(directory, 'profiles/link.json'));
+    symlinkSync('..', join(directory, 'profiles/links'));
+    const { ok, answer, output } = await run(configMap(data));
+    expect(ok).toBe(false);
+    expect(answer.items).toHaveLength(1);
+    expect(answer.results[0]).toMatchObject({ severity: 'error', message: expect.stringContaining(message) });
+    expect(answer.results[0].field?.path).toBe(field);
+    expect(output).not.toContain('hunter2');
+  });
+
+  test('says so when it does not run in a bundle', async () => {
+    rmSync(join(directory, 'profiles'), { recursive: true });
+    const { answer } = await run(configMap());
+    expect(answer.results[0].message).toContain('there is no /profiles here');
+  });
+
+  test('a link inside of /profiles is fine', async () => {
+    symlinkSync('profile_multistrap.json', join(directory, 'profiles/profile_link.json'));
+    expect((await run(configMap({ configPath: '/profiles/profile_link.json' }))).ok).toBe(true);
+  });
+});
+
+describe('other functionConfigs', () => {
+  test.each([
+    [null, 'functionConfig', 'is missing, expected an object of kind ConfigMap'],
+    [{ kind: 'DoesNotMatter' }, 'kind', 'is DoesNotMatter, expected one of ConfigMap'],
+    [{ kind: 'toString' }, 'kind', 'is toString'],
+    [{}, 'kind', 'is missing'],
+  ])('%j', async (config, field, message) => {
+    const { ok, answer } = await run(config);
+    expect(ok).toBe(false);
+    expect(answer.results).toEqual([
+      expect.objectContaining({ field: { path: field }, message: expect.stringContaining(message) }),
+    ]);
+  });
+
+  test.skip('an ImageBuilder with errors gets all of them as results', async () => {
+    const { ok, answer } = await run({
+      apiVersion: 'airshipit.org/v1alpha1',
+      kind: 'ImageBuilder',
+      metadata: { name: 'x' },
+      spec: { bundle: { imge: 'x' }, build: {} },
+    });
+    expect(ok).toBe(false);
+    expect(answer.results.map((result: { field: { path: string } }) => result.field.path).sort()).toEqual([
+      'spec',
+      'spec.bundle.image',
+      'spec.bundle.imge',
+    ]);
+    expect(answer.results[0].resourceRef).toEqual({
+      apiVersion: 'airshipit.org/v1alpha1',
+      kind: 'ImageBuilder',
+      name: 'x',
+    });
+  });
+});
+
+describe('input that cannot be read', () => {
+  test.each(['', 'kind: X\n', 'a: [', 'kind: A\n---\nkind: B\n'])(
+    '%j gives a ResourceList with the error',
+    async (text) => {
+      const { list, ok } = await runOnResourceList(text, context());
+      expect(ok).toBe(false);
+      expect(parse(list.toString())).toMatchObject({
+        kind: 'ResourceList',
+        items: [],
+        results: [{ severity: 'error' }],
+      });
+    },
+  );
+});
+
+describe('the ImageBuilder handler', () => {
+  const contents: BundleContents = {
+    reference: { image: 'oci:/x:v1@sha256:aa', digest: 'sha256:aa' },
+    profiles: [
+      {
+        path: '/profiles/profile_multistrap.json',
+        name: 'profile_multistrap',
+        json: '{"k8s_version": "1.34.2-1.1"}',
+      },
+    ],
+    artifacts: { qcows: { cp: { file: 'cp.qcow2', format: 'qcow2' } } },
+  };
+  const engine = (overrides: Partial<Engine> = {}): Engine => ({
+    readBundle: async () => contents,
+    build: async () => contents,
+    ...overrides,
+  });
+  const handle = async (spec: unknown, overrides: Partial<Engine> = {}) => {
+    const value = {
+      apiVersion: 'airshipit.org/v1alpha1',
+      kind: 'ImageBuilder',
+      metadata: { name: 'node', annotations: { 'config.kubernetes.io/local-config': 'true' } },
+      spec,
+    };
+    const config = { apiVersion: value.apiVersion, kind: value.kind, name: 'node', value };
+    const handler = imageBuilderHandler(engine(overrides));
+    const { objects, findings } = await handler(config, { ...context(), readItems: () => [] });
+    return { objects: objects.map((object) => parse(String(object))), findings };
+  };
+
+  test('extracts, with the profiles and names that were asked for', async () => {
+    const calls: unknown[][] = [];
+    const readBundle: Engine['readBundle'] = async (...args) => {
+      calls.push(args);
+      return { ...contents, cost: { requests: 3, bytes: 2048, milliseconds: 12.4 } };
+    };
+    const bundle = {
+      image: 'oci:./x',
+      profiles: [{ path: '/profiles/profile_multistrap.json', name: 'mine' }],
+      verify: 'full',
+    };
+    const { objects, findings } = await handle({ bundle }, { readBundle });
+    expect(calls).toEqual([
+      [
+        'oci:./x',
+        expect.objectContaining({ profiles: ['/profiles/profile_multistrap.json'], verify: 'full' }),
+      ],
+    ]);
+    expect(objects.map(({ metadata }) => metadata)).toEqual([{ name: 'mine' }, { name: 'node-artifacts' }]);
+    expect(objects[0].kubernetes).toEqual({ version: 'v1.34.2' });
+    expect(findings).toEqual([
+      {
+        severity: 'info',
+        message: 'read oci:/x:v1@sha256:aa: 3 requests, 2.0 KiB, 12 ms',
+        tags: { requests: '3', bytes: '2048', milliseconds: '12' },
+      },
+    ]);
+  });
+
+  test('builds', async () => {
+    const calls: unknown[][] = [];
+    const build: Engine['build'] = async (...args) => {
+      calls.push(args);
+      return contents;
+    };
+    const { objects } = await handle({ build: { profile: 'k8s' } }, { build });
+    expect(calls).toEqual([['node', { profile: 'k8s' }, expect.objectContaining({ cwd: directory })]]);
+    expect(objects).toHaveLength(2);
+  });
+
+  test.each([
+    ['a bundle without profiles', { ...contents, profiles: [] }, 'is not a qcow bundle'],
+    [
+      'a profile that is not JSON',
+      { ...contents, profiles: [{ path: '/profiles/a.json', name: 'a', json: 'x' }] },
+      '/profiles/a.json is not JSON',
+    ],
+    [
+      'two catalogues of one name',
+      { ...contents, profiles: [{ path: '/profiles/a.json', name: 'node-artifacts', json: '{}' }] },
+      'two catalogues the name node-artifacts',
+    ],
+  ])('refuses %s', async (_what, broken, message) => {
+    const failure = handle({ bundle: { image: 'oci:./x' } }, { readBundle: async () => broken });
+    const findings = await failure.then(() => [], findingsOf);
+    expect(findings[0]?.message).toContain(message);
+  });
+});
+
+test('a profile that is megabytes of text is no problem for the JSON reader', () => {
+  const text = JSON.stringify({ a: 'x"1.20'.repeat(200_000), b: 1 });
+  expect(parseJson(text)).toEqual(JSON.parse(text));
+});

@@ -1,0 +1,153 @@
+import { Document, parse, parseDocument } from 'yaml';
+import { ExactNumber, readValue, STRINGIFY_OPTIONS, toNode } from '../../../image-builder/yaml/values.ts';
+
+function write(value: unknown): string {
+  const document = new Document(undefined, { schema: 'failsafe' });
+  document.contents = toNode(value) as never;
+  return document.toString(STRINGIFY_OPTIONS);
+}
+
+const AMBIGUOUS = [
+  ...['', '~', 'null', 'Null', 'y', 'N', 'yes', 'No', 'on', 'OFF', 'true', 'False', '=', '<<'],
+  ...[
+    '0755',
+    '0o17',
+    '0x1F',
+    '1e3',
+    '1.20',
+    '1_000',
+    '12:30:45',
+    '2024-01-01',
+    '+5',
+    '-5',
+    '.5',
+    '.inf',
+    '-.INF',
+    '.nan',
+  ],
+  ...['1.34.2-1.1', '8021q', '...', '---'],
+];
+const AWKWARD = [
+  ...[
+    '- a',
+    ': b',
+    'a: b',
+    'a #b',
+    '#c',
+    '&a',
+    '*a',
+    '!x',
+    '%x',
+    '@x',
+    '`x',
+    '{a',
+    '[a',
+    '"q"',
+    "it's",
+    '|',
+    '>',
+    '?',
+  ],
+  ...[
+    ' leading',
+    'trailing ',
+    '\ttab',
+    'a\tb',
+    'line\nline',
+    'line\n',
+    '\n',
+    '\nfirst',
+    '  in\n out',
+    'a\n\n\nb\n\n',
+    'x \ny',
+  ],
+  ...[
+    '\r\n',
+    'a\rb',
+    '\u0000',
+    '\u0007',
+    '\u001b[0m',
+    '\u0085',
+    '\u2028',
+    '\ufeff',
+    'ä',
+    '日本',
+    '😀',
+    '#cloud-config\nusers: []\n',
+  ],
+];
+
+describe('toNode', () => {
+  test.each([...AMBIGUOUS, ...AWKWARD])(
+    'keeps the string %j a string for readers of YAML 1.1 and 1.2',
+    (text) => {
+      const yaml = write({ key: text, [text]: [text] });
+      for (const version of ['1.1', '1.2'] as const) {
+        expect(parse(yaml, { version, merge: true })).toEqual({ key: text, [text]: [text] });
+      }
+    },
+  );
+
+  test.each(AMBIGUOUS)('quotes %j', (text) => {
+    expect(write({ key: text })).toBe(`key: ${JSON.stringify(text)}\n`);
+  });
+
+  test('writes numbers, booleans and null plainly, and numbers as they were written', () => {
+    const value = {
+      a: 1,
+      b: 1.5,
+      c: true,
+      d: null,
+      e: new ExactNumber('1.20'),
+      f: new ExactNumber('9223372036854775807'),
+    };
+    expect(write(value)).toBe('a: 1\nb: 1.5\nc: true\nd: null\ne: 1.20\nf: 9223372036854775807\n');
+  });
+
+  test('leaves out undefined, writes empty collections, never folds', () => {
+    const long = 'word '.repeat(60).trim();
+    expect(write({ a: undefined, b: [], c: {}, d: [long] })).toBe(`b: []\nc: {}\nd:\n- ${long}\n`);
+  });
+});
+
+describe('readValue', () => {
+  const read = (yaml: string) => {
+    const document = parseDocument(yaml, { schema: 'failsafe' });
+    return readValue(document.contents, document);
+  };
+
+  test('interprets by the core schema', () => {
+    const yaml =
+      'a: 1\nb: 1.5\nc: yes\nd: true\ne: ~\nf:\ng: "1"\nh: 0x10\ni: [1, a]\nj: |\n  1\nk: 1.20.0\n';
+    const expected = {
+      a: 1,
+      b: 1.5,
+      c: 'yes',
+      d: true,
+      e: null,
+      f: null,
+      g: '1',
+      h: 16,
+      i: [1, 'a'],
+      j: '1\n',
+      k: '1.20.0',
+    };
+    expect(read(yaml)).toEqual(expected);
+    expect(read(yaml)).toEqual(parse(yaml));
+  });
+
+  test('follows aliases, but not into a bomb', () => {
+    expect(read('a: &x {b: 1}\nc: *x\n')).toEqual({ a: { b: 1 }, c: { b: 1 } });
+    const levels = Array.from(
+      { length: 9 },
+      (_, n) => `l${n + 1}: &l${n + 1} [${Array(9).fill(`*l${n}`).join(', ')}]`,
+    );
+    expect(() => read(`l0: &l0 [x]\n${levels.join('\n')}\n`)).toThrow(RangeError);
+  });
+
+  test('a key named __proto__ is a key', () => {
+    const value = read('__proto__: {polluted: yes}\n') as Record<string, unknown>;
+    expect(Object.keys(value)).toEqual(['__proto__']);
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+  });
+});
