@@ -8,7 +8,7 @@
 //   builds/         <name>/<time>-<id>.json: what was built under a name
 //   bundles/        <name>: OCI layouts of builds that do not say where their bundle goes
 //   logs/           output of the stages
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { StoreError, storeFailure } from './errors.ts';
@@ -58,7 +58,10 @@ export async function openStore(directory: string): Promise<Store> {
 export async function prepareStore(store: Store): Promise<void> {
   try {
     await mkdir(store.directory, { recursive: true, mode: 0o700 });
-    for (const part of DIRECTORIES) await mkdir(storePath(store, part), { recursive: true });
+    for (const part of DIRECTORIES) {
+      await mkdir(storePath(store, part), { recursive: true });
+      await access(storePath(store, part), constants.W_OK);
+    }
     await writeFile(join(store.directory, 'layout'), `${LAYOUT}\n`, { flag: 'wx' }).catch((error) => {
       if (errnoOf(error) !== 'EEXIST') throw error;
     });
