@@ -1,7 +1,9 @@
 // The commands of the command line. Their modules load the engine only when they run.
 import type { Command } from 'commander';
 import { register as registerBuild } from './commands/build.ts';
-import { register as registerFn } from './commands/fn.ts';
+import { register as registerDoctor } from './commands/doctor.ts';
+import { register as registerFn, register as registerFn } from './commands/fn.ts';
+import { register as registerInstallPlugin } from './commands/install-plugin.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerSchema } from './commands/schema.ts';
 import { register as registerStore } from './commands/store.ts';
@@ -16,4 +18,6 @@ export const COMMANDS: readonly Register[] = [
   registerFn,
   registerSchema,
   registerStore,
+  registerInstallPlugin,
+  registerDoctor,
 ];

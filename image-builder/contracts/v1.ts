@@ -2,9 +2,11 @@
 // files of a mounted volume; standard input (a KRM ResourceList) is ignored.
 import { join } from 'node:path/posix';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import { collect } from './collect.ts';
 import { kindOf, parseMapping, parseNetworkData } from './documents.ts';
+import { type Cut, cutQcow } from './qcow.ts';
 import { type CutRequest, DEFAULT_ISO_NAME, type Environment, isFileName, setting } from './request.ts';
-import { collect, cutQcow } from './v2.ts';
+import { parseVolume } from './volume.ts';
 
 /** Everything that contract v1 depends on. */
 export interface ContractV1Inputs {
@@ -53,7 +55,7 @@ export async function parseContractV1({ environment, readText }: ContractV1Input
   const config = parseMapping(text, { field: 'BUILDER_CONFIG', file: configPath });
   const findings: Finding[] = [];
   const builder = section(config, 'builder', configPath, findings);
-  const volume = parseVolume(section(config, 'container', configPath, findings).volume, configPath, findings);
+  const volume = parseVolume(section(config, 'container', configPath, findings).volume, findings, configPath);
   const fromBuilder = (key: string) => textOf(builder[key], `builder.${key}`, configPath, findings);
 
   const imageType = setting(environment, 'IMAGE_TYPE') ?? fromBuilder('imageType') ?? 'iso';
@@ -118,7 +120,6 @@ export async function parseContractV1({ environment, readText }: ContractV1Input
 type InputFile = (
   file: (typeof FILES)[keyof typeof FILES],
 ) => Promise<{ content: string; path: string; field: string } | undefined>;
-type Cut = Pick<CutRequest, 'imageType' | 'imageName' | 'qcowName' | 'build'>;
 
 async function isoOf(
   inputFile: InputFile,
@@ -212,37 +213,4 @@ function fileName(
   if (name === undefined || isFileName(name)) return name;
   findings.push(problem(field, file, `is ${JSON.stringify(name)}; a file name is expected, not a path`));
   return undefined;
-}
-
-/**
- * `container.volume`: `<host path>:<container path>`, or one path for both; mount options may follow.
- * The container's half is what the builder sees; the host's half is only told to the caller.
- */
-export function parseVolume(
-  value: unknown,
-  file: string,
-  findings: Finding[],
-): { host: string; container: string } | undefined {
-  if (typeof value !== 'string' || value === '') {
-    findings.push(
-      problem(
-        'container.volume',
-        file,
-        `is ${kindOf(value)}; <host path>:<container path> is expected, for example /srv/images:/config`,
-      ),
-    );
-    return undefined;
-  }
-  const [host = '', container = host, , ...rest] = value.split(':');
-  if (rest.length > 0 || !host.startsWith('/') || !container.startsWith('/') || container === '/') {
-    findings.push(
-      problem(
-        'container.volume',
-        file,
-        `is ${JSON.stringify(value)}; two absolute paths are expected, for example /srv/images:/config`,
-      ),
-    );
-    return undefined;
-  }
-  return { host: host.replace(/(.)\/+$/, '$1'), container: join(container).replace(/(.)\/+$/, '$1') };
 }

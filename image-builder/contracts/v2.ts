@@ -10,17 +10,10 @@
 // Each block is a whole file, indented by exactly four spaces. The whole is not YAML: the first line of user_data
 // would be a comment there.
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
-import type { BuildSpec } from '../spec/types.ts';
+import { collect } from './collect.ts';
 import { parseMapping, parseNetworkData } from './documents.ts';
-import {
-  type CutRequest,
-  DEFAULT_ISO_NAME,
-  DEFAULT_QCOW_NAME,
-  type Environment,
-  isFileName,
-  qcowNameOf,
-  setting,
-} from './request.ts';
+import { type Cut, cutQcow } from './qcow.ts';
+import { type CutRequest, DEFAULT_ISO_NAME, type Environment, isFileName, setting } from './request.ts';
 
 const BLOCKS = ['user_data', 'network_config', 'osconfig', 'qcow'] as const;
 type BlockName = (typeof BLOCKS)[number];
@@ -190,8 +183,6 @@ export function parseContractV2({ environment, input, rootMounts }: ContractV2In
   };
 }
 
-type Cut = Pick<CutRequest, 'imageType' | 'imageName' | 'qcowName' | 'build'>;
-
 function isoOf(blocks: Blocks['blocks'], outputFileName: string | undefined, findings: Finding[]): Cut {
   const imageName = outputFileName ?? DEFAULT_ISO_NAME;
   for (const name of ['user_data', 'network_config'] as const) {
@@ -230,40 +221,4 @@ function qcowOf(blocks: Blocks['blocks'], outputFileName: string | undefined, fi
       : undefined;
   };
   return cutQcow({ osconfig: variables('osconfig'), qcow: variables('qcow'), outputFileName, findings });
-}
-
-/** What a QCOW is cut from; shared by both contracts. A name that the caller gives wins over `img_name`. */
-export function cutQcow(from: {
-  osconfig: Record<string, unknown> | undefined;
-  qcow: Record<string, unknown> | undefined;
-  outputFileName: string | undefined;
-  findings: Finding[];
-}): Cut {
-  const named = from.qcow?.img_name;
-  if (named !== undefined && (typeof named !== 'string' || !isFileName(named))) {
-    from.findings.push({
-      severity: 'error',
-      field: 'qcow.img_name',
-      message: `is ${JSON.stringify(named)}; a file name is expected`,
-    });
-  }
-  const imageName = from.outputFileName ?? (typeof named === 'string' ? named : DEFAULT_QCOW_NAME);
-  const qcowName = qcowNameOf(imageName);
-  // The values are checked against the schema when the build is resolved, as those of any specification are.
-  const image = {
-    ...(from.osconfig === undefined ? {} : { osconfig: from.osconfig }),
-    qcow: { ...from.qcow, img_name: imageName.replace(/\.qcow2?$/i, '') },
-  } as NonNullable<BuildSpec['qcows']>[string];
-  return { imageType: 'qcow', imageName, qcowName, build: { qcows: { [qcowName]: image } } };
-}
-
-/** Runs a step, moving the findings of an InvalidInputError to the others so that all are reported at once. */
-export function collect<Result>(findings: Finding[], step: () => Result): Result | undefined {
-  try {
-    return step();
-  } catch (thrown) {
-    if (!(thrown instanceof InvalidInputError)) throw thrown;
-    findings.push(...thrown.findings());
-    return undefined;
-  }
 }

@@ -20,6 +20,8 @@ const allowed: Record<string, string[]> = {
     'image-builder/spec',
     'image-builder/yaml',
   ],
+  'image-builder/kustomize': ['image-builder/diagnostics'],
+  'image-builder/doctor': ['image-builder/diagnostics', 'image-builder/kustomize'],
 };
 
 function sourceFiles(directory: string): string[] {

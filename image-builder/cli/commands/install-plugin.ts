@@ -1,0 +1,25 @@
+// `image-builder install-plugin`: makes the function a legacy exec plugin of kustomize.
+import type { Command } from 'commander';
+
+interface InstallPluginOptions {
+  directory?: string;
+  function?: string;
+  remove?: boolean;
+  force?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command('install-plugin')
+    .description('install the function as a legacy exec plugin of kustomize, for `kubectl kustomize`')
+    .option('--directory <path>', 'plugin home (default: the one that kustomize uses)')
+    .option('--function <path>', 'the function (default: image-builder-fn beside this command, or on PATH)')
+    .option('--remove', 'remove the plugin')
+    .option('--force', 'replace a file that this command did not write')
+    .action(async (options: InstallPluginOptions) => {
+      const { installPlugin } = await import('../../kustomize/install-plugin.ts');
+      const { paths, notes } = await installPlugin(options, process.env, process.argv[1] ?? '');
+      for (const path of paths) process.stdout.write(`${options.remove ? 'removed' : 'installed'} ${path}\n`);
+      for (const note of notes) process.stderr.write(`${note}\n`);
+    });
+}

@@ -1,0 +1,88 @@
+// Runs all checks of the doctor: the machine, and the kustomizations that were named.
+import { spawn } from 'node:child_process';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import type { Finding } from '../diagnostics/error.ts';
+import { pluginHomes, pluginPath } from '../kustomize/plugin.ts';
+import { checkKustomization } from './kustomization.ts';
+import {
+  checkEngines,
+  checkKustomize,
+  checkKvm,
+  checkUserNamespaces,
+  kustomizeVersion,
+  type MachineFacts,
+  type Probe,
+} from './machine.ts';
+import { readKustomizations } from './read-kustomization.ts';
+
+/**
+ * Checks the machine and the kustomizations below these directories.
+ * @returns findings of every severity; `info` is what is in order.
+ */
+export async function examine(paths: string[], environment: NodeJS.ProcessEnv): Promise<Finding[]> {
+  const machine: MachineFacts = { uid: process.getuid?.(), userName: userInfo().username, probe };
+  const version = await kustomizeVersion(probe);
+  const findings = [
+    ...checkKustomize(version),
+    ...(await checkEngines(probe)),
+    ...(await checkUserNamespaces(machine)),
+    ...(await checkKvm(machine)),
+  ];
+  const facts = {
+    kustomizeVersion: version || undefined,
+    hasPlugin: (kind: string) =>
+      pluginHomes(environment).some((home) => existsSync(join(home, pluginPath(kind)))),
+    isExecutable: (path: string, file: string) => isExecutable(path, dirname(file), environment),
+  };
+  for (const path of paths) {
+    const read = await readKustomizations(path);
+    findings.push(...read.findings);
+    for (const kustomization of read.kustomizations)
+      findings.push(...checkKustomization(kustomization, facts));
+  }
+  return findings;
+}
+
+function isExecutable(path: string, directory: string, environment: NodeJS.ProcessEnv): boolean {
+  const candidates = path.includes('/')
+    ? [resolve(directory, path)]
+    : (environment.PATH ?? '').split(delimiter).map((entry) => join(entry, path));
+  return candidates.some((candidate) => {
+    try {
+      accessSync(candidate, constants.X_OK);
+      return statSync(candidate).isFile();
+    } catch {
+      return false;
+    }
+  });
+}
+
+const probe: Probe = (argv, timeoutSeconds) =>
+  new Promise((done) => {
+    const started = performance.now();
+    const output = { stdout: '', stderr: '' };
+    const end = (status: number | 'missing' | 'timeout') =>
+      done({ status, ...output, seconds: (performance.now() - started) / 1000 });
+    const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      child.kill('SIGKILL');
+    }, timeoutSeconds * 1000);
+    child.stdout.on('data', (chunk) => {
+      output.stdout += chunk;
+    });
+    child.stderr.on('data', (chunk) => {
+      output.stderr += chunk;
+    });
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
+      end(error.code === 'ENOENT' ? 'missing' : 126);
+    });
+    child.on('close', (status) => {
+      clearTimeout(timer);
+      end(timedOut ? 'timeout' : (status ?? 128));
+    });
+  });

@@ -1,0 +1,212 @@
+// The mistakes in kustomizations that cost users hours, because kustomize says nothing or something misleading. Pure:
+// read-kustomization.ts finds the files.
+import { parseDocument } from 'yaml';
+import type { Finding } from '../diagnostics/error.ts';
+
+/** The lists of a kustomization that name functions. */
+export const FUNCTION_LISTS = ['generators', 'transformers', 'validators'] as const;
+type FunctionList = (typeof FUNCTION_LISTS)[number];
+
+/** A functionConfig that a kustomization names. */
+export interface ConfiguredFunction {
+  list: FunctionList;
+  /** Index in the list. */
+  index: number;
+  /** File of the object; the kustomization itself for an inline one. */
+  file: string;
+  object: Record<string, unknown>;
+}
+
+/** A kustomization with the functionConfigs that it names. */
+export interface Kustomization {
+  file: string;
+  content: Record<string, unknown>;
+  functions: ConfiguredFunction[];
+}
+
+/** What is known of the place where it will be rendered. */
+export interface RenderFacts {
+  /** Version of kustomize, for example `5.5.0`; undefined when it is not known. */
+  kustomizeVersion?: string | undefined;
+  /** Whether a legacy plugin for a kind is installed. */
+  hasPlugin: (kind: string) => boolean;
+  /** Whether an exec path of a function, as written in that file, is an executable. */
+  isExecutable: (path: string, file: string) => boolean;
+}
+
+/** `config.kubernetes.io/function`, parsed. */
+interface FunctionSpec {
+  container?: { image?: unknown; network?: unknown; mounts?: unknown };
+  exec?: { path?: unknown; args?: unknown };
+}
+
+const OUR_KINDS = ['ImageBuilder', 'IsoConfiguration'];
+
+/** Everything that is suspicious in one kustomization, worst first. */
+export function checkKustomization(kustomization: Kustomization, facts: RenderFacts): Finding[] {
+  const findings = kustomization.functions.flatMap((configured) =>
+    checkFunction(configured, kustomization, facts),
+  );
+  findings.push(...checkReplacements(kustomization));
+  const order = { error: 0, warning: 1, info: 2 };
+  return findings.sort((a, b) => order[a.severity] - order[b.severity]);
+}
+
+function checkFunction(
+  configured: ConfiguredFunction,
+  { file }: Kustomization,
+  facts: RenderFacts,
+): Finding[] {
+  const annotation = annotationOf(configured.object);
+  const ours = isOurs(configured.object);
+  if (!ours && annotation === undefined) return [];
+  const findings: Finding[] = [];
+  const say = (severity: Finding['severity'], message: string, field?: string, where = configured.file) =>
+    findings.push({ severity, message, file: where, ...(field === undefined ? {} : { field }) });
+
+  if (configured.list === 'validators') {
+    say(
+      'error',
+      'kustomize fails with every function under validators; list it last under transformers, where it passes items through',
+      `validators[${configured.index}]`,
+      file,
+    );
+  }
+  const kind = String(configured.object.kind ?? '');
+  if (annotation === undefined) {
+    if (!facts.hasPlugin(kind)) {
+      say(
+        'error',
+        'has no annotation config.kubernetes.io/function, and no plugin is installed: add the annotation, or run `image-builder install-plugin`',
+        'metadata.annotations',
+      );
+    }
+    return findings;
+  }
+  const field = 'metadata.annotations[config.kubernetes.io/function]';
+  const spec = parseAnnotation(annotation);
+  if (spec === undefined || (spec.exec === undefined) === (spec.container === undefined)) {
+    say('error', 'is not YAML with exactly one of exec and container', field);
+    return findings;
+  }
+  if (spec.exec) checkExec(spec.exec, configured, facts, say, field);
+  if (spec.container) checkContainer(spec.container, configured.object, say, field);
+  return findings;
+}
+
+type Say = (severity: Finding['severity'], message: string, field?: string) => void;
+
+function checkExec(
+  exec: NonNullable<FunctionSpec['exec']>,
+  configured: ConfiguredFunction,
+  facts: RenderFacts,
+  say: Say,
+  field: string,
+): void {
+  if (typeof exec.path !== 'string' || exec.path === '') {
+    say('error', 'exec has no path', `${field}.exec.path`);
+  } else if (!facts.isExecutable(exec.path, configured.file)) {
+    const base = exec.path.includes('/') ? "from the kustomization's directory" : 'on PATH';
+    say('error', `${exec.path} is not an executable ${base}`, `${field}.exec.path`);
+  }
+  if (exec.args !== undefined && facts.kustomizeVersion && olderThan(facts.kustomizeVersion, [5, 7])) {
+    say('error', `args exist from kustomize 5.7 on; this is ${facts.kustomizeVersion}`, `${field}.exec.args`);
+  }
+  say(
+    'warning',
+    'runs with `kustomize build --enable-alpha-plugins --enable-exec` only: without --enable-exec kustomize leaves it out, says nothing and exits 0. `kubectl kustomize` has no such flag; `image-builder install-plugin` serves it',
+    field,
+  );
+}
+
+function checkContainer(
+  container: NonNullable<FunctionSpec['container']>,
+  object: Record<string, unknown>,
+  say: Say,
+  field: string,
+): void {
+  const network = container.network === true || container.network === 'true';
+  const spec = (object.spec ?? {}) as Record<string, unknown>;
+  if (isOurs(object) && spec.build !== undefined) {
+    const mounted = Array.isArray(container.mounts) && container.mounts.length > 0;
+    say(
+      mounted ? 'warning' : 'error',
+      'a container function has no tools, no directory of its own and runs as nobody: build with exec, or mount a store and an engine socket and run kustomize with --as-current-user',
+      `${field}.container`,
+    );
+  }
+  const image = String((spec.bundle as Record<string, unknown> | undefined)?.image ?? '');
+  const remote = image !== '' && !/^(oci|oci-archive|docker-archive|docker-daemon):/.test(image);
+  if (remote && !network) {
+    say(
+      'error',
+      'reads from a registry, but has no network: add `network: true`',
+      `${field}.container.network`,
+    );
+  }
+  if (network)
+    say('warning', 'needs `kustomize build --enable-alpha-plugins --network`', `${field}.container.network`);
+}
+
+/** Builtin replacements run before the transformers of the same kustomization: a catalogue of theirs comes too late. */
+function checkReplacements({ file, content, functions }: Kustomization): Finding[] {
+  const transforms = functions.some(
+    ({ list, object }) => list !== 'generators' && (isOurs(object) || annotationOf(object) !== undefined),
+  );
+  if (!transforms || !Array.isArray(content.replacements)) return [];
+  return content.replacements.flatMap((replacement, index): Finding[] => {
+    const kind = (replacement as { source?: { kind?: unknown } } | null)?.source?.kind;
+    if (kind !== 'VariableCatalogue') return [];
+    return [
+      {
+        severity: 'error',
+        file,
+        field: `replacements[${index}].source`,
+        message:
+          'runs before the transformers of this kustomization, so their catalogue is not there yet: list the function under generators, or move it to a base that this kustomization names under resources',
+      },
+    ];
+  });
+}
+
+/** Whether kustomize itself is fit. */
+export function checkKustomizeVersion(version: string): Finding {
+  const message = `kustomize ${version}`;
+  if (olderThan(version, [4, 5])) {
+    return {
+      severity: 'error',
+      message: `${message} is too old: 4.5 or newer is needed, 5.x recommended`,
+    };
+  }
+  if (olderThan(version, [5, 0])) {
+    return {
+      severity: 'warning',
+      message: `${message}: objects annotated config.kubernetes.io/local-config stay in the output before 5.x`,
+    };
+  }
+  return { severity: 'info', message };
+}
+
+/** Whether a version such as `v4.5.4` is older than `[major, minor]`. */
+export function olderThan(version: string, [major, minor]: readonly [number, number]): boolean {
+  const match = /(\d+)\.(\d+)/.exec(version);
+  if (match === null) return false;
+  const [, actualMajor = '0', actualMinor = '0'] = match;
+  return Number(actualMajor) < major || (Number(actualMajor) === major && Number(actualMinor) < minor);
+}
+
+function isOurs(object: Record<string, unknown>): boolean {
+  return object.apiVersion === 'airshipit.org/v1alpha1' && OUR_KINDS.includes(String(object.kind));
+}
+
+function annotationOf(object: Record<string, unknown>): string | undefined {
+  const metadata = object.metadata as { annotations?: Record<string, unknown> } | undefined;
+  const value = metadata?.annotations?.['config.kubernetes.io/function'];
+  return typeof value === 'string' ? value : undefined;
+}
+
+function parseAnnotation(text: string): FunctionSpec | undefined {
+  const document = parseDocument(text);
+  const value: unknown = document.errors.length > 0 ? undefined : document.toJS();
+  return typeof value === 'object' && value !== null ? (value as FunctionSpec) : undefined;
+}

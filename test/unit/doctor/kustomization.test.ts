@@ -1,0 +1,105 @@
+// The doctor's judgement of kustomizations, on data.
+import {
+  type ConfiguredFunction,
+  checkKustomization,
+  checkKustomizeVersion,
+  type RenderFacts,
+} from '../../../image-builder/doctor/kustomization.ts';
+import { hasSubordinateRange } from '../../../image-builder/doctor/machine.ts';
+
+const facts: RenderFacts = { kustomizeVersion: '5.5.0', hasPlugin: () => false, isExecutable: () => true };
+
+function configured(
+  list: ConfiguredFunction['list'],
+  functionAnnotation: string | undefined,
+  spec: Record<string, unknown> = { bundle: { image: 'oci:out' } },
+): ConfiguredFunction {
+  const annotations = functionAnnotation && { 'config.kubernetes.io/function': functionAnnotation };
+  const object = {
+    apiVersion: 'airshipit.org/v1alpha1',
+    kind: 'ImageBuilder',
+    metadata: { name: 'a', annotations },
+    spec,
+  };
+  return { list, index: 0, file: '/k/a.yaml', object };
+}
+
+const check = (functions: ConfiguredFunction[], content = {}, other: Partial<RenderFacts> = {}) =>
+  checkKustomization({ file: '/k/kustomization.yaml', content, functions }, { ...facts, ...other }).map(
+    ({ severity, message, field }) => `${severity} ${field}: ${message}`,
+  );
+
+const EXEC = 'exec: {path: image-builder-fn}';
+
+test('exec needs a flag that kustomize does not ask for', () => {
+  expect(check([configured('generators', EXEC)])).toEqual([
+    expect.stringMatching(/^warning .*--enable-exec/),
+  ]);
+});
+
+test('validators do not work', () => {
+  expect(check([configured('validators', EXEC)])[0]).toMatch(
+    /^error validators\[0\]: .*last under transformers/,
+  );
+});
+
+test('replacements run before transformers, not before generators', () => {
+  const content = {
+    replacements: [{ source: { kind: 'VariableCatalogue' } }, { source: { kind: 'ConfigMap' } }],
+  };
+  expect(check([configured('transformers', EXEC)], content)[0]).toMatch(/^error replacements\[0\]\.source: /);
+  expect(check([configured('generators', EXEC)], content)).toHaveLength(1);
+});
+
+test.each([
+  [
+    'a missing executable',
+    EXEC,
+    {},
+    { isExecutable: () => false },
+    'image-builder-fn is not an executable on PATH',
+  ],
+  ['arguments of exec', 'exec: {path: a, args: [b]}', undefined, {}, 'args exist from kustomize 5.7'],
+  ['an annotation that is no YAML', 'exec: [', undefined, {}, 'exactly one of exec and container'],
+  ['both', 'exec: {path: a}\ncontainer: {image: b}', undefined, {}, 'exactly one of exec and container'],
+  ['no annotation', undefined, undefined, {}, 'no plugin is installed'],
+  [
+    'a registry without a network',
+    'container: {image: b}',
+    { bundle: { image: 'quay.io/a/b:c' } },
+    {},
+    'add `network: true`',
+  ],
+  ['a build in a container', 'container: {image: b}', { build: {} }, {}, 'has no tools'],
+])('an error for %s', (_, annotation, spec, other, message) => {
+  const findings = check([configured('generators', annotation, spec)], {}, other);
+  expect(findings.filter((finding) => finding.startsWith('error'))).toEqual([
+    expect.stringContaining(message),
+  ]);
+});
+
+test('no error for what works', () => {
+  const healthy = [
+    configured('generators', 'container: {image: b, network: true}', { bundle: { image: 'quay.io/a/b:c' } }),
+    configured('generators', 'container: {image: b}', { bundle: { image: 'oci:out' } }),
+    { ...configured('generators', undefined), object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: {} } },
+  ];
+  expect(check(healthy).filter((finding) => finding.startsWith('error'))).toEqual([]);
+  expect(check([configured('generators', undefined)], {}, { hasPlugin: () => true })).toEqual([]);
+});
+
+test.each([
+  ['4.4.1', 'error'],
+  ['4.5.4', 'warning'],
+  ['5.0.0', 'info'],
+  ['10.1.0', 'info'],
+])('kustomize %s: %s', (version, severity) => {
+  expect(checkKustomizeVersion(version).severity).toBe(severity);
+});
+
+test('subuid(5) names users by name or number', () => {
+  const text = '# a comment\nroot:0:1\nbuilder:100000:65536\n1002:200000:65535\n';
+  expect(hasSubordinateRange(text, 'builder', 1001)).toBe(true);
+  expect(hasSubordinateRange(text, 'other', 1002)).toBe(false);
+  expect(hasSubordinateRange(text, 'root', 0)).toBe(false);
+});
