@@ -14,7 +14,7 @@ import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../s
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import { readBundleEntry } from './bundle-entry.ts';
-import { newestRelease, readSourceDateEpoch } from './epoch.ts';
+import { readSourceDateEpoch } from './epoch.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
 import { type PlannedStage, planStages } from './plan.ts';
@@ -108,13 +108,6 @@ async function execute(resolved: ResolvedBuild, plan: BuildPlan, options: BuildO
     await sandbox.run(['rm', '-rf', '--', path]);
   });
   const workspace = await createWorkspace(store, removeTree);
-  const sourceDateEpoch = async () =>
-    readSourceDateEpoch(options.env ?? process.env) ??
-    (await newestRelease(resolved.rootfs.multistrap.repos, {
-      sandbox,
-      workDir: workspace.directory,
-      signal: options.signal,
-    }));
   try {
     const results = await withRepairs(store, stages, workspace.directory, () =>
       runStages(stages, targets, {
@@ -123,8 +116,9 @@ async function execute(resolved: ResolvedBuild, plan: BuildPlan, options: BuildO
         workspace,
         sandbox,
         build: resolved.name,
-        implementations: stageImplementations(resolved),
-        sourceDateEpoch,
+        implementations: stageImplementations(resolved, { cacheDir: storePath(store, 'cache') }),
+        // The packages tell, unless the caller does.
+        sourceDateEpoch: readSourceDateEpoch(options.env ?? process.env) ?? 0,
       }),
     );
     const bundle = results.bundle as Entry;

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { register as registerBuild } from './commands/build.ts';
 import { register as registerDoctor } from './commands/doctor.ts';
-import { register as registerFn, register as registerFn } from './commands/fn.ts';
+import { register as registerFn } from './commands/fn.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerSchema } from './commands/schema.ts';

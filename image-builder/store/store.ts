@@ -8,13 +8,14 @@
 //   builds/         <name>/<time>-<id>.json: what was built under a name
 //   bundles/        <name>: OCI layouts of builds that do not say where their bundle goes
 //   logs/           output of the stages
+//   cache/          package files that builds have fetched
 import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { StoreError, storeFailure } from './errors.ts';
 
 const LAYOUT = '1';
-const DIRECTORIES = ['entries', 'recipes', 'locks', 'work', 'builds', 'bundles', 'logs'] as const;
+const DIRECTORIES = ['entries', 'recipes', 'locks', 'work', 'builds', 'bundles', 'logs', 'cache'] as const;
 type StorePart = (typeof DIRECTORIES)[number];
 
 /** A store that can be read. Writing goes through {@link prepareStore} first. */

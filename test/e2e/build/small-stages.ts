@@ -127,7 +127,7 @@ export async function smallBuild(
         sandbox,
         build: 'small',
         implementations: implementations(inputs),
-        sourceDateEpoch: async () => 1_700_000_000,
+        sourceDateEpoch: 1_700_000_000,
         report: () => {},
         signal: new AbortController().signal,
         ...options,
