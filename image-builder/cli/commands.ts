@@ -1,8 +1,10 @@
 // The commands of the command line. Their modules load the engine only when they run.
 import type { Command } from 'commander';
 import { register as registerDoctor } from './commands/doctor.ts';
+import { register as registerEntrypoint } from './commands/entrypoint.ts';
 import { register as registerFn } from './commands/fn.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
+import { register as registerPrepare } from './commands/prepare.ts';
 import { register as registerSchema } from './commands/schema.ts';
 
 /** Adds a command to the program. */
@@ -14,4 +16,6 @@ export const COMMANDS: readonly Register[] = [
   registerSchema,
   registerInstallPlugin,
   registerDoctor,
+  registerEntrypoint,
+  registerPrepare,
 ];
