@@ -96,7 +96,7 @@ export interface ResolvedOsconfig {
   fetch_from_url: ResolvedDownload[];
 }
 
-/** An APT repository that packages are installed from beside the distribution's own, or one of the latter. */
+/** An APT repository that packages are installed from: those of the distribution itself are among them. */
 export interface ResolvedRepository {
   name: string;
   /** Base URI without a trailing slash. */
@@ -175,8 +175,6 @@ export interface ResolvedDistribution {
   version: string;
   /** Package that holds the archive's keys, and where it puts them. */
   keyring: { package: string; path: string };
-  /** Repositories of the distribution itself; `source` is absent where the mirror is meant. */
-  archive: { name: string; source?: string; suite: string; components: string[] }[];
   /** Packages that every image needs to boot: boot loaders, initramfs, cloud-init, ... (no kernel). */
   boot_packages: string[];
 }

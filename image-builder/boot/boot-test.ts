@@ -1,0 +1,113 @@
+// Boots an image in a throw-away virtual machine and watches its serial console.
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Reporter, silentReporter } from '../diagnostics/progress.ts';
+import { type Accelerator, KvmMemory } from './accelerator.ts';
+import { LOGIN_PROMPT } from './console.ts';
+import { BootError } from './error.ts';
+import { findUefiFirmware } from './firmware.ts';
+import { type Machine, machineArguments } from './machine.ts';
+import { runMachine } from './run-machine.ts';
+
+export interface BootTestOptions {
+  format: 'qcow2' | 'iso';
+  firmware: 'bios' | 'uefi';
+  /** 0: as long as it takes. */
+  timeoutSeconds: number;
+  /** What the console must show; default: a login prompt. Text is matched without terminal control sequences. */
+  expect?: RegExp;
+  /** How an ISO is attached; default: `cdrom`. */
+  medium?: 'disk' | 'cdrom';
+  /** UEFI with Secure Boot enforced. */
+  secureBoot?: boolean;
+  /** Default: 2048. */
+  memoryMib?: number;
+  /** Image file with a cloud-init seed, attached as a second, read-only disk. */
+  seed?: string;
+  report?: Reporter;
+  signal?: AbortSignal;
+  kvm?: KvmMemory;
+}
+
+export interface BootTestResult {
+  /** Wall time from power-on to what was expected. */
+  seconds: number;
+  accelerator: Accelerator;
+  /** The text of the console. */
+  console: string;
+}
+
+const STAGE = 'boot-test';
+const processKvm = new KvmMemory();
+
+/**
+ * Boots `image` and resolves when its console shows what is expected. The image is not changed.
+ * @throws BootError; at once when the kernel panics or the boot loader gives up, with the last lines of the console.
+ */
+export async function bootTest(image: string, options: BootTestOptions): Promise<BootTestResult> {
+  const { kvm = processKvm, report = silentReporter, timeoutSeconds } = options;
+  const scratch = await mkdtemp(join(tmpdir(), 'image-builder-boot-'));
+  const deadline = timeoutSeconds > 0 ? performance.now() + timeoutSeconds * 1000 : undefined;
+  try {
+    const machine = await describeMachine(resolve(image), options, scratch);
+    const verdict = await kvm.verdict();
+    if (verdict === 'works' || verdict === 'unknown') {
+      const result = await attempt('kvm', verdict === 'unknown');
+      if (result) {
+        await kvm.remember('works');
+        return result;
+      }
+      await kvm.remember('stalls');
+      report({ type: 'step', stage: STAGE, message: 'the KVM guest makes no progress; emulate instead' });
+    }
+    return (await attempt('tcg', false)) as BootTestResult;
+
+    /** Undefined: nothing happened for a while, where that was asked for. */
+    async function attempt(
+      accelerator: Accelerator,
+      watchForStall: boolean,
+    ): Promise<BootTestResult | undefined> {
+      report({ type: 'step', stage: STAGE, message: `boot under ${options.firmware} with ${accelerator}` });
+      const uefi = machine.uefi && {
+        ...machine.uefi,
+        variables: join(scratch, `variables-${accelerator}.fd`),
+      };
+      if (machine.uefi && uefi) await copyFile(machine.uefi.variables, uefi.variables);
+      const started = performance.now();
+      const console = await runMachine(
+        machineArguments({ ...machine, accelerator, ...(uefi ? { uefi } : {}) }),
+        {
+          expect: options.expect ?? LOGIN_PROMPT,
+          onLine: (line) => report({ type: 'output', stage: STAGE, line }),
+          watchForStall,
+          ...(deadline === undefined ? {} : { deadline, timeoutSeconds }),
+          ...(options.signal ? { signal: options.signal } : {}),
+        },
+      );
+      if (console === undefined) return undefined;
+      return { seconds: (performance.now() - started) / 1000, accelerator, console };
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function describeMachine(
+  image: string,
+  options: BootTestOptions,
+  scratch: string,
+): Promise<Omit<Machine, 'accelerator'>> {
+  const { format, firmware, secureBoot = false, memoryMib = 2048, seed } = options;
+  if (secureBoot && firmware === 'bios')
+    throw new BootError('FIRMWARE_MISSING', 'Secure Boot is a feature of UEFI, not of BIOS');
+  const uefi = firmware === 'uefi' ? { ...(await findUefiFirmware(secureBoot)), secureBoot } : undefined;
+  return {
+    image,
+    format: format === 'iso' ? 'raw' : 'qcow2',
+    medium: format === 'iso' ? (options.medium ?? 'cdrom') : 'disk',
+    memoryMib,
+    ...(uefi ? { uefi } : {}),
+    ...(seed ? { seed: resolve(scratch, seed) } : {}),
+  };
+}

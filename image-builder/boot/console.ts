@@ -1,0 +1,100 @@
+// Follows the serial console of a booting machine: pure, fed with what arrives.
+
+/** What shows that a machine will not boot, from the firmware to the first programs, and how to say it. */
+const FAILURES: readonly { pattern: RegExp; meaning: string }[] = [
+  { pattern: /Kernel panic - not syncing/, meaning: 'the kernel panicked' },
+  {
+    pattern: /\bOops: |\bkernel BUG at |BUG: unable to handle|general protection fault/,
+    meaning: 'kernel Oops',
+  },
+  { pattern: /^grub( rescue)?> /m, meaning: 'GRUB found no configuration' },
+  {
+    pattern: /^error: .*(no such|not found|invalid|bad shim|prohibited by secure boot)/m,
+    meaning: 'GRUB failed',
+  },
+  { pattern: /^\(initramfs\) /m, meaning: 'the initramfs did not find the root file system' },
+  { pattern: /You are in (emergency|rescue) mode/, meaning: 'systemd went into emergency mode' },
+  {
+    pattern: /^No bootable device|Boot failed: not a bootable disk/m,
+    meaning: 'the firmware found nothing to boot',
+  },
+  { pattern: /BdsDxe: No bootable option|^Shell> /m, meaning: 'the firmware found nothing to boot' },
+  { pattern: /Security Violation|Access Denied/, meaning: 'Secure Boot refused the boot loader' },
+];
+
+/** The prompt of agetty: `node1 login: `. */
+export const LOGIN_PROMPT = /^\S+ login:/m;
+
+const KEPT_CHARACTERS = 1024 * 1024;
+/** A pattern may be split over two arrivals; no pattern spans more than this. */
+const OVERLAP_CHARACTERS = 4096;
+
+const ESCAPE = '\u001b';
+const LONGEST_SEQUENCE = 16;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: terminal control sequences are control characters
+const CONTROL_SEQUENCES = /\u001b(\[[0-9;?=]*[ -/]*[@-~]|[()][A-Z0-9]|[=>78cM])/g;
+
+/** What the console shows by now. */
+export type ConsoleVerdict =
+  | { state: 'booting' }
+  | { state: 'reached' }
+  | { state: 'failed'; meaning: string };
+
+/** The text of a serial console, with a verdict on it. */
+export class SerialConsole {
+  readonly #expected: RegExp;
+  #text = '';
+  #partial = '';
+  #verdict: ConsoleVerdict = { state: 'booting' };
+
+  /** @param expected what shows that the machine is where it should be; matched against the text without control sequences. */
+  constructor(expected: RegExp) {
+    this.#expected = new RegExp(expected.source, expected.flags.replace(/[gy]/g, ''));
+  }
+
+  /** Takes what has arrived; returns the lines that it completed. */
+  write(chunk: string): string[] {
+    // A control sequence that is cut in two is cleaned with its other half.
+    const raw = this.#partial + chunk;
+    const start = raw.lastIndexOf(ESCAPE);
+    const incomplete =
+      start >= Math.max(0, raw.length - LONGEST_SEQUENCE) &&
+      raw.slice(start).replace(CONTROL_SEQUENCES, '').startsWith(ESCAPE);
+    this.#partial = incomplete ? raw.slice(start) : '';
+    const added = (incomplete ? raw.slice(0, start) : raw)
+      .replace(CONTROL_SEQUENCES, '')
+      .replace(/\r+\n?/g, (end) => (end.endsWith('\n') ? '\n' : '\r'));
+    const from = Math.max(0, this.#text.length - OVERLAP_CHARACTERS);
+    const before = this.#text.lastIndexOf('\n') + 1;
+    this.#text += added;
+    this.#judge(this.#text.slice(from).replaceAll('\r', '\n'));
+    const complete = this.#text.slice(before).split('\n').slice(0, -1);
+    if (this.#text.length > 2 * KEPT_CHARACTERS) this.#text = this.#text.slice(-KEPT_CHARACTERS);
+    return complete;
+  }
+
+  #judge(recent: string): void {
+    if (this.#verdict.state !== 'booting') return;
+    const failure = FAILURES.find(({ pattern }) => pattern.test(recent));
+    if (failure) this.#verdict = { state: 'failed', meaning: failure.meaning };
+    else if (this.#expected.test(recent)) this.#verdict = { state: 'reached' };
+  }
+
+  get verdict(): ConsoleVerdict {
+    return this.#verdict;
+  }
+
+  /** The text by now (of a very long one the end), without control sequences. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** The last `count` lines that are not empty. */
+  lastLines(count: number): string[] {
+    return this.#text
+      .split(/[\r\n]+/)
+      .map((line) => line.trimEnd())
+      .filter(Boolean)
+      .slice(-count);
+  }
+}

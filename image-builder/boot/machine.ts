@@ -1,0 +1,74 @@
+// The command line of the virtual machine that a boot test uses.
+import type { Accelerator } from './accelerator.ts';
+import type { UefiFirmware } from './firmware.ts';
+
+/** A virtual machine with a serial console on standard input and output. */
+export interface Machine {
+  image: string;
+  /** Format of the image file. */
+  format: 'qcow2' | 'raw';
+  medium: 'disk' | 'cdrom';
+  accelerator: Accelerator;
+  /** Absent: BIOS (SeaBIOS). `variables` is a copy that the machine may change. */
+  uefi?: UefiFirmware & { secureBoot: boolean };
+  memoryMib: number;
+  /** A second disk, read-only: a cloud-init seed. */
+  seed?: string;
+}
+
+/** Arguments of qemu-system-x86_64. */
+export function machineArguments(machine: Machine): string[] {
+  const { uefi, accelerator } = machine;
+  const secureBoot = uefi?.secureBoot ?? false;
+  return [
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+    // Firmware that enforces Secure Boot keeps its variables in system management mode.
+    ...['-machine', secureBoot ? 'q35,smm=on' : 'q35'],
+    ...(secureBoot ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
+    // QEMU's multi-threaded TCG corrupts recent kernels; one thread for both CPUs does not.
+    ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=single', '-smp', '2'],
+    ...['-m', `${machine.memoryMib}`],
+    ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console', '-monitor', 'none'],
+    ...['-device', 'VGA', '-device', 'virtio-rng-pci'],
+    // A network with DHCP and nothing behind it: what waits for a network gets one, and nothing is downloaded.
+    ...['-nic', 'user,model=virtio-net-pci,restrict=on'],
+    ...['-device', 'virtio-scsi-pci,id=scsi'],
+    ...firmwareArguments(uefi),
+    ...bootDriveArguments(machine),
+    ...(machine.seed
+      ? [
+          ...['-drive', drive(machine.seed, 'raw', 'seed', ['readonly=on'])],
+          ...['-device', 'virtio-blk-pci,drive=seed'],
+        ]
+      : []),
+  ];
+}
+
+function firmwareArguments(uefi: Machine['uefi']): string[] {
+  if (!uefi) return [];
+  const flash = (unit: number, file: string, more: string) =>
+    `if=pflash,unit=${unit},format=raw,file=${escapeComma(file)}${more}`;
+  return ['-drive', flash(0, uefi.code, ',readonly=on'), '-drive', flash(1, uefi.variables, '')];
+}
+
+/** The image is only read: what the guest writes goes to an overlay that QEMU removes as soon as it is open. */
+function bootDriveArguments({ image, format, medium }: Machine): string[] {
+  return medium === 'cdrom'
+    ? [
+        ...['-drive', drive(image, format, 'boot', ['media=cdrom', 'readonly=on'])],
+        ...['-device', 'scsi-cd,bus=scsi.0,drive=boot,bootindex=1'],
+      ]
+    : [
+        ...['-drive', drive(image, format, 'boot', ['snapshot=on', 'cache=unsafe'])],
+        ...['-device', 'virtio-blk-pci,drive=boot,bootindex=1'],
+      ];
+}
+
+function drive(file: string, format: string, id: string, more: readonly string[]): string {
+  return ['if=none', `id=${id}`, `format=${format}`, `file=${escapeComma(file)}`, ...more].join(',');
+}
+
+/** In an option value a comma is written twice. */
+function escapeComma(text: string): string {
+  return text.replaceAll(',', ',,');
+}

@@ -1,0 +1,81 @@
+// The variables of the role multistrap with the distribution's defaults filled in: packages and repositories.
+import type { MultistrapVariables, Repository } from '../spec/types.ts';
+import type { DistributionData } from './distribution.ts';
+import type { Mirrors } from './mirror.ts';
+import type { ResolvedMultistrap, ResolvedRepository } from './types.ts';
+import { defined, toBoolean, toNumber } from './values.ts';
+
+/** What a distribution says about the variables of the role; the bottom layer over the role's own defaults. */
+export function distributionDefaults(
+  distribution: DistributionData,
+  architecture: 'amd64' | 'arm64',
+  mirrors: Required<Pick<Mirrors, 'archive'>> & Mirrors,
+): MultistrapVariables {
+  return {
+    packages: [...distribution.packages.all, ...distribution.packages[architecture]],
+    kernel_base_pkg: distribution.kernel_base_pkg[architecture],
+    repos: distribution.repos.flatMap(({ name, suite, components, source }) => {
+      // A source of its own is that of the security updates; a machine that has a mirror but none of those has
+      // decided to do without.
+      const uri = source === undefined ? mirrors.archive : mirrors.security;
+      return uri === undefined
+        ? []
+        : [
+            {
+              name,
+              suite,
+              components: components.join(' '),
+              source: uri,
+              keyring_pkg: distribution.keyring.package,
+            },
+          ];
+    }),
+  };
+}
+
+/**
+ * @param merged the merged, validated variables.
+ * @param ownPackages whether the user has named the packages: then the distribution's headers are not added.
+ */
+export function resolveMultistrap(
+  merged: Record<string, unknown>,
+  distribution: DistributionData,
+  ownPackages: boolean,
+): ResolvedMultistrap {
+  const variables = merged as MultistrapVariables;
+  const architecture = variables.rootfs_arch ?? 'amd64';
+  const headers = ownPackages ? '' : distribution.kernel_headers_pkg[architecture];
+  return {
+    rootfs_arch: architecture,
+    ...defined({ k8s_version: variables.k8s_version }),
+    kernel_base_pkg: variables.kernel_base_pkg ?? distribution.kernel_base_pkg[architecture],
+    kernel_headers_pkg: variables.kernel_headers_pkg ?? headers,
+    systemd_nic_names_policy: variables.systemd_nic_names_policy ?? '',
+    systemd_nic_alternative_names_policy: variables.systemd_nic_alternative_names_policy ?? '',
+    multistrap_retries: toNumber(variables.multistrap_retries ?? 0),
+    multistrap_retries_delay: toNumber(variables.multistrap_retries_delay ?? 0),
+    packages: packageList(variables.packages),
+    unapproved_packages: packageList(variables.unapproved_packages),
+    repos: (variables.repos ?? []).map(resolveRepository),
+  } as ResolvedMultistrap;
+}
+
+function resolveRepository(repository: Repository): ResolvedRepository {
+  const { keyring_pkg, keyring_url, keyring } = repository;
+  return {
+    name: repository.name,
+    source: repository.source.replace(/\/+$/, ''),
+    suite: repository.suite,
+    components: (repository.components ?? '').split(/\s+/).filter((component) => component !== ''),
+    packages: packageList(repository.packages),
+    omitdebsrc: toBoolean(repository.omitdebsrc ?? true),
+    register_repo_with_rootfs: toBoolean(repository.register_repo_with_rootfs ?? true),
+    ...defined({ keyring_pkg, keyring_url, keyring }),
+  } as ResolvedRepository;
+}
+
+/** Each name once; a template that was rendered may have become text in Python's or YAML's list notation. */
+function packageList(list: string[] | string | undefined): string[] {
+  const names = Array.isArray(list) ? list : (list ?? '').split(/[\s,]+/);
+  return [...new Set(names.map((name) => name.trim()).filter((name) => name !== ''))];
+}

@@ -1,0 +1,116 @@
+// What the schema cannot say about packages and repositories.
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Finding } from '../diagnostics/error.ts';
+import { formatFieldPath } from '../diagnostics/field-path.ts';
+import type { Repository } from '../spec/types.ts';
+import type { Layer } from './layers.ts';
+
+/** A package for apt: name, optionally `:architecture`, `=version` or `/suite`. Never an option, never a removal. */
+const PACKAGE = /^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+|\/[A-Za-z0-9._/-]+)?$/;
+/** It becomes a file name. */
+const REPOSITORY_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+const KEYS = ['keyring', 'keyring_file', 'keyring_pkg', 'keyring_url'] as const;
+const PACKAGE_LISTS = [
+  'packages',
+  'packages_append',
+  'ubuntu_packages',
+  'ubuntu_packages_append',
+  'unapproved_packages',
+];
+const REPOSITORY_LISTS = ['repos', 'repos_append'];
+
+/** Findings about the packages and repositories of a layer of the role multistrap. */
+export function checkRepositories(layer: Layer): Finding[] {
+  const findings: Finding[] = [];
+  const report = (path: readonly (string | number)[], message: string) => {
+    const field = formatFieldPath([...layer.field, ...path]);
+    findings.push({
+      severity: 'error',
+      message,
+      field,
+      ...(layer.file === undefined ? {} : { file: layer.file }),
+    });
+  };
+  for (const list of PACKAGE_LISTS) checkPackages(layer.values[list], [list], report);
+  for (const list of REPOSITORY_LISTS) {
+    for (const [index, repository] of repositoriesOf(layer, list).entries()) {
+      checkRepository(repository, [list, index], report);
+    }
+  }
+  return findings;
+}
+
+type Report = (path: readonly (string | number)[], message: string) => void;
+
+function checkPackages(packages: unknown, path: readonly (string | number)[], report: Report): void {
+  if (!Array.isArray(packages)) return;
+  for (const [index, name] of packages.entries()) {
+    if (typeof name === 'string' && !PACKAGE.test(name.trim())) {
+      report(
+        [...path, index],
+        `is ${JSON.stringify(name)}, expected a package such as vim or vim=2:9.1.1230-2`,
+      );
+    }
+  }
+}
+
+function checkRepository(repository: Repository, path: readonly (string | number)[], report: Report): void {
+  const { name, suite, components = '' } = repository;
+  if (!REPOSITORY_NAME.test(name)) {
+    report([...path, 'name'], `is ${JSON.stringify(name)}, expected letters, digits, ".", "_" and "-" only`);
+  }
+  const keys = KEYS.filter((key) => repository[key] !== undefined);
+  if (keys.length !== 1) {
+    const met = keys.length === 0 ? 'names no key' : `names more than one key: ${keys.join(', ')}`;
+    report(path, `${met}; expected exactly one of ${KEYS.join(', ')}`);
+  }
+  const flat = suite.endsWith('/');
+  if (flat && components.trim() !== '') {
+    report(
+      [...path, 'components'],
+      `is ${JSON.stringify(components)}; a flat repository (suite ${suite}) has none`,
+    );
+  }
+  if (!flat && components.trim() === '') {
+    report([...path, 'components'], 'is missing; only a flat repository (a suite that ends in "/") has none');
+  }
+  checkPackages(repository.packages, [...path, 'packages'], report);
+}
+
+/**
+ * Reads the files that `keyring_file` names into `keyring`, so that the result does not depend on this machine.
+ * @param cwd relative names are relative to it.
+ */
+export async function readKeyringFiles(layer: Layer, cwd: string, findings: Finding[]): Promise<Layer> {
+  const values = { ...layer.values };
+  for (const list of REPOSITORY_LISTS) {
+    if (!Array.isArray(values[list])) continue;
+    values[list] = await Promise.all(
+      repositoriesOf(layer, list).map(async (repository, index) => {
+        const { keyring_file, ...rest } = repository;
+        if (keyring_file === undefined) return repository;
+        try {
+          return { ...rest, keyring: encodeKeyring(await readFile(resolve(cwd, keyring_file))) };
+        } catch (error) {
+          const field = formatFieldPath([...layer.field, list, index, 'keyring_file']);
+          const file = layer.file === undefined ? {} : { file: layer.file };
+          findings.push({ severity: 'error', field, message: (error as Error).message, ...file });
+          return rest;
+        }
+      }),
+    );
+  }
+  return { ...layer, values };
+}
+
+const encodeKeyring = (content: Buffer): string =>
+  content.toString('latin1').startsWith('-----BEGIN')
+    ? content.toString('utf8')
+    : `base64:${content.toString('base64')}`;
+
+const repositoriesOf = (layer: Layer, list: string): Repository[] => {
+  const value = layer.values[list];
+  return Array.isArray(value) ? (value as Repository[]) : [];
+};

@@ -1,0 +1,204 @@
+// spec.build to a build with every default filled in: built-in defaults, distribution, manifests with the profile over
+// them, and the object itself, in this order.
+import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import type { FieldPath } from '../diagnostics/field-path.ts';
+import type { BuildSpec } from '../spec/types.ts';
+import {
+  DEFAULT_DISTRIBUTION,
+  type DistributionData,
+  readDistribution,
+  readRoleDefaults,
+} from './distribution.ts';
+import { resolveLivecdcontent, resolveQcow } from './images.ts';
+import { resolveIso } from './iso.ts';
+import { type Layer, mergeLayers } from './layers.ts';
+import { findManifests, type Manifests, qcowBundleDirectory, qcowNames, readScripts } from './manifests.ts';
+import { chooseMirrors, readAptSources } from './mirror.ts';
+import { distributionDefaults, resolveMultistrap } from './multistrap.ts';
+import { resolveOsconfig, withRunContexts } from './osconfig.ts';
+import { checkRepositories, readKeyringFiles } from './repositories.ts';
+import { renderTemplates, type Scope } from './templates.ts';
+import type { ResolvedBuild } from './types.ts';
+import { checkLayer, readLayer } from './variable-files.ts';
+
+export interface ResolveOptions {
+  /** Relative names in the spec are relative to this directory. */
+  cwd: string;
+  /** apt's configuration, for the default mirror. */
+  aptDirectory?: string;
+  signal?: AbortSignal;
+}
+
+const ROLES = ['multistrap', 'osconfig', 'livecdcontent'] as const;
+
+/**
+ * @param name metadata.name of the object.
+ * @param build a validated `spec.build`.
+ * @throws InvalidInputError with all findings in the object and in the variable files.
+ */
+export async function resolveBuild(
+  name: string,
+  build: BuildSpec,
+  options: ResolveOptions,
+): Promise<ResolvedBuild> {
+  const distributionName = build.distribution ?? DEFAULT_DISTRIBUTION;
+  const distribution = readDistribution(distributionName);
+  const manifests = await findManifests(build, options.cwd);
+  const given = await readScopes(name, build, manifests);
+  const rendered = await renderTemplates(builtInScope(distribution), given, options.signal);
+  const { rootfs, qcows } = await checkScopes(rendered, options.cwd);
+
+  const architecture = rootfs.multistrap?.some(({ values }) => values.rootfs_arch === 'arm64')
+    ? 'arm64'
+    : 'amd64';
+  const mirrors = await findMirrors(build, distribution, architecture, options.aptDirectory ?? '/etc/apt');
+  const multistrap = mergeLayers([
+    ...builtIn('multistrap'),
+    { values: distributionDefaults(distribution, architecture, mirrors) },
+    ...(rootfs.multistrap ?? []),
+  ]);
+  const ownPackages = (rootfs.multistrap ?? []).some(
+    ({ values }) => values.packages !== undefined || values.ubuntu_packages !== undefined,
+  );
+  const osconfigLayers = [...builtIn('osconfig'), ...inContext(rootfs.osconfig, 'common')];
+  const qcowScripts = await readScripts(manifests, 'qcow');
+  const names = Object.keys(qcows).sort();
+  return {
+    name,
+    distribution: {
+      name: distributionName,
+      family: distribution.family,
+      codename: distribution.codename,
+      version: distribution.version,
+      keyring: distribution.keyring,
+      boot_packages: [...distribution.boot_packages.all, ...distribution.boot_packages[architecture]],
+    },
+    mirror: mirrors.archive,
+    rootfs: {
+      multistrap: resolveMultistrap(multistrap, distribution, ownPackages),
+      osconfig: resolveOsconfig(mergeLayers(osconfigLayers)),
+      livecdcontent: resolveLivecdcontent(
+        mergeLayers([...builtIn('livecdcontent'), ...(rootfs.livecdcontent ?? [])]),
+      ),
+      scripts: await readScripts(manifests, 'common'),
+    },
+    qcows: Object.fromEntries(
+      // An ISO needs no QCOW; without one, an object that names no image at all means one image, named like itself.
+      (names.length > 0 || build.iso !== undefined ? names : [name]).map((qcow) => [
+        qcow,
+        {
+          osconfig: resolveOsconfig(
+            mergeLayers([...osconfigLayers, ...inContext(qcows[qcow]?.osconfig, 'qcow')]),
+          ),
+          qcow: resolveQcow(qcow, mergeLayers([...builtIn('qcow'), ...(qcows[qcow]?.qcow ?? [])])),
+          scripts: qcowScripts,
+        },
+      ]),
+    ),
+    ...(build.iso === undefined ? {} : { iso: await resolveIso(build.iso, manifests, name) }),
+    bundle: resolveBundle(name, build.bundle),
+    bootTest: {
+      timeout: build.bootTest?.timeout ?? 0,
+      firmware: build.bootTest?.firmware ?? ['bios', 'uefi'],
+    },
+    executor: build.executor ?? { local: {} },
+  };
+}
+
+const builtIn = (role: Parameters<typeof readRoleDefaults>[0]) => [{ values: readRoleDefaults(role) }];
+
+const inContext = (layers: Layer[] | undefined, context: 'common' | 'qcow') =>
+  (layers ?? []).map((layer) => ({ ...layer, values: withRunContexts(layer.values, context) }));
+
+/** What templates can refer to though nobody has set it. */
+function builtInScope({
+  packages,
+  kernel_base_pkg,
+  kernel_headers_pkg,
+}: DistributionData): Record<string, unknown> {
+  const list = [...packages.all, ...packages.amd64];
+  return {
+    ...Object.assign({}, ...ROLES.map(readRoleDefaults)),
+    packages: list,
+    ubuntu_packages: list,
+    kernel_base_pkg: kernel_base_pkg.amd64,
+    kernel_headers_pkg: kernel_headers_pkg.amd64,
+  };
+}
+
+interface Scopes {
+  rootfs: Scope;
+  qcows: Record<string, Scope>;
+}
+
+/** The variables that somebody has set, by role; unchecked. */
+async function readScopes(name: string, build: BuildSpec, manifests: Manifests): Promise<Scopes> {
+  const rootfs: Scope = {};
+  for (const role of ROLES) {
+    rootfs[role] = await layersOf(
+      manifests,
+      `rootfs/${role}-vars.yaml`,
+      ['spec', 'build', 'rootfs', role],
+      build.rootfs?.[role],
+    );
+  }
+  const directory = qcowBundleDirectory(manifests, name);
+  const qcows: Record<string, Scope> = {};
+  for (const qcow of new Set([...qcowNames(manifests, directory), ...Object.keys(build.qcows ?? {})])) {
+    const scope: Scope = {};
+    for (const role of ['osconfig', 'qcow'] as const) {
+      scope[role] = await layersOf(
+        manifests,
+        `${directory}/${qcow}/${role}-vars.yaml`,
+        ['spec', 'build', 'qcows', qcow, role],
+        build.qcows?.[qcow]?.[role],
+      );
+    }
+    qcows[qcow] = scope;
+  }
+  return { rootfs, qcows };
+}
+
+async function layersOf(
+  manifests: Manifests,
+  file: string,
+  field: FieldPath,
+  inline: Record<string, unknown> | undefined,
+): Promise<Layer[]> {
+  const layer = await readLayer(manifests, file, field);
+  return [...(layer ? [layer] : []), ...(inline ? [{ values: inline, field }] : [])];
+}
+
+/** @throws InvalidInputError with the findings of all layers at once */
+async function checkScopes({ rootfs, qcows }: Scopes, cwd: string): Promise<Scopes> {
+  const findings: Finding[] = [];
+  for (const layer of [rootfs, ...Object.values(qcows)].flatMap((scope) => Object.values(scope).flat())) {
+    findings.push(...checkLayer(layer));
+  }
+  if (findings.length > 0) throw new InvalidInputError(findings);
+  for (const layer of rootfs.multistrap ?? []) findings.push(...checkRepositories(layer));
+  const multistrap = await Promise.all(
+    (rootfs.multistrap ?? []).map((layer) => readKeyringFiles(layer, cwd, findings)),
+  );
+  if (findings.length > 0) throw new InvalidInputError(findings);
+  return { rootfs: { ...rootfs, multistrap }, qcows };
+}
+
+async function findMirrors(
+  build: BuildSpec,
+  distribution: DistributionData,
+  architecture: 'amd64' | 'arm64',
+  aptDirectory: string,
+): Promise<{ archive: string; security?: string }> {
+  const known = chooseMirrors(await readAptSources(aptDirectory), distribution.family, architecture);
+  const archive = (build.mirror ?? known.archive ?? distribution.mirror[architecture]).replace(/\/+$/, '');
+  const publicSecurity = distribution.repos.find(({ source }) => source !== undefined)?.source;
+  const security = known.archive === undefined ? publicSecurity : known.security;
+  return { archive, ...(security === undefined ? {} : { security }) };
+}
+
+function resolveBundle(name: string, bundle: BuildSpec['bundle'] = {}): ResolvedBuild['bundle'] {
+  const { tag, push, ...rest } = bundle;
+  const place = rest.layout === undefined && rest.repository === undefined ? { layout: name } : {};
+  return { ...place, ...rest, tag: tag ?? 'latest', push: push ?? rest.repository !== undefined };
+}

@@ -1,0 +1,56 @@
+// Variable files: YAML on disk to layers that are as strictly checked as the ImageBuilder object itself.
+import { parseDocument } from 'yaml';
+import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import { type FieldPath, formatFieldPath } from '../diagnostics/field-path.ts';
+import { parseImageBuilder } from '../spec/validate.ts';
+import type { Layer } from './layers.ts';
+import type { Manifests } from './manifests.ts';
+import { readManifest } from './manifests.ts';
+
+/** The variables of a manifest, or undefined when there is no such file. @throws InvalidInputError with line and column */
+export async function readLayer(
+  manifests: Manifests,
+  name: string,
+  field: FieldPath,
+): Promise<Layer | undefined> {
+  const text = await readManifest(manifests, name);
+  if (text === undefined) return undefined;
+  const file = manifests.files.get(name) ?? name;
+  const document = parseDocument(text, { prettyErrors: true });
+  const findings = document.errors.map<Finding>(({ message }) => ({
+    severity: 'error',
+    message,
+    field: formatFieldPath(field),
+    file,
+  }));
+  if (findings.length > 0) throw new InvalidInputError(findings);
+  const values: unknown = document.toJS() ?? {};
+  if (typeof values !== 'object' || Array.isArray(values)) {
+    throw new InvalidInputError([
+      { severity: 'error', message: 'is not a map of variables', field: formatFieldPath(field), file },
+    ]);
+  }
+  return { values: values as Record<string, unknown>, field, file };
+}
+
+/**
+ * Checks a layer against the schema of its place in the ImageBuilder object.
+ * @returns the findings, with the layer's file.
+ */
+export function checkLayer({ field, values, file }: Layer): Finding[] {
+  const [, ...names] = field;
+  const spec = names.reduceRight<unknown>((inner, name) => ({ [name]: inner }), values);
+  const object = {
+    apiVersion: 'airshipit.org/v1alpha1',
+    kind: 'ImageBuilder',
+    metadata: { name: 'variables' },
+    spec,
+  };
+  try {
+    parseImageBuilder(object);
+    return [];
+  } catch (error) {
+    if (!(error instanceof InvalidInputError)) throw error;
+    return error.findings().map((finding) => (file === undefined ? finding : { ...finding, file }));
+  }
+}

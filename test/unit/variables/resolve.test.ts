@@ -1,0 +1,313 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
+import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { kernelCommandLine } from '../../../image-builder/variables/osconfig.ts';
+import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+
+const cwd = mkdtempSync(join(tmpdir(), 'resolve-'));
+const aptDirectory = join(cwd, 'apt');
+afterAll(() => rmSync(cwd, { recursive: true }));
+
+const write = (path: string, text: string) => {
+  mkdirSync(dirname(join(cwd, path)), { recursive: true });
+  writeFileSync(join(cwd, path), text);
+};
+write(
+  'apt/sources.list',
+  'deb http://mirror.test/debian bookworm main\ndeb http://mirror.test/debian-security bookworm-security main\n',
+);
+
+const resolve = (build: BuildSpec, name = 'node') => resolveBuild(name, build, { cwd, aptDirectory });
+const findingsOf = async (build: BuildSpec, name?: string) => {
+  const error = await resolve(build, name).catch((caught: unknown) => caught);
+  expect(error).toBeInstanceOf(InvalidInputError);
+  return (error as InvalidInputError).findings();
+};
+
+describe('defaults', () => {
+  test('an empty spec is a Debian 13 from the mirror of this machine, with one QCOW named like the object', async () => {
+    const resolved = await resolve({});
+    expect(resolved.distribution).toMatchObject({ name: 'debian-13', codename: 'trixie', family: 'debian' });
+    expect(resolved.mirror).toBe('http://mirror.test/debian');
+    expect(resolved.rootfs.multistrap.repos.map(({ source, suite }) => `${source} ${suite}`)).toEqual([
+      'http://mirror.test/debian trixie',
+      'http://mirror.test/debian trixie-updates',
+      'http://mirror.test/debian-security trixie-security',
+    ]);
+    expect(resolved.rootfs.multistrap).toMatchObject({
+      kernel_base_pkg: 'linux-image-amd64',
+      kernel_headers_pkg: 'linux-headers-amd64',
+      multistrap_retries: 3,
+      unapproved_packages: ['unattended-upgrades', 'systemd-timesyncd'],
+    });
+    expect(Object.keys(resolved.qcows)).toEqual(['node']);
+    expect(resolved.qcows.node?.qcow).toMatchObject({
+      img_name: 'node',
+      qcow_capacity: '19G',
+      qcow_compress: true,
+    });
+    expect(resolved.qcows.node?.qcow.partitions[0]).toMatchObject({ mount: '/', part_end: '100%' });
+    expect(resolved.bundle).toEqual({ layout: 'node', tag: 'latest', push: false });
+    expect(resolved.bootTest).toEqual({ timeout: 0, firmware: ['bios', 'uefi'] });
+  });
+
+  test('the kernel command line is that of the predecessor', async () => {
+    const { rootfs } = await resolve({});
+    expect(kernelCommandLine(rootfs.osconfig)).toBe(
+      'console=ttyS0,115200n8 console=tty0 amd_iommu=on intel_iommu=on iommu=pt cgroup_disable=hugetlb ' +
+        'dpdk-socket-mem=4096,4096 rcu_nocb_poll=true',
+    );
+  });
+
+  test('a machine whose apt knows no Debian uses the public mirrors; one without security updates has none', async () => {
+    const elsewhere = await resolveBuild('node', {}, { cwd, aptDirectory: join(cwd, 'nowhere') });
+    expect(elsewhere.mirror).toMatch(/debian\.org/);
+    expect(elsewhere.rootfs.multistrap.repos).toHaveLength(3);
+    write('apt-small/sources.list', 'deb http://mirror.test/debian trixie main\n');
+    const small = await resolveBuild('node', {}, { cwd, aptDirectory: join(cwd, 'apt-small') });
+    expect(small.rootfs.multistrap.repos.map(({ suite }) => suite)).toEqual(['trixie', 'trixie-updates']);
+  });
+
+  test.each(['debian-12', 'ubuntu-20.04', 'ubuntu-22.04', 'ubuntu-24.04'])(
+    '%s has complete data',
+    async (distribution) => {
+      for (const rootfs_arch of ['amd64', 'arm64'] as const) {
+        const resolved = await resolve({ distribution, rootfs: { multistrap: { rootfs_arch } } });
+        expect(resolved.rootfs.multistrap.packages).toContain('openssh-server');
+        expect(resolved.distribution.boot_packages).toContain(`grub-efi-${rootfs_arch}-bin`);
+        expect(resolved.mirror).toMatch(/^http/);
+        expect(JSON.stringify(resolved)).not.toContain('undefined');
+      }
+    },
+  );
+
+  test('the same input gives the same text', async () => {
+    expect(JSON.stringify(await resolve({}))).toBe(JSON.stringify(await resolve({})));
+  });
+});
+
+describe('merging', () => {
+  test('maps are merged, lists replaced, _append lists added, ubuntu_packages are packages', async () => {
+    const { rootfs } = await resolve({
+      rootfs: {
+        multistrap: { ubuntu_packages: ['vim'], packages_append: ['less'] },
+        osconfig: {
+          grub: { GRUB_TIMEOUT: '1' },
+          grub_cmdline_linux_default_append: [{ name: 'quiet' }, { name: 'x', value: 1 }],
+          limits: [],
+          sysctl_append: [{ name: 'vm.swappiness', value: 0 }],
+        },
+      },
+    });
+    expect(rootfs.multistrap.packages).toEqual(['vim', 'less']);
+    expect(rootfs.multistrap.kernel_headers_pkg).toBe('');
+    expect(rootfs.osconfig.grub.GRUB_TIMEOUT).toBe(1);
+    expect(kernelCommandLine(rootfs.osconfig)).toMatch(
+      /^console=ttyS0,115200n8 .* rcu_nocb_poll=true quiet x=1$/,
+    );
+    expect(rootfs.osconfig.limits).toEqual([]);
+    expect(rootfs.osconfig.sysctl.at(-1)).toEqual({ name: 'vm.swappiness', value: '0' });
+    expect(rootfs.osconfig.sysctl.length).toBe(25);
+  });
+
+  test('a QCOW adds to the variables of the root file system; items run where they were written', async () => {
+    const { rootfs, qcows } = await resolve({
+      rootfs: {
+        osconfig: {
+          files: [
+            { name: '/etc/a', file_content: '' },
+            { name: '/etc/b', file_content: '', run_contexts: ['qcow'] },
+          ],
+        },
+      },
+      qcows: {
+        one: { osconfig: { files_append: [{ name: '/etc/c', file_content: '', permissions: '0600' }] } },
+        two: { osconfig: { files: [{ name: '/etc/d', file_content: '' }] } },
+      },
+    });
+    const shown = (files: { name: string; run_contexts: string[] }[] = []) =>
+      files.map(({ name, run_contexts }) => `${name} ${run_contexts}`);
+    expect(shown(rootfs.osconfig.files)).toEqual(['/etc/a common', '/etc/b qcow']);
+    expect(shown(qcows.one?.osconfig.files)).toEqual(['/etc/a common', '/etc/b qcow', '/etc/c qcow']);
+    expect(shown(qcows.two?.osconfig.files)).toEqual(['/etc/d qcow']);
+    expect(qcows.one?.osconfig.files[2]).toMatchObject({ owner: 'root', group: 'root', permissions: '0600' });
+  });
+
+  test('manifests, the profile over them, the object over both; scripts in the order of their names', async () => {
+    write(
+      'm/manifests/rootfs/multistrap-vars.yaml',
+      'k8s_version: 1.20.0-00\nkernel_base_pkg: linux-image-cloud-amd64\n',
+    );
+    write('m/manifests/rootfs/osconfig-vars.yaml', 'sysctl: []\n');
+    write('m/manifests/qcow-bundle/control-plane/qcow-vars.yaml', 'qcow_capacity: 5G\n');
+    write(
+      'm/manifests/qcow-bundle/data-plane/osconfig-vars.yaml',
+      'user_scripts: [{file_content: "#!/bin/sh"}]\n',
+    );
+    write('m/manifests/qcow-bundle-subcluster/worker/qcow-vars.yaml', 'qcow_capacity: 6G\n');
+    write('m/manifests/scripts/common/20-b', 'b');
+    write('m/manifests/scripts/common/10-a', 'a');
+    write('m/manifests/scripts/common/README.md', '');
+    write('m/manifests/scripts/qcow/1', 'q');
+    write('m/profiles/k8s-x/manifests/rootfs/multistrap-vars.yaml', 'k8s_version: 1.34.2-1.1\n');
+    const build: BuildSpec = { manifests: 'm/manifests', profile: 'k8s-x' };
+    const resolved = await resolve({ ...build, qcows: { 'data-plane': { qcow: { qcow_capacity: '7G' } } } });
+    expect(resolved.rootfs.multistrap).toMatchObject({
+      k8s_version: '1.34.2-1.1',
+      kernel_base_pkg: 'linux-image-amd64',
+    });
+    expect(resolved.rootfs.osconfig.sysctl).toEqual([]);
+    expect(Object.keys(resolved.qcows)).toEqual(['control-plane', 'data-plane']);
+    expect(resolved.qcows['control-plane']?.qcow.qcow_capacity).toBe('5G');
+    expect(resolved.qcows['data-plane']?.qcow.qcow_capacity).toBe('7G');
+    expect(resolved.qcows['data-plane']?.osconfig.user_scripts[0]?.run_contexts).toEqual(['qcow']);
+    expect(resolved.rootfs.scripts.map(({ name }) => name)).toEqual(['10-a', '20-b']);
+    expect(resolved.qcows['data-plane']?.scripts).toEqual([{ name: '1', content: 'q' }]);
+    expect(Object.keys((await resolve(build, 'qcow-bundle-subcluster')).qcows)).toEqual(['worker']);
+  });
+});
+
+describe('templates', () => {
+  test('references are replaced, also in each other, without Ansible', async () => {
+    const { rootfs } = await resolve({
+      rootfs: {
+        multistrap: {
+          k8s_version: '1.34.2-1.1',
+          packages: ['kubelet={{ k8s_version }}'],
+          repos_append: [
+            {
+              name: 'k',
+              source: 'http://k.test',
+              suite: '/',
+              keyring: 'x',
+              packages: '{{ ubuntu_packages }}',
+            },
+          ],
+        },
+      },
+    });
+    expect(rootfs.multistrap.packages).toEqual(['kubelet=1.34.2-1.1']);
+    expect(rootfs.multistrap.repos.at(-1)?.packages).toEqual(['kubelet=1.34.2-1.1']);
+  });
+});
+
+describe('findings', () => {
+  test('name the field and the file', async () => {
+    write('bad/rootfs/osconfig-vars.yaml', 'sysctl:\n  - {name: a, valu: 1}\n');
+    write('bad/qcow-bundle/a.b/qcow-vars.yaml', 'qcow_capacity: 19\n');
+    const findings = await findingsOf({ manifests: 'bad' });
+    expect(findings).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          field: 'spec.build.rootfs.osconfig.sysctl[0].valu',
+          file: join(cwd, 'bad/rootfs/osconfig-vars.yaml'),
+        }),
+        expect.objectContaining({ field: 'spec.build.qcows["a.b"].qcow.qcow_capacity' }),
+      ]),
+    );
+  });
+
+  test('YAML that does not parse, a map that is none', async () => {
+    write('bad2/rootfs/osconfig-vars.yaml', 'a: [\n');
+    write('bad3/rootfs/osconfig-vars.yaml', '- a\n');
+    expect((await findingsOf({ manifests: 'bad2' }))[0]).toMatchObject({
+      field: 'spec.build.rootfs.osconfig',
+      message: expect.stringMatching(/line 2/),
+    });
+    expect((await findingsOf({ manifests: 'bad3' }))[0]?.message).toMatch(/not a map/);
+  });
+
+  test('directories, profiles and distributions that do not exist', async () => {
+    expect(await findingsOf({ manifests: 'none' })).toMatchObject([{ field: 'spec.build.manifests' }]);
+    expect(await findingsOf({ profile: 'none' })).toMatchObject([{ field: 'spec.build.profile' }]);
+    expect(await findingsOf({ distribution: 'plan9' })).toMatchObject([
+      { field: 'spec.build.distribution', message: expect.stringContaining('debian-13') },
+    ]);
+  });
+
+  test('packages that are options, repositories without a key, with two, with a name that is a path', async () => {
+    const repository = { name: 'r', source: 'http://r.test', suite: '/', keyring: 'k' };
+    const findings = await findingsOf({
+      rootfs: {
+        multistrap: {
+          packages: ['vim', '-o=Dir=/', 'a b'],
+          repos_append: [
+            { ...repository, name: '../r' },
+            { ...repository, keyring_pkg: 'also' },
+            { name: 'r', source: 'http://r.test', suite: 'stable' },
+            { ...repository, components: 'main', packages: ['--yes'] },
+            { name: 'f', source: 'http://r.test', suite: '/', keyring_file: 'absent.gpg' },
+          ],
+        },
+      },
+    });
+    const base = 'spec.build.rootfs.multistrap';
+    expect(findings.map(({ field }) => field)).toEqual([
+      `${base}.packages[1]`,
+      `${base}.packages[2]`,
+      `${base}.repos_append[0].name`,
+      `${base}.repos_append[1]`,
+      `${base}.repos_append[2]`,
+      `${base}.repos_append[2].components`,
+      `${base}.repos_append[3].components`,
+      `${base}.repos_append[3].packages[0]`,
+      `${base}.repos_append[4].keyring_file`,
+    ]);
+  });
+});
+
+describe('keyring_file', () => {
+  test('is read, so that the result does not name this machine', async () => {
+    write('key.asc', '-----BEGIN PGP PUBLIC KEY BLOCK-----\n');
+    write('key.gpg', 'binary');
+    const repository = { name: 'r', source: 'http://r.test/', suite: '/' };
+    const { rootfs } = await resolve({
+      rootfs: {
+        multistrap: {
+          repos: [
+            { ...repository, keyring_file: 'key.asc' },
+            { ...repository, name: 's', keyring_file: 'key.gpg' },
+          ],
+        },
+      },
+    });
+    expect(rootfs.multistrap.repos.map(({ keyring }) => keyring)).toEqual([
+      '-----BEGIN PGP PUBLIC KEY BLOCK-----\n',
+      `base64:${Buffer.from('binary').toString('base64')}`,
+    ]);
+    expect(JSON.stringify(rootfs)).not.toContain(cwd);
+    expect(rootfs.multistrap.repos[0]?.source).toBe('http://r.test');
+  });
+});
+
+describe('iso', () => {
+  const userData = '#cloud-config\n\npassword: x\n';
+
+  test('text stays as it is, YAML and JSON become JSON, tabs are tolerated', async () => {
+    const { iso, qcows } = await resolve({ iso: { userData, networkData: 'links:\n\t- id: eth0\n' } });
+    expect(iso?.userData).toBe(userData);
+    expect(JSON.parse(iso?.networkData ?? '')).toEqual({ links: [{ id: 'eth0' }] });
+    expect(JSON.parse(iso?.metaData ?? '').uuid).toMatch(/^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/);
+    expect(iso?.outputFileName).toBe('ephemeral.iso');
+    expect(qcows).toEqual({});
+  });
+
+  test('maps become cloud-config; the manifests are a source too', async () => {
+    write('i/iso/network_data.json', '{"links": []}');
+    const { iso } = await resolve({ manifests: 'i', iso: { userData: { runcmd: ['true'] } } });
+    expect(iso?.userData).toBe('#cloud-config\nruncmd:\n  - "true"\n');
+    expect(JSON.parse(iso?.networkData ?? '')).toEqual({ links: [] });
+  });
+
+  test('what is missing or unreadable is named', async () => {
+    expect((await findingsOf({ iso: {} })).map(({ field }) => field)).toEqual([
+      'spec.build.iso.userData',
+      'spec.build.iso.networkData',
+    ]);
+    expect(await findingsOf({ iso: { userData, networkData: 'just text' } })).toMatchObject([
+      { field: 'spec.build.iso.networkData' },
+    ]);
+  });
+});
