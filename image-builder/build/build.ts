@@ -11,6 +11,7 @@ import type { Reporter } from '../diagnostics/progress.ts';
 import { pipelineHash } from '../embedded/release.ts';
 import type { Entry } from '../store/entry.ts';
 import { StoreError, storeFull } from '../store/errors.ts';
+import { touchEntry } from '../store/gc.ts';
 import { recordBuild } from '../store/history.ts';
 import { storeDirectory } from '../store/location.ts';
 import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../store/store.ts';
@@ -66,6 +67,7 @@ export async function planBuild(
 export async function build(resolved: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
   const plan = await planBuild(resolved, options);
   const entry = (await findFinished(plan, options)) ?? (await execute(resolved, plan, options));
+  await touchEntry(entry);
   const bundle = readBundleEntry(entry);
   const reference = await publish(resolved, bundle, plan.store, options);
   return { reference, profiles: bundle.profiles, artifacts: bundle.artifacts };

@@ -1,4 +1,5 @@
 // What differs between the inputs of two builds. Pure.
+import { redactCredentials } from '../executors/redact.ts';
 
 /** A value that was added, removed or replaced. */
 export interface Change {
@@ -11,7 +12,8 @@ export interface Change {
 }
 
 /** Fields whose values are never shown. */
-const SECRET = /(^|[._])password_hash$/;
+const SECRET = 'password_hash';
+const HIDDEN = '(hidden)';
 
 /** The differences between two values of plain data, in the order of `after`. */
 export function changesBetween(before: unknown, after: unknown, path = ''): Change[] {
@@ -25,7 +27,7 @@ export function changesBetween(before: unknown, after: unknown, path = ''): Chan
     });
   }
   if (JSON.stringify(before) === JSON.stringify(after)) return [];
-  const hide = (value: unknown) => (SECRET.test(path) ? '(hidden)' : value);
+  const hide = (value: unknown) => (path.endsWith(SECRET) ? HIDDEN : withoutSecrets(value));
   return [
     {
       path,
@@ -35,12 +37,24 @@ export function changesBetween(before: unknown, after: unknown, path = ''): Chan
   ];
 }
 
+/** A copy that can be shown: neither hashes of passwords nor the credentials of a repository's URL. */
+function withoutSecrets(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value), (name, field) => {
+    if (name === SECRET) return HIDDEN;
+    return typeof field === 'string' ? redactCredentials(field) : field;
+  });
+}
+
 /** Lists of words are compared as sets, lists of named things by name, others by position. */
 function listChanges(before: readonly unknown[], after: readonly unknown[], path: string): Change[] {
   if ([...before, ...after].every((item) => typeof item === 'string')) {
     return [
-      ...after.filter((item) => !before.includes(item)).map((item) => ({ path: `${path}[]`, after: item })),
-      ...before.filter((item) => !after.includes(item)).map((item) => ({ path: `${path}[]`, before: item })),
+      ...after
+        .filter((item) => !before.includes(item))
+        .map((item) => ({ path: `${path}[]`, after: withoutSecrets(item) })),
+      ...before
+        .filter((item) => !after.includes(item))
+        .map((item) => ({ path: `${path}[]`, before: withoutSecrets(item) })),
     ];
   }
   const [namedBefore, namedAfter] = [byName(before), byName(after)];

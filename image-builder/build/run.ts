@@ -8,6 +8,7 @@ import type { ProgressEvent, Reporter } from '../diagnostics/progress.ts';
 import type { Sandbox } from '../executors/sandbox.ts';
 import { acquireLock, type Lock } from '../locking/lock.ts';
 import { checkEntry, commitEntry, type Entry, entryName, removeEntry } from '../store/entry.ts';
+import { touchEntry } from '../store/gc.ts';
 import { type Store, storePath } from '../store/store.ts';
 import type { Workspace } from '../store/workspace.ts';
 import { findEntry } from './lookup.ts';
@@ -133,7 +134,10 @@ class Runner {
       return entry;
     };
     const found = await this.#usable(stage);
-    if (found) return cached(found);
+    if (found) {
+      await touchEntry(found);
+      return cached(found);
+    }
 
     const parents = await this.#ensureAll(stage.parents);
     const lock = await this.#lock(stage);

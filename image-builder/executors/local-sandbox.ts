@@ -26,6 +26,12 @@ const PREFIXES: Record<SandboxMode, readonly string[]> = {
   plain: [],
 };
 
+/**
+ * Dies with this process even if that is killed: the kernel sends the signal, and what unshare has started follows
+ * it. Otherwise a killed build would leave a running one behind.
+ */
+const DIES_WITH_US: readonly string[] = ['setpriv', '--pdeathsig', 'KILL', '--'];
+
 /** Lines of a tool's output that an error keeps. */
 const KEPT_LINES = 25;
 
@@ -46,7 +52,8 @@ export async function createLocalSandbox(options: LocalSandboxOptions = {}): Pro
   const mode = options.mode ?? (await detectMode(environment));
   return {
     mode,
-    run: (argv, commandOptions = {}) => run([...PREFIXES[mode], ...argv], argv, environment, commandOptions),
+    run: (argv, commandOptions = {}) =>
+      run([...DIES_WITH_US, ...PREFIXES[mode], ...argv], argv, environment, commandOptions),
   };
 }
 
@@ -82,9 +89,10 @@ async function run(
   const tool = shown[0] ?? '';
   if (signal?.aborted) throw aborted(tool);
   const environment = toolEnvironment(from, options.env);
-  const file = findExecutable(argv[0] ?? '', toolPath(environment.PATH));
-  if (file === undefined) {
-    throw new ToolError('TOOL_MISSING', `${argv[0]} is not installed`, {
+  const path = toolPath(environment.PATH);
+  const file = findExecutable(argv[0] ?? '', path);
+  if (file === undefined || findExecutable(tool, path) === undefined) {
+    throw new ToolError('TOOL_MISSING', `${file === undefined ? argv[0] : tool} is not installed`, {
       hint: 'install it, for example with apt-get install',
     });
   }

@@ -1,6 +1,6 @@
 // Work directories of running builds: locked while their process lives, removed by whoever comes next when it died.
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { acquireLock, tryLock } from '../locking/lock.ts';
@@ -61,6 +61,22 @@ async function removeAbandoned(store: Store, removeTree: RemoveTree): Promise<vo
     await removeTree(directory).catch(() => {});
     await lock.release();
   }
+}
+
+/** When the oldest build that is running now began; undefined when none is. */
+export async function runningSince(store: Store): Promise<Date | undefined> {
+  let oldest: Date | undefined;
+  for (const name of await readdir(storePath(store, 'work'))) {
+    const file = storePath(store, 'work', name, LOCK_FILE);
+    const lock = await tryLock(file).catch(() => undefined);
+    if (lock) {
+      await lock.release();
+      continue;
+    }
+    const birth = await stat(file).catch(() => undefined);
+    if (birth && (!oldest || birth.mtime < oldest)) oldest = birth.mtime;
+  }
+  return oldest;
 }
 
 /** {@link RemoveTree} for trees that hold only files of this user; `elsewise` gets those that do not. */

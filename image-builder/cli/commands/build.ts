@@ -1,0 +1,74 @@
+// `image-builder build`: builds what a file describes and prints its catalogues, as the function would.
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { BundleContents } from '../../bundle/types.ts';
+import { contextOf } from '../context.ts';
+
+interface BuildCommandOptions {
+  output: 'yaml' | 'json';
+  store?: string;
+  bootTest?: number;
+}
+
+export function register(program: Command): void {
+  program
+    .command('build')
+    .description('build the images and the bundle of an ImageBuilder object, or find them in the store')
+    .argument('<file>', 'file with the ImageBuilder object, - for standard input')
+    .addOption(
+      new Option('-o, --output <format>', 'how the catalogues are printed')
+        .choices(['yaml', 'json'])
+        .default('yaml'),
+    )
+    .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
+    .option('--boot-test <seconds>', 'boot every QCOW before it is published; 0: do not', parseSeconds)
+    .addHelpText(
+      'after',
+      '\nRelative paths of the spec are relative to the working directory.\nExample: image-builder build examples/node-image/image.yaml --boot-test 300',
+    )
+    .action(async (file: string, options: BuildCommandOptions, command: Command) => {
+      const [{ readBuildFile }, { build }, { cataloguesOf }] = await Promise.all([
+        import('../spec-file.ts'),
+        import('../../build/build.ts'),
+        import('../../profile/catalogue.ts'),
+      ]);
+      const { report, signal } = contextOf(command);
+      const cwd = process.cwd();
+      const { object, resolved } = await readBuildFile(file, cwd);
+      const { bootTest } = options;
+      const contents = await build(
+        bootTest === undefined
+          ? resolved
+          : { ...resolved, bootTest: { ...resolved.bootTest, timeout: bootTest } },
+        { cwd, report, signal, ...(options.store && { store: options.store }) },
+      );
+      const catalogues = cataloguesOf(contents, { name: object.metadata.name }, object.spec.catalogue);
+      process.stdout.write(await render(catalogues, options.output));
+      process.stderr.write(`${describeResult(contents)}\n`);
+    });
+}
+
+function parseSeconds(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected a number of seconds');
+}
+
+async function render(objects: readonly unknown[], format: 'yaml' | 'json'): Promise<string> {
+  if (format === 'json') return `${JSON.stringify(objects, undefined, 2)}\n`;
+  const { stringify } = await import('yaml');
+  return objects
+    .map((object) => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false }))
+    .join('---\n');
+}
+
+/** Where the result is and what to do with it next. */
+function describeResult({ reference, artifacts }: BundleContents): string {
+  const first = Object.values(artifacts.qcows)[0];
+  const lines = [`bundle: ${reference.image}`];
+  if (first) {
+    lines.push(
+      `get the images:  image-builder copy ${reference.image} ./images`,
+      `boot one:        image-builder boot-test ./images/${first.file}`,
+    );
+  }
+  return lines.join('\n');
+}

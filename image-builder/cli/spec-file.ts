@@ -1,0 +1,56 @@
+// Reads the file that a command is given: one ImageBuilder object whose spec has `build`.
+import { readFile } from 'node:fs/promises';
+import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import type { ImageBuilder } from '../spec/types.ts';
+import type { ResolvedBuild } from '../variables/types.ts';
+
+/** An ImageBuilder object of a file, ready to build. */
+export interface BuildFile {
+  object: ImageBuilder;
+  resolved: ResolvedBuild;
+}
+
+/**
+ * Reads and resolves the ImageBuilder object in `path` (`-`: standard input).
+ * @throws InvalidInputError with all findings, each naming the file
+ */
+export async function readBuildFile(path: string, cwd: string): Promise<BuildFile> {
+  const [{ parseAllDocuments }, { parseImageBuilder }, { resolveBuild }] = await Promise.all([
+    import('yaml'),
+    import('../spec/validate.ts'),
+    import('../variables/resolve.ts'),
+  ]);
+  try {
+    const documents = parseAllDocuments(await readText(path)).filter((document) => document.contents);
+    const problem = documents.flatMap((document) => document.errors)[0];
+    if (problem) throw invalid(`is not valid YAML: ${problem.message}`);
+    const objects = documents.map((document) => document.toJS()).filter(isImageBuilder);
+    if (objects.length !== 1) throw invalid(`has ${objects.length} ImageBuilder objects, expected one`);
+    const object = parseImageBuilder(objects[0]);
+    if (!object.spec.build) throw invalid('extracts a bundle, expected spec.build', 'spec');
+    return { object, resolved: await resolveBuild(object.metadata.name, object.spec.build, { cwd }) };
+  } catch (error) {
+    if (!(error instanceof InvalidInputError)) throw error;
+    throw new InvalidInputError(
+      error.findings().map((finding) => ({ file: path, ...finding })),
+      { cause: error },
+    );
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path === '-' ? '/dev/stdin' : path, 'utf8');
+  } catch (error) {
+    throw invalid(`cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function isImageBuilder(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'ImageBuilder';
+}
+
+function invalid(message: string, field?: string): InvalidInputError {
+  const finding: Finding = { severity: 'error', message, ...(field && { field }) };
+  return new InvalidInputError([finding]);
+}

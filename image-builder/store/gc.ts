@@ -1,0 +1,90 @@
+// Frees space: what has not been used for long, then what was used longest ago.
+import { readdir, rm, stat, utimes } from 'node:fs/promises';
+import { errnoOf } from '../diagnostics/errno.ts';
+import { tryLock } from '../locking/lock.ts';
+import { type Entry, entryName, listEntries, removeEntry } from './entry.ts';
+import { type Store, storePath } from './store.ts';
+import { runningSince } from './workspace.ts';
+
+/** An entry with what it costs and when it was last of use. */
+export interface EntryUsage {
+  name: string;
+  kind: string;
+  key: string;
+  /** Stage and build that made it. */
+  stage: string;
+  build: string;
+  /** Bytes of its files. Files that entries share (the layers of QCOWs) count in each. */
+  bytes: number;
+  /** ISO 8601. */
+  createdAt: string;
+  /** ISO 8601. */
+  usedAt: string;
+}
+
+/** What may stay. */
+export interface Limits {
+  /** Seconds since the last use. */
+  maxAge?: number;
+  /** Bytes of all entries. */
+  maxBytes?: number;
+}
+
+/** The entries, those used longest ago first. */
+export async function listUsage(store: Store): Promise<EntryUsage[]> {
+  const usages = await Promise.all((await listEntries(store)).map(usageOf));
+  return usages.sort((a, b) => (a.usedAt < b.usedAt ? -1 : 1));
+}
+
+async function usageOf(entry: Entry): Promise<EntryUsage> {
+  const { mtime } = await stat(entry.directory);
+  const { kind, key, stage, build, createdAt } = entry;
+  const bytes = Object.values(entry.files).reduce((sum, { size }) => sum + size, 0);
+  return { name: entryName(entry), kind, key, stage, build, bytes, createdAt, usedAt: mtime.toISOString() };
+}
+
+/** Notes that an entry was of use. The note is the directory's time stamp: a store that is only read has none. */
+export async function touchEntry(entry: Entry): Promise<void> {
+  const now = new Date();
+  await utimes(entry.directory, now, now).catch(() => {});
+}
+
+/**
+ * Removes entries until the limits are met. What a running build may be using stays: all that was used since the
+ * oldest of them began.
+ * @returns what was removed
+ */
+export async function collectGarbage(store: Store, limits: Limits, now = new Date()): Promise<EntryUsage[]> {
+  const since = await runningSince(store);
+  const usages = await listUsage(store);
+  let total = usages.reduce((sum, { bytes }) => sum + bytes, 0);
+  const removed: EntryUsage[] = [];
+  for (const usage of usages) {
+    const used = Date.parse(usage.usedAt);
+    const old = limits.maxAge !== undefined && now.getTime() - used > limits.maxAge * 1000;
+    const tooMuch = limits.maxBytes !== undefined && total > limits.maxBytes;
+    if ((!old && !tooMuch) || (since !== undefined && used >= since.getTime())) continue;
+    await removeEntry(store, usage.name, storePath(store, 'work'));
+    await rm(storePath(store, 'logs', `${usage.name}.log`), { force: true });
+    removed.push(usage);
+    total -= usage.bytes;
+  }
+  await removeIdleLocks(store);
+  return removed;
+}
+
+/** Lock files of entries that are gone and that nobody builds. */
+async function removeIdleLocks(store: Store): Promise<void> {
+  const entries = new Set((await listEntries(store)).map(entryName));
+  for (const name of await readdir(storePath(store, 'locks'))) {
+    if (entries.has(name) || !/-[0-9a-f]{64}$/.test(name)) continue;
+    const path = storePath(store, 'locks', name);
+    const lock = await tryLock(path).catch((error) => {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    });
+    // Removed while it is held: whoever opened the file meanwhile sees that it is not the one of that name any more.
+    if (lock) await rm(path, { force: true });
+    await lock?.release();
+  }
+}
