@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { register as registerBuild } from './commands/build.ts';
 import { register as registerDoctor } from './commands/doctor.ts';
 import { register as registerEntrypoint } from './commands/entrypoint.ts';
+import { register as registerExtract } from './commands/extract.ts';
 import { register as registerFn } from './commands/fn.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
 import { register as registerPlan } from './commands/plan.ts';
@@ -18,6 +19,7 @@ export type Register = (program: Command) => void;
 export const COMMANDS: readonly Register[] = [
   registerBuild,
   registerPlan,
+  registerExtract,
   registerFn,
   registerSchema,
   registerStore,

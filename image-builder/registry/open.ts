@@ -1,0 +1,63 @@
+// Opens the place that a reference names. Only the code for that kind of place is loaded.
+
+import type { CredentialOptions } from './credentials/types.ts';
+import type { Environment } from './http/proxy.ts';
+import type { ImageSource } from './image-source.ts';
+import type { Reference, RegistryReference } from './reference.ts';
+
+/** How sources behave. */
+export interface SourceOptions {
+  credentials?: CredentialOptions;
+  /** Plain HTTP and unverified TLS are allowed for the registry (on loopback plain HTTP always is). */
+  insecure?: boolean;
+  signal?: AbortSignal;
+  /** Default: the process's own environment. */
+  environment?: Environment;
+}
+
+/** @throws RegistryError NOT_FOUND, CONFIGURATION */
+export async function openSource(reference: Reference, options: SourceOptions = {}): Promise<ImageSource> {
+  switch (reference.transport) {
+    case 'registry':
+      return openRegistry(reference, options);
+    case 'oci':
+    case 'oci-archive':
+      return (await import('./sources/layout.ts')).openLayout(reference);
+    case 'docker-archive':
+      return (await import('./sources/docker-archive.ts')).openDockerArchive(reference);
+    case 'docker-daemon':
+      return (await import('./sources/daemon.ts')).openDaemon(reference, options);
+  }
+}
+
+async function openRegistry(reference: RegistryReference, options: SourceOptions): Promise<ImageSource> {
+  const environment = options.environment ?? process.env;
+  const [
+    { RegistrySource },
+    { DistributionClient },
+    { HttpClient, DEFAULT_LIMITS },
+    { Connections },
+    { keychain },
+    { endpointsFor },
+    { tlsSettings },
+  ] = await Promise.all([
+    import('./sources/registry.ts'),
+    import('./distribution.ts'),
+    import('./http/client.ts'),
+    import('./http/connection.ts'),
+    import('./credentials/keychain.ts'),
+    import('./registries-conf.ts'),
+    import('./http/certificates.ts'),
+  ]);
+  const endpoints = await endpointsFor(reference, options.insecure ?? false, environment);
+  const insecureHosts = new Set(endpoints.filter(({ insecure }) => insecure).map(({ host }) => host));
+  const connections = new Connections(
+    environment,
+    (host) => tlsSettings(host, insecureHosts.has(host), environment),
+    DEFAULT_LIMITS.connectTimeout,
+  );
+  const http = new HttpClient(connections, { requests: 0, bytes: 0 }, DEFAULT_LIMITS, options.signal);
+  const credentials = keychain(options.credentials ?? {}, environment);
+  const clients = endpoints.map((endpoint) => new DistributionClient(endpoint, http, credentials));
+  return new RegistrySource(reference, clients, http, options.signal);
+}

@@ -1,0 +1,31 @@
+// Ranges out of an answer that holds the whole blob: for registries that ignore the Range header.
+
+import { StreamByteReader } from '../../tar/byte-reader.ts';
+import type { HttpResponse } from '../http/client.ts';
+import type { ByteRange } from '../image-source.ts';
+
+/** Gives ranges in ascending order from one download, passing over what lies between them. */
+export class BlobCursor {
+  readonly #response: HttpResponse;
+  readonly #reader: StreamByteReader;
+
+  constructor(response: HttpResponse) {
+    this.#response = response;
+    this.#reader = new StreamByteReader(response.body as AsyncIterable<Buffer>);
+  }
+
+  /** Offset in the blob of the next byte there is. */
+  get position(): number {
+    return this.#reader.position;
+  }
+
+  async read({ start, length }: ByteRange): Promise<Buffer> {
+    await this.#reader.skip(start - this.#reader.position);
+    return this.#reader.read(length);
+  }
+
+  async close(): Promise<void> {
+    await this.#reader.close();
+    this.#response.body.destroy();
+  }
+}
