@@ -52,10 +52,9 @@ function constants(exports) {
 
 /** The validator as a module without Ajv's compiler. */
 async function compiledValidator() {
-  const { ImageBuilder } = await evaluate('image-builder/spec/schema/image-builder.ts');
-  const { ajvOptions } = await evaluate('image-builder/spec/ajv-options.ts');
+  const { ajvOptions, ajvSchema } = await evaluate('image-builder/spec/ajv-input.ts');
   const ajv = new Ajv({ ...ajvOptions, code: { source: true, esm: true } });
-  const code = standaloneCode.default(ajv, ajv.compile(JSON.parse(JSON.stringify(ImageBuilder))));
+  const code = standaloneCode.default(ajv, ajv.compile(ajvSchema()));
   return code
     .replace('export const validate =', 'export const validateImageBuilderSchema =')
     .replace(/export default \w+;/, '');

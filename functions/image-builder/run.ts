@@ -14,6 +14,11 @@ export interface RunResult {
 /** Handlers by kind, each loaded when it is needed: the cold start of one does not pay for the others. */
 const HANDLERS: Record<string, () => Promise<Handler>> = {
   ConfigMap: async () => (await import('./handlers/config-map.ts')).handleConfigMap,
+  ImageBuilder: async () => {
+    const { imageBuilderHandler } = await import('./handlers/image-builder.ts');
+    const { localEngine } = await import('./engine.ts');
+    return imageBuilderHandler(localEngine);
+  },
 };
 
 /**

@@ -1,5 +1,6 @@
 // functionConfig of kind ImageBuilder: extracts a bundle or builds one, and answers with its catalogues.
 import type { YAMLMap } from 'yaml';
+import type { ReadCost } from '../../../image-builder/bundle/read.ts';
 import type { BundleContents } from '../../../image-builder/bundle/types.ts';
 import { type Finding, InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
 import type { Reporter } from '../../../image-builder/diagnostics/progress.ts';
@@ -16,7 +17,7 @@ export interface Engine {
   readBundle(
     reference: string,
     options: { profiles?: string[]; verify?: 'partial' | 'full'; report: Reporter; signal: AbortSignal },
-  ): Promise<BundleContents & { cost?: { requests: number; bytes: number; milliseconds: number } }>;
+  ): Promise<BundleContents & { cost: ReadCost; warnings: string[] }>;
   /** Builds, or takes from the store what has not changed. */
   build(
     name: string,
@@ -54,17 +55,15 @@ async function extract(engine: Engine, bundle: BundleSpec, { report, signal }: F
       `${bundle.image} has no /profiles/profile_*.json, it is not a qcow bundle`,
     );
   }
-  const findings: Finding[] = contents.cost
-    ? [{ severity: 'info', ...describeCost(contents.reference.image, contents.cost) }]
-    : [];
-  return { contents, findings };
+  const warnings = contents.warnings.map((message): Finding => ({ severity: 'warning', message }));
+  return { contents, findings: [...warnings, describeCost(contents.reference.image, contents.cost)] };
 }
 
-function describeCost(image: string, cost: { requests: number; bytes: number; milliseconds: number }) {
-  const { requests, bytes, milliseconds } = cost;
+function describeCost(image: string, { requests, bytes, milliseconds }: ReadCost): Finding {
   return {
-    message: `read ${image}: ${requests} requests, ${formatBytes(bytes)}, ${Math.round(milliseconds)} ms`,
-    tags: { requests: `${requests}`, bytes: `${bytes}`, milliseconds: `${Math.round(milliseconds)}` },
+    severity: 'info',
+    message: `read ${image}: ${requests} requests, ${formatBytes(bytes)}, ${milliseconds} ms`,
+    tags: { requests: `${requests}`, bytes: `${bytes}`, milliseconds: `${milliseconds}` },
   };
 }
 
