@@ -25,8 +25,8 @@ export function machineArguments(machine: Machine): string[] {
     // Firmware that enforces Secure Boot keeps its variables in system management mode.
     ...['-machine', secureBoot ? 'q35,smm=on' : 'q35'],
     ...(secureBoot ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
-    // QEMU's multi-threaded TCG corrupts recent kernels; one thread for both CPUs does not.
-    ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=single', '-smp', '2'],
+    // Emulating more than one CPU, QEMU 7.2 corrupts recent kernels, be it in one thread or in several.
+    ...(accelerator === 'kvm' ? ['-accel', 'kvm', '-smp', '2'] : ['-accel', 'tcg', '-smp', '1']),
     ...['-m', `${machine.memoryMib}`],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console', '-monitor', 'none'],
     ...['-device', 'VGA', '-device', 'virtio-rng-pci'],

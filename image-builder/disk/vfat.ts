@@ -11,7 +11,7 @@ const GEOMETRY: readonly { belowMib: number; fat: 12 | 16 | 32; sectorsPerCluste
   { belowMib: 4, fat: 12, sectorsPerCluster: 4 },
   { belowMib: 16, fat: 16, sectorsPerCluster: 1 },
   { belowMib: 64, fat: 16, sectorsPerCluster: 4 },
-  { belowMib: 260, fat: 32, sectorsPerCluster: 1 },
+  { belowMib: 300, fat: 32, sectorsPerCluster: 1 },
   { belowMib: 8 * 1024, fat: 32, sectorsPerCluster: 8 },
   { belowMib: 16 * 1024, fat: 32, sectorsPerCluster: 16 },
   { belowMib: 32 * 1024, fat: 32, sectorsPerCluster: 32 },

@@ -1,0 +1,211 @@
+// A private apt: its own sources, keys, pins and state in a directory of the build, nothing of this machine's apt but
+// its proxies. Here packages are chosen and fetched, so that what installs them needs no network.
+import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StageContext } from '../build/stage.ts';
+import { ToolError } from '../executors/tool-error.ts';
+
+/** A package file that is to be installed. */
+export interface PackageFile {
+  url: string;
+  /** Name in apt's cache: `vim_2%3a9.1.1230-2_amd64.deb`. */
+  file: string;
+  /** Bytes. */
+  size: number;
+  /** Hex; absent for repositories that only have weaker hashes. */
+  sha256?: string;
+}
+
+export interface AptOptions {
+  /** Private directory; made when it does not exist. */
+  directory: string;
+  architecture: string;
+  /** deb822 sources by file name without its suffix. */
+  sources: Record<string, string>;
+  /** apt_preferences(5). */
+  preferences: string;
+}
+
+/** Package files that no build has used for so long are removed from the cache. */
+const CACHE_DAYS = 30;
+
+export class Apt {
+  readonly directory: string;
+  readonly #context: StageContext;
+
+  private constructor(directory: string, context: StageContext) {
+    this.directory = directory;
+    this.#context = context;
+  }
+
+  /** Where the package lists are. */
+  get lists(): string {
+    return join(this.directory, 'state/lists');
+  }
+
+  /** Where the package files are. */
+  get archives(): string {
+    return join(this.directory, 'cache/archives');
+  }
+
+  static async create(options: AptOptions, context: StageContext): Promise<Apt> {
+    const { directory, architecture, sources, preferences } = options;
+    for (const name of [
+      'etc/sources.list.d',
+      'etc/preferences.d',
+      'etc/apt.conf.d',
+      'state/lists/partial',
+      'cache/archives/partial',
+      'log',
+    ]) {
+      await mkdir(join(directory, name), { recursive: true });
+    }
+    for (const [name, source] of Object.entries(sources)) {
+      await writeFile(join(directory, 'etc/sources.list.d', `${name}.sources`), source);
+    }
+    await writeFile(join(directory, 'etc/preferences.d/image-builder'), preferences);
+    await writeFile(join(directory, 'status'), '');
+    const settings = renderSettings(directory, architecture);
+    await writeFile(join(directory, 'apt.conf'), settings + (await readProxies(context)));
+    return new Apt(directory, context);
+  }
+
+  /** Fetches the package lists; a repository that cannot be fetched or verified is an error. */
+  update(): Promise<string> {
+    return this.run(['update', '--option', 'APT::Update::Error-Mode=any']);
+  }
+
+  /**
+   * The files that have to be installed on an empty system for `packages`, and what every system has.
+   * Sorted by name.
+   */
+  async plan(packages: readonly string[]): Promise<PackageFile[]> {
+    // Without this apt prints the MD5 sum where there is one.
+    const hash = ['--option', 'Acquire::ForceHash=SHA256'];
+    const output = await this.run(['install', '--print-uris', ...hash, ...wanted(packages)]);
+    return [...output.matchAll(/^'([^']+)' (\S+) (\d+) (\S*)$/gm)]
+      .map(([, url = '', file = '', size, hash = '']) => ({
+        url,
+        file,
+        size: Number(size),
+        ...(hash.startsWith('SHA256:') ? { sha256: hash.slice('SHA256:'.length) } : {}),
+      }))
+      .sort((a, b) => (a.file < b.file ? -1 : 1));
+  }
+
+  /** Fetches the files of a plan into {@link archives}; apt checks each against the signed package list. */
+  download(packages: readonly string[]): Promise<string> {
+    return this.run(['install', '--download-only', ...wanted(packages)]);
+  }
+
+  /** Fetches one package into `directory`. */
+  async downloadPackage(name: string, directory: string): Promise<string> {
+    await this.run(['download', name], directory);
+    const file = (await readdir(directory)).find((entry) => entry.endsWith('.deb'));
+    return join(directory, file ?? '');
+  }
+
+  run(args: readonly string[], cwd = this.directory): Promise<string> {
+    const { sandbox, signal, report, stage } = this.#context;
+    return sandbox.run(['apt-get', '--quiet', '--yes', ...args], {
+      cwd,
+      env: { APT_CONFIG: join(this.directory, 'apt.conf') },
+      onLine: (line) => report({ type: 'output', stage, line }),
+      signal,
+    });
+  }
+}
+
+/** The essential and required packages are what mmdebstrap's variant `minbase` installs. */
+const wanted = (packages: readonly string[]) => ['?essential', '?priority(required)', 'apt', ...packages];
+
+function renderSettings(directory: string, architecture: string): string {
+  return `Dir "${directory}/";
+Dir::Etc "etc";
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::trusted "/dev/null";
+Dir::Etc::trustedparts "/dev/null";
+Dir::State "state";
+Dir::State::status "${directory}/status";
+Dir::Cache "cache";
+Dir::Log "log";
+APT::Architecture "${architecture}";
+APT::Architectures { "${architecture}"; };
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+APT::Get::AllowUnauthenticated "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::Languages "none";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
+`;
+}
+
+/** The mirror of this machine's apt is only reachable the way this machine's apt reaches it. */
+async function readProxies({ sandbox, signal }: StageContext): Promise<string> {
+  const settings = await sandbox.run(['apt-config', 'dump'], { signal });
+  return settings
+    .split('\n')
+    .filter((line) => /^Acquire::(http|https|ftp)::(Proxy|proxy)\b.* ".+";$/.test(line))
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/**
+ * Puts the files of a plan that earlier builds have fetched where apt looks for them, each after its hash was checked.
+ * @param cache directory of package files by hash; may not exist.
+ */
+export async function takeFromCache(
+  cache: string,
+  files: readonly PackageFile[],
+  archives: string,
+  { sandbox, signal }: StageContext,
+): Promise<void> {
+  const known = new Set(await readdir(cache).catch(() => []));
+  const present = files.filter(({ sha256 }) => sha256 !== undefined && known.has(sha256));
+  if (present.length === 0) return;
+  const list = present.map(({ sha256 }) => `${sha256}  ${sha256}\n`).join('');
+  const output = await sandbox
+    .run(['sha256sum', '--check', '-'], { cwd: cache, input: list, signal })
+    .catch((error: unknown) => {
+      // A damaged file is fetched again.
+      if (error instanceof ToolError && error.code === 'TOOL_FAILED') return '';
+      throw error;
+    });
+  const now = new Date();
+  for (const { sha256 = '', file } of present) {
+    if (!output.includes(`${sha256}: OK`)) continue;
+    await linkOrCopy(join(cache, sha256), join(archives, file));
+    await utimes(join(cache, sha256), now, now);
+  }
+}
+
+/** Keeps the files of a plan for later builds, and forgets those that nobody has used for {@link CACHE_DAYS} days. */
+export async function putIntoCache(
+  cache: string,
+  files: readonly PackageFile[],
+  archives: string,
+): Promise<void> {
+  await mkdir(cache, { recursive: true });
+  const known = new Set(await readdir(cache));
+  for (const { sha256, file } of files) {
+    if (sha256 === undefined || known.has(sha256)) continue;
+    const temporary = join(cache, `.${sha256}.${process.pid}`);
+    await linkOrCopy(join(archives, file), temporary);
+    await rename(temporary, join(cache, sha256));
+  }
+  const oldest = Date.now() - CACHE_DAYS * 24 * 3600 * 1000;
+  for (const name of known) {
+    const path = join(cache, name);
+    if ((await stat(path)).mtimeMs < oldest) await rm(path, { force: true });
+  }
+}
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
+    await copyFile(from, to);
+  }
+}

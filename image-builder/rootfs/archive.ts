@@ -1,0 +1,61 @@
+// A root file system tree as a tar, and back. Both run in the sandbox: the files may belong to subordinate ids.
+import { rename } from 'node:fs/promises';
+import type { StageContext } from '../build/stage.ts';
+
+/**
+ * Writes `tree` to `output`, which appears by rename. The same tree gives the same bytes: entries sorted, no later
+ * time stamps than the build's, numeric ids. File capabilities and other extended attributes are kept. Device nodes
+ * are left out: an ordinary user could not unpack them, and the kernel makes its own (devtmpfs).
+ */
+export async function packTree(
+  tree: string,
+  output: string,
+  { sandbox, signal, sourceDateEpoch }: StageContext,
+): Promise<void> {
+  const partial = `${output}.partial`;
+  await sandbox.run(
+    [
+      'tar',
+      '--create',
+      `--file=${partial}`,
+      `--directory=${tree}`,
+      '--format=pax',
+      '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+      '--sort=name',
+      `--mtime=@${sourceDateEpoch}`,
+      '--clamp-mtime',
+      '--numeric-owner',
+      '--xattrs',
+      '--xattrs-include=security.capability',
+      '--xattrs-include=user.*',
+      '--one-file-system',
+      '--exclude=./dev/*',
+      '.',
+    ],
+    { signal },
+  );
+  await rename(partial, output);
+}
+
+/** Unpacks what {@link packTree} has written into the directory `tree`, which is made. */
+export async function unpackTree(
+  archive: string,
+  tree: string,
+  { sandbox, signal }: StageContext,
+): Promise<void> {
+  await sandbox.run(['mkdir', tree], { signal });
+  await sandbox.run(
+    [
+      'tar',
+      '--extract',
+      `--file=${archive}`,
+      `--directory=${tree}`,
+      '--same-owner',
+      '--same-permissions',
+      '--numeric-owner',
+      '--xattrs',
+      '--xattrs-include=*',
+    ],
+    { signal },
+  );
+}

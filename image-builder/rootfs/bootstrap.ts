@@ -1,0 +1,85 @@
+// Installs the packages into an empty directory with mmdebstrap, from package lists and files that are already here.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StageContext } from '../build/stage.ts';
+import { ToolError } from '../executors/tool-error.ts';
+import type { Apt } from './apt.ts';
+import { RootfsError } from './error.ts';
+
+export interface BootstrapOptions {
+  /** Where the tree is made; must not exist. */
+  tree: string;
+  codename: string;
+  architecture: string;
+  packages: readonly string[];
+  /** deb822 sources with the keys as they are on this machine. */
+  sources: string;
+  /** apt_preferences(5), in force while packages are installed and afterwards in the image. */
+  preferences: string;
+}
+
+/**
+ * @throws RootfsError INSTALLATION_FAILED with the last lines of dpkg.
+ */
+export async function bootstrap(options: BootstrapOptions, apt: Apt, context: StageContext): Promise<void> {
+  const { tree, codename, architecture, packages, sources, preferences } = options;
+  const { sandbox, workDir, signal, report, stage, sourceDateEpoch } = context;
+  const files = { sources: 'sources.sources', preferences: 'preferences', setup: 'setup.sh' };
+  await writeFile(join(workDir, files.sources), sources);
+  await writeFile(join(workDir, files.preferences), preferences);
+  await writeFile(join(workDir, files.setup), SETUP);
+  const argv = [
+    'mmdebstrap',
+    '--mode=root',
+    '--variant=minbase',
+    '--format=directory',
+    `--architectures=${architecture}`,
+    // The lists and the package files come out of the private apt, by the set-up hook.
+    '--skip=update,download/empty,check/signed-by,check/chrootless',
+    '--aptopt=APT::Sandbox::User "root"',
+    '--aptopt=Acquire::Languages "none"',
+    '--aptopt=APT::Install-Recommends "false"',
+    // The tree is thrown away when anything fails: nothing in it has to survive a crash.
+    '--dpkgopt=force-unsafe-io',
+    `--include=${packages.join(',')}`,
+    '--setup-hook=sh "$IMAGE_BUILDER_SETUP" "$1"',
+    codename,
+    tree,
+    join(workDir, files.sources),
+  ];
+  try {
+    await sandbox.run(argv, {
+      cwd: workDir,
+      env: {
+        SOURCE_DATE_EPOCH: String(sourceDateEpoch),
+        DEBIAN_FRONTEND: 'noninteractive',
+        // The kernel's packages would make the initramfs once for each trigger; it is made once, after osconfig.
+        INITRD: 'No',
+        IMAGE_BUILDER_SETUP: join(workDir, files.setup),
+        IMAGE_BUILDER_LISTS: apt.lists,
+        IMAGE_BUILDER_ARCHIVES: apt.archives,
+        IMAGE_BUILDER_PREFERENCES: join(workDir, files.preferences),
+      },
+      onLine: (line) => report({ type: 'output', stage, line }),
+      signal,
+    });
+  } catch (error) {
+    if (!(error instanceof ToolError) || error.code !== 'TOOL_FAILED') throw error;
+    throw new RootfsError('INSTALLATION_FAILED', 'the packages could not be installed', {
+      cause: error,
+      ...(error.output ? { output: error.output } : {}),
+    });
+  }
+}
+
+// Runs outside of the tree, before anything is installed. Hard links where the file system allows them.
+const SETUP = `
+set -eu
+tree=$1
+mkdir -p "$tree/var/lib/apt/lists/partial" "$tree/var/cache/apt/archives/partial" "$tree/etc/apt/preferences.d"
+cp -l "$IMAGE_BUILDER_ARCHIVES"/*.deb "$tree/var/cache/apt/archives/" 2>/dev/null ||
+  cp "$IMAGE_BUILDER_ARCHIVES"/*.deb "$tree/var/cache/apt/archives/"
+find "$IMAGE_BUILDER_LISTS" -maxdepth 1 -type f ! -name lock -exec cp -t "$tree/var/lib/apt/lists/" {} +
+[ ! -s "$IMAGE_BUILDER_PREFERENCES" ] ||
+  cp "$IMAGE_BUILDER_PREFERENCES" "$tree/etc/apt/preferences.d/image-builder-unapproved"
+`;

@@ -1,0 +1,39 @@
+// Takes out of a tree what belongs to the machine that built it, or must be made anew on each node.
+import type { StageContext } from '../build/stage.ts';
+
+/** Clean-up of a tree after packages or configuration have changed it; may be repeated. */
+export async function cleanTree(tree: string, { sandbox, signal }: StageContext): Promise<void> {
+  await sandbox.run(['sh', '-euc', CLEAN, 'sh', tree], { signal });
+}
+
+// `rm -rf` and redirections never follow a link out of the tree here: the directories are real ones in every
+// distribution, and the paths are checked to be so.
+const CLEAN = `
+cd "$1"
+for directory in etc etc/ssh etc/apt var var/lib var/log var/cache run tmp dev; do
+  [ ! -L "$directory" ] || { echo "/$directory is a symbolic link" >&2; exit 1; }
+done
+# Identity of the machine: systemd fills in the machine-id, cloud-init makes the host keys and the name.
+rm -f etc/machine-id; : > etc/machine-id; chmod 0444 etc/machine-id
+rm -f var/lib/dbus/machine-id etc/ssh/ssh_host_*
+rm -f etc/hostname; echo localhost > etc/hostname
+rm -f var/lib/systemd/random-seed var/lib/systemd/credential.secret var/lib/urandom/random-seed
+# Name servers: those of the node.
+rm -f etc/resolv.conf
+if [ -e usr/lib/systemd/systemd-resolved ] || [ -e lib/systemd/systemd-resolved ]; then
+  ln -s ../run/systemd/resolve/stub-resolv.conf etc/resolv.conf
+else
+  : > etc/resolv.conf
+fi
+# What mmdebstrap has set for itself.
+rm -f etc/apt/apt.conf.d/99mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap usr/sbin/policy-rc.d.image-builder
+# Caches and logs.
+find var/lib/apt/lists var/cache/apt -mindepth 1 -maxdepth 1 -exec rm -rf {} +
+mkdir -p var/lib/apt/lists/partial var/cache/apt/archives/partial
+rm -f var/cache/debconf/*-old var/lib/dpkg/*-old var/cache/ldconfig/aux-cache
+rm -f etc/passwd- etc/group- etc/shadow- etc/gshadow- etc/subuid- etc/subgid- etc/.pwd.lock
+find var/log -type f -exec sh -c 'for file; do : > "$file"; done' sh {} +
+rm -f var/log/dpkg.log var/log/alternatives.log var/log/bootstrap.log var/log/apt/* var/log/fontconfig.log
+find run tmp var/tmp dev -xdev -mindepth 1 -maxdepth 1 -exec rm -rf {} +
+rm -rf root/.ansible root/.bash_history
+`;

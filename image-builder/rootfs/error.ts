@@ -1,0 +1,35 @@
+// The errors of building a root file system. They name the field of the spec that the user can change.
+import { type ErrorOptions, type Finding, ImageBuilderError } from '../diagnostics/error.ts';
+
+export type RootfsErrorCode =
+  /** A repository cannot be fetched from. */
+  | 'REPOSITORY_UNREACHABLE'
+  /** A repository is not signed, or by another key than the one that the spec names. */
+  | 'REPOSITORY_UNTRUSTED'
+  /** The key of a repository cannot be had. */
+  | 'KEY_UNAVAILABLE'
+  /** A package does not exist, or not in that version, or what it depends on cannot be installed. */
+  | 'PACKAGE_UNAVAILABLE'
+  /** Packages could be fetched, but not installed. */
+  | 'INSTALLATION_FAILED';
+
+export class RootfsError extends ImageBuilderError<RootfsErrorCode> {
+  /** Path of the field, when one is to blame. */
+  readonly field?: string;
+
+  constructor(code: RootfsErrorCode, message: string, options: ErrorOptions & { field?: string } = {}) {
+    super(code, options.field === undefined ? message : `${options.field}: ${message}`, options);
+    if (options.field !== undefined) this.field = options.field;
+  }
+
+  override findings(): Finding[] {
+    const { field } = this;
+    return super
+      .findings()
+      .map((finding) =>
+        field === undefined
+          ? finding
+          : { ...finding, field, message: finding.message.slice(field.length + 2) },
+      );
+  }
+}

@@ -1,0 +1,123 @@
+// The keys of the repositories: as files that apt can read at build time, and where they are in the image.
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StageContext } from '../build/stage.ts';
+import type { ResolvedDistribution, ResolvedRepository } from '../variables/types.ts';
+import { download } from './download.ts';
+import { RootfsError } from './error.ts';
+
+/** The key of a repository on this machine. */
+export interface Key {
+  /** Absolute path here. */
+  path: string;
+  /** File name with the suffix by which apt tells armoured (`.asc`) from binary (`.gpg`) keys. */
+  name: string;
+}
+
+/** Fetches a package that holds keys and returns its path. */
+export type FetchPackage = (name: string) => Promise<string>;
+
+/**
+ * The key that the distribution's own repositories are signed with: as this machine has it, otherwise from the keyring
+ * package of that name in this machine's own (verified) repositories.
+ */
+export async function distributionKey(
+  { keyring }: ResolvedDistribution,
+  directory: string,
+  context: StageContext,
+): Promise<Key> {
+  const readable = await access(keyring.path).then(
+    () => true,
+    () => false,
+  );
+  if (readable) return { path: keyring.path, name: `${keyring.package}.gpg` };
+  const { sandbox, signal } = context;
+  const target = join(directory, keyring.package);
+  await mkdir(target, { recursive: true });
+  try {
+    await sandbox.run(['apt-get', '--quiet', 'download', keyring.package], { cwd: target, signal });
+  } catch (cause) {
+    throw new RootfsError(
+      'KEY_UNAVAILABLE',
+      `the keys of the distribution (${keyring.path}) are not on this machine`,
+      {
+        cause,
+        field: 'spec.build.distribution',
+        hint: `install the package ${keyring.package}`,
+      },
+    );
+  }
+  return keyOfPackage(target, keyring.package, context);
+}
+
+/**
+ * The key of a repository that is not signed by the distribution.
+ * @param directory where the key is written to.
+ * @param fetchPackage gets the package that `keyring_pkg` names from the distribution.
+ */
+export async function repositoryKey(
+  repository: ResolvedRepository,
+  directory: string,
+  fetchPackage: FetchPackage,
+  context: StageContext,
+): Promise<Key> {
+  const field = `spec.build.rootfs.multistrap.repos[name=${repository.name}]`;
+  const { keyring, keyring_url, keyring_pkg } = repository;
+  if (keyring !== undefined) return writeKey(directory, repository.name, decodeKeyring(keyring));
+  if (keyring_url !== undefined) {
+    const content = await download(keyring_url, context).catch((cause: unknown) => {
+      throw new RootfsError('KEY_UNAVAILABLE', `${keyring_url} cannot be fetched`, {
+        cause,
+        field: `${field}.keyring_url`,
+        output: [cause instanceof Error ? cause.message : String(cause)],
+      });
+    });
+    return writeKey(directory, repository.name, content);
+  }
+  const name = keyring_pkg ?? '';
+  const target = join(directory, name);
+  await mkdir(target, { recursive: true });
+  const file = await fetchPackage(name).catch((cause: unknown) => {
+    throw new RootfsError('KEY_UNAVAILABLE', `the package ${name} cannot be had from the distribution`, {
+      cause,
+      field: `${field}.keyring_pkg`,
+    });
+  });
+  return keyOfPackage(target, name, context, file);
+}
+
+async function writeKey(directory: string, name: string, content: Buffer): Promise<Key> {
+  const armoured = content.toString('latin1').trimStart().startsWith('-----BEGIN');
+  const file = `${name}.${armoured ? 'asc' : 'gpg'}`;
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, file), content);
+  return { path: join(directory, file), name: file };
+}
+
+const decodeKeyring = (keyring: string): Buffer =>
+  keyring.startsWith('base64:')
+    ? Buffer.from(keyring.slice('base64:'.length), 'base64')
+    : Buffer.from(keyring, 'utf8');
+
+/** All keyrings of a package as one: a keyring is a sequence of keys, so that concatenation is a union. */
+async function keyOfPackage(
+  target: string,
+  name: string,
+  { sandbox, signal }: StageContext,
+  file?: string,
+): Promise<Key> {
+  const path = join(target, `${name}.gpg`);
+  await sandbox.run(['sh', '-euc', EXTRACT_KEYS, 'sh', target, path, ...(file === undefined ? [] : [file])], {
+    signal,
+  });
+  return { path, name: `${name}.gpg` };
+}
+
+// Removed keys are in these packages too, under a name that says so.
+const EXTRACT_KEYS = `
+target=$1 path=$2 package=\${3:-}
+[ -n "$package" ] || package=$(ls "$target"/*.deb)
+dpkg-deb --extract "$package" "$target/root"
+find "$target/root/usr/share/keyrings" "$target/root/etc/apt/trusted.gpg.d" -type f -name '*.gpg' \\
+  ! -name '*removed*' 2>/dev/null | sort | xargs -r cat > "$path"
+[ -s "$path" ]`;

@@ -1,0 +1,60 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { KvmMemory } from '../../../image-builder/boot/accelerator.ts';
+import { type Machine, machineArguments } from '../../../image-builder/boot/machine.ts';
+
+const machine: Machine = {
+  image: '/images/a.qcow2',
+  format: 'qcow2',
+  medium: 'disk',
+  accelerator: 'tcg',
+  memoryMib: 1024,
+};
+
+const text = (changes: Partial<Machine>) => machineArguments({ ...machine, ...changes }).join(' ');
+
+test('an emulated machine has one CPU: several corrupt recent kernels', () => {
+  expect(text({})).toMatch(/-accel tcg\S* -smp 1 /);
+});
+
+test('the image is never written to', () => {
+  expect(text({})).toContain('format=qcow2,file=/images/a.qcow2,snapshot=on');
+  expect(text({ medium: 'cdrom', format: 'raw' })).toContain('media=cdrom,readonly=on');
+});
+
+test('commas in file names do not become options', () => {
+  expect(text({ image: '/a,readonly=off.qcow2' })).toContain('file=/a,,readonly=off.qcow2,');
+  const uefi = { code: '/a,b', variables: '/c,d', secureBoot: false };
+  expect(text({ uefi })).toContain('file=/a,,b,readonly=on');
+});
+
+test('Secure Boot keeps the firmware’s variables out of the guest’s reach', () => {
+  const uefi = { code: '/code', variables: '/variables', secureBoot: true };
+  expect(text({ uefi })).toContain('q35,smm=on');
+  expect(text({ uefi })).toContain('driver=cfi.pflash01,property=secure,value=on');
+});
+
+describe('the verdict on KVM', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'image-builder-test-'));
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  test('is known to later processes', async () => {
+    const memory = new KvmMemory(directory);
+    await memory.remember('stalls');
+    const [file] = await readdir(directory);
+    expect(file).toMatch(/^image-builder-kvm-/);
+    expect(await memory.verdict()).toBe('stalls');
+  });
+
+  test('is not trusted when it is something else', async () => {
+    const first = new KvmMemory(directory);
+    await first.remember('works');
+    const [file = ''] = await readdir(directory);
+    await writeFile(join(directory, file), 'rubbish');
+    expect(['unknown', 'absent']).toContain(await new KvmMemory(directory).verdict());
+  });
+});
