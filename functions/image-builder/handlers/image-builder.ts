@@ -2,7 +2,11 @@
 import type { YAMLMap } from 'yaml';
 import type { ReadCost } from '../../../image-builder/bundle/read.ts';
 import type { BundleContents } from '../../../image-builder/bundle/types.ts';
-import { type Finding, InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
+import {
+  type Finding,
+  ImageBuilderError,
+  InvalidInputError,
+} from '../../../image-builder/diagnostics/error.ts';
 import type { Reporter } from '../../../image-builder/diagnostics/progress.ts';
 import { formatBytes } from '../../../image-builder/diagnostics/render.ts';
 import { cataloguesOf } from '../../../image-builder/profile/catalogue.ts';
@@ -16,7 +20,7 @@ export interface Engine {
   /** Reads the metadata of a bundle. */
   readBundle(
     reference: string,
-    options: { profiles?: string[]; verify?: 'partial' | 'full'; report: Reporter; signal: AbortSignal },
+    options: { profiles?: string[]; verify?: 'partial' | 'full'; signal: AbortSignal },
   ): Promise<BundleContents & { cost: ReadCost; warnings: string[] }>;
   /** Builds, or takes from the store what has not changed. */
   build(
@@ -42,13 +46,17 @@ export function imageBuilderHandler(engine: Engine): Handler {
   };
 }
 
-async function extract(engine: Engine, bundle: BundleSpec, { report, signal }: FunctionContext) {
-  const contents = await engine.readBundle(bundle.image, {
-    ...(bundle.profiles && { profiles: bundle.profiles.map(({ path }) => path) }),
-    ...(bundle.verify && { verify: bundle.verify }),
-    report,
-    signal,
-  });
+async function extract(engine: Engine, bundle: BundleSpec, { signal }: FunctionContext) {
+  const contents = await engine
+    .readBundle(bundle.image, {
+      ...(bundle.profiles && { profiles: bundle.profiles.map(({ path }) => path) }),
+      ...(bundle.verify && { verify: bundle.verify }),
+      // A read takes no longer than reading about it.
+      signal,
+    })
+    .catch((error) => {
+      throw signal.aborted ? signal.reason : atField('spec.bundle.image', error);
+    });
   if (contents.profiles.length === 0) {
     throw invalid(
       'spec.bundle.image',
@@ -75,6 +83,13 @@ function checkNames(names: string[]): void {
     'metadata.name',
     `gives two catalogues the name ${twice}; rename one by spec.bundle.profiles[].name`,
   );
+}
+
+/** The error of the engine with the field that has caused it. */
+function atField(field: string, error: unknown): unknown {
+  if (!(error instanceof ImageBuilderError)) return error;
+  const findings = error.findings().map((finding) => ({ field, ...finding }));
+  return new InvalidInputError(findings, { cause: error });
 }
 
 function invalid(field: string, message: string): InvalidInputError {

@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { HANDLERS } from '../../../functions/image-builder/engine-command.ts';
 import { type Engine, imageBuilderHandler } from '../../../functions/image-builder/handlers/image-builder.ts';
-import { runOnResourceList } from '../../../functions/image-builder/run.ts';
+import { readQuestion, runOnQuestion } from '../../../functions/image-builder/run.ts';
 import type { BundleContents } from '../../../image-builder/bundle/types.ts';
 import { findingsOf } from '../../../image-builder/diagnostics/error.ts';
 import { silentReporter } from '../../../image-builder/diagnostics/progress.ts';
@@ -34,8 +35,8 @@ const header =
 
 async function run(functionConfig: unknown) {
   const text = `apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n${ITEM}functionConfig: ${JSON.stringify(functionConfig)}\n`;
-  const { list, ok, findings } = await runOnResourceList(text, context());
-  const output = list.toString();
+  const { output, findings } = await runOnQuestion(readQuestion(text), context(), HANDLERS);
+  const ok = !findings.some(({ severity }) => severity === 'error');
   // Whatever happens, what came in goes out.
   expect(output).toContain(ITEM);
   return { ok, findings, output, answer: parse(output) };
@@ -169,9 +170,8 @@ describe('input that cannot be read', () => {
   test.each(['', 'kind: X\n', 'a: [', 'kind: A\n---\nkind: B\n'])(
     '%j gives a ResourceList with the error',
     async (text) => {
-      const { list, ok } = await runOnResourceList(text, context());
-      expect(ok).toBe(false);
-      expect(parse(list.toString())).toMatchObject({
+      const { output } = await runOnQuestion(readQuestion(text), context(), HANDLERS);
+      expect(parse(output)).toMatchObject({
         kind: 'ResourceList',
         items: [],
         results: [{ severity: 'error' }],
