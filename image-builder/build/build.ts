@@ -1,16 +1,12 @@
 // Builds what a spec describes, or finds it in the store: the engine's front door.
-import { statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BundleContents, BundleReference } from '../bundle/types.ts';
 import type { AssembledBundle } from '../bundle/write.ts';
 import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write-destination.ts';
 import { layoutHas } from '../bundle/write-layout.ts';
-import { errnoOf } from '../diagnostics/errno.ts';
-import { ImageBuilderError } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
 import { pipelineHash } from '../embedded/release.ts';
 import type { Entry } from '../store/entry.ts';
-import { StoreError, storeFull } from '../store/errors.ts';
 import { touchEntry } from '../store/gc.ts';
 import { recordBuild } from '../store/history.ts';
 import { storeDirectory } from '../store/location.ts';
@@ -18,7 +14,8 @@ import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../s
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import { readBundleEntry } from './bundle-entry.ts';
-import { newestRelease, readSourceDateEpoch } from './epoch.ts';
+import { readSourceDateEpoch } from './epoch.ts';
+import { explainFullDisk } from './full-disk.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
 import { type PlannedStage, planStages } from './plan.ts';
 import { withRepairs } from './repair.ts';
@@ -65,12 +62,27 @@ export async function planBuild(
  * @throws ImageBuilderError of the stage that failed; nothing has been published then
  */
 export async function build(resolved: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
+  const { container } = resolved.executor;
+  if (container)
+    return await (await import('./in-container.ts')).buildInContainer(resolved, container, options);
   const plan = await planBuild(resolved, options);
   const entry = (await findFinished(plan, options)) ?? (await execute(resolved, plan, options));
   await touchEntry(entry);
   const bundle = readBundleEntry(entry);
   const reference = await publish(resolved, bundle, plan.store, options);
   return { reference, profiles: bundle.profiles, artifacts: bundle.artifacts };
+}
+
+/**
+ * Makes sure that the store has the results of these stages, by name; nothing is published.
+ * @throws ImageBuilderError of the stage that failed
+ */
+export async function buildStages(
+  resolved: ResolvedBuild,
+  targets: string[],
+  options: BuildOptions,
+): Promise<Record<string, Entry>> {
+  return await runTargets(resolved, { ...(await planBuild(resolved, options)), targets }, options);
 }
 
 /** The bundle's entry, when it and the boot tests are there. */
@@ -97,8 +109,30 @@ async function findWithoutTools(
   return complete ? undefined : await findByRecipe(plan.store, stage, signal);
 }
 
-/** Runs what is missing. */
+/** Runs what is missing for the bundle, and notes it in the history. */
 async function execute(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOptions): Promise<Entry> {
+  const { bundle } = await runTargets(resolved, plan, options);
+  if (!bundle) throw new TypeError('the plan has no bundle');
+  await recordBuild(plan.store, {
+    name: resolved.name,
+    builtAt: new Date().toISOString(),
+    digest: readBundleEntry(bundle).manifest.digest,
+    stages: Object.fromEntries(
+      plan.stages.map(({ name, kind, key, inputs, toolVersions }) => [
+        name,
+        { kind, key, inputs, tools: toolVersions },
+      ]),
+    ),
+  });
+  return bundle;
+}
+
+/** Runs what is missing; returns the results of the plan's targets. */
+async function runTargets(
+  resolved: ResolvedBuild,
+  plan: BuildPlan,
+  options: BuildOptions,
+): Promise<Record<string, Entry>> {
   const { store, stages, targets } = plan;
   const { requireTools } = await import('../executors/tools.ts');
   const { tasksOf, stageImplementations } = await import('./implementations.ts');
@@ -111,57 +145,24 @@ async function execute(resolved: ResolvedBuild, plan: BuildPlan, options: BuildO
     await sandbox.run(['rm', '-rf', '--', path]);
   });
   const workspace = await createWorkspace(store, removeTree);
-  const sourceDateEpoch = async () =>
-    readSourceDateEpoch(options.env ?? process.env) ??
-    (await newestRelease(resolved.rootfs.multistrap.repos, {
-      sandbox,
-      workDir: workspace.directory,
-      signal: options.signal,
-    }));
   try {
-    const results = await withRepairs(store, stages, workspace.directory, () =>
+    return await withRepairs(store, stages, workspace.directory, () =>
       runStages(stages, targets, {
         ...options,
         store,
         workspace,
         sandbox,
         build: resolved.name,
-        implementations: stageImplementations(resolved),
-        sourceDateEpoch,
+        implementations: stageImplementations(resolved, { cacheDir: storePath(store, 'cache') }),
+        // The packages tell, unless the caller does.
+        sourceDateEpoch: readSourceDateEpoch(options.env ?? process.env) ?? 0,
       }),
     );
-    const bundle = results.bundle as Entry;
-    await recordBuild(store, {
-      name: resolved.name,
-      builtAt: new Date().toISOString(),
-      digest: readBundleEntry(bundle).manifest.digest,
-      stages: Object.fromEntries(
-        stages.map(({ name, kind, key, inputs, toolVersions }) => [
-          name,
-          { kind, key, inputs, tools: toolVersions },
-        ]),
-      ),
-    });
-    return bundle;
   } catch (error) {
     throw await explainFullDisk(error, store);
   } finally {
     await workspace.dispose();
   }
-}
-
-/** Less than this is full, as far as a build is concerned (bytes). */
-const HARDLY_ANYTHING = 16 << 20;
-
-/** A tool says "No space left on device" in its own way, if it says it at all; the file system knows. */
-async function explainFullDisk(error: unknown, store: Store): Promise<unknown> {
-  if (error instanceof StoreError) return error;
-  const output = error instanceof ImageBuilderError ? error.output : undefined;
-  const said = errnoOf(error) === 'ENOSPC' || /No space left on device/.test(output?.join('\n') ?? '');
-  const { bavail, bsize } = await statfs(store.directory).catch(() => ({ bavail: 1, bsize: Infinity }));
-  if (!said && bavail * bsize > HARDLY_ANYTHING) return error;
-  const what = error instanceof Error ? error.message : String(error);
-  return storeFull(store.directory, what, error, output);
 }
 
 /** Puts the bundle where the spec says, unless it is there. */

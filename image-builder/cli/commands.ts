@@ -2,10 +2,13 @@
 import type { Command } from 'commander';
 import { register as registerBuild } from './commands/build.ts';
 import { register as registerDoctor } from './commands/doctor.ts';
+import { register as registerEntrypoint } from './commands/entrypoint.ts';
 import { register as registerExtract } from './commands/extract.ts';
 import { register as registerFn } from './commands/fn.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
 import { register as registerPlan } from './commands/plan.ts';
+import { register as registerPrepare } from './commands/prepare.ts';
+import { register as registerRunBuild } from './commands/run-build.ts';
 import { register as registerSchema } from './commands/schema.ts';
 import { register as registerStore } from './commands/store.ts';
 
@@ -22,4 +25,7 @@ export const COMMANDS: readonly Register[] = [
   registerStore,
   registerInstallPlugin,
   registerDoctor,
+  registerEntrypoint,
+  registerPrepare,
+  registerRunBuild,
 ];
