@@ -1,5 +1,6 @@
 // The commands of the command line. Their modules load the engine only when they run.
 import type { Command } from 'commander';
+import { register as registerBootTest } from './commands/boot-test.ts';
 import { register as registerDoctor } from './commands/doctor.ts';
 import { register as registerFn } from './commands/fn.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
@@ -13,5 +14,6 @@ export const COMMANDS: readonly Register[] = [
   registerFn,
   registerSchema,
   registerInstallPlugin,
+  registerBootTest,
   registerDoctor,
 ];
