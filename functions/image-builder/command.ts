@@ -1,5 +1,5 @@
 // The function as a process: arguments, streams, signals and exit status.
-import { readFileSync } from 'node:fs';
+import { fstatSync, readSync, writeSync } from 'node:fs';
 import { PROFILES_DIRECTORY } from '../../image-builder/bundle/types.ts';
 import { findingsOf, formatFinding } from '../../image-builder/diagnostics/error.ts';
 import { interruptExitCode, listenForInterrupt } from '../../image-builder/diagnostics/interrupt.ts';
@@ -16,8 +16,6 @@ export async function runFunction(args: string[]): Promise<void> {
 }
 
 async function dispatch(args: string[]): Promise<void> {
-  // A reader that goes away (`| head`) is no reason for a stack trace.
-  process.stdout.on('error', () => fail([]));
   const option = args.find((arg) => arg.startsWith('-') && arg !== '-');
   if (option === '--help' || option === '-h') return writeOut((await import('./help.ts')).help());
   if (option === '--version')
@@ -31,7 +29,7 @@ async function dispatch(args: string[]): Promise<void> {
     const input = inputPath === '-' ? await readStandardInput() : undefined;
     return interruptible((context) => runStandalone({ configPath, inputPath, input }, context));
   }
-  if (process.stdin.isTTY)
+  if (await isTerminal())
     return fail(['error: standard input is a terminal, expected a ResourceList; see --help']);
   const text = await readStandardInput();
   return interruptible(async (context) => {
@@ -61,28 +59,54 @@ async function interruptible(
     const told = lines ?? findings.filter(({ severity }) => severity !== 'info').map(formatFinding);
     for (const line of told) process.stderr.write(`${line}\n`);
     writeOut(output);
-    // Never process.exit(): what a pipe has not taken yet would be lost.
+    // Never process.exit(): what a slow pipe has not taken yet would be lost.
     if (!ok) process.exitCode = interruptExitCode(interrupt.signal) ?? 1;
   } finally {
     interrupt.dispose();
   }
 }
 
-/** Standard input to its end. Reading at once spares the start-up of streams; some pipes only allow streams. */
+/**
+ * Standard input to its end. Reading at once spares the start-up of streams; when the other side has made the pipe
+ * non-blocking, the rest comes as a stream.
+ */
 async function readStandardInput(): Promise<string> {
-  try {
-    return readFileSync(0, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EOF') return '';
-    if (code !== 'EAGAIN') throw error;
-  }
   const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  try {
+    for (;;) {
+      const buffer = Buffer.allocUnsafe(1 << 16);
+      const length = readSync(0, buffer);
+      if (length === 0) break;
+      chunks.push(buffer.subarray(0, length));
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  }
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** Whether a person sits at standard input. A look at process.stdin would make a pipe non-blocking. */
+async function isTerminal(): Promise<boolean> {
+  return fstatSync(0).isCharacterDevice() && (await import('node:tty')).isatty(0);
+}
+
+/** Writes to standard output, at once where that is possible; see {@link readStandardInput}. */
 function writeOut(text: string): void {
+  let rest = Buffer.from(text);
+  try {
+    while (rest.length > 0) rest = rest.subarray(writeSync(1, rest));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // A reader that goes away (`| head`) is no reason for a stack trace.
+    if (code === 'EPIPE') fail([]);
+    else if (code === 'EAGAIN') writeAsStream(rest);
+    else throw error;
+  }
+}
+
+function writeAsStream(text: Buffer): void {
+  process.stdout.on('error', () => fail([]));
   process.stdout.write(text);
 }
 

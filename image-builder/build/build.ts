@@ -1,16 +1,12 @@
 // Builds what a spec describes, or finds it in the store: the engine's front door.
-import { statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BundleContents, BundleReference } from '../bundle/types.ts';
 import type { AssembledBundle } from '../bundle/write.ts';
 import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write-destination.ts';
 import { layoutHas } from '../bundle/write-layout.ts';
-import { errnoOf } from '../diagnostics/errno.ts';
-import { ImageBuilderError } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
 import { pipelineHash } from '../embedded/release.ts';
 import type { Entry } from '../store/entry.ts';
-import { StoreError, storeFull } from '../store/errors.ts';
 import { touchEntry } from '../store/gc.ts';
 import { recordBuild } from '../store/history.ts';
 import { storeDirectory } from '../store/location.ts';
@@ -18,7 +14,8 @@ import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../s
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import { readBundleEntry } from './bundle-entry.ts';
-import { newestRelease, readSourceDateEpoch } from './epoch.ts';
+import { readSourceDateEpoch } from './epoch.ts';
+import { explainFullDisk } from './full-disk.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
 import { type PlannedStage, planStages } from './plan.ts';
 import { withRepairs } from './repair.ts';
@@ -148,13 +145,6 @@ async function runTargets(
     await sandbox.run(['rm', '-rf', '--', path]);
   });
   const workspace = await createWorkspace(store, removeTree);
-  const sourceDateEpoch = async () =>
-    readSourceDateEpoch(options.env ?? process.env) ??
-    (await newestRelease(resolved.rootfs.multistrap.repos, {
-      sandbox,
-      workDir: workspace.directory,
-      signal: options.signal,
-    }));
   try {
     return await withRepairs(store, stages, workspace.directory, () =>
       runStages(stages, targets, {
@@ -163,8 +153,9 @@ async function runTargets(
         workspace,
         sandbox,
         build: resolved.name,
-        implementations: stageImplementations(resolved),
-        sourceDateEpoch,
+        implementations: stageImplementations(resolved, { cacheDir: storePath(store, 'cache') }),
+        // The packages tell, unless the caller does.
+        sourceDateEpoch: readSourceDateEpoch(options.env ?? process.env) ?? 0,
       }),
     );
   } catch (error) {
@@ -172,20 +163,6 @@ async function runTargets(
   } finally {
     await workspace.dispose();
   }
-}
-
-/** Less than this is full, as far as a build is concerned (bytes). */
-const HARDLY_ANYTHING = 16 << 20;
-
-/** A tool says "No space left on device" in its own way, if it says it at all; the file system knows. */
-async function explainFullDisk(error: unknown, store: Store): Promise<unknown> {
-  if (error instanceof StoreError) return error;
-  const output = error instanceof ImageBuilderError ? error.output : undefined;
-  const said = errnoOf(error) === 'ENOSPC' || /No space left on device/.test(output?.join('\n') ?? '');
-  const { bavail, bsize } = await statfs(store.directory).catch(() => ({ bavail: 1, bsize: Infinity }));
-  if (!said && bavail * bsize > HARDLY_ANYTHING) return error;
-  const what = error instanceof Error ? error.message : String(error);
-  return storeFull(store.directory, what, error, output);
 }
 
 /** Puts the bundle where the spec says, unless it is there. */

@@ -32,7 +32,7 @@ export interface StageRun {
 
 /** What a stage has done, beside the files in its output directory. */
 export interface StageOutcome {
-  /** Plain data for later stages and for the caller. */
+  /** Plain data for later stages and for the caller. `sourceDateEpoch` replaces the one that the stage was given. */
   facts?: Readonly<Record<string, unknown>>;
   /** SHA-256 of output files that the stage has computed on the way, by path. */
   digests?: Readonly<Record<string, string>>;
@@ -51,8 +51,8 @@ export interface RunOptions {
   /** Name of the build, noted in the entries. */
   build: string;
   implementations: Readonly<Record<string, StageImplementation>>;
-  /** Time stamp for a stage without parents; the others inherit it. */
-  sourceDateEpoch: () => Promise<number>;
+  /** Time stamp for a stage without parents, which may find a better one; the others inherit it. Seconds. */
+  sourceDateEpoch: number;
   report: Reporter;
   signal: AbortSignal;
   /** How many stages run at the same time; default: one per processor. */
@@ -202,7 +202,7 @@ class Runner {
       outputDir: join(directory, 'output'),
       sandbox,
       signal,
-      sourceDateEpoch: await this.#epoch(parents),
+      sourceDateEpoch: this.#epoch(parents),
       report: (event) => {
         log.write(event);
         if (event.type === 'step') void lock.note(JSON.stringify(event)).catch(() => {});
@@ -247,7 +247,7 @@ class Runner {
       tools: stage.toolVersions,
       parents: Object.fromEntries(stage.parents.map((name) => [name, this.#plan.get(name)?.key ?? ''])),
       inputs: stage.inputs,
-      facts: { ...outcome.facts, sourceDateEpoch: context.sourceDateEpoch },
+      facts: { sourceDateEpoch: context.sourceDateEpoch, ...outcome.facts },
     };
   }
 
@@ -261,9 +261,9 @@ class Runner {
     return verified;
   }
 
-  async #epoch(parents: Readonly<Record<string, Entry>>): Promise<number> {
+  #epoch(parents: Readonly<Record<string, Entry>>): number {
     const inherited = Object.values(parents).map((parent) => Number(parent.facts.sourceDateEpoch));
-    return inherited.length > 0 ? Math.max(...inherited) : await this.#options.sourceDateEpoch();
+    return inherited.length > 0 ? Math.max(...inherited) : this.#options.sourceDateEpoch;
   }
 
   /** Whoever asks first gets the tree that a stage has left; its lock has served its purpose then. */

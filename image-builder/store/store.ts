@@ -8,13 +8,14 @@
 //   builds/         <name>/<time>-<id>.json: what was built under a name
 //   bundles/        <name>: OCI layouts of builds that do not say where their bundle goes
 //   logs/           output of the stages
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+//   cache/          package files that builds have fetched
+import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { StoreError, storeFailure } from './errors.ts';
 
 const LAYOUT = '1';
-const DIRECTORIES = ['entries', 'recipes', 'locks', 'work', 'builds', 'bundles', 'logs'] as const;
+const DIRECTORIES = ['entries', 'recipes', 'locks', 'work', 'builds', 'bundles', 'logs', 'cache'] as const;
 type StorePart = (typeof DIRECTORIES)[number];
 
 /** A store that can be read. Writing goes through {@link prepareStore} first. */
@@ -58,7 +59,10 @@ export async function openStore(directory: string): Promise<Store> {
 export async function prepareStore(store: Store): Promise<void> {
   try {
     await mkdir(store.directory, { recursive: true, mode: 0o700 });
-    for (const part of DIRECTORIES) await mkdir(storePath(store, part), { recursive: true });
+    for (const part of DIRECTORIES) {
+      await mkdir(storePath(store, part), { recursive: true });
+      await access(storePath(store, part), constants.W_OK);
+    }
     await writeFile(join(store.directory, 'layout'), `${LAYOUT}\n`, { flag: 'wx' }).catch((error) => {
       if (errnoOf(error) !== 'EEXIST') throw error;
     });

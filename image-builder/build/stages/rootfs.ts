@@ -10,6 +10,7 @@ import { cleanTree } from '../../rootfs/clean.ts';
 import { distributionKey, type Key, repositoryKey } from '../../rootfs/keyrings.ts';
 import { renderLinkFile, renderPins, renderSource, requestedPackages } from '../../rootfs/repositories.ts';
 import type { ResolvedBuild, ResolvedRepository } from '../../variables/types.ts';
+import { newestRelease } from '../epoch.ts';
 import type { StageContext } from '../stage.ts';
 
 export interface RootfsInputs {
@@ -18,6 +19,8 @@ export interface RootfsInputs {
   multistrap: ResolvedBuild['rootfs']['multistrap'];
   /** Directory that outlives the build, for package files; none: everything is fetched. */
   cacheDir?: string;
+  /** Time stamp of everything, in seconds; default: the date of the newest repository. */
+  sourceDateEpoch?: number;
 }
 
 /** Versions of what is installed, by package name. */
@@ -29,15 +32,21 @@ export const PACKAGES_FILE = 'packages.json';
 
 /**
  * Writes `rootfs.tar` and `packages.json` ({@link InstalledPackages}) to the output directory.
+ * @returns the time stamp of everything in it
  * @throws RootfsError, which names the field of the spec; ToolError
  */
-export async function buildRootfs(inputs: RootfsInputs, context: StageContext): Promise<void> {
+export async function buildRootfs(
+  inputs: RootfsInputs,
+  outer: StageContext,
+): Promise<{ sourceDateEpoch: number }> {
   const { distribution, multistrap } = inputs;
-  const step = (message: string) => context.report({ type: 'step', stage: context.stage, message });
+  const step = (message: string) => outer.report({ type: 'step', stage: outer.stage, message });
   const packages = requestedPackages(multistrap, distribution.boot_packages);
 
   step('fetch the package lists');
-  const { apt, keys } = await prepareApt(inputs, context);
+  const { apt, keys } = await prepareApt(inputs, outer);
+  const sourceDateEpoch = inputs.sourceDateEpoch ?? (await newestRelease(apt.lists));
+  const context: StageContext = { ...outer, sourceDateEpoch };
   step(`choose and fetch ${packages.length} packages and what they need`);
   await fetchPackages(inputs, packages, apt, context);
 
@@ -61,6 +70,7 @@ export async function buildRootfs(inputs: RootfsInputs, context: StageContext): 
   step('pack the root file system');
   await writePackages(tree, context);
   await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
+  return { sourceDateEpoch };
 }
 
 /** A private apt with the lists of all repositories, and the key of each repository. */

@@ -1,6 +1,7 @@
 // A small pipeline of real stages: a tree of files, packed, changed, and turned into images by the machine's tools.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { explainFullDisk } from '../../../image-builder/build/full-disk.ts';
 import { type PlannedStage, planStages, type StageDefinition } from '../../../image-builder/build/plan.ts';
 import { withRepairs } from '../../../image-builder/build/repair.ts';
 import { runStages, type StageImplementation } from '../../../image-builder/build/run.ts';
@@ -61,7 +62,7 @@ function implementations({ delay = 0, script = '' }: SmallInputs): Record<string
       const tree = join(context.workDir, 'tree');
       await mkdir(tree);
       context.report({ type: 'step', stage: context.stage, message: 'make the tree' });
-      await writeFile(join(tree, 'content'), (stage.inputs as { content: string }).content.repeat(20_000));
+      await writeFile(join(tree, 'content'), (stage.inputs as { content: string }).content.repeat(100_000));
       await shell(pack, [tree, join(context.outputDir, 'tree.tar'), `${context.sourceDateEpoch}`], context);
       return { tree };
     },
@@ -126,13 +127,15 @@ export async function smallBuild(
         sandbox,
         build: 'small',
         implementations: implementations(inputs),
-        sourceDateEpoch: async () => 1_700_000_000,
+        sourceDateEpoch: 1_700_000_000,
         report: () => {},
         signal: new AbortController().signal,
         ...options,
       }),
     );
     return results.bundle as Entry;
+  } catch (error) {
+    throw await explainFullDisk(error, store);
   } finally {
     await workspace.dispose();
   }

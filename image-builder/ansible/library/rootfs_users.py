@@ -1,0 +1,95 @@
+#!/usr/bin/python3
+# Makes many users, with their groups and SSH keys, in one task.
+import os
+import pwd
+import grp
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: rootfs_users
+short_description: Makes many user accounts at once
+options:
+  users:
+    description: >-
+      List of {name, state, uid, group, groups, shell, home, comment, system, password_hash, ssh_authorized_keys}. A
+      user without a password_hash cannot log in with a password.
+"""
+
+
+def exists(lookup, name):
+    try:
+        lookup(name)
+        return True
+    except KeyError:
+        return False
+
+
+class Users:
+    def __init__(self, module):
+        self.module = module
+
+    def run(self, *argv, **options):
+        # A password hash is given on standard input, never on a command line.
+        self.module.run_command(list(argv), check_rc=True, **options)
+
+    def groups(self, user):
+        # Numeric ids are taken as they are.
+        wanted = ([user["group"]] if user.get("group") else []) + user.get("groups", [])
+        for group in wanted:
+            if not str(group).isdigit() and not exists(grp.getgrnam, group):
+                self.run("groupadd", *(["--system"] if user.get("system") else []), group)
+
+    def present(self, user):
+        name = user["name"]
+        self.groups(user)
+        options = []
+        for option, value in (
+            ("--uid", user.get("uid")),
+            ("--gid", user.get("group")),
+            ("--shell", user.get("shell")),
+            ("--comment", user.get("comment")),
+        ):
+            if value is not None:
+                options += [option, str(value)]
+        if user.get("groups"):
+            options += ["--groups", ",".join(user["groups"])]
+        home = ["--home-dir" if not exists(pwd.getpwnam, name) else "--home", user["home"]] if user.get("home") else []
+        if exists(pwd.getpwnam, name):
+            append = ["--append"] if user.get("groups") else []
+            if options or home:
+                self.run("usermod", *append, *options, *home, name)
+        else:
+            system = ["--system"] if user.get("system") else []
+            self.run("useradd", "--create-home", *system, *options, *home, name)
+        if user.get("password_hash"):
+            self.run("chpasswd", "--encrypted", data="%s:%s" % (name, user["password_hash"]))
+        if user.get("ssh_authorized_keys"):
+            self.authorize(name, user["ssh_authorized_keys"])
+
+    def authorize(self, name, keys):
+        account = pwd.getpwnam(name)
+        directory = os.path.join(account.pw_dir, ".ssh")
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        path = os.path.join(directory, "authorized_keys")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as target:
+            target.write("".join("%s\n" % key.strip() for key in keys))
+        for entry in (directory, path):
+            os.chown(entry, account.pw_uid, account.pw_gid)
+
+    def absent(self, user):
+        if exists(pwd.getpwnam, user["name"]):
+            self.run("userdel", user["name"])
+
+
+def main():
+    module = AnsibleModule(argument_spec={"users": {"type": "list", "elements": "dict", "required": True}})
+    users = Users(module)
+    for user in module.params["users"]:
+        (users.absent if user.get("state") == "absent" else users.present)(user)
+    module.exit_json(changed=bool(module.params["users"]))
+
+
+if __name__ == "__main__":
+    main()

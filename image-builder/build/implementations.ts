@@ -1,0 +1,22 @@
+// Which code does the work of which kind of stage, and which tools it takes. Loaded only when something is built.
+import type { Task } from '../executors/tools.ts';
+import type { ResolvedBuild } from '../variables/types.ts';
+import type { PlannedStage, StageKind } from './plan.ts';
+import type { StageImplementation } from './run.ts';
+import { bootTestStage } from './stages/boot-test.ts';
+import { bundleStage } from './stages/bundle.ts';
+import { osconfigStage } from './stages/common.ts';
+import { qcowStage } from './stages/qcow.ts';
+
+const TASKS: Record<StageKind, readonly Task[]> = {
+  rootfs: ['sandbox', 'rootfs'],
+  osconfig: ['sandbox', 'osconfig'],
+  qcow: ['sandbox', 'osconfig', 'qcow'],
+  'boot-test': ['boot-test'],
+  bundle: [],
+};
+
+/** What the tools of these stages are needed for. */
+export function tasksOf(stages: readonly PlannedStage[]): Task[] {
+  return [...new Set(stages.flatMap(({ kind }) => TASKS[kind]))];
+}

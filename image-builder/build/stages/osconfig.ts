@@ -1,0 +1,89 @@
+// Stage osconfig: the configuration that all images share. The same code configures the tree of a QCOW in place.
+import { join } from 'node:path';
+import { fingerprintInitramfs, makeInitramfs } from '../../osconfig/initramfs.ts';
+import { runOsconfig } from '../../osconfig/playbook.ts';
+import { packTree, unpackTree } from '../../rootfs/archive.ts';
+import { cleanTree } from '../../rootfs/clean.ts';
+import type { ResolvedOsconfig, ResolvedScript, ScriptFile } from '../../variables/types.ts';
+import type { StageContext } from '../stage.ts';
+import { ROOTFS_FILE } from './rootfs.ts';
+
+export interface OsconfigInputs {
+  /** rootfs.tar of the stage rootfs. */
+  parent: string;
+  osconfig: ResolvedOsconfig;
+  /** scripts/common of the manifests. */
+  scripts: readonly ScriptFile[];
+  /** Directory that outlives the build, for the initramfs; none: it is always made. */
+  cacheDir?: string;
+}
+
+/**
+ * Writes `rootfs.tar` to the output directory: the parent with the items of osconfig of context `common`, and with its
+ * initramfs.
+ * @throws OsconfigError, ToolError
+ */
+export async function configureRootfs(inputs: OsconfigInputs, context: StageContext): Promise<void> {
+  const { parent, osconfig, scripts, cacheDir } = inputs;
+  const tree = join(context.workDir, 'tree');
+  step(context, 'unpack the root file system');
+  await unpackTree(parent, tree, context);
+  await runOsconfig(
+    {
+      tree,
+      context: 'common',
+      osconfig,
+      scripts: [...scripts, ...scriptsOf(osconfig.user_scripts, 'common')],
+    },
+    context,
+  );
+  step(context, 'make the initramfs');
+  await makeInitramfs(tree, cacheDir, context);
+  await cleanTree(tree, context);
+  step(context, 'pack the root file system');
+  await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
+}
+
+export interface QcowTreeInputs {
+  /** Unpacked rootfs.tar of the stage osconfig; changed in place. */
+  tree: string;
+  /** The variables of the QCOW, those of the root file system among them. */
+  osconfig: ResolvedOsconfig;
+  /** scripts/qcow of the manifests. */
+  scripts: readonly ScriptFile[];
+  /** `qcow_container_runtime_scripts`; they run last. */
+  runtimeScripts: readonly ResolvedScript[];
+  cacheDir?: string;
+}
+
+/**
+ * Configures the tree of one QCOW in place: the items of osconfig of context `qcow`.
+ * @throws OsconfigError, ToolError
+ */
+export async function configureQcowTree(inputs: QcowTreeInputs, context: StageContext): Promise<void> {
+  const { tree, osconfig, scripts, runtimeScripts, cacheDir } = inputs;
+  const before = await fingerprintInitramfs(tree, context);
+  await runOsconfig(
+    {
+      tree,
+      context: 'qcow',
+      osconfig,
+      scripts: [
+        ...scripts,
+        ...scriptsOf(osconfig.user_scripts, 'qcow'),
+        ...runtimeScripts.map(({ name, file_content }) => ({ name, content: file_content })),
+      ],
+    },
+    context,
+  );
+  // Most QCOWs differ in what is no business of the initramfs.
+  if ((await fingerprintInitramfs(tree, context)) !== before) await makeInitramfs(tree, cacheDir, context);
+  await cleanTree(tree, context);
+}
+
+const scriptsOf = (scripts: readonly ResolvedScript[], context: 'common' | 'qcow'): ScriptFile[] =>
+  scripts
+    .filter(({ run_contexts }) => run_contexts.includes(context))
+    .map(({ name, file_content }) => ({ name, content: file_content }));
+
+const step = ({ report, stage }: StageContext, message: string) => report({ type: 'step', stage, message });
