@@ -5,7 +5,7 @@ import type { PlannedStage, StageKind } from './plan.ts';
 import type { StageImplementation } from './run.ts';
 import { bootTestStage } from './stages/boot-test.ts';
 import { bundleStage } from './stages/bundle.ts';
-import { osconfigStage } from './stages/common.ts';
+import { osconfigStage, rootfsStage } from './stages/common.ts';
 import { qcowStage } from './stages/qcow.ts';
 
 const TASKS: Record<StageKind, readonly Task[]> = {
@@ -19,4 +19,18 @@ const TASKS: Record<StageKind, readonly Task[]> = {
 /** What the tools of these stages are needed for. */
 export function tasksOf(stages: readonly PlannedStage[]): Task[] {
   return [...new Set(stages.flatMap(({ kind }) => TASKS[kind]))];
+}
+
+/** The implementation of each kind for one build. */
+export function stageImplementations(
+  resolved: ResolvedBuild,
+  options: { cacheDir: string },
+): Record<StageKind, StageImplementation> {
+  return {
+    rootfs: rootfsStage(resolved, options),
+    osconfig: osconfigStage(resolved, options),
+    qcow: qcowStage(resolved, options),
+    'boot-test': bootTestStage({ timeoutSeconds: resolved.bootTest.timeout }),
+    bundle: bundleStage(resolved),
+  };
 }

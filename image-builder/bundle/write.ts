@@ -29,6 +29,8 @@ import {
 
 /** Directory of a bundle's ISO. */
 const ISO_DIRECTORY = '/iso';
+/** What is installed in the images. Not in /profiles: it is large, and a reader of profiles does not want it. */
+const PACKAGES_FILE = '/manifests/packages.json';
 
 /** An image in a layer of its own: made once, used by every bundle that has the image. */
 export interface ImageLayer<Artifact extends QcowArtifact | IsoArtifact> {
@@ -48,8 +50,13 @@ export interface BundleRequest extends ImageDescription {
   qcows: Readonly<Record<string, ImageLayer<QcowArtifact>>>;
   iso?: ImageLayer<IsoArtifact>;
   profiles: readonly Profile[];
+  /** What is installed in the images; becomes /manifests/packages.json. */
+  packages?: InstalledPackages;
   base?: LocalBaseImage;
 }
+
+/** Versions by package name. */
+type InstalledPackages = Readonly<Record<string, { version: string; architecture: string }>>;
 
 /** A bundle in an OCI layout directory of its own, without a tag. */
 export interface AssembledBundle {
@@ -115,8 +122,12 @@ export async function assembleBundle(request: BundleRequest, directory: string):
     await addFile(layer.file, blobs, layer.descriptor.digest);
     layers.push({ descriptor: layer.descriptor, createdBy: `image-builder: ${artifact.file}` });
   }
-  const checksums = await addSmallLayer(checksumFiles(request), blobs, options);
-  layers.push({ descriptor: checksums, createdBy: 'image-builder: checksums' });
+  const checksums = await addSmallLayer(
+    [...checksumFiles(request), ...packageFiles(request)],
+    blobs,
+    options,
+  );
+  layers.push({ descriptor: checksums, createdBy: 'image-builder: checksums and packages' });
   const profiles = await addSmallLayer(profileFiles(request, artifacts), blobs, options);
   layers.push({ descriptor: markProfilesLayer(profiles), createdBy: 'image-builder: profiles' });
 
@@ -192,6 +203,10 @@ function checksumFiles(request: BundleRequest) {
       content: `${artifact[algorithm]}\n`,
     }));
   });
+}
+
+function packageFiles({ packages }: BundleRequest) {
+  return packages ? [{ path: PACKAGES_FILE, content: `${JSON.stringify(packages, undefined, 1)}\n` }] : [];
 }
 
 function profileFiles(request: BundleRequest, artifacts: Artifacts) {

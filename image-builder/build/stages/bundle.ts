@@ -1,37 +1,43 @@
 // The stage `bundle`: puts the layers of the QCOWs, their checksums and the profiles together to an image.
 import { join } from 'node:path';
-import type { Profile, QcowArtifact } from '../../bundle/types.ts';
-import { assembleBundle, type ImageLayer, type LocalBaseImage } from '../../bundle/write.ts';
-import type { Entry } from '../../store/entry.ts';
+import { assembleBundle } from '../../bundle/write.ts';
+import type { ResolvedBuild } from '../../variables/types.ts';
 import { bundleFacts, LAYOUT_DIRECTORY } from '../bundle-entry.ts';
+import { multistrapProfile, qcowProfile } from '../profiles.ts';
 import type { StageImplementation } from '../run.ts';
+import { packagesOf } from './common.ts';
 import { qcowLayerOf } from './qcow.ts';
 
-/** What the bundle says about itself. */
-export interface BundleStageOptions {
-  architecture: string;
-  labels: Readonly<Record<string, string>>;
-  base?: LocalBaseImage;
-}
-
 /** Implements the stage. */
-export function bundleStage(options: BundleStageOptions): StageImplementation {
+export function bundleStage(resolved: ResolvedBuild): StageImplementation {
   return async ({ parents, context }) => {
     context.report({ type: 'step', stage: context.stage, message: 'pack the bundle' });
-    const qcows: Record<string, ImageLayer<QcowArtifact>> = {};
-    const profiles: Profile[] = [];
-    for (const [name, entry] of Object.entries(parents)) {
-      if (entry.kind === 'qcow') qcows[name.slice('qcow/'.length)] = qcowLayerOf(entry);
-      profiles.push(...profilesOf(entry));
-    }
+    const packages = packagesOf(parents.osconfig);
+    const names = Object.keys(resolved.qcows).sort();
+    const profiles = [
+      multistrapProfile(resolved, packages),
+      ...names.map((name) => qcowProfile(name, resolved.qcows[name] as ResolvedBuild['qcows'][string])),
+    ];
     const bundle = await assembleBundle(
-      { ...options, qcows, profiles, created: context.sourceDateEpoch },
+      {
+        qcows: Object.fromEntries(names.map((name) => [name, qcowLayerOf(parents[`qcow/${name}`])])),
+        profiles,
+        packages,
+        created: context.sourceDateEpoch,
+        architecture: resolved.rootfs.multistrap.rootfs_arch,
+        labels: labelsOf(resolved),
+      },
       join(context.outputDir, LAYOUT_DIRECTORY),
     );
     return { facts: bundleFacts(bundle, profiles) };
   };
 }
 
-function profilesOf(entry: Entry): Profile[] {
-  return Array.isArray(entry.facts.profiles) ? (entry.facts.profiles as Profile[]) : [];
+/** Nothing in the labels depends on the name of the build: renaming it changes no byte. */
+function labelsOf({ distribution, rootfs }: ResolvedBuild): Record<string, string> {
+  const { k8s_version } = rootfs.multistrap;
+  return {
+    'org.opencontainers.image.title': 'qcow-bundle',
+    'org.opencontainers.image.description': `Node images of ${distribution.name}${k8s_version ? ` with Kubernetes ${k8s_version}` : ''}`,
+  };
 }

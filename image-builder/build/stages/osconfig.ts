@@ -11,6 +11,8 @@ import { ROOTFS_FILE } from './rootfs.ts';
 export interface OsconfigInputs {
   /** rootfs.tar of the stage rootfs. */
   parent: string;
+  /** The same unpacked, when it is still there; changed in place. */
+  tree?: string;
   osconfig: ResolvedOsconfig;
   /** scripts/common of the manifests. */
   scripts: readonly ScriptFile[];
@@ -21,13 +23,15 @@ export interface OsconfigInputs {
 /**
  * Writes `rootfs.tar` to the output directory: the parent with the items of osconfig of context `common`, and with its
  * initramfs.
+ * @returns the tree, still unpacked
  * @throws OsconfigError, ToolError
  */
-export async function configureRootfs(inputs: OsconfigInputs, context: StageContext): Promise<void> {
-  const { parent, osconfig, scripts, cacheDir } = inputs;
-  const tree = join(context.workDir, 'tree');
-  step(context, 'unpack the root file system');
-  await unpackTree(parent, tree, context);
+export async function configureRootfs(
+  inputs: OsconfigInputs,
+  context: StageContext,
+): Promise<{ tree: string }> {
+  const { osconfig, scripts, cacheDir } = inputs;
+  const tree = inputs.tree ?? (await unpack(inputs.parent, context));
   await runOsconfig(
     {
       tree,
@@ -42,11 +46,21 @@ export async function configureRootfs(inputs: OsconfigInputs, context: StageCont
   await cleanTree(tree, context);
   step(context, 'pack the root file system');
   await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
+  return { tree };
+}
+
+async function unpack(archive: string, context: StageContext): Promise<string> {
+  const tree = join(context.workDir, 'tree');
+  step(context, 'unpack the root file system');
+  await unpackTree(archive, tree, context);
+  return tree;
 }
 
 export interface QcowTreeInputs {
-  /** Unpacked rootfs.tar of the stage osconfig; changed in place. */
-  tree: string;
+  /** rootfs.tar of the stage osconfig. */
+  parent: string;
+  /** The same unpacked, when it is still there; changed in place. */
+  tree?: string;
   /** The variables of the QCOW, those of the root file system among them. */
   osconfig: ResolvedOsconfig;
   /** scripts/qcow of the manifests. */
@@ -57,11 +71,16 @@ export interface QcowTreeInputs {
 }
 
 /**
- * Configures the tree of one QCOW in place: the items of osconfig of context `qcow`.
+ * Configures the tree of one QCOW: the items of osconfig of context `qcow`.
+ * @returns the tree
  * @throws OsconfigError, ToolError
  */
-export async function configureQcowTree(inputs: QcowTreeInputs, context: StageContext): Promise<void> {
-  const { tree, osconfig, scripts, runtimeScripts, cacheDir } = inputs;
+export async function configureQcowTree(
+  inputs: QcowTreeInputs,
+  context: StageContext,
+): Promise<{ tree: string }> {
+  const { osconfig, scripts, runtimeScripts, cacheDir } = inputs;
+  const tree = inputs.tree ?? (await unpack(inputs.parent, context));
   const before = await fingerprintInitramfs(tree, context);
   await runOsconfig(
     {
@@ -79,6 +98,7 @@ export async function configureQcowTree(inputs: QcowTreeInputs, context: StageCo
   // Most QCOWs differ in what is no business of the initramfs.
   if ((await fingerprintInitramfs(tree, context)) !== before) await makeInitramfs(tree, cacheDir, context);
   await cleanTree(tree, context);
+  return { tree };
 }
 
 const scriptsOf = (scripts: readonly ResolvedScript[], context: 'common' | 'qcow'): ScriptFile[] =>

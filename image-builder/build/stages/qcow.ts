@@ -5,9 +5,13 @@ import type { QcowArtifact } from '../../bundle/types.ts';
 import { type ImageLayer, writeQcowLayer } from '../../bundle/write.ts';
 import type { Descriptor } from '../../bundle/write-oci.ts';
 import { assembleDisk } from '../../disk/assemble.ts';
+import type { GrubMenu } from '../../disk/grub-config.ts';
 import type { Entry } from '../../store/entry.ts';
-import type { ResolvedBuild } from '../../variables/types.ts';
+import type { ResolvedBuild, ResolvedOsconfig } from '../../variables/types.ts';
 import type { StageImplementation } from '../run.ts';
+import { packagesOf, rootfsFileOf } from './common.ts';
+import { configureQcowTree } from './osconfig.ts';
+import type { InstalledPackages } from './rootfs.ts';
 
 const LAYER_FILE = 'layer.tar';
 
@@ -18,25 +22,29 @@ interface QcowFacts {
 }
 
 /** Implements the stage. */
-export function qcowStage(resolved: ResolvedBuild): StageImplementation {
+export function qcowStage(resolved: ResolvedBuild, options: { cacheDir: string }): StageImplementation {
   return async ({ stage, parents, tree, context }) => {
     const name = stage.name.slice('qcow/'.length);
     const image = resolved.qcows[name];
     if (!image) throw new TypeError(`no QCOW ${name}`);
+    const configured = await configureQcowTree(
+      {
+        parent: rootfsFileOf(parents.osconfig),
+        ...(tree && { tree }),
+        osconfig: image.osconfig,
+        scripts: image.scripts,
+        runtimeScripts: image.qcow.qcow_container_runtime_scripts,
+        ...options,
+      },
+      context,
+    );
     const fileName = `${image.qcow.img_name}.qcow2`;
     const output = join(context.outputDir, fileName);
-    const { GRUB_TIMEOUT, GRUB_SERIAL_COMMAND, GRUB_CMDLINE_LINUX_DEFAULT } = image.osconfig.grub;
     const disk = await assembleDisk(
       {
-        tree: tree ?? '',
+        tree: configured.tree,
         qcow: image.qcow,
-        menu: {
-          timeoutSeconds: GRUB_TIMEOUT,
-          serialCommand: GRUB_SERIAL_COMMAND,
-          kernelCommandLine: GRUB_CMDLINE_LINUX_DEFAULT.map(({ name: word, value }) =>
-            value === undefined ? word : `${word}=${value}`,
-          ).join(' '),
-        },
+        menu: menuOf(image.osconfig, packagesOf(parents.osconfig)),
         identifierSeed: stage.recipe,
         output,
       },
@@ -56,13 +64,30 @@ export function qcowStage(resolved: ResolvedBuild): StageImplementation {
   };
 }
 
+/** The boot menu; the crash kernel's memory is set aside only where there is one to use it. */
+function menuOf({ grub, kdump_tools }: ResolvedOsconfig, packages: InstalledPackages): GrubMenu {
+  const { crashkernel } = kdump_tools;
+  const words = [
+    ...grub.GRUB_CMDLINE_LINUX_DEFAULT,
+    ...(crashkernel && packages['kdump-tools'] ? [{ name: 'crashkernel', value: crashkernel }] : []),
+  ];
+  return {
+    timeoutSeconds: grub.GRUB_TIMEOUT,
+    serialCommand: grub.GRUB_SERIAL_COMMAND,
+    kernelCommandLine: words
+      .map(({ name, value }) => (value === undefined ? name : `${name}=${value}`))
+      .join(' '),
+  };
+}
+
 /** The QCOW2 file of an entry. */
 export function qcowFileOf(entry: Entry): string {
   return join(entry.directory, factsOf(entry).artifact.file);
 }
 
 /** The bundle layer of an entry. */
-export function qcowLayerOf(entry: Entry): ImageLayer<QcowArtifact> {
+export function qcowLayerOf(entry: Entry | undefined): ImageLayer<QcowArtifact> {
+  if (!entry) throw new TypeError('the bundle has lost one of its QCOWs');
   const { artifact, layer } = factsOf(entry);
   return { artifact, layer: { descriptor: layer, file: join(entry.directory, LAYER_FILE) } };
 }

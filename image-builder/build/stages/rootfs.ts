@@ -32,13 +32,13 @@ export const PACKAGES_FILE = 'packages.json';
 
 /**
  * Writes `rootfs.tar` and `packages.json` ({@link InstalledPackages}) to the output directory.
- * @returns the time stamp of everything in it
+ * @returns the time stamp of everything in it, and the tree itself, still unpacked
  * @throws RootfsError, which names the field of the spec; ToolError
  */
 export async function buildRootfs(
   inputs: RootfsInputs,
   outer: StageContext,
-): Promise<{ sourceDateEpoch: number }> {
+): Promise<{ sourceDateEpoch: number; tree: string; packages: InstalledPackages }> {
   const { distribution, multistrap } = inputs;
   const step = (message: string) => outer.report({ type: 'step', stage: outer.stage, message });
   const packages = requestedPackages(multistrap, distribution.boot_packages);
@@ -68,9 +68,9 @@ export async function buildRootfs(
   await cleanTree(tree, context);
 
   step('pack the root file system');
-  await writePackages(tree, context);
+  const installed = await writePackages(tree, context);
   await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
-  return { sourceDateEpoch };
+  return { sourceDateEpoch, tree, packages: installed };
 }
 
 /** A private apt with the lists of all repositories, and the key of each repository. */
@@ -192,7 +192,10 @@ while [ $# -gt 0 ]; do
   shift 2
 done`;
 
-async function writePackages(tree: string, { sandbox, signal, outputDir }: StageContext): Promise<void> {
+async function writePackages(
+  tree: string,
+  { sandbox, signal, outputDir }: StageContext,
+): Promise<InstalledPackages> {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own notation, see dpkg-query(1)
   const format = '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n';
   const output = await sandbox.run(
@@ -207,7 +210,9 @@ async function writePackages(tree: string, { sandbox, signal, outputDir }: Stage
         : [],
   );
   installed.sort(([a], [b]) => (a < b ? -1 : 1));
+  const packages = Object.fromEntries(installed);
   const path = join(outputDir, PACKAGES_FILE);
-  await writeFile(`${path}.partial`, `${JSON.stringify(Object.fromEntries(installed), null, 2)}\n`);
+  await writeFile(`${path}.partial`, `${JSON.stringify(packages, null, 2)}\n`);
   await rename(`${path}.partial`, path);
+  return packages;
 }

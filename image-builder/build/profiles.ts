@@ -1,0 +1,48 @@
+// The profiles of a build: every variable that the images were built with, as the predecessor's consumers read them.
+// Pure. What only names the building machine is not among them, and neither is what must stay secret.
+import { PROFILES_DIRECTORY, type Profile } from '../bundle/types.ts';
+import type { ResolvedBuild, ResolvedOsconfig } from '../variables/types.ts';
+import type { InstalledPackages } from './stages/rootfs.ts';
+
+/** Packages whose installed versions a profile tells, where the image has them. */
+const KEY_PACKAGES =
+  /^(linux-image-.*|kubelet|kubeadm|kubectl|containerd(\.io)?|cri-o|docker-ce|systemd|cloud-init)$/;
+
+/** profile_multistrap: the variables of the root file system. */
+export function multistrapProfile(
+  { distribution, rootfs }: Pick<ResolvedBuild, 'distribution' | 'rootfs'>,
+  packages: InstalledPackages,
+): Profile {
+  return profile('profile_multistrap', {
+    distribution: distribution.name,
+    ...rootfs.multistrap,
+    ...withoutSecrets(rootfs.osconfig),
+    ...rootfs.livecdcontent,
+    installed_versions: Object.fromEntries(
+      Object.entries(packages)
+        .filter(([name]) => KEY_PACKAGES.test(name))
+        .map(([name, { version }]) => [name, version]),
+    ),
+  });
+}
+
+/** profile_qcow_<name>: the variables of a QCOW, those of its osconfig among them. */
+export function qcowProfile(name: string, image: ResolvedBuild['qcows'][string]): Profile {
+  return profile(`profile_qcow_${name}`, { ...withoutSecrets(image.osconfig), ...image.qcow });
+}
+
+function profile(name: string, variables: Record<string, unknown>): Profile {
+  return {
+    path: `${PROFILES_DIRECTORY}/${name}.json`,
+    name,
+    json: `${JSON.stringify(variables, undefined, 1)}\n`,
+  };
+}
+
+/** Hashes of passwords are declared secret: a profile is published. */
+function withoutSecrets(osconfig: ResolvedOsconfig): Record<string, unknown> {
+  return {
+    ...osconfig,
+    user_management: osconfig.user_management.map(({ password_hash: _, ...user }) => user),
+  };
+}

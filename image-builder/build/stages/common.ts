@@ -1,0 +1,56 @@
+// The stages `rootfs` and `osconfig`, which all images of a build share, as the runner calls them.
+import { join } from 'node:path';
+import type { Entry } from '../../store/entry.ts';
+import type { ResolvedBuild } from '../../variables/types.ts';
+import type { StageImplementation } from '../run.ts';
+import { configureRootfs } from './osconfig.ts';
+import { buildRootfs, type InstalledPackages, ROOTFS_FILE } from './rootfs.ts';
+
+/** Implements `rootfs`. */
+export function rootfsStage(
+  { distribution, mirror, rootfs }: ResolvedBuild,
+  options: { cacheDir: string },
+): StageImplementation {
+  return async ({ stage, context }) => {
+    const { sourceDateEpoch } = stage.inputs as { sourceDateEpoch?: number };
+    const { tree, ...facts } = await buildRootfs(
+      {
+        distribution,
+        mirror,
+        multistrap: rootfs.multistrap,
+        ...options,
+        ...(sourceDateEpoch !== undefined && { sourceDateEpoch }),
+      },
+      context,
+    );
+    return { tree, facts };
+  };
+}
+
+/** Implements `osconfig`. */
+export function osconfigStage({ rootfs }: ResolvedBuild, options: { cacheDir: string }): StageImplementation {
+  return async ({ parents, tree, context }) => {
+    const configured = await configureRootfs(
+      {
+        parent: rootfsFileOf(parents.rootfs),
+        ...(tree && { tree }),
+        osconfig: rootfs.osconfig,
+        scripts: rootfs.scripts,
+        ...options,
+      },
+      context,
+    );
+    return { tree: configured.tree, facts: { packages: packagesOf(parents.rootfs) } };
+  };
+}
+
+/** The packed root file system of an entry. */
+export function rootfsFileOf(entry: Entry | undefined): string {
+  if (!entry) throw new TypeError('a stage has lost its parent');
+  return join(entry.directory, ROOTFS_FILE);
+}
+
+/** What is installed in the root file system of an entry of `rootfs` or `osconfig`. */
+export function packagesOf(entry: Entry | undefined): InstalledPackages {
+  return (entry?.facts.packages ?? {}) as InstalledPackages;
+}
