@@ -1,5 +1,6 @@
 // The commands of the command line. Their modules load the engine only when they run.
 import type { Command } from 'commander';
+import { register as registerBootTest } from './commands/boot-test.ts';
 import { register as registerBuild } from './commands/build.ts';
 import { register as registerDoctor } from './commands/doctor.ts';
 import { register as registerEntrypoint } from './commands/entrypoint.ts';
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Register[] = [
   registerFn,
   registerSchema,
   registerStore,
+  registerBootTest,
   registerInstallPlugin,
   registerDoctor,
   registerEntrypoint,
