@@ -2,6 +2,7 @@
 
 import type { Reporter } from '../diagnostics/progress.ts';
 import type { CredentialOptions } from '../registry/credentials/types.ts';
+import type { HttpLimits } from '../registry/http/client.ts';
 import type { Environment } from '../registry/http/proxy.ts';
 import type { Image } from '../registry/image.ts';
 import type { Platform } from '../registry/manifest.ts';
@@ -9,7 +10,7 @@ import { formatReference, parseReference, type Reference } from '../registry/ref
 import { BundleError } from './error.ts';
 import { contentOf, type ImageFiles, planLayers, readFromLayers, readImageFiles } from './image-files.ts';
 import { type Verification, WHOLE_LAYER_BYTES } from './layer-access.ts';
-import { openImage } from './open-image.ts';
+import { openImage, readingKey } from './open-image.ts';
 import { cleanPath, nameOf } from './overlay/path.ts';
 import type { OverlayQuery } from './overlay/watch.ts';
 import {
@@ -36,6 +37,8 @@ export interface ReadBundleOptions {
   /** Directory of the cache; `false` for none. Default: IMAGE_BUILDER_CACHE, else below XDG_CACHE_HOME. */
   cache?: string | false;
   environment?: Environment;
+  /** Patience with registries. */
+  limits?: Partial<HttpLimits>;
   report?: Reporter;
   signal?: AbortSignal;
 }
@@ -69,23 +72,39 @@ const ARTIFACTS = cleanPath(ARTIFACTS_FILE);
 export async function readBundle(text: string, options: ReadBundleOptions = {}): Promise<BundleReading> {
   const started = performance.now();
   const reference = parseReference(text);
-  const { image, close, cost } = await openImage(reference, options);
+  const { image, cache, close, cost } = await openImage(reference, options);
   try {
     options.report?.({ type: 'step', stage: 'extract', message: `reading ${image.source.name}` });
-    const files = await readImageFiles(image, profileQuery(options.profiles), options.verify ?? 'partial');
-    const profiles = profilesOf(files, options.profiles, formatReference(reference));
-    const artifacts = await artifactsOf(files, image, reference, options.verify ?? 'partial');
+    const key = JSON.stringify([
+      readingKey(image, options),
+      options.profiles ?? 'all',
+      options.verify ?? 'partial',
+    ]);
+    const known = await cache?.recall<Content>('readings', key);
+    const content = known ?? (await readContent(image, reference, options));
+    if (!known) await cache?.remember('readings', key, content);
     return {
-      reference: { image: pinned(reference, image), digest: image.digest },
-      profiles,
-      artifacts,
-      verification: files.verification,
+      reference: { image: formatReference({ ...reference, digest: image.digest }), digest: image.digest },
+      ...content,
       warnings: image.source.warnings,
       cost: { ...cost(), milliseconds: Math.round(performance.now() - started) },
     };
   } finally {
     await close();
   }
+}
+
+/** What is in the bundle, independent of where it was read from. */
+type Content = Pick<BundleReading, 'profiles' | 'artifacts' | 'verification'>;
+
+async function readContent(image: Image, reference: Reference, options: ReadBundleOptions): Promise<Content> {
+  const verify = options.verify ?? 'partial';
+  const files = await readImageFiles(image, profileQuery(options.profiles), verify);
+  return {
+    profiles: profilesOf(files, options.profiles, formatReference(reference)),
+    artifacts: await artifactsOf(files, image, reference, verify),
+    verification: files.verification,
+  };
 }
 
 function profileQuery(paths: string[] | undefined): OverlayQuery {
@@ -174,9 +193,4 @@ async function foreignArtifacts(
     qcows[file.replace(/\.qcow2$/, '')] = { file, format: 'qcow2', ...(md5 && { md5 }) };
   }
   return { qcows };
-}
-
-/** The reference with the digest that was read. */
-function pinned(reference: Reference, image: Image): string {
-  return formatReference({ ...reference, digest: image.digest });
 }

@@ -62,6 +62,28 @@ export class DistributionClient {
     throw await answerError(response, what);
   }
 
+  /**
+   * The same for a small answer with its whole body; a body that breaks off is asked for again.
+   * @param limit refused above this size, in bytes
+   */
+  async fetch(
+    path: string,
+    request: Omit<HttpRequest, 'url'>,
+    accept: number[],
+    what: string,
+    limit: (response: HttpResponse) => number,
+  ): Promise<{ response: HttpResponse; content: Buffer }> {
+    for (let attempt = 0; ; attempt++) {
+      const response = await this.request(path, request, accept, what);
+      try {
+        return { response, content: await readBody(response, limit(response)) };
+      } catch (error) {
+        if (attempt >= this.#client.retries || !isBroken(error)) throw error;
+        await this.#client.pause(attempt);
+      }
+    }
+  }
+
   #send(path: string, request: Omit<HttpRequest, 'url'>): Promise<HttpResponse> {
     const headers = { ...request.headers, ...this.#auth.headers };
     return this.#onScheme((scheme) => {
@@ -85,6 +107,11 @@ export class DistributionClient {
       return response;
     }
   }
+}
+
+/** Whether an answer broke off on its way: asking again may help. */
+export function isBroken(error: unknown): boolean {
+  return error instanceof RegistryError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
 }
 
 /** Whether a TLS handshake failed because the other side does not speak TLS; a bad certificate is another matter. */

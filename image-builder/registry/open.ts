@@ -2,7 +2,7 @@
 
 import type { CredentialOptions } from './credentials/types.ts';
 import type { Action, DistributionClient } from './distribution.ts';
-import type { HttpClient } from './http/client.ts';
+import type { HttpClient, HttpLimits } from './http/client.ts';
 import type { Environment } from './http/proxy.ts';
 import type { ImageSource } from './image-source.ts';
 import type { Reference, RegistryReference } from './reference.ts';
@@ -13,6 +13,8 @@ export interface SourceOptions {
   /** Plain HTTP and unverified TLS are allowed for the registry (on loopback plain HTTP always is). */
   insecure?: boolean;
   signal?: AbortSignal;
+  /** Patience; what is left out has defaults. */
+  limits?: Partial<HttpLimits>;
   /** Default: the process's own environment. */
   environment?: Environment;
 }
@@ -60,14 +62,15 @@ export async function openRepository(
     import('./registries-conf.ts'),
     import('./http/certificates.ts'),
   ]);
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const endpoints = await endpointsFor(reference, options.insecure ?? false, environment);
   const insecureHosts = new Set(endpoints.filter(({ insecure }) => insecure).map(({ host }) => host));
   const connections = new Connections(
     environment,
     (host) => tlsSettings(host, insecureHosts.has(host), environment),
-    DEFAULT_LIMITS.connectTimeout,
+    limits.connectTimeout,
   );
-  const http = new HttpClient(connections, { requests: 0, bytes: 0 }, DEFAULT_LIMITS, options.signal);
+  const http = new HttpClient(connections, { requests: 0, bytes: 0 }, limits, options.signal);
   const credentials = keychain(options.credentials ?? {}, environment);
   const clients = endpoints.map((endpoint) => new DistributionClient(endpoint, http, credentials, action));
   return { clients, http };

@@ -99,7 +99,7 @@ function baseEntries(): TestEntry[] {
   }));
   const files = Array.from({ length: 300 }, (_, index) => ({
     name: `lib/module-${String(index).padStart(3, '0')}.so`,
-    content: randomBytes(8192),
+    content: randomBytes(4096),
   }));
   return [...directories.slice(0, 4), ...files, ...directories.slice(4)];
 }
@@ -109,6 +109,6 @@ function functionEntries(): TestEntry[] {
     { name: 'usr/', type: 'directory' },
     { name: 'usr/local/', type: 'directory' },
     { name: 'usr/local/bin/', type: 'directory' },
-    { name: 'usr/local/bin/function', content: randomBytes(4_000_000) },
+    { name: 'usr/local/bin/function', content: randomBytes(1_500_000) },
   ];
 }

@@ -2,6 +2,7 @@
 
 import { StreamByteReader } from '../../tar/byte-reader.ts';
 import type { HttpResponse } from '../http/client.ts';
+import { networkError } from '../http/network-error.ts';
 import type { ByteRange } from '../image-source.ts';
 
 /** Gives ranges in ascending order from one download, passing over what lies between them. */
@@ -9,8 +10,11 @@ export class BlobCursor {
   readonly #response: HttpResponse;
   readonly #reader: StreamByteReader;
 
-  constructor(response: HttpResponse) {
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(response: HttpResponse, signal?: AbortSignal) {
     this.#response = response;
+    this.#signal = signal;
     this.#reader = new StreamByteReader(response.body as AsyncIterable<Buffer>);
   }
 
@@ -20,8 +24,12 @@ export class BlobCursor {
   }
 
   async read({ start, length }: ByteRange): Promise<Buffer> {
-    await this.#reader.skip(start - this.#reader.position);
-    return this.#reader.read(length);
+    try {
+      await this.#reader.skip(start - this.#reader.position);
+      return await this.#reader.read(length);
+    } catch (error) {
+      throw networkError(error, this.#response.url, this.#signal);
+    }
   }
 
   async close(): Promise<void> {

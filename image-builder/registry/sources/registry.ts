@@ -1,7 +1,7 @@
 // Images in a registry, or in one of its mirrors.
 
 import { type Digest, digestOf, isDigest } from '../digest.ts';
-import type { DistributionClient } from '../distribution.ts';
+import { type DistributionClient, isBroken } from '../distribution.ts';
 import { RegistryError } from '../error.ts';
 import { type HttpClient, type HttpResponse, readBody } from '../http/client.ts';
 import { networkError } from '../http/network-error.ts';
@@ -74,21 +74,19 @@ export class RegistrySource implements ImageSource {
   /** The whole blob. A connection that breaks is taken up again where it ended. */
   async *blob(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
     let offset = 0;
-    for (let attempt = 0; ; ) {
+    for (let attempt = 0; offset < descriptor.size || offset === 0; attempt++) {
       const before = offset;
+      const answer = await this.#open(descriptor, offset);
       try {
-        for await (const chunk of this.#body(descriptor, offset)) {
+        for await (const chunk of bodyFrom(answer, offset, this.#signal)) {
           offset += chunk.length;
           yield chunk;
         }
         if (offset >= descriptor.size) return;
-        throw new RegistryError(
-          'NETWORK',
-          `${this.name}: a blob ended after ${offset} of ${descriptor.size} bytes`,
-        );
+        throw brokenOff(this.name, offset, descriptor.size);
       } catch (error) {
         // Progress renews the patience: a large blob over a bad line may break many times.
-        attempt = offset > before ? 0 : attempt + 1;
+        if (offset > before) attempt = 0;
         if (attempt >= this.#http.retries || !isBroken(error)) throw error;
         await this.#http.pause(attempt);
       }
@@ -96,45 +94,47 @@ export class RegistrySource implements ImageSource {
   }
 
   readonly range = async (descriptor: Descriptor, part: ByteRange): Promise<Buffer> => {
-    // A registry that ignored a range has sent everything: what follows is taken from the same answer.
-    const open = this.#cursors.get(descriptor.digest);
-    if (open && open.position <= part.start) return open.read(part);
-    const { response, partial } = await this.#open(descriptor, part.start, part.length);
-    if (partial) {
-      const content = await readBody(response, part.length, this.#signal);
-      if (content.length < Math.min(part.length, descriptor.size - part.start)) {
-        throw new RegistryError('NETWORK', `${this.name}: a range of a blob was cut off`);
+    const length = Math.min(part.length, descriptor.size - part.start);
+    for (let attempt = 0; ; attempt++) {
+      const cursor = this.#cursors.get(descriptor.digest);
+      // A registry that ignored a range has sent everything: what follows is taken from the same answer.
+      const isAhead = cursor !== undefined && cursor.position <= part.start;
+      const answer = isAhead ? undefined : await this.#open(descriptor, part.start, length);
+      try {
+        const content = answer?.partial
+          ? await readBody(answer.response, length, this.#signal)
+          : await this.#fromCursor(descriptor, answer?.response, { start: part.start, length });
+        if (content.length >= length) return content;
+        throw brokenOff(this.name, part.start + content.length, part.start + length);
+      } catch (error) {
+        await this.#dropCursor(descriptor.digest);
+        if (attempt >= this.#http.retries || !isBroken(error)) throw error;
+        await this.#http.pause(attempt);
       }
-      return content;
     }
-    await open?.close();
-    const cursor = new BlobCursor(response);
-    this.#cursors.set(descriptor.digest, cursor);
-    return cursor.read(part);
   };
 
   async close(): Promise<void> {
-    for (const cursor of this.#cursors.values()) await cursor.close();
+    for (const digest of [...this.#cursors.keys()]) await this.#dropCursor(digest);
     this.#http.close();
   }
 
-  async *#body(descriptor: Descriptor, offset: number): AsyncGenerator<Uint8Array> {
-    const { response, partial } = await this.#open(descriptor, offset);
-    let skip = partial ? 0 : offset;
-    try {
-      for await (const chunk of response.body as AsyncIterable<Buffer>) {
-        if (skip >= chunk.length) {
-          skip -= chunk.length;
-          continue;
-        }
-        yield skip > 0 ? chunk.subarray(skip) : chunk;
-        skip = 0;
-      }
-    } catch (error) {
-      throw networkError(error, response.url, this.#signal);
-    } finally {
-      response.body.destroy();
+  /** Reads from a whole blob that is on its way; a new answer begins it anew. */
+  async #fromCursor(
+    descriptor: Descriptor,
+    response: HttpResponse | undefined,
+    part: ByteRange,
+  ): Promise<Buffer> {
+    if (response) {
+      await this.#dropCursor(descriptor.digest);
+      this.#cursors.set(descriptor.digest, new BlobCursor(response, this.#signal));
     }
+    return (await this.#cursors.get(descriptor.digest)?.read(part)) ?? Buffer.alloc(0);
+  }
+
+  async #dropCursor(digest: Digest): Promise<void> {
+    await this.#cursors.get(digest)?.close();
+    this.#cursors.delete(digest);
   }
 
   /** Asks for a blob from an offset on. `partial` tells whether the answer really begins there. */
@@ -167,32 +167,25 @@ export class RegistrySource implements ImageSource {
 
   async #fetchManifest(reference: string, expected: Digest | undefined): Promise<Root> {
     const what = `${this.#reference.repository}${expected ? '@' : ':'}${reference}`;
-    const response = await this.#anywhere(
-      (client) =>
-        client.request(
-          `manifests/${reference}`,
-          { method: 'GET', headers: { accept: ACCEPT_MANIFESTS } },
-          [200],
-          what,
-        ),
-      expected === undefined,
-    );
-    const content = await readBody(response, MANIFEST_LIMIT_BYTES, this.#signal);
-    const announced = headerDigest(response);
-    const algorithm = (expected ?? announced)?.startsWith('sha512') ? 'sha512' : 'sha256';
-    const digest = digestOf(content, algorithm);
-    if (expected !== undefined && digest !== expected) throw mismatch(what, expected, digest);
-    if (expected === undefined && announced !== undefined && digest !== announced)
-      throw mismatch(what, announced, digest);
-    const mediaType = (response.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
-    return { descriptor: { mediaType, digest, size: content.length }, content };
+    const request = { method: 'GET', headers: { accept: ACCEPT_MANIFESTS } } as const;
+    return this.#anywhere(async (client) => {
+      const { response, content } = await client.fetch(
+        `manifests/${reference}`,
+        request,
+        [200],
+        what,
+        () => MANIFEST_LIMIT_BYTES,
+      );
+      const promised = expected ?? headerDigest(response);
+      const digest = digestOf(content, promised?.startsWith('sha512') ? 'sha512' : 'sha256');
+      if (promised !== undefined && digest !== promised) throw mismatch(what, promised, digest);
+      const mediaType = (response.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
+      return { descriptor: { mediaType, digest, size: content.length }, content };
+    }, expected === undefined);
   }
 
   /** Asks the mirrors in order, then the registry, whose error counts. */
-  async #anywhere(
-    ask: (client: DistributionClient) => Promise<HttpResponse>,
-    byTag = false,
-  ): Promise<HttpResponse> {
+  async #anywhere<T>(ask: (client: DistributionClient) => Promise<T>, byTag = false): Promise<T> {
     const clients = this.#clients.filter(({ endpoint }) => !(byTag && endpoint.digestsOnly));
     for (const [index, client] of clients.entries()) {
       try {
@@ -216,8 +209,27 @@ function answersRange(header: string | undefined, start: number): boolean {
   return match !== null && Number(match[1]) === start;
 }
 
-function isBroken(error: unknown): boolean {
-  return error instanceof RegistryError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
+/** The body of an answer from an offset of the blob on; a registry that ignores ranges begins at the start. */
+async function* bodyFrom(
+  { response, partial }: { response: HttpResponse; partial: boolean },
+  offset: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  let skip = partial ? 0 : offset;
+  try {
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      if (chunk.length > skip) yield skip > 0 ? chunk.subarray(skip) : chunk;
+      skip = Math.max(0, skip - chunk.length);
+    }
+  } catch (error) {
+    throw networkError(error, response.url, signal);
+  } finally {
+    response.body.destroy();
+  }
+}
+
+function brokenOff(name: string, offset: number, size: number): RegistryError {
+  return new RegistryError('NETWORK', `${name}: a blob ended after ${offset} of ${size} bytes`);
 }
 
 function mismatch(what: string, expected: string, actual: string): RegistryError {

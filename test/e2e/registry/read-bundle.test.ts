@@ -81,7 +81,7 @@ describe("a bundle in the predecessor's layout", () => {
     });
     expectProfiles(reading);
     expect(reading.verification).toBe('full');
-    expect(reading.cost.bytes).toBeGreaterThan(6_000_000);
+    expect(reading.cost.bytes).toBeGreaterThan(4_500_000);
   });
 
   it('is read without its history', async () => {
