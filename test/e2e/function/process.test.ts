@@ -93,7 +93,11 @@ test.each([
     CONFIG_MAP.replace('/profiles/profile_multistrap.json', '/etc/passwd'),
     'data.configPath: /etc/passwd leaves /profiles',
   ],
-  ['an unknown kind', 'kind: DoesNotMatter', 'kind: is DoesNotMatter, expected one of ConfigMap'],
+  [
+    'an unknown kind',
+    'kind: DoesNotMatter',
+    'kind: is DoesNotMatter, expected one of ConfigMap, ImageBuilder',
+  ],
 ])('%s: everything comes back, with the error', (_what, config, message) => {
   const input = resourceList(config);
   const { stdout, stderr, status } = run(inBundle(profiles, [fn]), { input });
