@@ -12,6 +12,7 @@ import { register as registerPrepare } from './commands/prepare.ts';
 import { register as registerRunBuild } from './commands/run-build.ts';
 import { register as registerSchema } from './commands/schema.ts';
 import { register as registerStore } from './commands/store.ts';
+import { register as registerTag } from './commands/tag.ts';
 
 /** Adds a command to the program. */
 export type Register = (program: Command) => void;
@@ -21,11 +22,12 @@ export const COMMANDS: readonly Register[] = [
   registerBuild,
   registerPlan,
   registerExtract,
+  registerTag,
   registerFn,
   registerSchema,
   registerStore,
-  registerInstallPlugin,
   registerBootTest,
+  registerInstallPlugin,
   registerDoctor,
   registerEntrypoint,
   registerPrepare,

@@ -1,7 +1,8 @@
 // Opens the place that a reference names. Only the code for that kind of place is loaded.
 
 import type { CredentialOptions } from './credentials/types.ts';
-import type { HttpLimits } from './http/client.ts';
+import type { Action, DistributionClient } from './distribution.ts';
+import type { HttpClient, HttpLimits } from './http/client.ts';
 import type { Environment } from './http/proxy.ts';
 import type { ImageSource } from './image-source.ts';
 import type { Reference, RegistryReference } from './reference.ts';
@@ -34,9 +35,19 @@ export async function openSource(reference: Reference, options: SourceOptions = 
 }
 
 async function openRegistry(reference: RegistryReference, options: SourceOptions): Promise<ImageSource> {
+  const { RegistrySource } = await import('./sources/registry.ts');
+  const { clients, http } = await openRepository(reference, 'pull', options);
+  return new RegistrySource(reference, clients, http, options.signal);
+}
+
+/** Clients of a repository: those of its mirrors, which only reading may ask, and last that of the registry itself. */
+export async function openRepository(
+  reference: RegistryReference,
+  action: Action,
+  options: SourceOptions = {},
+): Promise<{ clients: DistributionClient[]; http: HttpClient }> {
   const environment = options.environment ?? process.env;
   const [
-    { RegistrySource },
     { DistributionClient },
     { HttpClient, DEFAULT_LIMITS },
     { Connections },
@@ -44,7 +55,6 @@ async function openRegistry(reference: RegistryReference, options: SourceOptions
     { endpointsFor },
     { tlsSettings },
   ] = await Promise.all([
-    import('./sources/registry.ts'),
     import('./distribution.ts'),
     import('./http/client.ts'),
     import('./http/connection.ts'),
@@ -62,6 +72,6 @@ async function openRegistry(reference: RegistryReference, options: SourceOptions
   );
   const http = new HttpClient(connections, { requests: 0, bytes: 0 }, limits, options.signal);
   const credentials = keychain(options.credentials ?? {}, environment);
-  const clients = endpoints.map((endpoint) => new DistributionClient(endpoint, http, credentials));
-  return new RegistrySource(reference, clients, http, options.signal);
+  const clients = endpoints.map((endpoint) => new DistributionClient(endpoint, http, credentials, action));
+  return { clients, http };
 }
