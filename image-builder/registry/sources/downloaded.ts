@@ -1,11 +1,9 @@
 // Blobs of a remote image by way of files: downloaded once, checked, then read as often as needed. A download that was
 // cut off, even by the end of the process, is taken up again.
 
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { type Digest, hashFor, splitDigest } from '../digest.ts';
 import { RegistryError } from '../error.ts';
 import type { ByteRange, Cost, ImageSource, Root } from '../image-source.ts';
@@ -113,21 +111,19 @@ export class DownloadedSource implements ImageSource {
         done += chunk.length;
       }
     }
-    const rest = this.#source.blob(descriptor, done);
-    const progress = this.#progress;
-    const counted = async function* () {
-      for await (const chunk of rest) {
-        hash.update(chunk);
-        done += chunk.length;
-        progress(done, descriptor.size);
-        yield chunk;
-      }
-    };
     if (done < descriptor.size) {
-      await pipeline(
-        Readable.from(counted(), { objectMode: false }),
-        createWriteStream(partial, { flags: 'a' }),
-      );
+      // Chunk by chunk: what has arrived when the connection breaks is on disk.
+      const file = await open(partial, 'a', 0o600);
+      try {
+        for await (const chunk of this.#source.blob(descriptor, done)) {
+          await file.writeFile(chunk);
+          hash.update(chunk);
+          done += chunk.length;
+          this.#progress(done, descriptor.size);
+        }
+      } finally {
+        await file.close();
+      }
     }
     const isRight =
       done === descriptor.size &&
