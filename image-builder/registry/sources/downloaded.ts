@@ -9,6 +9,9 @@ import { RegistryError } from '../error.ts';
 import type { ByteRange, Cost, ImageSource, Root } from '../image-source.ts';
 import type { Descriptor } from '../manifest.ts';
 
+/** Configs and small layers are quicker fetched than resumed. */
+const WORTH_KEEPING_BYTES = 1024 * 1024;
+
 /** Told of the bytes of a blob that have arrived. */
 export type DownloadProgress = (done: number, total: number) => void;
 
@@ -44,6 +47,10 @@ export class DownloadedSource implements ImageSource {
   }
 
   async *blob(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
+    if (descriptor.size <= WORTH_KEEPING_BYTES) {
+      yield* this.#source.blob(descriptor);
+      return;
+    }
     yield* createReadStream(await this.#file(descriptor), {
       highWaterMark: 1024 * 1024,
     }) as AsyncIterable<Buffer>;
