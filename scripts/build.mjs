@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { deflateRawSync } from 'node:zlib';
 import { Ajv } from 'ajv';
 import standaloneCode from 'ajv/dist/standalone/index.js';
 import * as esbuild from 'esbuild';
@@ -52,10 +53,9 @@ function constants(exports) {
 
 /** The validator as a module without Ajv's compiler. */
 async function compiledValidator() {
-  const { ImageBuilder } = await evaluate('image-builder/spec/schema/image-builder.ts');
-  const { ajvOptions } = await evaluate('image-builder/spec/ajv-options.ts');
+  const { ajvOptions, ajvSchema } = await evaluate('image-builder/spec/ajv-input.ts');
   const ajv = new Ajv({ ...ajvOptions, code: { source: true, esm: true } });
-  const code = standaloneCode.default(ajv, ajv.compile(JSON.parse(JSON.stringify(ImageBuilder))));
+  const code = standaloneCode.default(ajv, ajv.compile(ajvSchema()));
   return code
     .replace('export const validate =', 'export const validateImageBuilderSchema =')
     .replace(/export default \w+;/, '');
@@ -73,23 +73,71 @@ const replaceKnownModules = {
   },
 };
 
+/** How every program is bundled. */
+const BUNDLING = {
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20.12',
+  // Names stay: error classes are shown by name, and a stack trace has to be readable.
+  minifySyntax: true,
+  minifyWhitespace: true,
+  plugins: [replaceKnownModules],
+  logLevel: 'warning',
+};
+
+/**
+ * Replaces functions/image-builder/engine-command.ts by its own program, compressed, with the same exports. Node has to read through all the code
+ * of a file before it starts it, 10 ms for each megabyte; a string costs next to nothing.
+ */
+const packEngine = {
+  name: 'pack-engine',
+  setup(build) {
+    build.onLoad({ filter: /engine-command\.ts$/ }, async ({ path }) => {
+      const { outputFiles } = await esbuild.build({
+        ...BUNDLING,
+        entryPoints: [path],
+        write: false,
+        // Code that node:vm compiles cannot import(), what is left of that are modules of Node.
+        supported: { 'dynamic-import': false },
+      });
+      const names = await exportedNames(path);
+      const packed = deflateRawSync(outputFiles[0].contents, { level: 9 }).toString('base64');
+      const contents = `
+        import { inflateRawSync } from 'node:zlib';
+        import { compileFunction } from 'node:vm';
+        const code = inflateRawSync(Buffer.from('${packed}', 'base64')).toString();
+        const program = { exports: {} };
+        const run = compileFunction(code, ['module', 'exports', 'require'], { filename: __filename + ' (engine)' });
+        run(program, program.exports, require);
+        export const { ${names.join(', ')} } = program.exports;`;
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
+/** Names of the values that a module exports. */
+async function exportedNames(path) {
+  const { metafile } = await esbuild.build({
+    entryPoints: [path],
+    format: 'esm',
+    write: false,
+    metafile: true,
+    outdir: dist,
+  });
+  return Object.values(metafile.outputs)[0].exports;
+}
+
 /** One executable. */
-async function executable(entryPoint, name) {
+async function executable(entryPoint, name, plugins = []) {
   const outfile = join(dist, name);
   await esbuild.build({
+    ...BUNDLING,
     entryPoints: [join(root, entryPoint)],
     outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20.12',
-    // Names stay: error classes are shown by name, and a stack trace has to be readable.
-    minifySyntax: true,
-    minifyWhitespace: true,
     legalComments: 'eof',
     banner: { js: '#!/usr/bin/env node' },
-    plugins: [replaceKnownModules],
-    logLevel: 'warning',
+    plugins: [...plugins, ...BUNDLING.plugins],
   });
   await chmod(outfile, 0o755);
 }
@@ -98,7 +146,7 @@ await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
 // The executables are CommonJS without an extension, which Node would take for ESM inside of our own package.
 await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
-await executable('functions/image-builder/main.ts', 'image-builder-fn');
+await executable('functions/image-builder/main.ts', 'image-builder-fn', [packEngine]);
 await executable('image-builder/cli/main.ts', 'image-builder');
 const { functionDefinition } = await evaluate('functions/image-builder/definition.ts');
 const definition = stringify(functionDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });

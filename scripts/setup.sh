@@ -39,6 +39,26 @@ install_debian_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
+# Kernels such as Debian 13's die at random when QEMU 7.2 (Debian 12) emulates them, which is how images are booted
+# where KVM does not work. The backports of the same archive have one that does not do that (docs/disk-images.md).
+upgrade_qemu() {
+  local version codename uri list
+  version=$(dpkg-query -W -f '${Version}' qemu-system-x86)
+  dpkg --compare-versions "$version" lt 1:8 || return 0
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  uri=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' | sed -n "s/ $codename\$//p" | head -n 1)
+  [ -n "$uri" ] || return 0
+  say "installing QEMU from $codename-backports"
+  list=$(mktemp)
+  trap 'rm -f "$list"' RETURN
+  echo "deb $uri $codename-backports main" >"$list"
+  [ ! -e /etc/apt/sources.list ] || cat /etc/apt/sources.list >>"$list"
+  # Only for these two commands: apt's own configuration stays as it is.
+  as_root apt-get update -qq -o Dir::Etc::SourceList="$list" -o APT::Get::List-Cleanup=0 >&2
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    -o Dir::Etc::SourceList="$list" -t "$codename-backports" qemu-system-x86 qemu-utils >&2
+}
+
 install_node_modules() {
   command -v npm >/dev/null || { echo 'setup: Node.js 20.12 or newer with npm is needed (https://nodejs.org)' >&2; exit 1; }
   [ node_modules/.package-lock.json -nt package-lock.json ] && return 0
@@ -65,6 +85,7 @@ if ! command -v dpkg-query >/dev/null; then
   echo 'setup: this script installs Debian packages; on another system install what `image-builder build` names as missing' >&2
 else
   install_debian_packages "${build_packages[@]}"
+  upgrade_qemu
   if [ "${1:-}" = --tests ]; then install_debian_packages "${test_packages[@]}"; fi
 fi
 install_node_modules

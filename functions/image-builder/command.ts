@@ -1,10 +1,12 @@
-// The function as a process: arguments, streams, signals and exit status.
-import { readFileSync } from 'node:fs';
-import { PROFILES_DIRECTORY } from '../../image-builder/bundle/types.ts';
+// The function as a process: its arguments, and which part of the code answers.
 import { findingsOf, formatFinding } from '../../image-builder/diagnostics/error.ts';
-import { interruptExitCode, listenForInterrupt } from '../../image-builder/diagnostics/interrupt.ts';
-import { plainReporter } from '../../image-builder/diagnostics/render.ts';
-import { type RunResult, runOnResourceList } from './run.ts';
+import { answer } from './answer.ts';
+import { handleConfigMap } from './handlers/config-map.ts';
+import { type Handlers, readQuestion, runOnQuestion } from './run.ts';
+import { fail, isTerminal, readStandardInput, writeOut } from './streams.ts';
+
+/** Kinds that are answered without the engine, so that the cold start does not pay for it. */
+const LIGHT_HANDLERS: Handlers = { ConfigMap: async () => handleConfigMap };
 
 /** Runs the function with the arguments of its process; never throws, the outcome is in `process.exitCode`. */
 export async function runFunction(args: string[]): Promise<void> {
@@ -16,8 +18,6 @@ export async function runFunction(args: string[]): Promise<void> {
 }
 
 async function dispatch(args: string[]): Promise<void> {
-  // A reader that goes away (`| head`) is no reason for a stack trace.
-  process.stdout.on('error', () => fail([]));
   const option = args.find((arg) => arg.startsWith('-') && arg !== '-');
   if (option === '--help' || option === '-h') return writeOut((await import('./help.ts')).help());
   if (option === '--version')
@@ -27,66 +27,20 @@ async function dispatch(args: string[]): Promise<void> {
   }
   const [configPath, inputPath] = args;
   if (configPath !== undefined) {
-    const { runStandalone } = await import('./standalone.ts');
     const input = inputPath === '-' ? await readStandardInput() : undefined;
-    return interruptible((context) => runStandalone({ configPath, inputPath, input }, context));
+    const { answerStandalone } = await import('./engine-command.ts');
+    return answerStandalone({ configPath, inputPath, input });
   }
-  if (process.stdin.isTTY)
+  if (await isTerminal())
     return fail(['error: standard input is a terminal, expected a ResourceList; see --help']);
-  const text = await readStandardInput();
-  return interruptible(async (context) => {
-    const result = await runOnResourceList(text, context);
-    return { ...result, output: result.list.toString() };
-  });
+  return answerResourceList(await readStandardInput());
 }
 
-type RunContext = Parameters<typeof runOnResourceList>[1];
-
-/** Runs and answers; a signal ends the run early, with what it has to clean up, and the answer still comes. */
-async function interruptible(
-  run: (
-    context: RunContext,
-  ) => Promise<Pick<RunResult, 'findings' | 'ok'> & { output: string; lines?: string[] }>,
-): Promise<void> {
-  const interrupt = listenForInterrupt();
-  const report = plainReporter((line) => process.stderr.write(`${line}\n`));
-  const context = {
-    cwd: process.cwd(),
-    profilesDirectory: PROFILES_DIRECTORY,
-    report,
-    signal: interrupt.signal,
-  };
-  try {
-    const { findings, ok, output, lines } = await run(context);
-    const told = lines ?? findings.filter(({ severity }) => severity !== 'info').map(formatFinding);
-    for (const line of told) process.stderr.write(`${line}\n`);
-    writeOut(output);
-    // Never process.exit(): what a pipe has not taken yet would be lost.
-    if (!ok) process.exitCode = interruptExitCode(interrupt.signal) ?? 1;
-  } finally {
-    interrupt.dispose();
-  }
-}
-
-/** Standard input to its end. Reading at once spares the start-up of streams; some pipes only allow streams. */
-async function readStandardInput(): Promise<string> {
-  try {
-    return readFileSync(0, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EOF') return '';
-    if (code !== 'EAGAIN') throw error;
-  }
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function writeOut(text: string): void {
-  process.stdout.write(text);
-}
-
-function fail(lines: string[], exitCode = 1): void {
-  for (const line of lines) process.stderr.write(`${line}\n`);
-  process.exitCode = exitCode;
+async function answerResourceList(text: string): Promise<void> {
+  const question = readQuestion(text);
+  const isLight =
+    question.findings !== undefined || Object.hasOwn(LIGHT_HANDLERS, question.config?.kind ?? '');
+  if (isLight) return answer((context) => runOnQuestion(question, context, LIGHT_HANDLERS));
+  const { answerWithEngine } = await import('./engine-command.ts');
+  return answerWithEngine(text);
 }

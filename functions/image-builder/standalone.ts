@@ -5,8 +5,9 @@ import { isMap, LineCounter, parseAllDocuments } from 'yaml';
 import { type Finding, formatFinding, InvalidInputError } from '../../image-builder/diagnostics/error.ts';
 import { excerpt } from '../../image-builder/yaml/excerpt.ts';
 import { readValue } from '../../image-builder/yaml/values.ts';
+import type { Answer } from './answer.ts';
 import { functionConfigOf, ResourceList } from './resource-list.ts';
-import { type RunResult, runOnList } from './run.ts';
+import { type Handlers, type RunContext, runOnList } from './run.ts';
 
 /** What a standalone run is started with. */
 export interface StandaloneInput {
@@ -21,8 +22,9 @@ export interface StandaloneInput {
 /** Runs the function on files. Errors of the functionConfig come with the line that they are about. */
 export async function runStandalone(
   { configPath, inputPath, input }: StandaloneInput,
-  context: Parameters<typeof runOnList>[2],
-): Promise<Omit<RunResult, 'list'> & { output: string; lines: string[] }> {
+  context: RunContext,
+  handlers: Handlers,
+): Promise<Answer> {
   const source = await readText(configPath);
   const lineCounter = new LineCounter();
   const documents = parseAllDocuments(source, { schema: 'failsafe', lineCounter });
@@ -35,16 +37,17 @@ export async function runStandalone(
   const text = input ?? (inputPath === undefined ? '' : await readText(inputPath));
   const { list, wrapped } = readList(text, inputPath === '-' ? 'standard input' : (inputPath ?? ''));
   const config = functionConfigOf(readValue(document.contents, document) as Record<string, unknown>);
-  const { findings, ok } = await runOnList(list, config, context);
+  const findings = await runOnList(list, config, context, handlers);
+  list.report(findings, config);
   const lines = findings
     .filter(({ severity }) => severity !== 'info')
     .flatMap((finding) => {
-      const lines = [formatFinding({ ...finding, file: configPath })];
+      const lines = [formatFinding(finding.field ? { file: configPath, ...finding } : finding)];
       const shown =
         finding.field && excerpt({ source, document, lineCounter }, finding.field, finding.message);
       return shown ? [...lines, shown] : lines;
     });
-  return { findings, ok, lines, output: wrapped ? list.toString() : list.itemsToString() };
+  return { findings, lines, output: wrapped ? list.toString() : list.itemsToString() };
 }
 
 /** The items of the input; raw documents are wrapped into a list. */

@@ -1,11 +1,12 @@
 // Follows the serial console of a booting machine: pure, fed with what arrives.
 
 /** What shows that a machine will not boot, from the firmware to the first programs, and how to say it. */
-const FAILURES: readonly { pattern: RegExp; meaning: string }[] = [
-  { pattern: /Kernel panic - not syncing/, meaning: 'the kernel panicked' },
+const FAILURES: readonly { pattern: RegExp; meaning: string; crash?: true }[] = [
+  { pattern: /Kernel panic - not syncing/, meaning: 'the kernel panicked', crash: true },
   {
     pattern: /\bOops: |\bkernel BUG at |BUG: unable to handle|general protection fault/,
     meaning: 'kernel Oops',
+    crash: true,
   },
   { pattern: /^grub( rescue)?> /m, meaning: 'GRUB found no configuration' },
   {
@@ -38,7 +39,8 @@ const CONTROL_SEQUENCES = /\u001b(\[[0-9;?=]*[ -/]*[@-~]|[()][A-Z0-9]|[=>78cM])/
 export type ConsoleVerdict =
   | { state: 'booting' }
   | { state: 'reached' }
-  | { state: 'failed'; meaning: string };
+  /** `crash`: it was the kernel. */
+  | { state: 'failed'; meaning: string; crash: boolean };
 
 /** The text of a serial console, with a verdict on it. */
 export class SerialConsole {
@@ -76,7 +78,7 @@ export class SerialConsole {
   #judge(recent: string): void {
     if (this.#verdict.state !== 'booting') return;
     const failure = FAILURES.find(({ pattern }) => pattern.test(recent));
-    if (failure) this.#verdict = { state: 'failed', meaning: failure.meaning };
+    if (failure) this.#verdict = { state: 'failed', meaning: failure.meaning, crash: failure.crash ?? false };
     else if (this.#expected.test(recent)) this.#verdict = { state: 'reached' };
   }
 

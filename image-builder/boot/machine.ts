@@ -11,6 +11,7 @@ export interface Machine {
   accelerator: Accelerator;
   /** Absent: BIOS (SeaBIOS). `variables` is a copy that the machine may change. */
   uefi?: UefiFirmware & { secureBoot: boolean };
+  cpus: number;
   memoryMib: number;
   /** A second disk, read-only: a cloud-init seed. */
   seed?: string;
@@ -25,8 +26,7 @@ export function machineArguments(machine: Machine): string[] {
     // Firmware that enforces Secure Boot keeps its variables in system management mode.
     ...['-machine', secureBoot ? 'q35,smm=on' : 'q35'],
     ...(secureBoot ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
-    // Emulating more than one CPU, QEMU 7.2 corrupts recent kernels, be it in one thread or in several.
-    ...(accelerator === 'kvm' ? ['-accel', 'kvm', '-smp', '2'] : ['-accel', 'tcg', '-smp', '1']),
+    ...['-accel', accelerator, '-smp', `${machine.cpus}`],
     ...['-m', `${machine.memoryMib}`],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console', '-monitor', 'none'],
     ...['-device', 'VGA', '-device', 'virtio-rng-pci'],

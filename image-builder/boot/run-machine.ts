@@ -1,9 +1,9 @@
 // Runs QEMU until the console shows what is expected, or that it never will.
 import { spawn } from 'node:child_process';
 import { SerialConsole } from './console.ts';
+import { EMULATOR } from './emulator.ts';
 import { BootError } from './error.ts';
 
-const EMULATOR = 'qemu-system-x86_64';
 /** After a failure shows, the lines that explain it are still to come. */
 const AFTERMATH_MILLISECONDS = 2000;
 /** A guest that KVM really runs prints something more often than this, until it is up. */
@@ -24,7 +24,7 @@ export interface RunMachineOptions {
 
 type End =
   | { reason: 'reached' | 'stalled' | 'timeout' | 'aborted' }
-  | { reason: 'failed'; meaning: string }
+  | { reason: 'failed'; meaning: string; crash: boolean }
   | { reason: 'exited'; how: string };
 
 /**
@@ -71,7 +71,7 @@ export async function runMachine(
         const { verdict } = console;
         if (verdict.state === 'reached') finish({ reason: 'reached' });
         if (verdict.state === 'failed')
-          after(AFTERMATH_MILLISECONDS, { reason: 'failed', meaning: verdict.meaning });
+          after(AFTERMATH_MILLISECONDS, { reason: 'failed', meaning: verdict.meaning, crash: verdict.crash });
       });
     });
   } finally {
@@ -89,7 +89,11 @@ export async function runMachine(
     case 'aborted':
       throw new BootError('ABORTED', 'the boot test was stopped');
     case 'failed':
-      throw new BootError('BOOT_FAILED', `the image does not boot: ${end.meaning}`, { output });
+      throw new BootError(
+        end.crash ? 'KERNEL_CRASHED' : 'BOOT_FAILED',
+        `the image does not boot: ${end.meaning}`,
+        { output },
+      );
     case 'timeout':
       throw new BootError(
         'TIMEOUT',

@@ -62,12 +62,27 @@ export async function planBuild(
  * @throws ImageBuilderError of the stage that failed; nothing has been published then
  */
 export async function build(resolved: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
+  const { container } = resolved.executor;
+  if (container)
+    return await (await import('./in-container.ts')).buildInContainer(resolved, container, options);
   const plan = await planBuild(resolved, options);
   const entry = (await findFinished(plan, options)) ?? (await execute(resolved, plan, options));
   await touchEntry(entry);
   const bundle = readBundleEntry(entry);
   const reference = await publish(resolved, bundle, plan.store, options);
   return { reference, profiles: bundle.profiles, artifacts: bundle.artifacts };
+}
+
+/**
+ * Makes sure that the store has the results of these stages, by name; nothing is published.
+ * @throws ImageBuilderError of the stage that failed
+ */
+export async function buildStages(
+  resolved: ResolvedBuild,
+  targets: string[],
+  options: BuildOptions,
+): Promise<Record<string, Entry>> {
+  return await runTargets(resolved, { ...(await planBuild(resolved, options)), targets }, options);
 }
 
 /** The bundle's entry, when it and the boot tests are there. */
@@ -94,8 +109,30 @@ async function findWithoutTools(
   return complete ? undefined : await findByRecipe(plan.store, stage, signal);
 }
 
-/** Runs what is missing. */
+/** Runs what is missing for the bundle, and notes it in the history. */
 async function execute(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOptions): Promise<Entry> {
+  const { bundle } = await runTargets(resolved, plan, options);
+  if (!bundle) throw new TypeError('the plan has no bundle');
+  await recordBuild(plan.store, {
+    name: resolved.name,
+    builtAt: new Date().toISOString(),
+    digest: readBundleEntry(bundle).manifest.digest,
+    stages: Object.fromEntries(
+      plan.stages.map(({ name, kind, key, inputs, toolVersions }) => [
+        name,
+        { kind, key, inputs, tools: toolVersions },
+      ]),
+    ),
+  });
+  return bundle;
+}
+
+/** Runs what is missing; returns the results of the plan's targets. */
+async function runTargets(
+  resolved: ResolvedBuild,
+  plan: BuildPlan,
+  options: BuildOptions,
+): Promise<Record<string, Entry>> {
   const { store, stages, targets } = plan;
   const { requireTools } = await import('../executors/tools.ts');
   const { tasksOf, stageImplementations } = await import('./implementations.ts');
@@ -109,7 +146,7 @@ async function execute(resolved: ResolvedBuild, plan: BuildPlan, options: BuildO
   });
   const workspace = await createWorkspace(store, removeTree);
   try {
-    const results = await withRepairs(store, stages, workspace.directory, () =>
+    return await withRepairs(store, stages, workspace.directory, () =>
       runStages(stages, targets, {
         ...options,
         store,
@@ -121,19 +158,6 @@ async function execute(resolved: ResolvedBuild, plan: BuildPlan, options: BuildO
         sourceDateEpoch: readSourceDateEpoch(options.env ?? process.env) ?? 0,
       }),
     );
-    const bundle = results.bundle as Entry;
-    await recordBuild(store, {
-      name: resolved.name,
-      builtAt: new Date().toISOString(),
-      digest: readBundleEntry(bundle).manifest.digest,
-      stages: Object.fromEntries(
-        stages.map(({ name, kind, key, inputs, toolVersions }) => [
-          name,
-          { kind, key, inputs, tools: toolVersions },
-        ]),
-      ),
-    });
-    return bundle;
   } catch (error) {
     throw await explainFullDisk(error, store);
   } finally {

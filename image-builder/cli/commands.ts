@@ -1,12 +1,18 @@
 // The commands of the command line. Their modules load the engine only when they run.
 import type { Command } from 'commander';
+import { register as registerBootTest } from './commands/boot-test.ts';
 import { register as registerBuild } from './commands/build.ts';
 import { register as registerDoctor } from './commands/doctor.ts';
+import { register as registerEntrypoint } from './commands/entrypoint.ts';
+import { register as registerExtract } from './commands/extract.ts';
 import { register as registerFn } from './commands/fn.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
 import { register as registerPlan } from './commands/plan.ts';
+import { register as registerPrepare } from './commands/prepare.ts';
+import { register as registerRunBuild } from './commands/run-build.ts';
 import { register as registerSchema } from './commands/schema.ts';
 import { register as registerStore } from './commands/store.ts';
+import { register as registerTag } from './commands/tag.ts';
 
 /** Adds a command to the program. */
 export type Register = (program: Command) => void;
@@ -15,9 +21,15 @@ export type Register = (program: Command) => void;
 export const COMMANDS: readonly Register[] = [
   registerBuild,
   registerPlan,
+  registerExtract,
+  registerTag,
   registerFn,
   registerSchema,
   registerStore,
+  registerBootTest,
   registerInstallPlugin,
   registerDoctor,
+  registerEntrypoint,
+  registerPrepare,
+  registerRunBuild,
 ];

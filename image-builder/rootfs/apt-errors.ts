@@ -46,11 +46,8 @@ export function explainPlanError(error: unknown, multistrap: ResolvedMultistrap)
   if (!(error instanceof ToolError) || error.code !== 'TOOL_FAILED') return error;
   const lines = error.output ?? [];
   const text = lines.join('\n');
-  const name =
-    /Unable to locate package (\S+)/.exec(text)?.[1] ??
-    /Package '?([^\s']+)'? has no installation candidate/.exec(text)?.[1] ??
-    /Version '[^']*' for '([^']+)' was not found/.exec(text)?.[1] ??
-    /Couldn't find any package by (?:glob|regex) '([^']+)'/.exec(text)?.[1];
+  const names = [...text.matchAll(MISSING_PACKAGE)].map((match) => match.slice(1).find(Boolean) ?? '');
+  const [name] = names;
   const meaningful = lines.filter((line) => /^(E:|\s|The following packages have unmet|Package )/.test(line));
   const field = name === undefined ? `${MULTISTRAP}.packages` : packageField(name, multistrap);
   const what =
@@ -65,6 +62,10 @@ export function explainPlanError(error: unknown, multistrap: ResolvedMultistrap)
       : 'check its name and version, and that one of the repositories has it for this distribution and architecture',
   });
 }
+
+/** What apt says of a package that it does not know, not in that version, or that a pin forbids. */
+const MISSING_PACKAGE =
+  /Unable to locate package (\S+)|Package '?([^\s']+)'? has no installation candidate|Version '[^']*' for '([^']+)' was not found|Couldn't find any package by (?:glob|regex) '([^']+)'/g;
 
 /** The field that asks for a package. */
 function packageField(name: string, multistrap: ResolvedMultistrap): string {

@@ -117,7 +117,7 @@ export class Apt {
 }
 
 /** The essential and required packages are what mmdebstrap's variant `minbase` installs. */
-const wanted = (packages: readonly string[]) => ['?essential', '?priority(required)', 'apt', ...packages];
+const wanted = (packages: readonly string[]) => ['?essential', '?priority(required)', ...packages, 'apt'];
 
 function renderSettings(directory: string, architecture: string): string {
   return `Dir "${directory}/";
@@ -136,6 +136,7 @@ APT::Sandbox::User "root";
 APT::Get::AllowUnauthenticated "false";
 Acquire::AllowInsecureRepositories "false";
 Acquire::Languages "none";
+Acquire::Retries "0";
 Acquire::http::Timeout "20";
 Acquire::https::Timeout "20";
 `;

@@ -3,8 +3,7 @@
 // From the source tree Ajv compiles the schema when this module is imported; in the bundled executables
 // scripts/build.mjs has replaced the module by the code that Ajv generates, which spares Ajv and the compilation.
 import { Ajv, type ErrorObject } from 'ajv';
-import { ajvOptions } from './ajv-options.ts';
-import { ImageBuilder } from './schema/image-builder.ts';
+import { ajvOptions, ajvSchema } from './ajv-input.ts';
 
 /** Returns whether `value` fits the schema; what does not is left in `errors`. */
 export interface Validator {
@@ -12,4 +11,4 @@ export interface Validator {
   errors?: ErrorObject[] | null;
 }
 
-export const validateImageBuilderSchema: Validator = new Ajv(ajvOptions).compile(ImageBuilder);
+export const validateImageBuilderSchema: Validator = new Ajv(ajvOptions).compile(ajvSchema());

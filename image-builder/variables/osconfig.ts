@@ -132,10 +132,17 @@ function user(item: Items['user_management']): ResolvedOsconfig['user_management
   });
 }
 
-/** The kernel command line that the variables ask for, for boot loaders. */
-export function kernelCommandLine(osconfig: Pick<ResolvedOsconfig, 'grub'>): string {
-  const words = osconfig.grub.GRUB_CMDLINE_LINUX_DEFAULT.map(({ name, value }) =>
+/**
+ * The kernel command line that the variables ask for, for boot loaders.
+ * @param installed names of the installed packages: memory is only set aside for a crash kernel when there is one.
+ */
+export function kernelCommandLine(
+  { grub, kdump_tools }: Pick<ResolvedOsconfig, 'grub' | 'kdump_tools'>,
+  installed: ReadonlySet<string>,
+): string {
+  const words = grub.GRUB_CMDLINE_LINUX_DEFAULT.map(({ name, value }) =>
     value === undefined ? name : `${name}=${value}`,
   );
-  return words.join(' ');
+  const crash = installed.has('kdump-tools') && kdump_tools.crashkernel !== '';
+  return [...words, ...(crash ? [`crashkernel=${kdump_tools.crashkernel}`] : [])].join(' ');
 }

@@ -30,7 +30,7 @@ export function excerpt(
   const keyRange = place?.key?.range;
   const valueRange = place?.value?.range;
   const valueText = valueRange ? source.slice(valueRange[0], valueRange[1]).trimEnd() : '';
-  const isNamed = valueText !== '' && !valueText.includes('\n') && message.includes(unquote(valueText));
+  const isNamed = valueText !== '' && !valueText.includes('\n') && names(message, unquote(valueText));
   const range = isNamed || !keyRange ? valueRange : keyRange;
   if (!range) return undefined;
   const { line, col } = lineCounter.linePos(range[0]);
@@ -43,6 +43,12 @@ export function excerpt(
   const gutter = String(line).padStart(5);
   const indent = whole.slice(0, col - 1).replace(/[^\t]/g, ' ');
   return `${gutter} | ${shown.trimEnd()}\n${' '.repeat(gutter.length)} | ${indent}${'^'.repeat(width)}`;
+}
+
+/** Whether the message has the text as a word of its own. */
+function names(message: string, text: string): boolean {
+  const literal = text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`(?:^|[\\s"])${literal}(?:[\\s",;]|$)`).test(message);
 }
 
 function unquote(text: string): string {

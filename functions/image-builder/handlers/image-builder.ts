@@ -1,7 +1,12 @@
 // functionConfig of kind ImageBuilder: extracts a bundle or builds one, and answers with its catalogues.
 import type { YAMLMap } from 'yaml';
+import type { ReadCost } from '../../../image-builder/bundle/read.ts';
 import type { BundleContents } from '../../../image-builder/bundle/types.ts';
-import { type Finding, InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
+import {
+  type Finding,
+  ImageBuilderError,
+  InvalidInputError,
+} from '../../../image-builder/diagnostics/error.ts';
 import type { Reporter } from '../../../image-builder/diagnostics/progress.ts';
 import { formatBytes } from '../../../image-builder/diagnostics/render.ts';
 import { cataloguesOf } from '../../../image-builder/profile/catalogue.ts';
@@ -15,8 +20,8 @@ export interface Engine {
   /** Reads the metadata of a bundle. */
   readBundle(
     reference: string,
-    options: { profiles?: string[]; verify?: 'partial' | 'full'; report: Reporter; signal: AbortSignal },
-  ): Promise<BundleContents & { cost?: { requests: number; bytes: number; milliseconds: number } }>;
+    options: { profiles?: string[]; verify?: 'partial' | 'full'; signal: AbortSignal },
+  ): Promise<BundleContents & { cost: ReadCost; warnings: string[] }>;
   /** Builds, or takes from the store what has not changed. */
   build(
     name: string,
@@ -41,30 +46,32 @@ export function imageBuilderHandler(engine: Engine): Handler {
   };
 }
 
-async function extract(engine: Engine, bundle: BundleSpec, { report, signal }: FunctionContext) {
-  const contents = await engine.readBundle(bundle.image, {
-    ...(bundle.profiles && { profiles: bundle.profiles.map(({ path }) => path) }),
-    ...(bundle.verify && { verify: bundle.verify }),
-    report,
-    signal,
-  });
+async function extract(engine: Engine, bundle: BundleSpec, { signal }: FunctionContext) {
+  const contents = await engine
+    .readBundle(bundle.image, {
+      ...(bundle.profiles && { profiles: bundle.profiles.map(({ path }) => path) }),
+      ...(bundle.verify && { verify: bundle.verify }),
+      // A read takes no longer than reading about it.
+      signal,
+    })
+    .catch((error) => {
+      throw signal.aborted ? signal.reason : atField('spec.bundle.image', error);
+    });
   if (contents.profiles.length === 0) {
     throw invalid(
       'spec.bundle.image',
       `${bundle.image} has no /profiles/profile_*.json, it is not a qcow bundle`,
     );
   }
-  const findings: Finding[] = contents.cost
-    ? [{ severity: 'info', ...describeCost(contents.reference.image, contents.cost) }]
-    : [];
-  return { contents, findings };
+  const warnings = contents.warnings.map((message): Finding => ({ severity: 'warning', message }));
+  return { contents, findings: [...warnings, describeCost(contents.reference.image, contents.cost)] };
 }
 
-function describeCost(image: string, cost: { requests: number; bytes: number; milliseconds: number }) {
-  const { requests, bytes, milliseconds } = cost;
+function describeCost(image: string, { requests, bytes, milliseconds }: ReadCost): Finding {
   return {
-    message: `read ${image}: ${requests} requests, ${formatBytes(bytes)}, ${Math.round(milliseconds)} ms`,
-    tags: { requests: `${requests}`, bytes: `${bytes}`, milliseconds: `${Math.round(milliseconds)}` },
+    severity: 'info',
+    message: `read ${image}: ${requests} requests, ${formatBytes(bytes)}, ${milliseconds} ms`,
+    tags: { requests: `${requests}`, bytes: `${bytes}`, milliseconds: `${milliseconds}` },
   };
 }
 
@@ -76,6 +83,13 @@ function checkNames(names: string[]): void {
     'metadata.name',
     `gives two catalogues the name ${twice}; rename one by spec.bundle.profiles[].name`,
   );
+}
+
+/** The error of the engine with the field that has caused it. */
+function atField(field: string, error: unknown): unknown {
+  if (!(error instanceof ImageBuilderError)) return error;
+  const findings = error.findings().map((finding) => ({ field, ...finding }));
+  return new InvalidInputError(findings, { cause: error });
 }
 
 function invalid(field: string, message: string): InvalidInputError {

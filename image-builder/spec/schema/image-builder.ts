@@ -135,7 +135,32 @@ export const BuildSpec = strictObject(
         ),
       }),
     ),
-    executor: Type.Optional(strictObject({ local: Type.Optional(strictObject({})) })),
+    executor: Type.Optional(
+      strictObject(
+        {
+          local: Type.Optional(strictObject({}, { description: "This machine's own tools." })),
+          container: Type.Optional(
+            strictObject(
+              {
+                engine: Type.Optional(
+                  Type.Union([Type.Literal('docker'), Type.Literal('podman'), Type.Literal('nerdctl')], {
+                    description: 'Default: the first that answers.',
+                  }),
+                ),
+                image: Type.String({ minLength: 1, description: 'The builder image, best with its digest.' }),
+                network: Type.Optional(
+                  Type.String({
+                    description: 'Network of the stages that fetch; default: that of the engine.',
+                  }),
+                ),
+              },
+              { description: 'The tools of the builder image, in a container with default capabilities.' },
+            ),
+          ),
+        },
+        { description: 'Where the build runs; default local.' },
+      ),
+    ),
   },
   { description: 'Build the images and the bundle.' },
 );

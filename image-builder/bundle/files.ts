@@ -1,0 +1,83 @@
+// Any small files of an image, and lists of what is in it.
+
+import { parseReference } from '../registry/reference.ts';
+import { contentOf, type ImageFiles, readImageFiles } from './image-files.ts';
+import { openImage } from './open-image.ts';
+import { cleanPath } from './overlay/path.ts';
+import type { OverlayQuery } from './overlay/watch.ts';
+import type { ReadBundleOptions, ReadCost } from './read.ts';
+
+interface Reading {
+  cost: ReadCost;
+  verification: 'partial' | 'full';
+  warnings: string[];
+}
+
+/** A file in a listing. */
+export interface ListedFile {
+  /** Absolute path in the image. */
+  path: string;
+  /** Bytes. */
+  size: number;
+}
+
+/**
+ * Reads whole files, in the order of the paths.
+ * @throws RegistryError, TarError, BundleError
+ */
+export async function readFiles(
+  reference: string,
+  paths: string[],
+  options: ReadBundleOptions,
+): Promise<Reading & { files: { path: string; content: Buffer }[] }> {
+  const wanted = paths.map(cleanPath);
+  const reading = await read(reference, { files: wanted, directories: [] }, options);
+  const files = wanted.map((path) => ({
+    path: `/${path}`,
+    content: contentOf(reading.found, path, reference),
+  }));
+  return { files, ...reading.facts };
+}
+
+/**
+ * Lists the files below directories, sorted.
+ * @throws RegistryError, TarError, BundleError
+ */
+export async function listFiles(
+  reference: string,
+  directories: string[],
+  options: ReadBundleOptions,
+): Promise<Reading & { files: ListedFile[] }> {
+  const query: OverlayQuery = {
+    files: [],
+    directories: directories.map((path) => ({
+      path: cleanPath(path),
+      recursive: true,
+      list: true,
+      content: () => false,
+    })),
+  };
+  const { found, facts } = await read(reference, query, options);
+  const files = [...found.files.values()].map(({ path, size }) => ({ path: `/${path}`, size }));
+  return { files: files.sort((a, b) => (a.path < b.path ? -1 : 1)), ...facts };
+}
+
+async function read(
+  text: string,
+  query: OverlayQuery,
+  options: ReadBundleOptions,
+): Promise<{ found: ImageFiles; facts: Reading }> {
+  const started = performance.now();
+  const { image, close, cost } = await openImage(parseReference(text), options);
+  try {
+    const found = await readImageFiles(image, query, options.verify ?? 'partial');
+    const { verification } = found;
+    const milliseconds = Math.round(performance.now() - started);
+    return {
+      found,
+      facts: { verification, warnings: image.source.warnings, cost: { ...cost(), milliseconds } },
+    };
+  } finally {
+    await close();
+  }
+}

@@ -1,0 +1,101 @@
+// How a layer is best read: whole when it is small, by ranges when it is not compressed, as a stream otherwise.
+
+import { decompress, detectCompression, expansionLimit } from '../registry/compression.ts';
+import type { Image } from '../registry/image.ts';
+import type { Descriptor } from '../registry/manifest.ts';
+import { layerCompression } from '../registry/media-types.ts';
+import { RangedByteReader, StreamByteReader } from '../tar/byte-reader.ts';
+import { TarReader } from '../tar/reader.ts';
+import { type ContentBudget, type LayerScan, scanLayer } from './overlay/scan.ts';
+import type { WatchList } from './overlay/watch.ts';
+
+/** Layers up to this size are fetched whole, checked, and kept in the cache. */
+export const WHOLE_LAYER_BYTES = 1024 * 1024;
+/** A smaller rest is read to the end, so that the layer can be checked. */
+const WORTH_STOPPING_BYTES = 4 * 1024 * 1024;
+/** A tar header, the directory entries before it and a small file fit into one window. */
+const WINDOW_BYTES = 16 * 1024;
+
+/** How much of a layer has to be read. */
+export type Verification = 'partial' | 'full';
+
+/** Scans one layer. @throws RegistryError, TarError */
+export async function scanOneLayer(
+  image: Image,
+  layer: Descriptor,
+  watch: WatchList,
+  budget: ContentBudget,
+  verification: Verification,
+): Promise<LayerScan> {
+  const compression = layerCompression(layer.mediaType);
+  if (layer.size <= WHOLE_LAYER_BYTES) return scanWhole(image, layer, watch, budget);
+  if (verification === 'partial' && compression === 'none') {
+    const scan = await scanByRanges(image, layer, watch, budget);
+    if (scan) return scan;
+  }
+  return scanStream(image, layer, watch, budget, verification);
+}
+
+/** Checked before the first byte is parsed. */
+async function scanWhole(
+  image: Image,
+  layer: Descriptor,
+  watch: WatchList,
+  budget: ContentBudget,
+): Promise<LayerScan> {
+  const what = `layer ${layer.digest}`;
+  const content = await image.content(layer, WHOLE_LAYER_BYTES, what);
+  const bytes = new StreamByteReader(decompress(once(content), expansionLimit(content.length), what));
+  try {
+    return { ...(await scanLayer(new TarReader(bytes, what), watch, budget, () => false)), verified: true };
+  } finally {
+    await bytes.close();
+  }
+}
+
+/** Walks from header to header. Undefined when the source cannot, or the layer is compressed after all. */
+async function scanByRanges(
+  image: Image,
+  layer: Descriptor,
+  watch: WatchList,
+  budget: ContentBudget,
+): Promise<LayerScan | undefined> {
+  const { range } = image.source;
+  if (!range) return undefined;
+  const what = `layer ${layer.digest}`;
+  const reader = new RangedByteReader(
+    (start, length) => range(layer, { start, length }),
+    layer.size,
+    WINDOW_BYTES,
+  );
+  const head = await reader.peek(6);
+  if (detectCompression(head, what) !== 'none') return undefined;
+  const scan = await scanLayer(new TarReader(reader, what), watch, budget, () => true);
+  return { ...scan, verified: false };
+}
+
+async function scanStream(
+  image: Image,
+  layer: Descriptor,
+  watch: WatchList,
+  budget: ContentBudget,
+  verification: Verification,
+): Promise<LayerScan> {
+  const before = image.source.cost.bytes;
+  const open = image.layer(layer);
+  const bytes = new StreamByteReader(open.tar);
+  const mayStop = () =>
+    verification === 'partial' && layer.size - (image.source.cost.bytes - before) > WORTH_STOPPING_BYTES;
+  try {
+    const scan = await scanLayer(new TarReader(bytes, `layer ${layer.digest}`), watch, budget, mayStop);
+    if (!scan.stoppedEarly) await open.finish();
+    return { ...scan, verified: !scan.stoppedEarly };
+  } finally {
+    await bytes.close();
+    await open.close();
+  }
+}
+
+async function* once(content: Buffer): AsyncGenerator<Uint8Array> {
+  yield content;
+}

@@ -1,0 +1,196 @@
+// Reads a bundle: its profiles, and what it knows of its disk images, in as few requests and bytes as possible.
+
+import type { Reporter } from '../diagnostics/progress.ts';
+import type { CredentialOptions } from '../registry/credentials/types.ts';
+import type { HttpLimits } from '../registry/http/client.ts';
+import type { Environment } from '../registry/http/proxy.ts';
+import type { Image } from '../registry/image.ts';
+import type { Platform } from '../registry/manifest.ts';
+import { formatReference, parseReference, type Reference } from '../registry/reference.ts';
+import { BundleError } from './error.ts';
+import { contentOf, type ImageFiles, planLayers, readFromLayers, readImageFiles } from './image-files.ts';
+import { type Verification, WHOLE_LAYER_BYTES } from './layer-access.ts';
+import { openImage, readingKey } from './open-image.ts';
+import { cleanPath, nameOf } from './overlay/path.ts';
+import type { OverlayQuery } from './overlay/watch.ts';
+import {
+  ARTIFACTS_FILE,
+  type Artifacts,
+  type BundleContents,
+  PROFILES_DIRECTORY,
+  type Profile,
+  QCOWS_DIRECTORY,
+} from './types.ts';
+
+export interface ReadBundleOptions {
+  /** Paths in the bundle; default: every /profiles/profile_*.json. */
+  profiles?: string[];
+  /** `full` forbids reading parts of layers; default `partial`. */
+  verify?: Verification;
+  /** Answers from the cache alone. */
+  offline?: boolean;
+  /** Credentials beside those of the machine. */
+  credentials?: CredentialOptions;
+  /** Plain HTTP and unverified TLS are allowed. */
+  insecure?: boolean;
+  platform?: Platform;
+  /** Directory of the cache; `false` for none. Default: IMAGE_BUILDER_CACHE, else below XDG_CACHE_HOME. */
+  cache?: string | false;
+  environment?: Environment;
+  /** Patience with registries. */
+  limits?: Partial<HttpLimits>;
+  report?: Reporter;
+  signal?: AbortSignal;
+}
+
+/** What a read cost. */
+export interface ReadCost {
+  /** HTTP requests, those for tokens included. */
+  requests: number;
+  /** Bytes received in HTTP bodies, or read from local files. */
+  bytes: number;
+  milliseconds: number;
+}
+
+export interface BundleReading extends BundleContents {
+  cost: ReadCost;
+  /** `partial`: something was believed without having read its whole layer, or by the image's history alone. */
+  verification: Verification;
+  /** What the user should know though it worked. */
+  warnings: string[];
+}
+
+const DIRECTORY = cleanPath(PROFILES_DIRECTORY);
+const QCOWS = cleanPath(QCOWS_DIRECTORY);
+const ARTIFACTS = cleanPath(ARTIFACTS_FILE);
+
+/**
+ * Reads the profiles and artifacts of a bundle.
+ * @param text a reference as {@link parseReference} takes it
+ * @throws RegistryError, TarError, BundleError
+ */
+export async function readBundle(text: string, options: ReadBundleOptions = {}): Promise<BundleReading> {
+  const started = performance.now();
+  const reference = parseReference(text);
+  const { image, cache, close, cost } = await openImage(reference, options);
+  try {
+    options.report?.({ type: 'step', stage: 'extract', message: `reading ${image.source.name}` });
+    const key = JSON.stringify([
+      readingKey(image, options),
+      options.profiles ?? 'all',
+      options.verify ?? 'partial',
+    ]);
+    const known = await cache?.recall<Content>('readings', key);
+    const content = known ?? (await readContent(image, reference, options));
+    if (!known) await cache?.remember('readings', key, content);
+    return {
+      reference: { image: formatReference({ ...reference, digest: image.digest }), digest: image.digest },
+      ...content,
+      warnings: image.source.warnings,
+      cost: { ...cost(), milliseconds: Math.round(performance.now() - started) },
+    };
+  } finally {
+    await close();
+  }
+}
+
+/** What is in the bundle, independent of where it was read from. */
+type Content = Pick<BundleReading, 'profiles' | 'artifacts' | 'verification'>;
+
+async function readContent(image: Image, reference: Reference, options: ReadBundleOptions): Promise<Content> {
+  const verify = options.verify ?? 'partial';
+  const files = await readImageFiles(image, profileQuery(options.profiles), verify);
+  return {
+    profiles: profilesOf(files, options.profiles, formatReference(reference)),
+    artifacts: await artifactsOf(files, image, reference, verify),
+    verification: files.verification,
+  };
+}
+
+function profileQuery(paths: string[] | undefined): OverlayQuery {
+  if (paths) return { files: paths.map(cleanPath), optional: [ARTIFACTS], directories: [] };
+  return { files: [], optional: [ARTIFACTS], directories: [{ path: DIRECTORY, content: isProfileName }] };
+}
+
+function isProfileName(name: string): boolean {
+  return /^profile_.*\.json$/.test(name);
+}
+
+function profilesOf(files: ImageFiles, paths: string[] | undefined, where: string): Profile[] {
+  const found =
+    paths?.map(cleanPath) ??
+    (files.directories.get(DIRECTORY) ?? []).filter(isProfileName).map((name) => `${DIRECTORY}/${name}`);
+  // A name in the directory that is no file (a dangling link, a directory) is no profile.
+  const readable = paths ? found : found.filter((path) => files.files.has(path));
+  if (readable.length === 0) {
+    throw new BundleError(
+      'NOT_A_BUNDLE',
+      `${where} is not a bundle: it has no ${PROFILES_DIRECTORY}/profile_*.json`,
+      {
+        hint: 'Check the reference; to read other files use image-builder extract REF PATH.',
+      },
+    );
+  }
+  return readable.map((path) => ({
+    path: `/${path}`,
+    name: nameOf(path).replace(/\.json$/, ''),
+    json: jsonText(contentOf(files, path, where), path, where),
+  }));
+}
+
+function jsonText(content: Buffer, path: string, where: string): string {
+  const json = content.toString('utf8');
+  try {
+    JSON.parse(json);
+  } catch (cause) {
+    throw new BundleError(
+      'INVALID_CONTENT',
+      `/${path} of ${where} is not JSON: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+  return json;
+}
+
+async function artifactsOf(
+  files: ImageFiles,
+  image: Image,
+  reference: Reference,
+  verify: Verification,
+): Promise<Artifacts> {
+  const own = files.files.get(ARTIFACTS);
+  if (own) {
+    const { parseArtifacts } = await import('./artifacts.ts');
+    return parseArtifacts(contentOf(files, ARTIFACTS, image.source.name).toString('utf8'), image.source.name);
+  }
+  return foreignArtifacts(image, reference, verify);
+}
+
+/** Names and checksums from /qcows of a bundle that does not describe itself, if they can be had for next to nothing. */
+async function foreignArtifacts(
+  image: Image,
+  reference: Reference,
+  verify: Verification,
+): Promise<Artifacts> {
+  const query: OverlayQuery = {
+    files: [],
+    directories: [{ path: QCOWS, content: (name) => name.endsWith('.md5sum') }],
+  };
+  const plan = await planLayers(image, query, 'partial');
+  const isLocal = reference.transport !== 'registry';
+  const isCheap = plan.layers.every(({ size, mediaType }) => {
+    if (size <= WHOLE_LAYER_BYTES) return true;
+    return (
+      image.source.range !== undefined && mediaType.endsWith('.tar') && (isLocal || plan.basis === 'history')
+    );
+  });
+  if (!isCheap || verify === 'full') return { qcows: {} };
+  const { parseMd5sum } = await import('./artifacts.ts');
+  const found = await readFromLayers(image, plan, query, 'partial');
+  const qcows: Artifacts['qcows'] = {};
+  for (const file of (found.directories.get(QCOWS) ?? []).filter((name) => name.endsWith('.qcow2'))) {
+    const md5 = parseMd5sum(found.files.get(`${QCOWS}/${file}.md5sum`)?.content?.toString('utf8') ?? '');
+    qcows[file.replace(/\.qcow2$/, '')] = { file, format: 'qcow2', ...(md5 && { md5 }) };
+  }
+  return { qcows };
+}

@@ -1,0 +1,54 @@
+// `image-builder boot-test IMAGE`: boots a qcow2 image or an ISO in QEMU and waits for its login prompt.
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { contextOf } from '../context.ts';
+
+interface BootTestFlags {
+  firmware: 'bios' | 'uefi';
+  timeout: number;
+  medium?: 'disk' | 'cdrom';
+  secureBoot?: boolean;
+  seed?: string;
+  memory: number;
+}
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  program
+    .command('boot-test')
+    .description('boot an image in QEMU, without changing it, and succeed at the login prompt')
+    .argument('<image>', 'qcow2 image or ISO')
+    .addOption(
+      new Option('--firmware <firmware>', 'what starts the image').choices(['bios', 'uefi']).default('bios'),
+    )
+    .option('--timeout <seconds>', 'give up after this time; 0: never', wholeNumber, 300)
+    .addOption(
+      new Option('--medium <medium>', 'how an ISO is attached (default: cdrom)').choices(['disk', 'cdrom']),
+    )
+    .option('--secure-boot', 'enforce Secure Boot (with --firmware uefi)')
+    .option('--seed <file>', 'image file with a cloud-init seed, attached as a second disk')
+    .option('--memory <MiB>', 'memory of the virtual machine', wholeNumber, 2048)
+    .action(async (image: string, flags: BootTestFlags, command: Command) => {
+      const { bootTest } = await import('../../boot/boot-test.ts');
+      const { detectImageFormat } = await import('../../boot/image-format.ts');
+      const format = await detectImageFormat(image);
+      const { firmware, timeout, memory, secureBoot = false, medium, seed } = flags;
+      const { seconds, accelerator } = await bootTest(image, {
+        format,
+        firmware,
+        timeoutSeconds: timeout,
+        memoryMib: memory,
+        secureBoot,
+        ...(medium ? { medium } : {}),
+        ...(seed ? { seed } : {}),
+        ...contextOf(command),
+      });
+      process.stdout.write(
+        `${image} boots: login prompt after ${seconds.toFixed(1)} s (${firmware}, ${accelerator})\n`,
+      );
+    });
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[0-9]{1,6}$/.test(text)) throw new InvalidArgumentError('It is not a whole number.');
+  return Number(text);
+}

@@ -1,0 +1,14 @@
+// `image-builder prepare`: fills the store of the image-builder image with the root file system that images are cut from.
+import type { Command } from 'commander';
+import { contextOf } from '../context.ts';
+
+export function register(program: Command): void {
+  program
+    .command('prepare', { hidden: true })
+    .description('build the root file system that the builder image cuts images from')
+    .action(async (_options: unknown, command: Command) => {
+      const { prepare } = await import('../../contracts/prepare.ts');
+      const { readPreparedBase } = await import('../../contracts/base.ts');
+      await prepare(await readPreparedBase(), contextOf(command));
+    });
+}

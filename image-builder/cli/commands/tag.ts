@@ -1,0 +1,43 @@
+// `image-builder tag SOURCE TARGET...`: promotes an image within a registry without moving any data.
+import type { Command } from 'commander';
+import { contextOf } from '../context.ts';
+
+interface TagFlags {
+  insecure?: boolean;
+  pullSecret?: string[];
+}
+
+export function register(program: Command): void {
+  program
+    .command('tag')
+    .description(
+      'give an image in a registry more tags, or a place in another repository, without moving data',
+    )
+    .argument('<source>', 'reference with tag or digest')
+    .argument('<targets...>', 'references with a tag, in the same registry')
+    .option('--insecure', 'allow plain HTTP and certificates that cannot be verified')
+    .option(
+      '--pull-secret <file...>',
+      'a Kubernetes imagePullSecret (.dockerconfigjson) or a Docker config.json',
+    )
+    .action(async (source: string, targets: string[], flags: TagFlags, command: Command) => {
+      const { parseReference, formatReference } = await import('../../registry/reference.ts');
+      const { RegistryError } = await import('../../registry/error.ts');
+      const { tagImage } = await import('../../registry/tag.ts');
+      const { signal } = contextOf(command);
+      const [from, ...to] = [source, ...targets].map((text) => {
+        const reference = parseReference(text);
+        if (reference.transport === 'registry') return reference;
+        throw new RegistryError('INVALID_REFERENCE', `${text} is not in a registry`);
+      });
+      if (!from) return;
+      const { readFile } = await import('node:fs/promises');
+      const pullSecrets = await Promise.all((flags.pullSecret ?? []).map((file) => readFile(file, 'utf8')));
+      const digest = await tagImage(from, to, {
+        signal,
+        insecure: flags.insecure ?? false,
+        credentials: { pullSecrets },
+      });
+      for (const target of to) process.stdout.write(`${formatReference(target)}@${digest}\n`);
+    });
+}

@@ -1,0 +1,75 @@
+// Options that every command about published images has.
+
+import type { Command } from 'commander';
+import type { ReadBundleOptions } from '../bundle/read.ts';
+import { contextOf } from './context.ts';
+
+/** What commander parsed. */
+export interface RegistryFlags {
+  verify?: boolean;
+  offline?: boolean;
+  insecure?: boolean;
+  platform?: string;
+  cache: string | boolean;
+  pullSecret?: string[];
+  /** Global. */
+  verbose?: boolean;
+}
+
+export function addRegistryOptions(command: Command): Command {
+  return command
+    .option('--verify', 'read every layer to its end and check it, whatever it costs')
+    .option('--offline', 'use the local cache only')
+    .option('--insecure', 'allow plain HTTP and certificates that cannot be verified')
+    .option('--platform <os/arch>', 'which image of a multi-platform index')
+    .option('--cache <directory>', 'cache directory (default: $IMAGE_BUILDER_CACHE or below ~/.cache)')
+    .option('--no-cache', 'neither read nor write the cache')
+    .option(
+      '--pull-secret <file...>',
+      'a Kubernetes imagePullSecret (.dockerconfigjson) or a Docker config.json',
+    );
+}
+
+/** The engine's options. Ctrl-C aborts. */
+export async function engineOptions(command: Command): Promise<ReadBundleOptions> {
+  const flags = command.optsWithGlobals<RegistryFlags>();
+  const options: ReadBundleOptions = { ...contextOf(command) };
+  if (flags.verify) options.verify = 'full';
+  if (flags.offline) options.offline = true;
+  if (flags.insecure) options.insecure = true;
+  if (typeof flags.cache === 'string') options.cache = flags.cache;
+  else if (!flags.cache) options.cache = false;
+  if (flags.platform !== undefined) {
+    const { parsePlatform } = await import('../registry/platform.ts');
+    options.platform = parsePlatform(flags.platform);
+  }
+  if (flags.pullSecret) {
+    const { readFile } = await import('node:fs/promises');
+    const pullSecrets = await Promise.all(flags.pullSecret.map((file) => readFile(file, 'utf8')));
+    options.credentials = { pullSecrets };
+  }
+  return options;
+}
+
+/** The facts of a read that are reported. */
+export interface Reading {
+  cost: { requests: number; bytes: number; milliseconds: number };
+  verification?: string;
+  warnings?: string[];
+}
+
+/** `3 requests, 1.2 KiB, 34 ms; verification: partial`, to standard error. */
+export function reportCost(command: Command, reading: Reading): void {
+  for (const warning of reading.warnings ?? []) process.stderr.write(`warning: ${warning}\n`);
+  if (!command.optsWithGlobals<RegistryFlags>().verbose) return;
+  const { requests, bytes, milliseconds } = reading.cost;
+  const verification = reading.verification ? `; verification: ${reading.verification}` : '';
+  process.stderr.write(`${requests} requests, ${formatBytes(bytes)}, ${milliseconds} ms${verification}\n`);
+}
+
+/** Bytes for people: `1.2 KiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
+  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`;
+}

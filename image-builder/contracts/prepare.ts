@@ -1,0 +1,20 @@
+// Prepares the store of the image-builder image: everything that an image is cut from, and no byte more.
+import { entryName, removeEntry } from '../store/entry.ts';
+import { storeDirectory } from '../store/location.ts';
+import { openStore, storePath } from '../store/store.ts';
+import type { PreparedBase } from './base.ts';
+import { type CutOptions, specOf } from './cut.ts';
+
+/** Builds the configured root file system; what it was made from is not needed any more and goes. */
+export async function prepare(base: PreparedBase, options: CutOptions): Promise<void> {
+  const { resolveBuild } = await import('../variables/resolve.ts');
+  const { buildStages } = await import('../build/build.ts');
+  const resolved = await resolveBuild(base.name, specOf({ build: {} }, base.build), { cwd: base.directory });
+  const { osconfig, rootfs } = await buildStages(resolved, ['rootfs', 'osconfig'], {
+    ...options,
+    cwd: base.directory,
+  });
+  if (!osconfig || !rootfs) throw new TypeError('the root file system was not built');
+  const store = await openStore(storeDirectory(process.env, { cwd: base.directory }));
+  await removeEntry(store, entryName(rootfs), storePath(store, 'work'));
+}

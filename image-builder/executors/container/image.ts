@@ -1,0 +1,59 @@
+// The builder image: made sure to be there, and named so that it cannot change.
+import type { EngineCommand } from './command.ts';
+import type { ContainerEngine } from './engine.ts';
+import { ContainerError } from './error.ts';
+
+/**
+ * Makes sure that the engine has an image.
+ * @param onLine told of the pull's progress
+ * @returns the reference with the digest of its manifest; an image that was never in a registry has none, and is named
+ * as it was asked for
+ * @throws ContainerError
+ */
+export async function ensureImage(
+  engine: ContainerEngine,
+  reference: string,
+  command: EngineCommand,
+  onLine: (line: string) => void,
+): Promise<string> {
+  const present = await inspect(engine, reference, command);
+  if (present) return pinned(reference, present);
+  onLine(`pull ${reference}`);
+  const pulled = await command([engine.name, 'pull', reference], { onLine });
+  const image = pulled.status === 0 ? await inspect(engine, reference, command) : undefined;
+  if (!image) {
+    throw new ContainerError('IMAGE_MISSING', `${engine.name} has no image ${reference} and cannot pull it`, {
+      output: pulled.lastLines,
+      hint: 'check the reference and the registry, log in, or build it: docker build --target builder',
+    });
+  }
+  return pinned(reference, image);
+}
+
+interface InspectedImage {
+  RepoDigests?: unknown;
+}
+
+async function inspect(
+  engine: ContainerEngine,
+  reference: string,
+  command: EngineCommand,
+): Promise<InspectedImage | undefined> {
+  const result = await command([engine.name, 'image', 'inspect', reference]);
+  if (result.status !== 0) return undefined;
+  const images: unknown = JSON.parse(result.stdout);
+  return Array.isArray(images) ? (images[0] as InspectedImage | undefined) : undefined;
+}
+
+/** `repository:tag@sha256:...`; the digest that belongs to the repository of the reference. */
+function pinned(reference: string, { RepoDigests }: InspectedImage): string {
+  if (reference.includes('@')) return reference;
+  const digests = Array.isArray(RepoDigests) ? RepoDigests.map(String) : [];
+  const repository = reference.replace(/:[^:/]+$/, '');
+  const match = digests.find(
+    (digest) =>
+      digest.replace(/^docker\.io\/(library\/)?/, '').split('@')[0] ===
+      repository.replace(/^docker\.io\/(library\/)?/, ''),
+  );
+  return match === undefined ? reference : `${reference}@${match.split('@')[1]}`;
+}

@@ -1,0 +1,31 @@
+// Credentials of a registry, and who knows them.
+
+/** How to log in. Never logged, never part of an error or output. */
+export type Credential =
+  | { kind: 'password'; username: string; password: string }
+  /** An OAuth2 refresh token, as `docker login` stores it for some registries (`identitytoken`). */
+  | { kind: 'refresh-token'; token: string }
+  /** A bearer token that is sent as it is (`registrytoken`). */
+  | { kind: 'bearer-token'; token: string };
+
+/** Looks up what is known for a repository; undefined means anonymous. */
+export interface CredentialSource {
+  /**
+   * @param registry `host[:port]`, `docker.io` for Docker Hub
+   * @throws RegistryError CREDENTIALS when a file or helper cannot be used
+   */
+  find(registry: string, repository: string): Promise<Credential | undefined>;
+}
+
+/** Credentials that a caller passes in; they come before those of the machine. */
+export interface CredentialOptions {
+  /**
+   * Contents of Kubernetes imagePullSecrets: the JSON of `.dockerconfigjson`, or of the older `.dockercfg`, already
+   * decoded from base64.
+   */
+  pullSecrets?: string[];
+  /** For every registry that is asked. */
+  login?: { username: string; password: string };
+  /** Whether the machine's own files and helpers are left alone. */
+  isolated?: boolean;
+}

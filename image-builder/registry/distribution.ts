@@ -1,0 +1,176 @@
+// A client of one repository on one registry host (OCI distribution-spec v1.1): authentication, the choice of the scheme,
+// and the registry's error answers. Reading is in sources/registry.ts; whatever writes uses `request` as well.
+
+import { Authenticator, unauthorized } from './auth.ts';
+import type { CredentialSource } from './credentials/types.ts';
+import { type Endpoint, schemes } from './endpoint.ts';
+import { RegistryError, type RegistryErrorCode } from './error.ts';
+import { type HttpClient, type HttpRequest, type HttpResponse, readBody } from './http/client.ts';
+
+const ERROR_BODY_LIMIT_BYTES = 64 * 1024;
+const MESSAGE_LIMIT = 300;
+
+/** What is done with the repository; decides the scope of tokens. */
+export type Action = 'pull' | 'push,pull';
+
+/** Requests to one repository. */
+export class DistributionClient {
+  readonly endpoint: Endpoint;
+  readonly #client: HttpClient;
+  readonly #auth: Authenticator;
+  #scheme: 'https' | 'http' | undefined;
+
+  constructor(
+    endpoint: Endpoint,
+    client: HttpClient,
+    credentials: CredentialSource,
+    action: Action = 'pull',
+  ) {
+    this.endpoint = endpoint;
+    this.#client = client;
+    const find = () => credentials.find(endpoint.credentialHost, endpoint.repository);
+    this.#auth = new Authenticator(client, find, `repository:${endpoint.repository}:${action}`);
+  }
+
+  /**
+   * Sends a request to a path below `/v2/<repository>/`, logging in when the registry asks for it.
+   * The answer's status is one of `accept`.
+   * @throws RegistryError NOT_FOUND, UNAUTHORIZED, DENIED, RATE_LIMITED, SERVER and those of {@link HttpClient.send}
+   */
+  async request(
+    path: string,
+    request: Omit<HttpRequest, 'url'>,
+    accept: number[],
+    what: string,
+  ): Promise<HttpResponse> {
+    let response = await this.#send(path, request);
+    if (response.status === 401) {
+      response.body.resume();
+      const refused = this.#auth.headers.authorization !== undefined;
+      await this.#auth.challenged(response);
+      response = await this.#send(path, request);
+      if (response.status === 401) {
+        response.body.resume();
+        throw unauthorized(
+          this.endpoint.host,
+          refused ? 'the login has expired' : 'access is denied',
+          undefined,
+        );
+      }
+    }
+    if (accept.includes(response.status)) return response;
+    throw await answerError(response, what);
+  }
+
+  /**
+   * The same for a small answer with its whole body; a body that breaks off is asked for again.
+   * @param limit refused above this size, in bytes
+   */
+  async fetch(
+    path: string,
+    request: Omit<HttpRequest, 'url'>,
+    accept: number[],
+    what: string,
+    limit: (response: HttpResponse) => number,
+  ): Promise<{ response: HttpResponse; content: Buffer }> {
+    for (let attempt = 0; ; attempt++) {
+      const response = await this.request(path, request, accept, what);
+      try {
+        return { response, content: await readBody(response, limit(response)) };
+      } catch (error) {
+        if (attempt >= this.#client.retries || !isBroken(error)) throw error;
+        await this.#client.pause(attempt);
+      }
+    }
+  }
+
+  #send(path: string, request: Omit<HttpRequest, 'url'>): Promise<HttpResponse> {
+    const headers = { ...request.headers, ...this.#auth.headers };
+    return this.#onScheme((scheme) => {
+      const url = new URL(`${scheme}://${this.endpoint.host}/v2/${this.endpoint.repository}/${path}`);
+      return this.#client.send({ ...request, url, headers });
+    });
+  }
+
+  /** Finds out once whether the host speaks TLS, where plain HTTP is allowed at all. */
+  async #onScheme(send: (scheme: 'https' | 'http') => Promise<HttpResponse>): Promise<HttpResponse> {
+    if (this.#scheme) return send(this.#scheme);
+    const [first = 'https', second] = schemes(this.endpoint);
+    try {
+      const response = await send(first);
+      this.#scheme = first;
+      return response;
+    } catch (error) {
+      if (!second || !speaksPlainHttp(error)) throw error;
+      const response = await send(second);
+      this.#scheme = second;
+      return response;
+    }
+  }
+}
+
+/** Whether an answer broke off on its way: asking again may help. */
+export function isBroken(error: unknown): boolean {
+  return error instanceof RegistryError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
+}
+
+/** Whether a TLS handshake failed because the other side does not speak TLS; a bad certificate is another matter. */
+function speaksPlainHttp(error: unknown): boolean {
+  const cause =
+    error instanceof RegistryError && error.code === 'TLS'
+      ? (error.cause as NodeJS.ErrnoException)
+      : undefined;
+  return (
+    cause?.code === 'EPROTO' ||
+    cause?.code === 'ERR_SSL_WRONG_VERSION_NUMBER' ||
+    cause?.code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG'
+  );
+}
+
+const STATUS_CODES: Record<number, RegistryErrorCode> = {
+  401: 'UNAUTHORIZED',
+  403: 'DENIED',
+  404: 'NOT_FOUND',
+  429: 'RATE_LIMITED',
+};
+const HINTS: Partial<Record<RegistryErrorCode, string>> = {
+  DENIED: 'The credentials are valid but may not read this repository.',
+  NOT_FOUND: 'Check the repository and the tag; a private repository without credentials looks the same.',
+  RATE_LIMITED: 'Log in to raise the limit, or use a mirror (registries.conf).',
+};
+
+/** The registry's own diagnostics, limited and on one line. */
+async function answerError(response: HttpResponse, what: string): Promise<RegistryError> {
+  const body = await readBody(response, ERROR_BODY_LIMIT_BYTES).catch(() => Buffer.alloc(0));
+  const code = STATUS_CODES[response.status] ?? 'SERVER';
+  const details = diagnostics(body.toString('utf8'));
+  const hint = HINTS[code];
+  return new RegistryError(
+    code,
+    `${response.url.host} answers ${response.status} for ${what}${details && `: ${details}`}`,
+    {
+      status: response.status,
+      ...(hint && { hint }),
+    },
+  );
+}
+
+/** `errors[].code` and `.message` (distribution-spec, "Error Codes"). */
+function diagnostics(body: string): string {
+  let errors: unknown;
+  try {
+    errors = (JSON.parse(body) as { errors?: unknown }).errors;
+  } catch {
+    return '';
+  }
+  if (!Array.isArray(errors)) return '';
+  const lines = errors.map((entry) => {
+    const { code, message } = (entry ?? {}) as Record<string, unknown>;
+    return [code, message].filter((part) => typeof part === 'string' && part !== '').join(' ');
+  });
+  // Control characters could rewrite the terminal.
+  return [...new Set(lines)]
+    .join('; ')
+    .replace(/[^\x20-\x7e]/g, ' ')
+    .slice(0, MESSAGE_LIMIT);
+}

@@ -1,0 +1,267 @@
+// HTTP for registries: retries with backoff, Retry-After, redirects that lose credentials on the way to another origin,
+// time-outs, and the count of what it all cost.
+
+import http from 'node:http';
+import https from 'node:https';
+import { RegistryError, throwIfCancelled } from '../error.ts';
+import type { Cost } from '../image-source.ts';
+import type { Connections } from './connection.ts';
+import { networkError } from './network-error.ts';
+
+/** Milliseconds, and counts. */
+export interface HttpLimits {
+  connectTimeout: number;
+  /** Longest silence while waiting for an answer or within one. */
+  idleTimeout: number;
+  /** Sent again this many times. */
+  retries: number;
+  /** First delay; doubles each time, with jitter. */
+  retryDelay: number;
+  /** A longer Retry-After is not waited for. */
+  longestDelay: number;
+  redirects: number;
+}
+
+export const DEFAULT_LIMITS: HttpLimits = {
+  connectTimeout: 15_000,
+  idleTimeout: 60_000,
+  retries: 4,
+  retryDelay: 250,
+  longestDelay: 30_000,
+  redirects: 5,
+};
+
+export interface HttpRequest {
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  url: URL;
+  headers?: Record<string, string>;
+  /** Sent with every attempt. */
+  body?: Buffer;
+}
+
+/** An answer whose body has not been read. It must be read to its end, or destroyed. */
+export interface HttpResponse {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  /** Where the answer came from, after redirects. */
+  url: URL;
+  body: http.IncomingMessage;
+}
+
+/** Answers that a later attempt may better. */
+const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const USER_AGENT = 'image-builder';
+
+export class HttpClient {
+  readonly cost: Cost;
+  readonly #connections: Connections;
+  readonly #limits: HttpLimits;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(
+    connections: Connections,
+    cost: Cost,
+    limits: HttpLimits = DEFAULT_LIMITS,
+    signal?: AbortSignal,
+  ) {
+    this.#connections = connections;
+    this.#limits = limits;
+    this.#signal = signal;
+    this.cost = cost;
+  }
+
+  get retries(): number {
+    return this.#limits.retries;
+  }
+
+  /**
+   * Sends a request until there is an answer that is final: neither a redirect nor, as long as attempts are left, a
+   * temporary failure. Any other status is the caller's business.
+   * @throws RegistryError NETWORK, TIMEOUT, TLS, REDIRECT, CANCELLED
+   */
+  async send(request: HttpRequest): Promise<HttpResponse> {
+    for (let attempt = 0; ; attempt++) {
+      const last = attempt >= this.#limits.retries;
+      try {
+        const response = await this.#follow(request);
+        if (last || !TEMPORARY.has(response.status)) return response;
+        const delay = this.#delay(attempt, response);
+        if (delay === undefined) return response;
+        response.body.resume();
+        await this.#sleep(delay);
+      } catch (error) {
+        if (last || !isTemporary(error)) throw error;
+        await this.#sleep(this.#delay(attempt) ?? 0);
+      }
+    }
+  }
+
+  /** Waits before the next attempt of something that the caller repeats itself. */
+  async pause(attempt: number): Promise<void> {
+    await this.#sleep(this.#delay(attempt) ?? 0);
+  }
+
+  close(): void {
+    this.#connections.close();
+  }
+
+  async #follow(request: HttpRequest): Promise<HttpResponse> {
+    let { url, headers = {} } = request;
+    for (let redirects = 0; ; redirects++) {
+      const response = await this.#exchange({ ...request, url, headers });
+      const location = response.headers.location;
+      if (!REDIRECTS.has(response.status) || location === undefined) return response;
+      response.body.resume();
+      if (redirects >= this.#limits.redirects) {
+        throw new RegistryError(
+          'REDIRECT',
+          `${request.url.host} redirects more than ${this.#limits.redirects} times`,
+        );
+      }
+      const next = redirectTarget(location, url);
+      if (next.origin !== url.origin) headers = withoutCredentials(headers);
+      url = next;
+    }
+  }
+
+  async #exchange(request: HttpRequest & { headers: Record<string, string> }): Promise<HttpResponse> {
+    throwIfCancelled(this.#signal);
+    const { url } = request;
+    const { agent, options, secure } = await this.#connections.route(url);
+    return new Promise((resolve, reject) => {
+      const outgoing = (secure ? https : http).request({
+        ...options,
+        agent,
+        method: request.method,
+        headers: {
+          host: url.host,
+          'user-agent': USER_AGENT,
+          ...request.headers,
+          ...(request.body && { 'content-length': String(request.body.length) }),
+          ...(options.headers as Record<string, string> | undefined),
+        },
+        ...(this.#signal && { signal: this.#signal }),
+      });
+      this.#watch(outgoing, url);
+      outgoing.once('error', (cause) => {
+        const error = networkError(cause, url, this.#signal);
+        // Without a handshake nothing was asked.
+        if (error.code !== 'TLS') this.cost.requests++;
+        reject(error);
+      });
+      outgoing.once('response', (body) => {
+        this.cost.requests++;
+        body.on('data', (chunk: Buffer) => {
+          this.cost.bytes += chunk.length;
+        });
+        // Counting must not start the flow: the reader does.
+        body.pause();
+        resolve({ status: body.statusCode ?? 0, headers: body.headers, url, body });
+      });
+      outgoing.end(request.body);
+    });
+  }
+
+  /** A silent peer is a dead one: the connection must come quickly, data at least now and then. */
+  #watch(outgoing: http.ClientRequest, url: URL): void {
+    const { connectTimeout, idleTimeout } = this.#limits;
+    const expired = (what: string, after: number) =>
+      outgoing.destroy(
+        new RegistryError('TIMEOUT', `${url.host} ${what} within ${after / 1000} s`, {
+          hint: 'Check the host, the network and the proxy settings (HTTPS_PROXY, NO_PROXY).',
+        }),
+      );
+    const connecting = setTimeout(
+      () => expired('did not accept a connection', connectTimeout),
+      connectTimeout,
+    );
+    outgoing.once('close', () => clearTimeout(connecting));
+    outgoing.once('socket', (socket) => {
+      const ready = () => clearTimeout(connecting);
+      if (!socket.connecting) ready();
+      else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', ready);
+    });
+    outgoing.setTimeout(idleTimeout, () => expired('sent nothing', idleTimeout));
+  }
+
+  /** Milliseconds to wait; undefined when the server wants more patience than there is. */
+  #delay(attempt: number, response?: HttpResponse): number | undefined {
+    const after = response && retryAfter(response.headers['retry-after']);
+    if (after !== undefined) return after <= this.#limits.longestDelay ? after : undefined;
+    const most = Math.min(this.#limits.retryDelay * 2 ** attempt, this.#limits.longestDelay);
+    return most / 2 + (Math.random() * most) / 2;
+  }
+
+  async #sleep(milliseconds: number): Promise<void> {
+    throwIfCancelled(this.#signal);
+    await new Promise<void>((resolve) => {
+      const finish = () => {
+        clearTimeout(timer);
+        this.#signal?.removeEventListener('abort', finish);
+        resolve();
+      };
+      const timer = setTimeout(finish, milliseconds);
+      this.#signal?.addEventListener('abort', finish, { once: true });
+    });
+    throwIfCancelled(this.#signal);
+  }
+}
+
+/** Milliseconds of a Retry-After header: seconds or a date (RFC 9110, 10.2.3). */
+export function retryAfter(value: string | undefined, now: number = Date.now()): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+function redirectTarget(location: string, from: URL): URL {
+  if (!URL.canParse(location, from.href))
+    throw new RegistryError('REDIRECT', `${from.host} redirects to something that is no URL`);
+  const target = new URL(location, from);
+  if (!/^https?:$/.test(target.protocol)) {
+    throw new RegistryError('REDIRECT', `${from.host} redirects to a ${target.protocol} URL`);
+  }
+  if (from.protocol === 'https:' && target.protocol === 'http:') {
+    throw new RegistryError('REDIRECT', `${from.host} redirects from https to plain http (${target.host})`, {
+      hint: 'The registry is misconfigured: its blob store or reverse proxy announces the wrong scheme.',
+    });
+  }
+  return target;
+}
+
+function withoutCredentials(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !/^(?:authorization|cookie)$/i.test(name)),
+  );
+}
+
+function isTemporary(error: unknown): boolean {
+  return (
+    error instanceof RegistryError &&
+    (error.code === 'NETWORK' || error.code === 'TIMEOUT') &&
+    error.status === undefined
+  );
+}
+
+/** Reads a body that is expected to be small. @throws RegistryError TOO_LARGE, NETWORK, TIMEOUT */
+export async function readBody(response: HttpResponse, limit: number, signal?: AbortSignal): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const part of response.body as AsyncIterable<Buffer>) {
+      size += part.length;
+      if (size > limit)
+        throw new RegistryError(
+          'TOO_LARGE',
+          `${response.url.host} sent more than ${limit} bytes where a small document was expected`,
+        );
+      parts.push(part);
+    }
+  } catch (error) {
+    response.body.destroy();
+    throw networkError(error, response.url, signal);
+  }
+  return Buffer.concat(parts);
+}

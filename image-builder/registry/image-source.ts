@@ -1,0 +1,56 @@
+// One interface for every place that an image can be read from. Sources deliver bytes; they are believed by nobody:
+// checking against digests is done by the callers, once, in image.ts.
+
+import type { Digest } from './digest.ts';
+import type { Descriptor } from './manifest.ts';
+
+/** What reading has cost so far. */
+export interface Cost {
+  /** HTTP requests sent, tokens and redirects included; 0 for local sources. */
+  requests: number;
+  /** Bytes received in response bodies, or read from local files. */
+  bytes: number;
+}
+
+/** The manifest or index that a reference names. */
+export interface Root {
+  descriptor: Descriptor;
+  content: Buffer;
+  /**
+   * The source has no manifests and made this one up (docker-archive): the descriptor's digest is the image ID, which
+   * covers the config and, through its diff IDs, every layer; the layers' sizes are not promises.
+   */
+  synthesized?: true;
+}
+
+/** A range of a blob, in bytes. */
+export interface ByteRange {
+  start: number;
+  length: number;
+}
+
+/** Where an image is read from. Instances are for one image; `close` releases what they hold open. */
+export interface ImageSource {
+  /** For messages: where the content comes from, without credentials. */
+  readonly name: string;
+  readonly cost: Cost;
+  /** What the user should know though it worked: a tag that has moved away from the pinned digest. */
+  readonly warnings: string[];
+  /**
+   * The digest that the reference stands for now, by the cheapest question there is; undefined when only
+   * {@link ImageSource.root} can tell.
+   */
+  currentDigest(): Promise<Digest | undefined>;
+  /** The manifest or index that the reference names. */
+  root(): Promise<Root>;
+  /** A manifest or index by its digest. */
+  manifest(descriptor: Descriptor): Promise<Buffer>;
+  /** A blob from its first byte; returning from the iteration early stops the transfer. */
+  blob(descriptor: Descriptor): AsyncIterable<Uint8Array>;
+  /**
+   * A part of a blob. Undefined when this source cannot (compressed archives); a registry that ignores ranges is
+   * handled inside, at the price of its answer.
+   */
+  readonly range?: (descriptor: Descriptor, range: ByteRange) => Promise<Buffer>;
+  close(): Promise<void>;
+}

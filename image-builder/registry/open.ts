@@ -1,0 +1,77 @@
+// Opens the place that a reference names. Only the code for that kind of place is loaded.
+
+import type { CredentialOptions } from './credentials/types.ts';
+import type { Action, DistributionClient } from './distribution.ts';
+import type { HttpClient, HttpLimits } from './http/client.ts';
+import type { Environment } from './http/proxy.ts';
+import type { ImageSource } from './image-source.ts';
+import type { Reference, RegistryReference } from './reference.ts';
+
+/** How sources behave. */
+export interface SourceOptions {
+  credentials?: CredentialOptions;
+  /** Plain HTTP and unverified TLS are allowed for the registry (on loopback plain HTTP always is). */
+  insecure?: boolean;
+  signal?: AbortSignal;
+  /** Patience; what is left out has defaults. */
+  limits?: Partial<HttpLimits>;
+  /** Default: the process's own environment. */
+  environment?: Environment;
+}
+
+/** @throws RegistryError NOT_FOUND, CONFIGURATION */
+export async function openSource(reference: Reference, options: SourceOptions = {}): Promise<ImageSource> {
+  switch (reference.transport) {
+    case 'registry':
+      return openRegistry(reference, options);
+    case 'oci':
+    case 'oci-archive':
+      return (await import('./sources/layout.ts')).openLayout(reference);
+    case 'docker-archive':
+      return (await import('./sources/docker-archive.ts')).openDockerArchive(reference);
+    case 'docker-daemon':
+      return (await import('./sources/daemon.ts')).openDaemon(reference, options);
+  }
+}
+
+async function openRegistry(reference: RegistryReference, options: SourceOptions): Promise<ImageSource> {
+  const { RegistrySource } = await import('./sources/registry.ts');
+  const { clients, http } = await openRepository(reference, 'pull', options);
+  return new RegistrySource(reference, clients, http, options.signal);
+}
+
+/** Clients of a repository: those of its mirrors, which only reading may ask, and last that of the registry itself. */
+export async function openRepository(
+  reference: RegistryReference,
+  action: Action,
+  options: SourceOptions = {},
+): Promise<{ clients: DistributionClient[]; http: HttpClient }> {
+  const environment = options.environment ?? process.env;
+  const [
+    { DistributionClient },
+    { HttpClient, DEFAULT_LIMITS },
+    { Connections },
+    { keychain },
+    { endpointsFor },
+    { tlsSettings },
+  ] = await Promise.all([
+    import('./distribution.ts'),
+    import('./http/client.ts'),
+    import('./http/connection.ts'),
+    import('./credentials/keychain.ts'),
+    import('./registries-conf.ts'),
+    import('./http/certificates.ts'),
+  ]);
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const endpoints = await endpointsFor(reference, options.insecure ?? false, environment);
+  const insecureHosts = new Set(endpoints.filter(({ insecure }) => insecure).map(({ host }) => host));
+  const connections = new Connections(
+    environment,
+    (host) => tlsSettings(host, insecureHosts.has(host), environment),
+    limits.connectTimeout,
+  );
+  const http = new HttpClient(connections, { requests: 0, bytes: 0 }, limits, options.signal);
+  const credentials = keychain(options.credentials ?? {}, environment);
+  const clients = endpoints.map((endpoint) => new DistributionClient(endpoint, http, credentials, action));
+  return { clients, http };
+}

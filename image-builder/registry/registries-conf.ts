@@ -1,0 +1,174 @@
+// Mirrors and insecure registries, from containers-registries.conf(5) version 2: the file that podman, skopeo, buildah and
+// CRI-O share, so that nobody has to repeat their mirrors for us. Keys that we have no use for are ignored.
+
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Endpoint, endpointAt, primaryEndpoint } from './endpoint.ts';
+import { RegistryError } from './error.ts';
+import type { Environment } from './http/proxy.ts';
+import type { RegistryReference } from './reference.ts';
+
+/** A `[[registry]]` table. */
+interface RegistryTable {
+  /** `host`, `host/namespace`, or `*.host`. */
+  prefix: string;
+  /** Where the prefix is really served. */
+  location: string;
+  insecure: boolean;
+  blocked: boolean;
+  mirrors: { location: string; insecure: boolean; pull: 'all' | 'digest-only' | 'tag-only' }[];
+  /** Mirrors serve digests only. */
+  mirrorByDigestOnly: boolean;
+}
+
+/**
+ * The places to ask for a repository: mirrors first, the registry itself last.
+ * @throws RegistryError CONFIGURATION for a file that cannot be parsed, DENIED for a blocked registry
+ */
+export async function endpointsFor(
+  reference: RegistryReference,
+  insecure: boolean,
+  environment: Environment,
+): Promise<Endpoint[]> {
+  const name = `${reference.registry}/${reference.repository}`;
+  const table = longestMatch(await loadTables(environment), name);
+  if (!table) return [primaryEndpoint(reference, insecure)];
+  if (table.blocked) {
+    throw new RegistryError('DENIED', `registries.conf blocks ${table.prefix}`, {
+      hint: 'Ask whoever administers this machine.',
+    });
+  }
+  const rest = table.prefix.startsWith('*.') ? undefined : name.slice(table.prefix.length);
+  const mirrors = table.mirrors
+    .filter(({ pull }) => pull !== 'tag-only' || reference.digest === undefined)
+    .map((mirror) => ({
+      ...at(mirror.location + (rest ?? `/${reference.repository}`), mirror.insecure),
+      mirror: true,
+      digestsOnly: table.mirrorByDigestOnly || mirror.pull === 'digest-only',
+    }));
+  const primary =
+    rest === undefined || table.location === table.prefix
+      ? primaryEndpoint(reference, insecure || table.insecure)
+      : at(table.location + rest, insecure || table.insecure);
+  return [...mirrors, primary];
+}
+
+function at(name: string, insecure: boolean): Endpoint {
+  const slash = name.indexOf('/');
+  return endpointAt(name.slice(0, slash), name.slice(slash + 1), insecure);
+}
+
+function longestMatch(tables: RegistryTable[], name: string): RegistryTable | undefined {
+  const matching = tables.filter(({ prefix }) => {
+    if (prefix.startsWith('*.')) return name.slice(0, name.indexOf('/')).endsWith(prefix.slice(1));
+    return name === prefix || name.startsWith(`${prefix}/`);
+  });
+  return matching.sort((a, b) => b.prefix.length - a.prefix.length)[0];
+}
+
+async function loadTables(environment: Environment): Promise<RegistryTable[]> {
+  const tables = new Map<string, RegistryTable>();
+  // Most machines have such files without any [[registry]]: no parser is loaded for those.
+  const files = (await configFiles(environment)).filter(({ text }) =>
+    /^\s*(?:\[\[\s*registry|registry\s*=)/m.test(text),
+  );
+  if (files.length === 0) return [];
+  const { parse } = await import('smol-toml');
+  for (const { path, text } of files) {
+    let document: Record<string, unknown>;
+    try {
+      document = parse(text);
+    } catch (cause) {
+      throw new RegistryError(
+        'CONFIGURATION',
+        `${path} is not TOML: ${(cause as Error).message.split('\n')[0]}`,
+        { cause },
+      );
+    }
+    // A later file replaces the table of an earlier one.
+    for (const entry of tablesOf(document.registry)) {
+      const table = parseTable(entry);
+      if (table) tables.set(table.prefix, table);
+    }
+  }
+  return [...tables.values()];
+}
+
+function parseTable(entry: Record<string, unknown>): RegistryTable | undefined {
+  const text = (name: string) =>
+    typeof entry[name] === 'string' ? (entry[name] as string).replace(/\/+$/, '') : '';
+  const location = text('location');
+  const prefix = text('prefix') || location;
+  if (prefix === '') return undefined;
+  return {
+    prefix,
+    location: location || prefix,
+    insecure: entry.insecure === true,
+    blocked: entry.blocked === true,
+    mirrorByDigestOnly: entry['mirror-by-digest-only'] === true,
+    mirrors: tablesOf(entry.mirror)
+      .filter((mirror) => typeof mirror.location === 'string')
+      .map((mirror) => {
+        const pull = mirror['pull-from-mirror'];
+        return {
+          location: (mirror.location as string).replace(/\/+$/, ''),
+          insecure: mirror.insecure === true,
+          pull: pull === 'digest-only' || pull === 'tag-only' ? pull : 'all',
+        };
+      }),
+  };
+}
+
+function tablesOf(value: unknown): Record<string, unknown>[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter(
+    (entry): entry is Record<string, unknown> => typeof entry === 'object' && entry !== null,
+  );
+}
+
+/** CONTAINERS_REGISTRIES_CONF alone, or the user's file else the machine's, then the drop-in directories in name order. */
+async function configFiles(environment: Environment): Promise<{ path: string; text: string }[]> {
+  const explicit = environment.CONTAINERS_REGISTRIES_CONF;
+  if (explicit) return [{ path: explicit, text: await readRequired(explicit) }];
+  const { HOME, XDG_CONFIG_HOME } = environment;
+  const configHome = XDG_CONFIG_HOME || (HOME && join(HOME, '.config'));
+  const userFile = configHome
+    ? await readOptional(join(configHome, 'containers/registries.conf'))
+    : undefined;
+  const main = userFile ?? (await readOptional('/etc/containers/registries.conf'));
+  const directories = [
+    '/etc/containers/registries.conf.d',
+    ...(configHome ? [join(configHome, 'containers/registries.conf.d')] : []),
+  ];
+  const files = main ? [main] : [];
+  for (const directory of directories) {
+    const names = await readdir(directory).catch(() => []);
+    for (const name of names.filter((file) => file.endsWith('.conf')).sort()) {
+      const file = await readOptional(join(directory, name));
+      if (file) files.push(file);
+    }
+  }
+  return files;
+}
+
+async function readOptional(path: string): Promise<{ path: string; text: string } | undefined> {
+  return readFile(path, 'utf8').then(
+    (text) => ({ path, text }),
+    () => undefined,
+  );
+}
+
+async function readRequired(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new RegistryError(
+      'CONFIGURATION',
+      `cannot read ${path}: ${(cause as NodeJS.ErrnoException).code}`,
+      {
+        cause,
+        hint: 'Check CONTAINERS_REGISTRIES_CONF.',
+      },
+    );
+  }
+}

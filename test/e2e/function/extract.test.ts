@@ -1,0 +1,210 @@
+// Catalogues out of a bundle that was written by the engine: standalone from every local form, under real kustomize
+// with examples/extract.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parse, parseAllDocuments } from 'yaml';
+import { writeBundle } from '../../../image-builder/bundle/write.ts';
+import { executable, run } from '../support/executables.ts';
+import { kustomizeVersions } from '../support/kustomize.ts';
+
+const root = join(__dirname, '../../..');
+const fn = executable('image-builder-fn');
+let directory: string;
+let qcow: string;
+const at = (name: string) => join(directory, name);
+
+/** What YAML readers like to spoil, in a profile. */
+const MULTISTRAP =
+  '{"k8s_version": "1.34.2-1.1", "mode": "0755", "flag": "on", "short": "1.20", "exact": 1.20, "big": 9223372036854775807}';
+const QCOW = '{"img_name": "control-plane", "qcow_capacity": "19G"}';
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'extract-e2e-'));
+  qcow = at('control-plane.qcow2');
+  writeFileSync(at('raw'), Buffer.alloc(1 << 20, 'image'));
+  execFileSync('qemu-img', ['convert', '-O', 'qcow2', at('raw'), qcow]);
+  const profile = (name: string, json: string) => ({ path: `/profiles/${name}.json`, name, json });
+  const files = {
+    qcows: [{ name: 'control-plane', path: qcow }],
+    profiles: [profile('profile_multistrap', MULTISTRAP), profile('profile_qcow_control-plane', QCOW)],
+    created: 1_700_000_000,
+    architecture: 'amd64',
+    labels: {},
+  } as const;
+  mkdirSync(at('examples'));
+  for (const [kind, path] of [
+    ['layout', 'examples/node-image/out'],
+    ['archive', 'bundle.tar'],
+  ] as const) {
+    await writeBundle(
+      { ...files, profiles: [...files.profiles] as never, qcows: [...files.qcows] },
+      { kind, path, tag: 'latest' },
+      { cwd: directory },
+    );
+  }
+  execFileSync('skopeo', [
+    'copy',
+    '--quiet',
+    `oci:${at('examples/node-image/out')}:latest`,
+    `docker-archive:${at('docker.tar')}:site/qcow-bundle:v1`,
+  ]);
+  cpSync(join(root, 'examples/extract'), at('examples/extract'), { recursive: true });
+  symlinkSync(dirname(fn), at('dist'));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const sha256 = () => createHash('sha256').update(readFileSync(qcow)).digest('hex');
+
+describe('every local form of a bundle', () => {
+  test.each([
+    'oci:examples/node-image/out',
+    'oci:examples/node-image/out:latest',
+    'oci-archive:bundle.tar',
+    'docker-archive:docker.tar',
+  ])('%s', (image) => {
+    const config = at('config.yaml');
+    const head = 'apiVersion: airshipit.org/v1alpha1\nkind: ImageBuilder\nmetadata: {name: published}\n';
+    writeFileSync(
+      config,
+      `${head}spec:\n  bundle: {image: '${image}'}\n  catalogue: {imageBaseURL: 'http://192.0.2.1'}\n`,
+    );
+    const { stdout, stderr, status } = run([fn, config], { cwd: directory });
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    const [multistrap, qcowProfile, artifacts, ...others] = parseAllDocuments(stdout).map((document) =>
+      document.toJS(),
+    );
+    expect(others).toEqual([]);
+    expect(stdout).toContain(
+      'mode: "0755"\nflag: "on"\nshort: "1.20"\nexact: 1.20\nbig: 9223372036854775807\n',
+    );
+    expect(multistrap.metadata).toEqual({ name: 'profile_multistrap' });
+    expect(multistrap.kubernetes).toEqual({ version: 'v1.34.2' });
+    expect(qcowProfile).toMatchObject({
+      metadata: { name: 'profile_qcow_control-plane' },
+      qcow_capacity: '19G',
+    });
+    expect(artifacts).toMatchObject({
+      kind: 'VariableCatalogue',
+      metadata: { name: 'published-artifacts' },
+      bundle: { digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) },
+      qcows: {
+        'control-plane': {
+          file: 'control-plane.qcow2',
+          url: 'http://192.0.2.1/control-plane.qcow2',
+          checksum: sha256(),
+          checksumType: 'sha256',
+          format: 'qcow2',
+          size: readFileSync(qcow).length,
+          virtualSize: 1 << 20,
+        },
+      },
+    });
+    expect(artifacts.bundle.image.endsWith(`@${artifacts.bundle.digest}`)).toBe(true);
+  });
+});
+
+describe.each(kustomizeVersions())('kustomize %s', (version, kustomize) => {
+  const testIf = kustomize === undefined ? test.skip : test;
+  const build = (path: string) =>
+    run([kustomize ?? '', 'build', '--enable-alpha-plugins', '--enable-exec', path], { cwd: '/' });
+
+  testIf('examples/extract', () => {
+    const { stdout, stderr, status } = build(at('examples/extract'));
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    const cluster = `apiVersion: controlplane.cluster.x-k8s.io/v1beta1
+kind: KubeadmControlPlane
+metadata:
+  name: control-plane
+spec:
+  version: v1.34.2
+---
+apiVersion: metal3.io/v1alpha1
+kind: BareMetalHost
+metadata:
+  name: node-1
+spec:
+  image:
+    checksum: ${sha256()}
+    checksumType: sha256
+    format: qcow2
+    url: http://192.0.2.10/images/control-plane.qcow2
+  online: true
+`;
+    // kustomize 4.5.4 drops objects with local-config too.
+    expect({ version, stdout }).toEqual({ version, stdout: cluster });
+  });
+
+  testIf('without the local-config annotation the catalogues are part of the output, types intact', () => {
+    const example = at(`examples/visible-${version}`);
+    cpSync(at('examples/extract'), example, { recursive: true });
+    const config = join(example, 'image-builder.yaml');
+    writeFileSync(
+      config,
+      readFileSync(config, 'utf8').replace(/ {4}annotations:\n.*\n.*local-config.*\n/, ''),
+    );
+    const objects = parseAllDocuments(build(example).stdout).map((document) => document.toJS());
+    expect(objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toEqual([
+      'VariableCatalogue/published-artifacts',
+      'VariableCatalogue/versions',
+      'KubeadmControlPlane/control-plane',
+      'BareMetalHost/node-1',
+    ]);
+    expect(objects[1]).toMatchObject({
+      mode: '0755',
+      flag: 'on',
+      short: '1.20',
+      exact: 1.2,
+      k8s_version: '1.34.2-1.1',
+    });
+    expect(objects[1].metadata).toEqual({ name: 'versions' });
+  });
+
+  testIf.each([
+    ['a bundle that does not exist', 'oci:../node-image/out', 'oci:../nothing', 'spec.bundle.image'],
+    [
+      'an unknown field',
+      'profiles:',
+      'profile:',
+      'spec.bundle.profile: unknown field; did you mean profiles?',
+    ],
+    ['a profile that the bundle does not have', 'profile_multistrap', 'profile_nothing', 'profile_nothing'],
+    [
+      'a path outside of /profiles',
+      '/profiles/profile_multistrap',
+      '/profiles/../qcows/x',
+      'spec.bundle.profiles[0].path',
+    ],
+  ])('%s fails the build and says where', (_what, before, after, message) => {
+    const example = at(`examples/broken-${version}`);
+    rmSync(example, { recursive: true, force: true });
+    cpSync(at('examples/extract'), example, { recursive: true });
+    const config = join(example, 'image-builder.yaml');
+    writeFileSync(config, readFileSync(config, 'utf8').replace(before, after));
+    const { stdout, stderr, status } = build(example);
+    expect(status).not.toBe(0);
+    expect(stdout).toBe('');
+    expect(stderr).toContain(message);
+  });
+});
+
+test('the results tell what the read cost', () => {
+  const input = `apiVersion: config.kubernetes.io/v1
+kind: ResourceList
+items: []
+functionConfig:
+  apiVersion: airshipit.org/v1alpha1
+  kind: ImageBuilder
+  metadata: {name: x}
+  spec: {bundle: {image: 'oci:examples/node-image/out'}}
+`;
+  const { stdout } = run([fn], { input, cwd: directory });
+  expect(parse(stdout).results).toEqual([
+    expect.objectContaining({
+      severity: 'info',
+      tags: expect.objectContaining({ requests: expect.any(String) }),
+    }),
+  ]);
+});

@@ -1,0 +1,111 @@
+// Bundles in every place that a reference can name, made by real tools, read from a real registry.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { readBundle } from '../../../image-builder/bundle/read.ts';
+import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle, QCOW_PROFILE } from '../../support/bundles.ts';
+import { writeLayout } from '../../support/images.ts';
+import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
+
+const KIB = 1024;
+let directory: string;
+let registry: TestRegistry;
+const at = (name: string) => join(directory, name);
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'read-bundle-'));
+  await writeLayout(at('own'), ownBundle());
+  await writeLayout(at('predecessor'), predecessorBundle());
+  registry = await startRegistry();
+  skopeoCopy(`oci:${at('own')}:v1`, `docker://${registry.host}/site/own:v1`);
+  skopeoCopy(
+    `oci:${at('predecessor')}:v1`,
+    `docker://${registry.host}/site/predecessor:v1`,
+    '--format',
+    'v2s2',
+  );
+}, 60_000);
+
+afterAll(async () => {
+  await registry.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const expectProfiles = (reading: Awaited<ReturnType<typeof readBundle>>) =>
+  expect(reading.profiles).toEqual([
+    { path: '/profiles/profile_multistrap.json', name: 'profile_multistrap', json: MULTISTRAP_PROFILE },
+    {
+      path: '/profiles/profile_qcow_control-plane.json',
+      name: 'profile_qcow_control-plane',
+      json: QCOW_PROFILE,
+    },
+  ]);
+
+describe('a bundle of ours', () => {
+  it('is read from a registry in two requests', async () => {
+    const reading = await readBundle(`${registry.host}/site/own:v1`, { cache: false });
+    expectProfiles(reading);
+    expect(reading.artifacts.qcows['control-plane']).toMatchObject({
+      size: 2_000_000,
+      virtualSize: 19 * 1024 ** 3,
+    });
+    expect(reading.reference.image).toBe(`${registry.host}/site/own:v1@${reading.reference.digest}`);
+    expect(reading.verification).toBe('full');
+    expect(reading.cost.requests).toBeLessThanOrEqual(2);
+    expect(reading.cost.bytes).toBeLessThan(32 * KIB);
+  });
+
+  it('is read the same with full verification', async () => {
+    const reading = await readBundle(`${registry.host}/site/own:v1`, { verify: 'full', cache: false });
+    expectProfiles(reading);
+    expect(reading.verification).toBe('full');
+  });
+});
+
+describe("a bundle in the predecessor's layout", () => {
+  it('is read from a registry in three requests', async () => {
+    const reading = await readBundle(`${registry.host}/site/predecessor:v1`, { cache: false });
+    expectProfiles(reading);
+    expect(reading.verification).toBe('partial');
+    expect(reading.cost.requests).toBeLessThanOrEqual(3);
+    expect(reading.cost.bytes).toBeLessThan(64 * KIB);
+  });
+
+  it('is read to the last byte with full verification', async () => {
+    const reading = await readBundle(`${registry.host}/site/predecessor:v1`, {
+      verify: 'full',
+      cache: false,
+    });
+    expectProfiles(reading);
+    expect(reading.verification).toBe('full');
+    expect(reading.cost.bytes).toBeGreaterThan(4_500_000);
+  });
+
+  it('is read without its history', async () => {
+    await writeLayout(at('no-history'), predecessorBundle({ withoutHistory: true }));
+    const reading = await readBundle(`oci:${at('no-history')}`, { cache: false });
+    expectProfiles(reading);
+  });
+});
+
+describe('local forms', () => {
+  it.each(['oci:', 'oci-archive:', 'docker-archive:'])('%s', async (transport) => {
+    const target = at(`form-${transport.slice(0, -1)}`);
+    skopeoCopy(
+      `oci:${at('predecessor')}:v1`,
+      `${transport}${target}:${transport === 'docker-archive:' ? 'site/bundle:v1' : 'v1'}`,
+    );
+    expectProfiles(await readBundle(`${transport}${target}`, { cache: false }));
+    const reading = await readBundle(`${transport}${target}`, { verify: 'full', cache: false });
+    expectProfiles(reading);
+    expect(reading.verification).toBe('full');
+    if (transport === 'oci:') return;
+    writeFileSync(`${target}.gz`, gzipSync(readFileSync(target), { level: 1 }));
+    expectProfiles(await readBundle(`${transport}${target}.gz`, { cache: false }));
+    execFileSync('zstd', ['-q', '-f', target, '-o', `${target}.zst`]);
+    expectProfiles(await readBundle(`${transport}${target}.zst`, { cache: false }));
+  });
+});

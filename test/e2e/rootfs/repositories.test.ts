@@ -1,0 +1,192 @@
+// What is wrong with a repository or a package is told with its field, and nothing of it gets in. Without Debian: the
+// repositories are the tests' own, so that each case takes a second.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildRootfs } from '../../../image-builder/build/stages/rootfs.ts';
+import { RootfsError } from '../../../image-builder/rootfs/error.ts';
+import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import {
+  buildPackages,
+  FileServer,
+  forgetKey,
+  makeKey,
+  publishFlat,
+  publishSuite,
+} from '../support/apt-repository.ts';
+import { type Observed, stageContext } from '../support/stage.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'repositories-'));
+const www = join(directory, 'www');
+const server = new FileServer(www);
+const key = makeKey(directory, 'good');
+const otherKey = makeKey(directory, 'other');
+let url: string;
+
+beforeAll(async () => {
+  const hello = {
+    name: 'hello-test',
+    version: '1.0',
+    files: { '/usr/share/hello-test/greeting': 'hello\n' },
+  };
+  // Every image has apt; the essential packages of a distribution are what these repositories lack.
+  const apt = { name: 'apt', version: '1.0' };
+  for (const name of ['flat', 'unsigned', 'stranger', 'tampered'])
+    buildPackages(join(www, name), [hello, apt]);
+  publishFlat(join(www, 'flat'), key);
+  publishFlat(join(www, 'unsigned'));
+  publishFlat(join(www, 'stranger'), otherKey);
+  publishFlat(join(www, 'tampered'), key);
+  writeFileSync(join(www, 'tampered/Packages'), 'Package: evil\n', { flag: 'a' });
+  buildPackages(join(www, 'suites/pool'), [
+    hello,
+    apt,
+    { name: 'needy', version: '1', control: ['Depends: not-there (>= 2)'] },
+  ]);
+  publishSuite(join(www, 'suites'), 'stable', key);
+  buildPackages(join(www, 'swapped'), [hello, apt]);
+  publishFlat(join(www, 'swapped'), key);
+  const evil = { ...hello, files: { '/usr/share/hello-test/greeting': 'evil!\n' } };
+  buildPackages(join(www, 'swapped'), [evil]);
+  url = await server.start();
+});
+
+afterAll(async () => {
+  await server.stop();
+  forgetKey(key);
+  forgetKey(otherKey);
+  rmSync(directory, { recursive: true });
+});
+
+type Multistrap = NonNullable<NonNullable<BuildSpec['rootfs']>['multistrap']>;
+let runs = 0;
+
+/** Runs the stage with one repository only; it cannot succeed, since there are no essential packages. */
+async function failureOf(
+  repository: Partial<NonNullable<Multistrap['repos']>[number]>,
+  multistrap: Multistrap = {},
+  observed: Observed = { steps: [], lines: [] },
+): Promise<RootfsError> {
+  const spec: BuildSpec = {
+    rootfs: {
+      multistrap: {
+        packages: ['hello-test'],
+        kernel_base_pkg: 'hello-test',
+        multistrap_retries: 0,
+        repos: [{ name: 'own', source: `${url}/flat`, suite: '/', keyring: key.armoured, ...repository }],
+        ...multistrap,
+      },
+    },
+  };
+  const resolved = await resolveBuild('test', spec, { cwd: directory });
+  const distribution = { ...resolved.distribution, boot_packages: [] };
+  const context = await stageContext(directory, `run-${runs++}`, { observed });
+  const inputs = { distribution, mirror: resolved.mirror, multistrap: resolved.rootfs.multistrap };
+  const error = await buildRootfs(inputs, context).then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
+  if (!(error instanceof RootfsError)) throw error;
+  expect(readdirSync(context.outputDir)).toEqual([]);
+  return error;
+}
+
+const base = 'spec.build.rootfs.multistrap';
+
+test('a good repository is no failure by itself: only the rest of a distribution is missing', async () => {
+  for (const repository of [{}, { source: `${url}/suites`, suite: 'stable', components: 'main' }]) {
+    const error = await failureOf(repository);
+    expect(error).toMatchObject({ code: 'INSTALLATION_FAILED' });
+  }
+});
+
+test.each([
+  ['not signed', 'unsigned'],
+  ['signed by another key', 'stranger'],
+])('a repository that is %s never gets in', async (_, name) => {
+  const error = await failureOf({ source: `${url}/${name}` });
+  expect(error).toMatchObject({ code: 'REPOSITORY_UNTRUSTED', field: `${base}.repos[name=own]` });
+  expect(error.findings()[0]).toMatchObject({ field: `${base}.repos[name=own]`, severity: 'error' });
+  expect(error.message).toContain(`${url}/${name}`);
+});
+
+test('a package list that does not fit its signature never gets in', async () => {
+  const error = await failureOf({ source: `${url}/tampered` });
+  expect(error.code).toMatch(/^REPOSITORY_/);
+  expect(error.output?.join('\n')).toMatch(/Hash Sum mismatch|unexpected size/);
+});
+
+test('a mirror that nobody listens on is named, with what apt said of it', async () => {
+  const error = await failureOf({ source: 'http://127.0.0.1:1/debian' });
+  expect(error).toMatchObject({ code: 'REPOSITORY_UNREACHABLE', field: `${base}.repos[name=own]` });
+  expect(error.output?.join('\n')).toMatch(/127\.0\.0\.1/);
+});
+
+test('a suite that does not exist is named', async () => {
+  const error = await failureOf({ source: `${url}/suites`, suite: 'unstable', components: 'main' });
+  expect(error.code).toMatch(/^REPOSITORY_/);
+  expect(error.message).toContain('unstable');
+});
+
+test.each([
+  ['packages', { packages: ['no-such-package'] }, `${base}.packages`],
+  ['a version', { packages: ['hello-test=9'] }, `${base}.packages`],
+  ['the kernel', { kernel_base_pkg: 'no-such-package' }, `${base}.kernel_base_pkg`],
+])('what does not exist is named: %s', async (_, multistrap, field) => {
+  const error = await failureOf({}, multistrap);
+  expect(error).toMatchObject({ code: 'PACKAGE_UNAVAILABLE', field });
+  expect(error.message).toMatch(/no-such-package|hello-test/);
+});
+
+test('dependencies that cannot be met are told as apt tells them', async () => {
+  const source = { source: `${url}/suites`, suite: 'stable', components: 'main' };
+  const error = await failureOf(source, { packages: ['needy'] });
+  expect(error).toMatchObject({ code: 'PACKAGE_UNAVAILABLE', field: `${base}.packages` });
+  expect(error.output?.join('\n')).toMatch(/needy.*Depends: not-there/);
+});
+
+test('a package that is not the one that was signed never gets in', async () => {
+  const error = await failureOf({ source: `${url}/swapped` });
+  expect(error).toMatchObject({ code: 'REPOSITORY_UNREACHABLE', field: `${base}.repos[name=own]` });
+  expect(error.output?.join('\n')).toMatch(/Hash Sum mismatch|unexpected size/);
+});
+
+test('a package of a repository is looked for in the field that asks for it', async () => {
+  expect(await failureOf({ packages: ['absent'] })).toMatchObject({
+    field: `${base}.repos[name=own].packages`,
+  });
+});
+
+test('an unapproved package cannot be asked for', async () => {
+  const error = await failureOf({}, { unapproved_packages: ['hello-test'] });
+  expect(error).toMatchObject({
+    code: 'PACKAGE_UNAVAILABLE',
+    hint: expect.stringContaining('unapproved_packages'),
+  });
+});
+
+test('failed downloads are tried again', async () => {
+  server.failures.set('/flat/InRelease', 1);
+  const observed: Observed = { steps: [], lines: [] };
+  const error = await failureOf({}, { multistrap_retries: 1, multistrap_retries_delay: 0 }, observed);
+  expect(error.code).toBe('INSTALLATION_FAILED');
+  expect(observed.steps.join('\n')).toContain('attempt 2');
+});
+
+test('keys come from a URL or a file; one that cannot be had is named', async () => {
+  writeFileSync(join(www, 'key.asc'), key.armoured);
+  const binary = execFileSync('gpg', ['--dearmor'], { input: key.armoured });
+  writeFileSync(join(directory, 'key.gpg'), binary);
+  const source = { name: 'own', source: `${url}/flat`, suite: '/' };
+  for (const from of [{ keyring_url: `${url}/key.asc` }, { keyring_file: 'key.gpg' }]) {
+    expect(await failureOf({}, { repos: [{ ...source, ...from }] })).toMatchObject({
+      code: 'INSTALLATION_FAILED',
+    });
+  }
+  expect(await failureOf({}, { repos: [{ ...source, keyring_url: `${url}/absent.asc` }] })).toMatchObject({
+    code: 'KEY_UNAVAILABLE',
+    field: `${base}.repos[name=own].keyring_url`,
+  });
+});

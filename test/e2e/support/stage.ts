@@ -1,0 +1,34 @@
+// Runs single stages of a build, outside of a plan and a store.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { StageContext } from '../../../image-builder/build/stage.ts';
+import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
+
+/** What a stage that was run has said. */
+export interface Observed {
+  steps: string[];
+  lines: string[];
+}
+
+/** A context with directories of its own below `directory`. */
+export async function stageContext(
+  directory: string,
+  stage: string,
+  options: { signal?: AbortSignal; observed?: Observed } = {},
+): Promise<StageContext> {
+  const workDir = join(directory, stage, 'work');
+  const outputDir = join(directory, stage, 'output');
+  for (const path of [workDir, outputDir]) mkdirSync(path, { recursive: true });
+  return {
+    stage,
+    workDir,
+    outputDir,
+    sandbox: await createLocalSandbox(),
+    report: (event) => {
+      if (event.type === 'step') options.observed?.steps.push(event.message);
+      if (event.type === 'output') options.observed?.lines.push(event.line);
+    },
+    signal: options.signal ?? new AbortController().signal,
+    sourceDateEpoch: 1_700_000_000,
+  };
+}
