@@ -1,4 +1,5 @@
 // Prepares the store of the image-builder image: everything that an image is cut from, and no byte more.
+import { rm } from 'node:fs/promises';
 import { entryName, removeEntry } from '../store/entry.ts';
 import { storeDirectory } from '../store/location.ts';
 import { openStore, storePath } from '../store/store.ts';
@@ -17,4 +18,5 @@ export async function prepare(base: PreparedBase, options: CutOptions): Promise<
   if (!osconfig || !rootfs) throw new TypeError('the root file system was not built');
   const store = await openStore(storeDirectory(process.env, { cwd: base.directory }));
   await removeEntry(store, entryName(rootfs), storePath(store, 'work'));
+  await rm(storePath(store, 'cache'), { recursive: true, force: true });
 }
