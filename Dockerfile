@@ -50,7 +50,7 @@ COPY dist/image-builder dist/image-builder-fn /usr/local/bin/
 RUN mkdir -p /usr/bin/local /etc/image-builder /var/lib/image-builder \
  && printf '#!/bin/sh\nexec image-builder entrypoint "$@"\n' > /usr/bin/local/entrypoint.sh \
  && chmod 755 /usr/bin/local/entrypoint.sh
-ENV IMAGE_BUILDER_STORE=/var/lib/image-builder/store
+ENV IMAGE_BUILDER_STORE=/var/lib/image-builder/store IMAGE_BUILDER_CONTAINER=1
 WORKDIR /var/lib/image-builder
 CMD ["/usr/bin/local/entrypoint.sh"]
 ARG REVISION=""
