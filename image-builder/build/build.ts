@@ -87,6 +87,18 @@ export async function buildStages(
   return await runTargets(resolved, { ...(await planBuild(resolved, options)), targets }, options);
 }
 
+/** Builds those of the stages whose results the bundle still waits for: the part of a build that needs a network. */
+export async function buildAhead(
+  resolved: ResolvedBuild,
+  names: readonly string[],
+  options: BuildOptions,
+): Promise<void> {
+  const plan = await planBuild(resolved, options);
+  const missing = await findMissing(plan.store, plan.stages, plan.targets, options.signal);
+  const targets = missing.map(({ name }) => name).filter((name) => names.includes(name));
+  if (targets.length > 0) await runTargets(resolved, { ...plan, targets }, options);
+}
+
 /** The bundle's entry, when it and the boot tests are there. */
 async function findFinished(plan: BuildPlan, { report, signal }: BuildOptions): Promise<Entry | undefined> {
   const began = performance.now();
