@@ -41,8 +41,8 @@ RUN apt-get update \
       *) boot='grub-efi-arm64-bin' ;; \
     esac \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ansible-core bash ca-certificates debian-archive-keyring dosfstools e2fsprogs fdisk gpgv grub-common \
-      libstdc++6 mmdebstrap mtools qemu-utils squashfs-tools uidmap util-linux xorriso xz-utils zstd $boot \
+      ansible-core bash ca-certificates debian-archive-keyring dosfstools e2fsprogs fdisk gpg gpgv grub-common \
+      libstdc++6 mmdebstrap mount mtools qemu-utils squashfs-tools uidmap util-linux xfsprogs xorriso xz-utils zstd $boot \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
 COPY dist/image-builder dist/image-builder-fn /usr/local/bin/
@@ -50,7 +50,7 @@ COPY dist/image-builder dist/image-builder-fn /usr/local/bin/
 RUN mkdir -p /usr/bin/local /etc/image-builder /var/lib/image-builder \
  && printf '#!/bin/sh\nexec image-builder entrypoint "$@"\n' > /usr/bin/local/entrypoint.sh \
  && chmod 755 /usr/bin/local/entrypoint.sh
-ENV IMAGE_BUILDER_STORE=/var/lib/image-builder/store
+ENV IMAGE_BUILDER_STORE=/var/lib/image-builder/store IMAGE_BUILDER_CONTAINER=1
 WORKDIR /var/lib/image-builder
 CMD ["/usr/bin/local/entrypoint.sh"]
 ARG REVISION=""
@@ -64,6 +64,12 @@ LABEL org.opencontainers.image.title="image-builder-tools" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
+
+FROM builder AS image-builder
+# spec.build of the root file system, as YAML or JSON. The container lays the ISO's or QCOW's part over it.
+ARG BUILD_SPEC="{}"
+RUN printf '%s\n' "${BUILD_SPEC}" > /etc/image-builder/build.yaml && image-builder prepare
+LABEL org.opencontainers.image.title="image-builder"
 
 FROM function AS bundle
 COPY bundle/qcows /qcows

@@ -5,6 +5,7 @@ import { answer } from './answer.ts';
 import { localEngine } from './engine.ts';
 import { handleConfigMap } from './handlers/config-map.ts';
 import { imageBuilderHandler } from './handlers/image-builder.ts';
+import { handleIsoConfiguration } from './handlers/iso-configuration.ts';
 import { type Handlers, readQuestion, runOnQuestion } from './run.ts';
 import { runStandalone, type StandaloneInput } from './standalone.ts';
 
@@ -12,6 +13,7 @@ import { runStandalone, type StandaloneInput } from './standalone.ts';
 export const HANDLERS: Handlers = {
   ConfigMap: async () => handleConfigMap,
   ImageBuilder: async () => imageBuilderHandler(localEngine),
+  IsoConfiguration: async () => handleIsoConfiguration,
 };
 
 /** Answers the text of a ResourceList on the standard streams. */

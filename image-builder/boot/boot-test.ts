@@ -93,7 +93,7 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
         machineArguments({
           ...machine,
           accelerator,
-          cpus: accelerator === 'kvm' || reliable ? 2 : 1,
+
           ...(uefi ? { uefi } : {}),
         }),
         {
@@ -115,7 +115,7 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
 async function describeMachine(
   image: string,
   options: BootTestOptions,
-): Promise<Omit<Machine, 'accelerator' | 'cpus'>> {
+): Promise<Omit<Machine, 'accelerator'>> {
   const { format, firmware, secureBoot = false, memoryMib = 2048, seed } = options;
   if (secureBoot && firmware === 'bios')
     throw new BootError('FIRMWARE_MISSING', 'Secure Boot is a feature of UEFI, not of BIOS');

@@ -14,6 +14,7 @@ import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../s
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import { readBundleEntry } from './bundle-entry.ts';
+import { checkDisks } from './check-disks.ts';
 import { readSourceDateEpoch } from './epoch.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
@@ -47,6 +48,7 @@ export async function planBuild(
   resolved: ResolvedBuild,
   options: Pick<BuildOptions, 'cwd' | 'store' | 'env'>,
 ): Promise<BuildPlan> {
+  checkDisks(resolved);
   const env = options.env ?? process.env;
   const store = await openStore(storeDirectory(env, options));
   const sourceDateEpoch = readSourceDateEpoch(env);
@@ -83,6 +85,18 @@ export async function buildStages(
   options: BuildOptions,
 ): Promise<Record<string, Entry>> {
   return await runTargets(resolved, { ...(await planBuild(resolved, options)), targets }, options);
+}
+
+/** Builds those of the stages whose results the bundle still waits for: the part of a build that needs a network. */
+export async function buildAhead(
+  resolved: ResolvedBuild,
+  names: readonly string[],
+  options: BuildOptions,
+): Promise<void> {
+  const plan = await planBuild(resolved, options);
+  const missing = await findMissing(plan.store, plan.stages, plan.targets, options.signal);
+  const targets = missing.map(({ name }) => name).filter((name) => names.includes(name));
+  if (targets.length > 0) await runTargets(resolved, { ...plan, targets }, options);
 }
 
 /** The bundle's entry, when it and the boot tests are there. */

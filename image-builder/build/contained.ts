@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import type { BundleContents } from '../bundle/types.ts';
 import { type Finding, findingsOf } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
-import { build, buildStages } from './build.ts';
+import { build, buildAhead } from './build.ts';
 import type { ContainedBuild } from './in-container.ts';
 
 /** What is printed: the bundle, null when only stages were asked for, or what went wrong. */
@@ -25,7 +25,7 @@ export async function runContainedBuild(
     };
     try {
       if (stages) {
-        await buildStages(resolved, stages, surroundings);
+        await buildAhead(resolved, stages, surroundings);
         return { result: null };
       }
       return { result: await build(resolved, surroundings) };

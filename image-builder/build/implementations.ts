@@ -6,12 +6,14 @@ import type { StageImplementation } from './run.ts';
 import { bootTestStage } from './stages/boot-test.ts';
 import { bundleStage } from './stages/bundle.ts';
 import { osconfigStage, rootfsStage } from './stages/common.ts';
+import { isoStage } from './stages/iso.ts';
 import { qcowStage } from './stages/qcow.ts';
 
 const TASKS: Record<StageKind, readonly Task[]> = {
   rootfs: ['sandbox', 'rootfs'],
   osconfig: ['sandbox', 'osconfig'],
   qcow: ['sandbox', 'osconfig', 'qcow'],
+  iso: ['sandbox', 'iso'],
   'boot-test': ['boot-test'],
   bundle: [],
 };
@@ -30,6 +32,7 @@ export function stageImplementations(
     rootfs: rootfsStage(resolved, options),
     osconfig: osconfigStage(resolved, options),
     qcow: qcowStage(resolved, options),
+    iso: isoStage(resolved),
     'boot-test': bootTestStage({ timeoutSeconds: resolved.bootTest.timeout }),
     bundle: bundleStage(resolved),
   };

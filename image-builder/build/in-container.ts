@@ -16,7 +16,7 @@ import type { BuildOptions } from './build.ts';
 /** What `image-builder run-build` reads. */
 export interface ContainedBuild {
   resolved: ResolvedBuild;
-  /** Build these stages only and answer nothing; otherwise everything. */
+  /** Build these stages only, as far as they are missing, and answer nothing; otherwise everything. */
   stages?: string[];
   /** Owner that the results are given: `uid:gid`. */
   owner?: string;

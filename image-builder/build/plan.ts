@@ -2,7 +2,7 @@
 import { hashOf } from './keys.ts';
 
 /** What kind of work a stage is. */
-export type StageKind = 'rootfs' | 'osconfig' | 'qcow' | 'boot-test' | 'bundle';
+export type StageKind = 'rootfs' | 'osconfig' | 'qcow' | 'iso' | 'boot-test' | 'bundle';
 
 /** A stage before it has a key. */
 export interface StageDefinition {

@@ -1,8 +1,10 @@
 // The stages of a build and the inputs of each: the one place that says what influences what. Pure.
 //
 //   rootfs ─► osconfig ─► qcow/<name> ─► bundle
-//                              └─► boot-test/<name>/<firmware>
+//                  │           └─► boot-test/<name>/<firmware>
+//                  └─► iso
 import type { ResolvedBuild, ResolvedOsconfig, RunContext } from '../variables/types.ts';
+import { hashOf } from './keys.ts';
 import type { StageDefinition } from './plan.ts';
 
 /** What a plan takes from elsewhere than the spec. */
@@ -23,6 +25,7 @@ export function defineStages(resolved: ResolvedBuild, options: StageOptions = {}
     ...(resolved.bootTest.timeout > 0
       ? qcows.flatMap((name) => resolved.bootTest.firmware.map((firmware) => bootTestStage(name, firmware)))
       : []),
+    ...(resolved.iso ? [isoStage(resolved.rootfs.livecdcontent, resolved.iso)] : []),
     bundleStage(resolved, qcows, options),
   ];
 }
@@ -71,6 +74,22 @@ function qcowStage({ qcows }: ResolvedBuild, name: string): StageDefinition {
       'libzstd1',
       'zlib1g',
     ],
+  };
+}
+
+function isoStage(
+  livecdcontent: ResolvedBuild['rootfs']['livecdcontent'],
+  iso: NonNullable<ResolvedBuild['iso']>,
+): StageDefinition {
+  // Threads and patience change no byte.
+  const { mksquashfs_threads: _, squashfs_timeout: __, ...live } = livecdcontent;
+  return {
+    name: 'iso',
+    kind: 'iso',
+    // The hash: cloud-init's data holds passwords and keys, and inputs are written down.
+    inputs: { livecdcontent: live, iso: hashOf(iso) },
+    parents: ['osconfig'],
+    tools: ['squashfs-tools', 'xorriso', 'grub-common', 'dosfstools', 'mtools', 'libzstd1', 'zlib1g'],
   };
 }
 

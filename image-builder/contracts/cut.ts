@@ -1,16 +1,12 @@
 // Cuts one image from the prepared root file system, as a request of the predecessor's users says.
 import { join } from 'node:path';
-import type { Profile } from '../bundle/types.ts';
-import { ImageBuilderError, InvalidInputError } from '../diagnostics/error.ts';
+import { InvalidInputError } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
 import type { BuildSpec } from '../spec/types.ts';
 import { parseImageBuilder } from '../spec/validate.ts';
 import type { PreparedBase } from './base.ts';
 import { type CutResult, writeOutputs } from './outputs.ts';
 import type { CutRequest } from './request.ts';
-
-/** The engine has made something that the contract cannot pass on. */
-export class CutError extends ImageBuilderError<'PROFILE_MISSING'> {}
 
 /** The surroundings of a cut. */
 export interface CutOptions {
@@ -27,6 +23,8 @@ export interface CutOptions {
 export async function cut(request: CutRequest, base: PreparedBase, options: CutOptions): Promise<string[]> {
   const { resolveBuild } = await import('../variables/resolve.ts');
   const { buildStages } = await import('../build/build.ts');
+  const { multistrapProfile, qcowProfile } = await import('../build/profiles.ts');
+  const { packagesOf } = await import('../build/stages/common.ts');
   const stage = request.imageType === 'iso' ? 'iso' : `qcow/${request.qcowName}`;
   const resolved = await withCallersFields(request, async () => {
     const spec = validated(base.name, specOf(request, base.build));
@@ -36,12 +34,14 @@ export async function cut(request: CutRequest, base: PreparedBase, options: CutO
   const image = entries[stage];
   const artifact = image?.facts.artifact as { file: string; md5: string } | undefined;
   if (!image || !artifact) throw new TypeError(`${stage} has no image`);
+  const multistrap = multistrapProfile(resolved, packagesOf(entries.osconfig)).json;
+  const qcow = request.qcowName === undefined ? undefined : resolved.qcows[request.qcowName];
   const result: CutResult = {
     path: join(image.directory, artifact.file),
     md5: artifact.md5,
-    multistrapProfile: profileOf(entries.osconfig?.facts.profiles),
+    multistrapProfile: multistrap,
     // An ISO has no variables of its own beside those of its root file system.
-    entrypointProfile: profileOf(image.facts.profiles ?? entries.osconfig?.facts.profiles),
+    entrypointProfile: qcow ? qcowProfile(request.qcowName ?? '', qcow).json : multistrap,
   };
   return await writeOutputs(request, result, options.signal);
 }
@@ -81,10 +81,4 @@ async function withCallersFields<Result>(request: CutRequest, step: () => Promis
     });
     throw new InvalidInputError(findings, { cause: error });
   }
-}
-
-function profileOf(profiles: unknown): string {
-  const [profile] = Array.isArray(profiles) ? (profiles as Profile[]) : [];
-  if (profile === undefined) throw new CutError('PROFILE_MISSING', 'the build has left no profile');
-  return profile.json;
 }

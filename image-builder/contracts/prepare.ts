@@ -1,4 +1,6 @@
 // Prepares the store of the image-builder image: everything that an image is cut from, and no byte more.
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { entryName, removeEntry } from '../store/entry.ts';
 import { storeDirectory } from '../store/location.ts';
 import { openStore, storePath } from '../store/store.ts';
@@ -17,4 +19,10 @@ export async function prepare(base: PreparedBase, options: CutOptions): Promise<
   if (!osconfig || !rootfs) throw new TypeError('the root file system was not built');
   const store = await openStore(storeDirectory(process.env, { cwd: base.directory }));
   await removeEntry(store, entryName(rootfs), storePath(store, 'work'));
+  // Packages are not needed again; the initramfs is, by every QCOW.
+  const cache = storePath(store, 'cache');
+  const kept = 'initramfs';
+  for (const name of await readdir(cache)) {
+    if (name !== kept) await rm(join(cache, name), { recursive: true, force: true });
+  }
 }

@@ -82,7 +82,7 @@ async function prepareTree(
 ): Promise<InstalledGrub> {
   reportStep(context, 'install the boot loader');
   const mounts = plan.partitions.flatMap(({ mount }) => mount ?? []);
-  await requirePlainPaths(tree, ['/etc', '/boot/grub', ...mounts], context);
+  await requirePlainPaths(tree, ['/etc', '/tmp', '/boot/grub', ...mounts], context);
   const kernels = await findKernels(tree, context);
   await context.sandbox.run(['sh', '-euc', 'rm -f "$1"; cat > "$1"', 'sh', join(tree, 'etc/fstab')], {
     signal: context.signal,

@@ -9,7 +9,9 @@ export type DiskErrorCode =
   /** Neither the image nor this machine has the boot loader's files. */
   | 'NO_BOOT_LOADER'
   /** The file system cannot be made without privileges. */
-  | 'UNSUPPORTED_FILE_SYSTEM';
+  | 'UNSUPPORTED_FILE_SYSTEM'
+  /** A step took longer than the variables allow. */
+  | 'TIMEOUT';
 
 /** An error of disk assembly. */
 export class DiskError extends ImageBuilderError<DiskErrorCode> {}

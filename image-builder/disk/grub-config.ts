@@ -73,10 +73,15 @@ export function renderGrubConfig(
 
 function kernelArguments(location: BootLocation, menu: GrubMenu, kernel: Kernel): string {
   const root = kernel.initramfs ? `root=UUID=${location.rootUuid}` : `root=PARTUUID=${location.rootPartUuid}`;
-  return [root, 'ro', ...menu.kernelCommandLine.split(/\s+/).filter(Boolean).map(quoteIfNeeded)].join(' ');
+  return [root, 'ro', quoteKernelArguments(menu.kernelCommandLine)].join(' ').trimEnd();
 }
 
-/** One word of GRUB's shell-like language. */
+/** The words of a kernel command line, so that GRUB's shell-like language passes them on as they are. */
+export function quoteKernelArguments(commandLine: string): string {
+  return commandLine.split(/\s+/).filter(Boolean).map(quoteIfNeeded).join(' ');
+}
+
+/** One word of that language. */
 function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

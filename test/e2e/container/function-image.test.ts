@@ -1,5 +1,5 @@
 // The function and bundle images as their users run them: kustomize, kpt, init containers.
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
@@ -235,6 +235,23 @@ replacements:
         .map((document) => document.toJS())
         .find(({ kind }) => kind === 'KubeadmControlPlane');
       expect(plane.spec.version).toBe('v1.21.2');
+    }
+  });
+
+  test('renders examples/container-function with this bundle', async () => {
+    const example = join(root, 'examples/container-function');
+    const files: Record<string, string> = {};
+    for (const name of await readdir(example)) {
+      const text = await readFile(join(example, name), 'utf8');
+      files[name] = text.replace(/image: quay\.io\S+/, `image: ${bundleImage}`);
+    }
+    const path = await kustomization(files);
+    for (const [version, kustomize] of await kustomizes()) {
+      const result = await run(kustomize, ['build', '--enable-alpha-plugins', path], {
+        env: engine.environment,
+      });
+      expect([version, result.status, result.stderr]).toEqual([version, 0, expect.any(String)]);
+      expect(result.stdout).toContain('version: v1.21.2');
     }
   });
 

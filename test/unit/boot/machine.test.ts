@@ -10,11 +10,14 @@ const machine: Machine = {
   format: 'qcow2',
   medium: 'disk',
   accelerator: 'tcg',
-  cpus: 1,
   memoryMib: 1024,
 };
 
 const text = (changes: Partial<Machine>) => machineArguments({ ...machine, ...changes }).join(' ');
+
+test('an emulated machine has one CPU', () => {
+  expect(text({})).toContain('-accel tcg -smp 1 ');
+});
 
 test('the image is never written to', () => {
   expect(text({})).toContain('format=qcow2,file=/images/a.qcow2,snapshot=on');

@@ -1,0 +1,34 @@
+// The stage `iso`: the live system of the ephemeral node, from the common root file system and cloud-init's data.
+import { join } from 'node:path';
+import type { IsoArtifact } from '../../bundle/types.ts';
+import { assembleIso } from '../../disk/iso.ts';
+import { unpackTree } from '../../rootfs/archive.ts';
+import type { ResolvedBuild } from '../../variables/types.ts';
+import type { StageImplementation } from '../run.ts';
+import { rootfsFileOf } from './common.ts';
+
+/** Implements the stage. */
+export function isoStage(resolved: ResolvedBuild): StageImplementation {
+  return async ({ stage, parents, tree: left, context }) => {
+    const { iso, rootfs } = resolved;
+    if (!iso) throw new TypeError('the build has no ISO');
+    const tree = left ?? join(context.workDir, 'tree');
+    if (left === undefined) {
+      context.report({ type: 'step', stage: context.stage, message: 'unpack the root file system' });
+      await unpackTree(rootfsFileOf(parents.osconfig), tree, context);
+    }
+    const file = iso.outputFileName;
+    const { size, md5, sha256, sha512, secureBoot } = await assembleIso(
+      {
+        tree,
+        livecdcontent: rootfs.livecdcontent,
+        cloudInit: { userData: iso.userData, networkData: iso.networkData, metaData: iso.metaData },
+        identifierSeed: stage.recipe,
+        output: join(context.outputDir, file),
+      },
+      context,
+    );
+    const artifact: IsoArtifact = { file, format: 'iso', size, md5, sha256, sha512 };
+    return { facts: { artifact, secureBoot }, digests: { [file]: sha256 } };
+  };
+}

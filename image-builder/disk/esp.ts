@@ -1,0 +1,51 @@
+// The content of an EFI system partition: what UEFI firmware starts, and how that finds GRUB's configuration.
+import { join } from 'node:path';
+import type { StageContext } from '../build/stage.ts';
+import type { Release } from './release.ts';
+
+export interface EspRequest {
+  tree: string;
+  release: Release;
+  /** GRUB as an EFI application, for images without a signed one. */
+  ownLoader: string;
+  /** Configuration that leads to grub.cfg. */
+  stub: string;
+  /** Directory that gets the content. */
+  directory: string;
+}
+
+/**
+ * Fills `directory` for firmware without boot entries of its own: EFI/BOOT/BOOTX64.EFI (UEFI specification, section
+ * 3.5.1.1). Where the image has the distribution's signed shim and GRUB, they are used, so that Secure Boot works;
+ * a signed GRUB looks for its configuration in EFI/<ID of os-release>.
+ */
+export async function fillEsp(request: EspRequest, context: StageContext): Promise<{ signed: boolean }> {
+  const { tree, release, ownLoader, stub, directory } = request;
+  const { sandbox, signal } = context;
+  const loader = await sandbox.run(['sh', '-euc', CHOOSE_LOADER, 'sh', tree, ownLoader, directory], {
+    signal,
+  });
+  const config = join(directory, 'EFI', release.id, 'grub.cfg');
+  await sandbox.run(['sh', '-euc', 'mkdir -p "$(dirname "$1")"; cat > "$1"', 'sh', config], {
+    signal,
+    input: stub,
+  });
+  return { signed: loader.trim() === 'signed' };
+}
+
+// The signed files may be absolute links (alternatives), hence chroot. Prints which loader it took.
+const CHOOSE_LOADER = `
+tree=$1; own=$2; boot=$3/EFI/BOOT
+mkdir -p "$boot"
+shim=/usr/lib/shim/shimx64.efi.signed
+grub=/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed
+manager=/usr/lib/shim/mmx64.efi.signed
+if [ -e "$tree$grub" ] && { [ -e "$tree$shim" ] || [ -L "$tree$shim" ]; }; then
+  chroot "$tree" cat "$shim" > "$boot/BOOTX64.EFI"
+  chroot "$tree" cat "$grub" > "$boot/grubx64.efi"
+  if [ -e "$tree$manager" ]; then chroot "$tree" cat "$manager" > "$boot/mmx64.efi"; fi
+  echo signed
+else
+  cp --no-preserve=all "$own" "$boot/BOOTX64.EFI"
+  echo own
+fi`;

@@ -1,0 +1,88 @@
+// Makes GRUB's images (core images of BIOS, EFI applications). The GRUB of the image is preferred to that of the
+// building machine: what boots then matches what the node updates later, and does not depend on where it was built.
+import type { StageContext } from '../build/stage.ts';
+import { DiskError } from './error.ts';
+
+/** GRUB's name of the platform and the package that has its modules. */
+const PLATFORM_PACKAGES = { 'i386-pc': 'grub-pc-bin', 'x86_64-efi': 'grub-efi-amd64-bin' } as const;
+export type GrubPlatform = keyof typeof PLATFORM_PACKAGES;
+export const GRUB_PLATFORMS = Object.keys(PLATFORM_PACKAGES) as GrubPlatform[];
+
+/** What grub-mkimage makes. */
+export interface GrubImageRequest {
+  tree: string;
+  platform: GrubPlatform;
+  /** Default: the platform. */
+  format?: 'i386-pc-eltorito';
+  modules: readonly string[];
+  /** Configuration inside of the image, for the simple parser of its core. */
+  config: string;
+  /** File to write; its directory is made. */
+  output: string;
+}
+
+/** @throws DiskError NO_BOOT_LOADER when neither the image nor this machine has GRUB for the platform */
+export async function makeGrubImage(request: GrubImageRequest, context: StageContext): Promise<void> {
+  const { tree, platform, format = platform, modules, config, output } = request;
+  await requireGrub(tree, platform, context);
+  await context.sandbox.run(
+    ['sh', '-euc', `${FIND_GRUB}${MAKE_IMAGE}`, 'sh', tree, platform, format, output, ...modules],
+    { signal: context.signal, input: config },
+  );
+}
+
+/** Copies files of the platform's directory, such as `*.mod`; patterns of the shell. */
+export async function copyGrubFiles(
+  tree: string,
+  platform: GrubPlatform,
+  patterns: readonly string[],
+  directory: string,
+  context: StageContext,
+): Promise<void> {
+  await requireGrub(tree, platform, context);
+  const script = `${FIND_GRUB}${COPY_FILES}`;
+  await context.sandbox.run(['sh', '-euc', script, 'sh', tree, platform, directory, ...patterns], {
+    signal: context.signal,
+  });
+}
+
+async function requireGrub(tree: string, platform: GrubPlatform, context: StageContext): Promise<void> {
+  const script = `${FIND_GRUB}if [ -e "$from/kernel.img" ]; then echo found; fi`;
+  const answer = await context.sandbox.run(['sh', '-euc', script, 'sh', tree, platform], {
+    signal: context.signal,
+  });
+  if (answer.trim() !== 'found')
+    throw new DiskError(
+      'NO_BOOT_LOADER',
+      `GRUB for ${platform} is neither in the image nor on this machine`,
+      {
+        hint: `Put ${PLATFORM_PACKAGES[platform]} into the packages of the image, or install it here.`,
+      },
+    );
+}
+
+const FIND_GRUB = `
+tree=$1; directory=/usr/lib/grub/$2; from=$directory; own=
+if [ -e "$tree/usr/bin/grub-mkimage" ] && [ -e "$tree$directory/kernel.img" ]; then
+  from=$tree$directory; own=yes
+fi
+`;
+
+const COPY_FILES = `
+to=$3; shift 3
+mkdir -p "$to"
+for pattern; do cp --no-preserve=all "$from"/$pattern "$to"; done`;
+
+// In the image's own root grub-mkimage sees only what is there, so the files go through its /tmp.
+const MAKE_IMAGE = `
+format=$3; output=$4; shift 4
+mkdir -p "$(dirname "$output")"
+scratch=$(mktemp -d "$tree/tmp/grub.XXXXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+cat > "$scratch/config"
+if [ "$own" ]; then root=$tree; else root=; fi
+inside=\${scratch#"$root"}
+set -- --directory="$directory" --format="$format" --prefix=/boot/grub --config="$inside/config" \
+  --output="$inside/image" "$@"
+if [ "$own" ]; then chroot "$tree" grub-mkimage "$@"; else grub-mkimage "$@"; fi
+cp --no-preserve=all "$scratch/image" "$output"`;

@@ -1,0 +1,169 @@
+// The executor `container` on engines that the tests make up.
+
+import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
+import type {
+  EngineCommand,
+  EngineCommandOptions,
+  EngineResult,
+} from '../../../image-builder/executors/container/command.ts';
+import { type ContainerEngine, findEngine } from '../../../image-builder/executors/container/engine.ts';
+import { ensureImage } from '../../../image-builder/executors/container/image.ts';
+import { runContainer } from '../../../image-builder/executors/container/run-container.ts';
+
+const ok = (stdout = ''): EngineResult => ({ status: 0, stdout, lastLines: [] });
+const failed = (status: number, ...lastLines: string[]): EngineResult => ({ status, stdout: '', lastLines });
+const docker: ContainerEngine = { name: 'docker', remote: false, rootless: false };
+
+/** Answers by the first words of the command line; remembers what was asked. */
+function engine(
+  answers: Record<string, EngineResult | ((options?: EngineCommandOptions) => Promise<EngineResult>)>,
+) {
+  const asked: string[] = [];
+  const command: EngineCommand = async (argv, options) => {
+    const line = argv.join(' ');
+    asked.push(line);
+    const key = Object.keys(answers).find((prefix) => line.startsWith(prefix));
+    const answer = key === undefined ? failed(127) : answers[key];
+    return typeof answer === 'function' ? await answer(options) : (answer ?? failed(127));
+  };
+  return { asked, command };
+}
+
+describe('the engine', () => {
+  test('is the first that answers; a client without a daemon does not', async () => {
+    const { command } = engine({
+      'docker info': ok('{"ServerErrors":["Cannot connect to the Docker daemon"]}'),
+      'podman info': ok('{"host":{"security":{"rootless":true}}}'),
+    });
+    expect(await findEngine(undefined, {}, command)).toEqual({
+      name: 'podman',
+      remote: false,
+      rootless: true,
+    });
+  });
+
+  test.each([
+    ['unix:///run/docker.sock', false],
+    ['tcp://build.example.org:2376', true],
+    ['ssh://builder@host', true],
+    ['', false],
+  ])('DOCKER_HOST=%s', async (host, remote) => {
+    const { command } = engine({ 'docker info': ok('{"SecurityOptions":["name=seccomp"]}') });
+    expect((await findEngine('docker', { DOCKER_HOST: host }, command)).remote).toBe(remote);
+  });
+
+  test('says what is missing, or what refuses', async () => {
+    await expect(findEngine('nerdctl', {}, engine({}).command)).rejects.toMatchObject({
+      code: 'ENGINE_MISSING',
+    });
+    const refusing = engine({ 'docker info': failed(1, 'permission denied') });
+    await expect(findEngine(undefined, {}, refusing.command)).rejects.toMatchObject({
+      code: 'ENGINE_REFUSES',
+      output: ['docker: permission denied'],
+    });
+  });
+});
+
+describe('the image', () => {
+  const inspected = (...digests: string[]) => ok(JSON.stringify([{ RepoDigests: digests }]));
+  const DIGEST = `sha256:${'a'.repeat(64)}`;
+
+  test.each([
+    ['quay.io/a/b:c', `quay.io/a/b@${DIGEST}`, `quay.io/a/b:c@${DIGEST}`],
+    ['node:22', `docker.io/library/node@${DIGEST}`, `node:22@${DIGEST}`],
+    ['quay.io/a/b:c', `quay.io/other@${DIGEST}`, 'quay.io/a/b:c'],
+    ['localhost:5000/a', `localhost:5000/a@${DIGEST}`, `localhost:5000/a@${DIGEST}`],
+    [`quay.io/a/b@${DIGEST}`, `quay.io/a/b@${DIGEST}`, `quay.io/a/b@${DIGEST}`],
+  ])('%s is pinned by the digest of its repository', async (reference, digest, pinned) => {
+    const { command } = engine({ 'docker image inspect': inspected(digest) });
+    expect(await ensureImage(docker, reference, command, () => {})).toBe(pinned);
+  });
+
+  test('is pulled when it is not there; an engine that cannot says why', async () => {
+    const { command } = engine({ 'docker image inspect': failed(1), 'docker pull': failed(1, 'denied') });
+    await expect(ensureImage(docker, 'quay.io/a/b:c', command, () => {})).rejects.toMatchObject({
+      code: 'IMAGE_MISSING',
+      output: ['denied'],
+    });
+  });
+});
+
+describe('a container', () => {
+  const request = {
+    image: 'builder',
+    argv: ['image-builder', 'run-build'],
+    input: { a: 1 },
+    mounts: [{ type: 'bind' as const, source: '/s', target: '/t' }],
+    network: 'none',
+    environment: { A: 'b' },
+  };
+  const start = (answers: Parameters<typeof engine>[0], signal = new AbortController().signal) => {
+    const events: ProgressEvent[] = [];
+    const { asked, command } = engine({ 'docker rm': ok(), 'docker stop': ok(), ...answers });
+    const report = (event: ProgressEvent) => void events.push(event);
+    return {
+      asked,
+      events,
+      result: runContainer(docker, request, command, { report, signal, stage: 'container' }),
+    };
+  };
+
+  test('gets default capabilities and no more, tells its progress, and is removed', async () => {
+    const { asked, events, result } = start({
+      'docker run': async (options) => {
+        expect(options?.input).toBe('{"a":1}\n');
+        options?.onLine?.('{"time":"x","type":"step","stage":"rootfs","message":"m"}');
+        options?.onLine?.('a plain line');
+        return ok('{"result":[1]}');
+      },
+    });
+    expect(await result).toEqual([1]);
+    expect(events).toEqual([
+      { type: 'step', stage: 'rootfs', message: 'm' },
+      { type: 'output', stage: 'container', line: 'a plain line' },
+    ]);
+    expect(asked[0]).not.toMatch(/privileged|cap-add/);
+    expect(asked[0]).toContain(
+      '--network none --mount type=bind,source=/s,target=/t --env A=b builder image-builder',
+    );
+    expect(asked.at(-1)).toMatch(/^docker rm --force/);
+  });
+
+  test.each([
+    [
+      'its own findings',
+      failed(1),
+      { stdout: '{"findings":[{"severity":"error","message":"m","field":"f"}]}' },
+      'BUILD_FAILED',
+    ],
+    ['an engine that cannot start it', failed(125, 'no such image'), {}, 'CONTAINER_FAILED'],
+    ['a kill', failed(137), {}, 'CONTAINER_FAILED'],
+    ['an answer that is no answer', ok('hello'), {}, 'CONTAINER_FAILED'],
+  ])('fails with %s', async (_, ended, more, code) => {
+    const { asked, result } = start({ 'docker run': { ...ended, ...more } });
+    await expect(result).rejects.toMatchObject({ code });
+    expect(asked.at(-1)).toMatch(/^docker rm --force/);
+  });
+
+  test('is stopped when the caller stops, also when it does not exist yet', async () => {
+    const controller = new AbortController();
+    let stops = 0;
+    let end: (result: EngineResult) => void = () => {};
+    const { result } = start(
+      {
+        'docker run': () =>
+          new Promise((done) => {
+            end = done;
+          }),
+        'docker stop': async () => {
+          if (++stops === 2) end(failed(143));
+          return stops === 1 ? failed(1, 'no such container') : ok();
+        },
+      },
+      controller.signal,
+    );
+    controller.abort();
+    await expect(result).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(stops).toBe(2);
+  });
+});
