@@ -14,6 +14,7 @@ import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../s
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import { readBundleEntry } from './bundle-entry.ts';
+import { checkDisks } from './check-disks.ts';
 import { readSourceDateEpoch } from './epoch.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
@@ -47,6 +48,7 @@ export async function planBuild(
   resolved: ResolvedBuild,
   options: Pick<BuildOptions, 'cwd' | 'store' | 'env'>,
 ): Promise<BuildPlan> {
+  checkDisks(resolved);
   const env = options.env ?? process.env;
   const store = await openStore(storeDirectory(env, options));
   const sourceDateEpoch = readSourceDateEpoch(env);

@@ -1,7 +1,7 @@
 // Runs the stages of a plan that the store does not have: parents first, side by side where they can be, each once
 // even when several processes want it.
 
-import { mkdir } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { ProgressEvent, Reporter } from '../diagnostics/progress.ts';
@@ -102,6 +102,8 @@ class Runner {
   readonly #ensured = new Map<string, Promise<Entry>>();
   readonly #verified = new Map<string, Promise<void>>();
   readonly #trees = new Map<string, LeftTree>();
+  /** Directories that are going while other stages run. */
+  readonly #removals: Promise<void>[] = [];
 
   constructor(plan: readonly PlannedStage[], options: RunOptions) {
     this.#plan = new Map(plan.map((stage) => [stage.name, stage]));
@@ -124,6 +126,8 @@ class Runner {
   async settle(): Promise<void> {
     await Promise.allSettled(this.#ensured.values());
     for (const name of [...this.#trees.keys()]) await this.#takeTree(name);
+    // What could not be removed is tried again with the whole work directory.
+    await Promise.all(this.#removals);
   }
 
   async #obtain(stage: PlannedStage): Promise<Entry> {
@@ -193,7 +197,7 @@ class Runner {
     const { store, workspace, sandbox, signal, report } = this.#options;
     const began = performance.now();
     report({ type: 'stage', stage: stage.name, status: 'started' });
-    const directory = join(workspace.directory, stage.name.replaceAll('/', '.'));
+    const directory = await mkdtemp(join(workspace.directory, `${stage.name.replaceAll('/', '.')}-`));
     let leavesTree = false;
     const log = await openStageLog(storePath(store, 'logs', `${entryName(stage)}.log`));
     const context: StageContext = {
@@ -210,13 +214,9 @@ class Runner {
       },
     };
     try {
-      await mkdir(context.workDir, { recursive: true });
+      await mkdir(context.workDir);
       await mkdir(context.outputDir);
-      await Promise.all(Object.values(parents).map((parent) => this.#verify(parent)));
-      const tree = await this.#takeTree(stage.parents[0]);
-      const implementation = this.#options.implementations[stage.kind];
-      if (!implementation) throw new TypeError(`nothing implements ${stage.kind}`);
-      const outcome = await implementation({ stage, parents, ...(tree && { tree }), context });
+      const outcome = await this.#perform(stage, parents, context);
       signal.throwIfAborted();
       leavesTree = outcome.tree !== undefined;
       const seconds = secondsSince(began);
@@ -233,8 +233,28 @@ class Runner {
       throw error;
     } finally {
       await log.close();
-      if (!leavesTree) await workspace.remove(directory);
+      if (!leavesTree) this.#removals.push(workspace.remove(directory).catch(() => {}));
     }
+  }
+
+  /** Runs the implementation while the parents are read once more: it is fine to begin with what is most likely good. */
+  async #perform(
+    stage: PlannedStage,
+    parents: Readonly<Record<string, Entry>>,
+    context: StageContext,
+  ): Promise<StageOutcome> {
+    const implementation = this.#options.implementations[stage.kind];
+    if (!implementation) throw new TypeError(`nothing implements ${stage.kind}`);
+    const verified = Promise.all(Object.values(parents).map((parent) => this.#verify(parent)));
+    const tree = await this.#takeTree(stage.parents[0]);
+    const [outcome, verdict] = await Promise.allSettled([
+      implementation({ stage, parents, ...(tree && { tree }), context }),
+      verified,
+    ]);
+    // A damaged parent is the reason for whatever went wrong after it.
+    if (verdict.status === 'rejected') throw verdict.reason;
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
   }
 
   #provenance(stage: PlannedStage, outcome: StageOutcome, context: StageContext) {

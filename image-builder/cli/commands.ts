@@ -2,11 +2,14 @@
 import type { Command } from 'commander';
 import { register as registerBootTest } from './commands/boot-test.ts';
 import { register as registerBuild } from './commands/build.ts';
+import { register as registerCopy } from './commands/copy.ts';
 import { register as registerDoctor } from './commands/doctor.ts';
 import { register as registerEntrypoint } from './commands/entrypoint.ts';
 import { register as registerExtract } from './commands/extract.ts';
 import { register as registerFn } from './commands/fn.ts';
+import { register as registerInspect } from './commands/inspect.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
+import { register as registerPin } from './commands/pin.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerPrepare } from './commands/prepare.ts';
 import { register as registerRunBuild } from './commands/run-build.ts';
@@ -24,6 +27,9 @@ export const COMMANDS: readonly Register[] = [
   registerExtract,
   registerTag,
   registerFn,
+  registerPin,
+  registerInspect,
+  registerCopy,
   registerSchema,
   registerStore,
   registerBootTest,

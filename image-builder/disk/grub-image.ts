@@ -40,7 +40,7 @@ export async function copyGrubFiles(
   context: StageContext,
 ): Promise<void> {
   await requireGrub(tree, platform, context);
-  const script = `${FIND_GRUB}mkdir -p "$3"; to=$3; shift 3; cd "$from"; cp --no-preserve=all $* "$to"`;
+  const script = `${FIND_GRUB}${COPY_FILES}`;
   await context.sandbox.run(['sh', '-euc', script, 'sh', tree, platform, directory, ...patterns], {
     signal: context.signal,
   });
@@ -67,6 +67,11 @@ if [ -e "$tree/usr/bin/grub-mkimage" ] && [ -e "$tree$directory/kernel.img" ]; t
   from=$tree$directory; own=yes
 fi
 `;
+
+const COPY_FILES = `
+to=$3; shift 3
+mkdir -p "$to"
+for pattern; do cp --no-preserve=all "$from"/$pattern "$to"; done`;
 
 // In the image's own root grub-mkimage sees only what is there, so the files go through its /tmp.
 const MAKE_IMAGE = `

@@ -1,5 +1,5 @@
 // From a root file system tree to a live ISO that boots four ways: BIOS and UEFI, as a CD and as a disk.
-import { rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { chmod, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../build/stage.ts';
 import type { Checksums } from '../bundle/types.ts';
@@ -89,6 +89,8 @@ export async function assembleIso(request: AssembleIsoRequest, context: StageCon
 
     step('write the ISO');
     await writeIso(content, boot, partial, identifierSeed, context);
+    // Web servers serve it.
+    await chmod(partial, 0o644);
     await rename(partial, output);
   } finally {
     for (const scratch of [content, boot, partial]) await rm(scratch, { recursive: true, force: true });

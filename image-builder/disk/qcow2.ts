@@ -1,5 +1,5 @@
 // Converts a raw disk file to qcow2 (https://www.qemu.org/docs/master/interop/qcow2.html).
-import { rename, rm } from 'node:fs/promises';
+import { chmod, rename, rm } from 'node:fs/promises';
 import type { StageContext } from '../build/stage.ts';
 
 export interface Qcow2Options {
@@ -29,6 +29,8 @@ export async function convertToQcow2(
       ['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', '-m', '16', ...format, raw, partial],
       { signal },
     );
+    // Web servers serve it.
+    await chmod(partial, 0o644);
     await rename(partial, output);
   } finally {
     await rm(partial, { force: true });

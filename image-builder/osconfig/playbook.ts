@@ -90,7 +90,8 @@ export function toVariablesFile(variables: unknown): string {
       }
     },
   });
-  return document.toString({ lineWidth: 0 });
+  // All text in quotes: Ansible reads YAML 1.1, in which a plain `on` or `1:30` is no text.
+  return document.toString({ lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' });
 }
 
 function explain(error: unknown): unknown {

@@ -45,8 +45,13 @@ export interface ImageSource {
   root(): Promise<Root>;
   /** A manifest or index by its digest. */
   manifest(descriptor: Descriptor): Promise<Buffer>;
-  /** A blob from its first byte; returning from the iteration early stops the transfer. */
-  blob(descriptor: Descriptor): AsyncIterable<Uint8Array>;
+  /**
+   * A blob; returning from the iteration early stops the transfer.
+   * @param start first byte wanted; only sources with `resumable` heed it
+   */
+  blob(descriptor: Descriptor, start?: number): AsyncIterable<Uint8Array>;
+  /** Blobs come over a network: large ones are worth taking up again, and keeping meanwhile. */
+  readonly resumable?: true;
   /**
    * A part of a blob. Undefined when this source cannot (compressed archives); a registry that ignores ranges is
    * handled inside, at the price of its answer.

@@ -79,6 +79,16 @@ export class Image {
     return new Image(source, root, document, options.cache);
   }
 
+  /** The same image with its blobs from somewhere else. */
+  readingFrom(source: ImageSource): Image {
+    const root: Root = {
+      descriptor: { mediaType: '', digest: this.digest, size: 0 },
+      content: Buffer.alloc(0),
+      ...(this.synthesized && { synthesized: true }),
+    };
+    return new Image(source, root, this.manifest, this.#cache);
+  }
+
   /** The image's config, read once. @throws RegistryError */
   config(): Promise<ImageConfig> {
     const descriptor = this.manifest.config;

@@ -18,8 +18,8 @@ export interface OverlayFile {
   mode: number;
   /** Absent when the query did not want it, or when it is too large. */
   content?: Buffer;
-  /** Number of the layer that it comes from, counted from the top. */
-  layer: number;
+  /** The entry that has the data; layers are counted from the top. */
+  origin: { layer: number; path: string };
 }
 
 export interface OverlayResult {
@@ -147,6 +147,6 @@ function resolve(
 }
 
 function describe(path: string, resolvedPath: string, node: FileNode): OverlayFile {
-  const { size, mode, layer, content } = node;
-  return { path, resolvedPath, size, mode, layer, ...(content && { content }) };
+  const { size, mode, origin, content } = node;
+  return { path, resolvedPath, size, mode, origin, ...(content && { content }) };
 }

@@ -16,6 +16,8 @@ export interface FileNode {
   mode: number;
   /** Absent when not wanted, or too large. */
   content?: Buffer;
+  /** The entry that has the data; another one than the file's own for hard links. */
+  origin: { layer: number; path: string };
 }
 
 interface DirectoryNode {
@@ -131,7 +133,14 @@ export class OverlayTree {
   #node(entry: Exclude<LayerEntry, { kind: 'whiteout' | 'opaque' | 'directory' }>, layer: number): Node {
     if (entry.kind === 'file') {
       const { size, mode, content } = entry;
-      return { kind: 'file', layer, size, mode, ...(content && { content }) };
+      return {
+        kind: 'file',
+        layer,
+        size,
+        mode,
+        origin: { layer, path: entry.path },
+        ...(content && { content }),
+      };
     }
     if (entry.kind === 'symlink') return { kind: 'symlink', layer, target: entry.target };
     if (entry.kind === 'other') return { kind: 'other', layer };

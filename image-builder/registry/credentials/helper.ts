@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { RegistryError } from '../error.ts';
+import type { Environment } from '../http/proxy.ts';
 import { fromPair } from './config-file.ts';
 import type { Credential } from './types.ts';
 
@@ -15,11 +16,15 @@ const NOTHING_KNOWN = /credentials not found|no credentials server URL/i;
  * Asks a helper. Undefined when it knows nothing of the server.
  * @throws RegistryError CREDENTIALS
  */
-export async function askHelper(name: string, server: string): Promise<Credential | undefined> {
+export async function askHelper(
+  name: string,
+  server: string,
+  environment: Environment,
+): Promise<Credential | undefined> {
   if (!HELPER_NAME.test(name))
     throw new RegistryError('CREDENTIALS', `"${name}" is no name of a credential helper`);
   const program = `docker-credential-${name}`;
-  const { code, output } = await run(program, server);
+  const { code, output } = await run(program, server, environment);
   if (code !== 0) {
     if (NOTHING_KNOWN.test(output)) return undefined;
     // The output is not repeated: helpers have printed secrets.
@@ -44,9 +49,13 @@ export async function askHelper(name: string, server: string): Promise<Credentia
   return Secret === '' ? undefined : fromPair(Username, Secret);
 }
 
-function run(program: string, input: string): Promise<{ code: number | null; output: string }> {
+function run(
+  program: string,
+  input: string,
+  env: Environment,
+): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], timeout: TIMEOUT_MS });
+    const child = spawn(program, ['get'], { env, stdio: ['pipe', 'pipe', 'ignore'], timeout: TIMEOUT_MS });
     const parts: Buffer[] = [];
     let size = 0;
     child.once('error', (cause) =>

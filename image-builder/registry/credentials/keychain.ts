@@ -21,7 +21,7 @@ export function keychain(options: CredentialOptions, environment: Environment): 
       if (options.login) return { kind: 'password', ...options.login };
       configs ??= loadConfigs(options, environment);
       for (const config of await configs) {
-        const found = await findIn(config, registry, repository);
+        const found = await findIn(config, registry, repository, environment);
         if (found) return found;
       }
       return undefined;
@@ -33,14 +33,15 @@ async function findIn(
   config: CredentialConfig,
   registry: string,
   repository: string,
+  environment: Environment,
 ): Promise<Credential | undefined> {
   const helper = matchKey(config.credHelpers, registry, repository);
   const server = registry === 'docker.io' ? DOCKER_HUB_SERVER : registry;
   const { askHelper } = helper || config.credsStore ? await import('./helper.ts') : { askHelper: undefined };
-  if (helper && askHelper) return askHelper(helper, server);
+  if (helper && askHelper) return askHelper(helper, server, environment);
   const entry = matchKey(config.auths, registry, repository);
   if (entry !== undefined && entry !== 'empty') return entry;
-  return config.credsStore && askHelper ? askHelper(config.credsStore, server) : undefined;
+  return config.credsStore && askHelper ? askHelper(config.credsStore, server, environment) : undefined;
 }
 
 async function loadConfigs(

@@ -15,6 +15,7 @@ import { BlobCursor } from './blob-cursor.ts';
 export class RegistrySource implements ImageSource {
   readonly name: string;
   readonly warnings: string[] = [];
+  readonly resumable = true;
   readonly #reference: RegistryReference;
   readonly #clients: DistributionClient[];
   readonly #http: HttpClient;
@@ -72,8 +73,8 @@ export class RegistrySource implements ImageSource {
   }
 
   /** The whole blob. A connection that breaks is taken up again where it ended. */
-  async *blob(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
-    let offset = 0;
+  async *blob(descriptor: Descriptor, start = 0): AsyncGenerator<Uint8Array> {
+    let offset = start;
     for (let attempt = 0; offset < descriptor.size || offset === 0; attempt++) {
       const before = offset;
       const answer = await this.#open(descriptor, offset);

@@ -20,8 +20,8 @@ beforeAll(async () => {
   await writeLayout(at('own'), ownBundle());
   await writeLayout(at('predecessor'), predecessorBundle());
   registry = await startRegistry();
-  skopeoCopy(`oci:${at('own')}:v1`, `docker://${registry.host}/site/own:v1`);
-  skopeoCopy(
+  await skopeoCopy(`oci:${at('own')}:v1`, `docker://${registry.host}/site/own:v1`);
+  await skopeoCopy(
     `oci:${at('predecessor')}:v1`,
     `docker://${registry.host}/site/predecessor:v1`,
     '--format',
@@ -94,7 +94,7 @@ describe("a bundle in the predecessor's layout", () => {
 describe('local forms', () => {
   it.each(['oci:', 'oci-archive:', 'docker-archive:'])('%s', async (transport) => {
     const target = at(`form-${transport.slice(0, -1)}`);
-    skopeoCopy(
+    await skopeoCopy(
       `oci:${at('predecessor')}:v1`,
       `${transport}${target}:${transport === 'docker-archive:' ? 'site/bundle:v1' : 'v1'}`,
     );

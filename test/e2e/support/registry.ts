@@ -1,10 +1,11 @@
 // Starts a real registry (Debian package docker-registry) on a loopback port: plain or TLS, open or with a login.
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { startTokenServer, type TokenServer } from './token-server.ts';
 
 export interface RegistryOptions {
@@ -102,13 +103,17 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   };
 }
 
-/** Copies an image into a registry (or anywhere) with skopeo. */
-export function skopeoCopy(source: string, target: string, ...options: string[]): void {
-  execFileSync(
+/**
+ * Copies an image into a registry (or anywhere) with skopeo. Asynchronous, since it may need the token server of this
+ * process.
+ */
+export async function skopeoCopy(source: string, target: string, ...options: string[]): Promise<void> {
+  const run = promisify(execFile);
+  await run(
     'skopeo',
     ['copy', '--quiet', '--insecure-policy', '--dest-tls-verify=false', ...options, source, target],
     {
-      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: 60_000,
     },
   );
 }

@@ -1,0 +1,25 @@
+// `image-builder copy REF DIR [FILE...]`: disk images out of a bundle.
+
+import type { Command } from 'commander';
+import { addRegistryOptions, engineOptions } from '../registry-options.ts';
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  const command = program
+    .command('copy')
+    .description(
+      'copy the disk images of a bundle into a directory, verified; an interrupted copy is taken up again',
+    )
+    .argument(
+      '<reference>',
+      'registry reference, oci:DIR, oci-archive:FILE, docker-archive:FILE or docker-daemon:NAME',
+    )
+    .argument('<directory>', 'where to put the files of /qcows')
+    .argument('[files...]', 'names of files; default: all');
+  addRegistryOptions(command).action(async (reference: string, directory: string, names: string[]) => {
+    const { copyBundle } = await import('../../bundle/copy.ts');
+    const { files } = await copyBundle(reference, directory, names, await engineOptions(command));
+    // In the format of sha256sum, so that it can be checked again.
+    for (const { sha256, path } of files) process.stdout.write(`${sha256}  ${path}\n`);
+  });
+}

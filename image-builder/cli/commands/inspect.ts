@@ -1,0 +1,88 @@
+// `image-builder inspect REF`: what a bundle is, and what reading it costs.
+
+import { type Command, Option } from 'commander';
+import type { BundleDescription } from '../../bundle/inspect.ts';
+import { addRegistryOptions, engineOptions, formatBytes, type RegistryFlags } from '../registry-options.ts';
+
+interface InspectFlags extends RegistryFlags {
+  output: 'text' | 'json' | 'yaml';
+}
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  const command = program
+    .command('inspect')
+    .description(
+      'describe a bundle: profiles, images with sizes and checksums, labels, layers, cost of a read',
+    )
+    .argument(
+      '<reference>',
+      'registry reference, oci:DIR, oci-archive:FILE, docker-archive:FILE or docker-daemon:NAME',
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'format of the answer')
+        .choices(['text', 'json', 'yaml'])
+        .default('text'),
+    );
+  addRegistryOptions(command).action(async (reference: string, flags: InspectFlags) => {
+    const { inspectBundle } = await import('../../bundle/inspect.ts');
+    const description = await inspectBundle(reference, await engineOptions(command));
+    for (const warning of description.warnings) process.stderr.write(`warning: ${warning}\n`);
+    process.stdout.write(await format(description, flags.output));
+  });
+}
+
+async function format(description: BundleDescription, output: InspectFlags['output']): Promise<string> {
+  if (output === 'json') return `${JSON.stringify(description, null, 2)}\n`;
+  if (output === 'text') return `${text(description).join('\n')}\n`;
+  const { stringify } = await import('yaml');
+  return stringify(description, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN', lineWidth: 0 });
+}
+
+function text(bundle: BundleDescription): string[] {
+  const { requests, bytes, milliseconds } = bundle.readCost;
+  return [
+    `Image:     ${bundle.image}`,
+    ...(bundle.platform ? [`Platform:  ${bundle.platform}`] : []),
+    ...(bundle.created ? [`Created:   ${bundle.created}`] : []),
+    `Size:      ${formatBytes(bundle.totalSize)} in ${bundle.layers.length} layers`,
+    `Read cost: ${requests} requests, ${formatBytes(bytes)}, ${milliseconds} ms; verification: ${bundle.verification}`,
+    'Profiles:',
+    ...bundle.profiles.map(({ path, size }) => `  ${path}  ${formatBytes(size)}`),
+    'Images:',
+    ...images(bundle),
+    'Layers:',
+    ...bundle.layers.map(layerLine),
+    ...(Object.keys(bundle.labels).length > 0 ? ['Labels:'] : []),
+    ...Object.entries(bundle.labels).map(([name, value]) => `  ${name}=${value}`),
+  ].map(printable);
+}
+
+function images({ qcows, iso }: BundleDescription): string[] {
+  const all = [...Object.values(qcows), ...(iso ? [iso] : [])];
+  if (all.length === 0) return ['  not described by the bundle; see: image-builder extract REF --list'];
+  return all.flatMap(({ file, ...facts }) => {
+    const virtual =
+      'virtualSize' in facts && facts.virtualSize ? `, ${formatBytes(facts.virtualSize)} virtual` : '';
+    const sums = (['md5', 'sha256', 'sha512'] as const).flatMap((name) =>
+      facts[name] ? [`    ${name} ${facts[name]}`] : [],
+    );
+    return [`  ${file}${facts.size === undefined ? '' : `  ${formatBytes(facts.size)}${virtual}`}`, ...sums];
+  });
+}
+
+function layerLine({
+  digest,
+  size,
+  mediaType,
+  hasProfiles,
+  createdBy,
+}: BundleDescription['layers'][number]): string {
+  const kind = mediaType.replace(/^application\/vnd\./, '');
+  return `  ${digest.slice(0, 19)}  ${formatBytes(size).padStart(10)}  ${kind}${hasProfiles ? '  profiles' : ''}${createdBy ? `  ${createdBy}` : ''}`;
+}
+
+/** Labels and histories are the publisher's text: control characters could rewrite the terminal. */
+function printable(line: string): string {
+  return line.replace(/\p{Cc}/gu, ' ');
+}

@@ -1,0 +1,36 @@
+// `image-builder pin PATH...`: tags of bundle references become tags with digests.
+
+import type { Command } from 'commander';
+import { addRegistryOptions, engineOptions, type RegistryFlags } from '../registry-options.ts';
+
+interface PinFlags extends RegistryFlags {
+  check?: boolean;
+  update?: boolean;
+}
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  const command = program
+    .command('pin')
+    .description('pin the bundle references in YAML files to digests: repository:tag@sha256:...')
+    .argument('<paths...>', 'files, or directories whose YAML files are taken')
+    .option('--check', 'only report references that are not pinned, and fail if there are any')
+    .option('--update', 'also set pinned tags to what they stand for now');
+  addRegistryOptions(command).action(async (paths: string[], flags: PinFlags) => {
+    const { findUnpinned, pinFiles } = await import('../../bundle/pin/pin.ts');
+    if (flags.check) {
+      const unpinned = await findUnpinned(paths);
+      for (const { file, line, reference } of unpinned)
+        process.stdout.write(`${file}:${line}: ${reference} is not pinned\n`);
+      if (unpinned.length > 0) process.exitCode = 1;
+      return;
+    }
+    for (const { file, line, reference, digest } of await pinFiles(
+      paths,
+      flags.update ?? false,
+      await engineOptions(command),
+    )) {
+      process.stdout.write(`${file}:${line}: ${reference} -> ${digest}\n`);
+    }
+  });
+}

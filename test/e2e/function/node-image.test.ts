@@ -1,0 +1,233 @@
+// The main job on examples/node-image: a real image built under real kustomize, wrong objects, and a build that is ended
+// by a signal. Everything is built once; the second kustomize is answered from the store.
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parse, parseAllDocuments } from 'yaml';
+import { executable, run } from '../support/executables.ts';
+import { kustomizes } from '../support/kustomize.ts';
+
+const root = join(__dirname, '../../..');
+const fn = executable('image-builder-fn');
+let directory: string;
+let example: string;
+let env: NodeJS.ProcessEnv;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'node-image-e2e-'));
+  example = join(directory, 'examples/node-image');
+  cpSync(join(root, 'examples/node-image'), example, {
+    recursive: true,
+    filter: (path) => !path.endsWith('/out'),
+  });
+  symlinkSync(dirname(fn), join(directory, 'dist'));
+  mkdirSync(join(directory, 'tmp'));
+  env = { ...process.env, IMAGE_BUILDER_STORE: join(directory, 'store'), TMPDIR: join(directory, 'tmp') };
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const config = () => readFileSync(join(example, 'image-builder.yaml'), 'utf8');
+const resourceList = (functionConfig: string) =>
+  `apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n- kind: Kept # as it is\nfunctionConfig:\n${functionConfig.replace(/^/gm, '  ').trimEnd()}\n`;
+
+/** Processes that have the directory in their command line, working directory or root. */
+function processesIn(path: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const links = ['cwd', 'root'].map((link) => readlinkSync(`/proc/${pid}/${link}`));
+        return [readFileSync(`/proc/${pid}/cmdline`, 'utf8'), ...links].some((text) => text.includes(path));
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** Nothing of a build is left but what the store keeps on purpose. */
+function expectNothingLeft(): void {
+  expect(processesIn(directory)).toEqual([]);
+  expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(directory);
+  expect(readdirSync(join(directory, 'tmp'))).toEqual([]);
+  const work = join(directory, 'store/work');
+  expect(existsSync(work) ? readdirSync(work) : []).toEqual([]);
+  expect(existsSync(join(example, 'out'))).toBe(false);
+}
+
+describe('what cannot be built', () => {
+  const partitions =
+    '[{mount: /, part_start: 1MiB, part_end: 600MiB}, {mount: /srv, part_start: 500MiB, part_end: 700MiB}]';
+  const retries = 'multistrap:\n        multistrap_retries: 0\n';
+  test.each([
+    [
+      'partitions that overlap',
+      'qcow_capacity: 4G',
+      `partitions: ${partitions}`,
+      'spec.build.qcows.control-plane.qcow.partitions[1].part_start',
+      'overlaps',
+    ],
+    [
+      'partitions that do not fit',
+      'qcow_capacity: 4G',
+      'qcow_capacity: 1G',
+      'spec.build.qcows.control-plane.qcow.partitions',
+      '',
+    ],
+    [
+      'an unknown distribution',
+      'debian-13',
+      'debian-99',
+      'spec.build.distribution',
+      'no distribution "debian-99"',
+    ],
+    [
+      'a package that does not exist',
+      '- containerd\n',
+      '- containerd-nope\n',
+      'spec.build.rootfs.multistrap.packages',
+      'containerd-nope',
+    ],
+    [
+      'a mirror that cannot be reached',
+      'distribution: debian-13\n    rootfs:\n      multistrap:\n',
+      `mirror: http://127.0.0.1:1/debian\n    rootfs:\n      ${retries}`,
+      'spec.build.mirror',
+      'http://127.0.0.1:1/debian',
+    ],
+  ])('%s', (_what, before, after, field, message) => {
+    const changed = config().replace(before, after);
+    expect(changed).not.toBe(config());
+    const input = resourceList(changed);
+    const { stdout, stderr, status } = run([fn], { input, env, cwd: example });
+    expect(status).toBe(1);
+    expect(stdout.startsWith(input)).toBe(true);
+    const { results } = parse(stdout);
+    const result = results.find((one: { field?: { path: string } }) => one.field?.path.startsWith(field));
+    expect(result).toMatchObject({ severity: 'error', message: expect.stringContaining(message) });
+    expect(stderr).toContain(`error: ${field}`);
+    expectNothingLeft();
+  });
+});
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)(
+  '%s in the middle of a build: nothing is left, everything comes back',
+  async (signal, expected) => {
+    const input = resourceList(config());
+    const child = spawn(fn, { env, cwd: example });
+    child.stdin.end(input);
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    const isBusy = new Promise<void>((resolve) => {
+      child.stderr.on('data', (chunk) => {
+        stderr += chunk;
+        if (stderr.includes('rootfs: choose and fetch')) resolve();
+      });
+    });
+    const ended = new Promise((resolve) => child.on('exit', (code, by) => resolve(code ?? by)));
+    await Promise.race([isBusy, ended]);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    child.kill(signal);
+    expect({ status: await ended, stderr }).toEqual({
+      status: expected,
+      stderr: expect.stringContaining(`error: interrupted by ${signal}`),
+    });
+    expect(stdout.startsWith(input)).toBe(true);
+    expectNothingLeft();
+  },
+);
+
+test('builds the image, and carries it into the cluster', async () => {
+  const outputs = new Set<string>();
+  for (const [, kustomize] of (await kustomizes()).reverse()) {
+    const { stdout, stderr, status } = run(
+      [kustomize, 'build', '--enable-alpha-plugins', '--enable-exec', example],
+      { env },
+    );
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+    outputs.add(stdout);
+  }
+  // Every kustomize gives the same.
+  expect(outputs.size).toBe(1);
+  const [stdout = ''] = outputs;
+  const { digest, sha256, sha512, md5, size } = published();
+  const documents = stdout.split(/^---\n/m);
+  expect(documents[0]).toBe(`apiVersion: airshipit.org/v1alpha1
+bundle:
+  digest: ${digest}
+  image: oci:out:latest@${digest}
+kind: VariableCatalogue
+metadata:
+  labels:
+    airshipit.org/deploy-k8s: "false"
+  name: node-image-artifacts
+qcows:
+  control-plane:
+    checksum: ${sha256}
+    checksumType: sha256
+    file: control-plane.qcow2
+    format: qcow2
+    md5: ${md5}
+    sha256: ${sha256}
+    sha512: ${sha512}
+    size: ${size}
+    url: http://192.0.2.10/images/control-plane.qcow2
+    virtualSize: 4294967296
+`);
+  const objects = parseAllDocuments(stdout).map((document) => document.toJS());
+  expect(objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toEqual([
+    'VariableCatalogue/node-image-artifacts',
+    'VariableCatalogue/profile_multistrap',
+    'VariableCatalogue/profile_qcow_control-plane',
+    'MachineDeployment/worker',
+    'KubeadmControlPlane/control-plane',
+    'Metal3MachineTemplate/node',
+  ]);
+  expect(objects[1]).toMatchObject({ k8s_version: '1.32.3', kubernetes: { version: 'v1.32.3' } });
+  const cluster = readFileSync(join(example, 'cluster.yaml'), 'utf8')
+    .replaceAll('version: replaced', 'version: v1.32.3')
+    .replace('url: replaced', 'url: http://192.0.2.10/images/control-plane.qcow2')
+    .replace('checksum: replaced', `checksum: ${sha256}`)
+    .replace('checksumType: replaced', 'checksumType: sha256')
+    .replace('format: replaced', 'format: qcow2');
+  const expected = parseAllDocuments(cluster).map((document) => document.toJS());
+  expect(objects.slice(3)).toEqual([expected[1], expected[0], expected[2]]);
+});
+
+/** The manifest of the layout, and the checksums of the QCOW in it, computed by other tools than ours. */
+function published() {
+  const blob = (digest: string) => join(example, 'out/blobs', digest.replace(':', '/'));
+  const { manifests } = JSON.parse(readFileSync(join(example, 'out/index.json'), 'utf8'));
+  const digest: string = manifests[0].digest;
+  const { layers } = JSON.parse(readFileSync(blob(digest), 'utf8'));
+  const file = 'qcows/control-plane.qcow2';
+  const layer = layers
+    .map((one: { digest: string }) => blob(one.digest))
+    .find((path: string) =>
+      execFileSync('tar', ['-tf', path], { encoding: 'utf8' }).split('\n').includes(file),
+    );
+  const qcow = join(directory, 'control-plane.qcow2');
+  writeFileSync(qcow, execFileSync('tar', ['-xOf', layer, file], { maxBuffer: 1 << 30 }));
+  execFileSync('qemu-img', ['check', '-q', qcow]);
+  const content = readFileSync(qcow);
+  const hex = (algorithm: string) => createHash(algorithm).update(content).digest('hex');
+  return { digest, sha256: hex('sha256'), sha512: hex('sha512'), md5: hex('md5'), size: content.length };
+}

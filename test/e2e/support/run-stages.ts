@@ -1,0 +1,30 @@
+// Entry point of a program that runs the stages rootfs and osconfig: for tests that run them as another user.
+// Its argument is a file with {directory, build: ResolvedBuild, scripts}.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { configureRootfs } from '../../../image-builder/build/stages/osconfig.ts';
+import { buildRootfs } from '../../../image-builder/build/stages/rootfs.ts';
+import type { ResolvedBuild, ScriptFile } from '../../../image-builder/variables/types.ts';
+import { stageContext } from './stage.ts';
+
+interface Request {
+  directory: string;
+  build: ResolvedBuild;
+  scripts: ScriptFile[];
+}
+
+async function main(): Promise<void> {
+  const { directory, build, scripts }: Request = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));
+  const { distribution, mirror, rootfs } = build;
+  const first = await stageContext(directory, 'rootfs');
+  await buildRootfs({ distribution, mirror, multistrap: rootfs.multistrap }, first);
+  const second = await stageContext(directory, 'osconfig');
+  const parent = join(first.outputDir, 'rootfs.tar');
+  await configureRootfs({ parent, osconfig: rootfs.osconfig, scripts }, second);
+  await second.sandbox.run(['rm', '-rf', '--', first.workDir, second.workDir]);
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});

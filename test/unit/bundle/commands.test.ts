@@ -1,0 +1,234 @@
+// What the commands copy, inspect and pin do, against a registry in this process.
+
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { copyBundle } from '../../../image-builder/bundle/copy.ts';
+import { listFiles, readFiles } from '../../../image-builder/bundle/files.ts';
+import { inspectBundle } from '../../../image-builder/bundle/inspect.ts';
+import { findReferences } from '../../../image-builder/bundle/pin/find.ts';
+import { findUnpinned, pinFiles } from '../../../image-builder/bundle/pin/pin.ts';
+import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle } from '../../support/bundles.ts';
+import { writeLayout } from '../../support/images.ts';
+import { type LayoutServer, type LayoutServerOptions, serveLayouts } from '../../support/layout-server.ts';
+
+let directory: string;
+let server: LayoutServer;
+const at = (name: string) => join(directory, name);
+const options = { cache: false as const, limits: { retries: 1, retryDelay: 1 } };
+
+async function serve(intercept?: LayoutServerOptions['intercept']): Promise<void> {
+  await server?.stop();
+  server = await serveLayouts({
+    repositories: { own: at('own'), old: at('old') },
+    ...(intercept && { intercept }),
+  });
+}
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'commands-'));
+  await writeLayout(at('own'), ownBundle({ qcowBytes: 3_000_000, compression: 'none' }));
+  await writeLayout(at('old'), predecessorBundle({ qcowBytes: 3_000_000 }));
+});
+beforeEach(() => serve());
+afterAll(async () => {
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe('copy', () => {
+  it.each(['own', 'old'])('gets the disk images of %s, verified', async (name) => {
+    const target = at(`copy-${name}`);
+    const { files } = await copyBundle(`${server.host}/${name}:v1`, target, [], options);
+    const qcow = readFileSync(join(target, 'control-plane.qcow2'));
+    expect(qcow).toHaveLength(3_000_000);
+    const copied = files.find(({ path }) => path.endsWith('.qcow2'));
+    expect(copied).toMatchObject({ existed: false, sha256: createHash('sha256').update(qcow).digest('hex') });
+    expect(readdirSync(target).filter((file) => file.startsWith('.'))).toEqual([]);
+    // The second time it is there already: no layer is fetched for it.
+    const again = await copyBundle(`oci:${at(name)}`, target, ['control-plane.qcow2'], options);
+    expect(again.files).toEqual([expect.objectContaining({ existed: true })]);
+  });
+
+  it('takes up a download that was cut off by the end of the process', async () => {
+    const target = at('resumed');
+    let sent = 0;
+    await serve((request, response, { status, headers, body }) => {
+      if (request.step !== 'blob' || body.length < 1_000_000) return false;
+      if (sent > 0) {
+        response.writeHead(503, { 'content-length': '0' }).end();
+        return true;
+      }
+      response.writeHead(status, { ...headers, 'content-length': String(body.length) });
+      sent = body.length / 2;
+      response.write(body.subarray(0, sent), () => response.destroy());
+      return true;
+    });
+    await expect(copyBundle(`${server.host}/old:v1`, target, [], options)).rejects.toMatchObject({
+      code: expect.any(String),
+    });
+    expect(existsSync(join(target, 'control-plane.qcow2'))).toBe(false);
+    const [partial = ''] = readdirSync(join(target, '.image-builder-download'));
+    expect(statSync(join(target, '.image-builder-download', partial)).size).toBeGreaterThan(500_000);
+    await serve();
+    await copyBundle(`${server.host}/old:v1`, target, [], options);
+    expect(
+      server.requests.filter(({ step }) => step === 'blob').map(({ headers }) => headers.range),
+    ).toContainEqual(expect.stringMatching(/^bytes=[1-9]\d+-$/));
+    expect(readFileSync(join(target, 'control-plane.qcow2'))).toHaveLength(3_000_000);
+  });
+
+  it('begins again when what an earlier run left behind is damaged', async () => {
+    const target = at('damaged');
+    const layer = JSON.parse(readFileSync(join(at('own'), 'blobs/sha256', manifestHex('own')), 'utf8'))
+      .layers[1] as { digest: string };
+    mkdirSync(join(target, '.image-builder-download'), { recursive: true });
+    writeFileSync(
+      join(target, '.image-builder-download', `${layer.digest.slice(7)}.partial`),
+      Buffer.alloc(1000, 1),
+    );
+    await copyBundle(`${server.host}/own:v1`, target, [], options);
+    expect(readFileSync(join(target, 'control-plane.qcow2'))).toHaveLength(3_000_000);
+  });
+
+  it('puts nothing in place when the content is forged', async () => {
+    const target = at('forged');
+    await serve((request, response, { status, headers, body }) => {
+      if (request.step !== 'blob' || body.length < 1_000_000) return false;
+      response.writeHead(status, headers).end(Buffer.concat([body.subarray(0, -1), Buffer.from('x')]));
+      return true;
+    });
+    await expect(copyBundle(`${server.host}/own:v1`, target, [], options)).rejects.toMatchObject({
+      code: 'DIGEST_MISMATCH',
+    });
+    expect(readdirSync(target).filter((file) => file.endsWith('.qcow2'))).toEqual([]);
+  });
+
+  it('names what there is when a file is missing', async () => {
+    await expect(copyBundle(`oci:${at('own')}`, at('none'), ['nope.qcow2'], options)).rejects.toMatchObject({
+      code: 'FILE_NOT_FOUND',
+      hint: 'It has control-plane.qcow2.',
+    });
+  });
+});
+
+function manifestHex(name: string): string {
+  return JSON.parse(readFileSync(join(at(name), 'index.json'), 'utf8')).manifests[0].digest.slice(7);
+}
+
+it('extracts any file, and lists', async () => {
+  const reading = await readFiles(
+    `${server.host}/old:v1`,
+    ['/profiles/profile_multistrap.json', 'qcows/control-plane.qcow2.md5sum'],
+    options,
+  );
+  expect(reading.files[0]?.content.toString()).toBe(MULTISTRAP_PROFILE);
+  expect(reading.files[1]?.content.toString()).toMatch(/^[0-9a-f]{32}\n$/);
+  const { files } = await listFiles(`${server.host}/old:v1`, ['/qcows'], options);
+  expect(files).toEqual([
+    { path: '/qcows/control-plane.qcow2', size: 3_000_000 },
+    { path: '/qcows/control-plane.qcow2.md5sum', size: 33 },
+  ]);
+  await expect(readFiles(`${server.host}/old:v1`, ['/profiles/nope'], options)).rejects.toMatchObject({
+    code: 'FILE_NOT_FOUND',
+  });
+  await expect(readFiles(`${server.host}/old:v1`, ['/../../etc/shadow'], options)).rejects.toMatchObject({
+    code: 'FILE_NOT_FOUND',
+  });
+});
+
+it('inspects', async () => {
+  const description = await inspectBundle(`${server.host}/own:v1`, options);
+  expect(description).toMatchObject({
+    labels: { 'org.opencontainers.image.title': 'bundle' },
+    platform: 'linux/amd64',
+    qcows: { 'control-plane': { file: 'control-plane.qcow2', size: 3_000_000 } },
+    readCost: { requests: 2 },
+    verification: 'full',
+  });
+  expect(description.layers.map(({ hasProfiles }) => hasProfiles)).toEqual([false, false, true]);
+});
+
+describe('pin', () => {
+  const kustomization = (host: string) => `# a site
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+images:
+- name: bundle
+  newName: ${host}/own
+  newTag: v1   # keep
+- {name: other, newName: "${host}/own", newTag: "v1"}
+- {name: pinned, newName: ${host}/own, newTag: v1, digest: sha256:0}
+generators:
+- |-
+  apiVersion: airshipit.org/v1alpha1
+  kind: ImageBuilder
+  metadata:
+    name: inline
+  spec:
+    bundle:
+      image: ${host}/own:v1 # inline
+`;
+  const objects = (host: string) => `apiVersion: airshipit.org/v1alpha1
+kind: ImageBuilder
+metadata: {name: a}
+spec:
+    bundle:
+        image:   '${host}/old:v1'   # quoted
+---
+kind: ConfigMap
+metadata:
+  name: b
+  annotations:
+    config.kubernetes.io/function: |
+      container:
+        image: ${host}/own:v1
+        network: true
+data:
+  image: ${host}/own:v1
+`;
+
+  it('rewrites only the references, and leaves everything else alone', async () => {
+    const site = at('site');
+    mkdirSync(site, { recursive: true });
+    writeFileSync(join(site, 'kustomization.yaml'), kustomization(server.host));
+    writeFileSync(join(site, 'objects.yaml'), objects(server.host));
+    const [own, old] = [`sha256:${manifestHex('own')}`, `sha256:${manifestHex('old')}`];
+
+    expect(await findUnpinned([site])).toHaveLength(5);
+    const pinned = await pinFiles([site], false, options);
+    expect(pinned).toHaveLength(5);
+    expect(readFileSync(join(site, 'objects.yaml'), 'utf8')).toBe(
+      objects(server.host)
+        .replace("/old:v1'", `/old:v1@${old}'`)
+        .replace('/own:v1\n        network', `/own:v1@${own}\n        network`),
+    );
+    expect(readFileSync(join(site, 'kustomization.yaml'), 'utf8')).toBe(
+      kustomization(server.host)
+        .replace('newTag: v1   # keep', `newTag: v1@${own}   # keep`)
+        .replace('newTag: "v1"', `newTag: "v1@${own}"`)
+        .replace('/own:v1 # inline', `/own:v1@${own} # inline`),
+    );
+    expect(await findUnpinned([site])).toEqual([]);
+    expect(await pinFiles([site], false, options)).toEqual([]);
+    expect(await pinFiles([site], true, options)).toEqual([]);
+    // One question for each tag.
+    expect(server.requests.filter(({ method }) => method === 'HEAD')).toHaveLength(2 + 2);
+  });
+
+  it('leaves files alone that it does not understand', () => {
+    expect(findReferences('a: [')).toEqual([]);
+    expect(findReferences('kind: ImageBuilder\nspec: {bundle: {image: [1]}}')).toEqual([]);
+    expect(findReferences('kind: Deployment\nspec: {image: quay.io/x/y:v1}')).toEqual([]);
+  });
+});
