@@ -21,7 +21,7 @@ const CLEAN = `rm -rf "$1"/etc/machine-id "$1"/var/cache/apt/* "$1"/var/lib/apt/
 /** Path of the tar. */
 export async function bootTreeArchive(): Promise<string> {
   const sources = await readAptSources('/etc/apt');
-  const mirror = chooseMirrors(sources, 'debian', 'amd64').archive ?? 'http://deb.debian.org/debian';
+  const mirror = chooseMirrors(sources, 'debian', 'amd64').archive ?? 'http://ftp.debian.org/debian';
   const today = new Date().toISOString().slice(0, 10);
   const identity = JSON.stringify([PACKAGES, CLEAN, mirror, today, process.getuid?.()]);
   const key = createHash('sha256').update(identity).digest('hex').slice(0, 16);
