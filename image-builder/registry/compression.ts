@@ -10,7 +10,7 @@ const BOMB_RATIO = 100;
 const BOMB_FLOOR_BYTES = 1024 ** 3;
 /** Larger windows would be allocated at once; `zstd --long` needs 128 MiB at most by default. */
 const ZSTD_WINDOW_LIMIT = 128 * 1024 * 1024;
-const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 128 * 1024;
 
 /** How many bytes a compressed blob of `size` bytes may become. */
 export function expansionLimit(size: number): number {
