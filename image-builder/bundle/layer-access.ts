@@ -1,4 +1,5 @@
-// How a layer is best read: whole when it is small, by ranges when it is not compressed, as a stream otherwise.
+// How a layer is best read: whole when it is small, by ranges when it is not compressed or has a
+// table of contents, as a stream otherwise.
 
 import { decompress, detectCompression, expansionLimit } from '../registry/compression.ts';
 import type { Image } from '../registry/image.ts';
@@ -31,6 +32,11 @@ export async function scanOneLayer(
   if (layer.size <= WHOLE_LAYER_BYTES) return scanWhole(image, layer, watch, budget);
   if (verification === 'partial' && compression === 'none') {
     const scan = await scanByRanges(image, layer, watch, budget);
+    if (scan) return scan;
+  }
+  if (verification === 'partial' && compression === 'zstd') {
+    const { scanChunked } = await import('./chunked.ts');
+    const scan = await scanChunked(image, layer, watch, budget);
     if (scan) return scan;
   }
   return scanStream(image, layer, watch, budget, verification);

@@ -91,6 +91,26 @@ describe("a bundle in the predecessor's layout", () => {
   });
 });
 
+it('reads zstd:chunked layers by their table of contents', async () => {
+  await writeLayout(at('squashed'), {
+    tag: 'v1',
+    layers: [
+      { entries: predecessorBundle({ qcowBytes: 4_000_000 }).layers.flatMap(({ entries = [] }) => entries) },
+    ],
+  });
+  const format = ['--dest-compress', '--dest-compress-format', 'zstd:chunked'];
+  await skopeoCopy(`oci:${at('squashed')}:v1`, `docker://${registry.host}/site/chunked:v1`, ...format);
+  const reading = await readBundle(`${registry.host}/site/chunked:v1`, { cache: false });
+  expectProfiles(reading);
+  expect(reading.verification).toBe('partial');
+  // Manifest, table, two profiles; of five megabytes.
+  expect(reading.cost.requests).toBeLessThanOrEqual(5);
+  expect(reading.cost.bytes).toBeLessThan(64 * KIB);
+  const whole = await readBundle(`${registry.host}/site/chunked:v1`, { cache: false, verify: 'full' });
+  expectProfiles(whole);
+  expect(whole.verification).toBe('full');
+});
+
 describe('local forms', () => {
   it.each(['oci:', 'oci-archive:', 'docker-archive:'])('%s', async (transport) => {
     const target = at(`form-${transport.slice(0, -1)}`);
