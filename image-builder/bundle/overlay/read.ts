@@ -113,22 +113,28 @@ function resolve(
     if (found.state === 'unknown' || ('certain' in found && !found.certain)) state.unknown = true;
     return found;
   };
-  const file = (path: string) => {
+  const file = (path: string, wantsContent: boolean) => {
     const found = look(path);
     if (found.state === 'unwatched') state.grown = watch.addFile(found.path) || state.grown;
-    if (found.state === 'file') files.set(path, describe(path, found.path, found.node));
+    if (found.state !== 'file') return;
+    // A hard link to a file whose content nobody wanted so far.
+    const { content, origin } = found.node;
+    if (wantsContent && !content && watch.interest(origin.path) !== 'content') {
+      state.grown = watch.addFile(origin.path) || state.grown;
+    }
+    files.set(path, describe(path, found.path, found.node));
   };
   const readEntries = (directory: OverlayQuery['directories'][number], path: string, names: string[]) => {
     for (const name of names) {
       const child = path === '' ? name : `${path}/${name}`;
-      if (directory.list || directory.content(name)) file(child);
+      if (directory.list || directory.content(name)) file(child, directory.content(name));
       const found = directory.recursive ? tree.lookup(child, (place) => watch.covers(place)) : undefined;
       // Links to directories are not followed: they could lead in circles.
       if (found?.state === 'directory' && found.path === child) readEntries(directory, child, found.names);
     }
   };
   for (const path of query.files) {
-    file(path);
+    file(path, true);
     if (tree.lookup(path, () => true).state === 'loop') {
       throw new BundleError('NOT_A_FILE', `/${path} leads in a circle of symbolic links`);
     }
