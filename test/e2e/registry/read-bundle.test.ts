@@ -1,13 +1,14 @@
 // Bundles in every place that a reference can name, made by real tools, read from a real registry.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { readBundle } from '../../../image-builder/bundle/read.ts';
 import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle, QCOW_PROFILE } from '../../support/bundles.ts';
-import { writeLayout } from '../../support/images.ts';
+import { LayoutWriter, writeLayout } from '../../support/images.ts';
 import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
 
 const KIB = 1024;
@@ -128,4 +129,55 @@ describe('local forms', () => {
     execFileSync('zstd', ['-q', '-f', target, '-o', `${target}.zst`]);
     expectProfiles(await readBundle(`${transport}${target}.zst`, { cache: false }));
   });
+});
+
+it('docker-daemon: reads what the engine saves (its API re-enacted on a socket)', async () => {
+  const archive = at('form-docker-archive');
+  const asked: string[] = [];
+  const engine = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    if (request.url === `/images/${encodeURIComponent('site/bundle:v1')}/get`)
+      createReadStream(archive).pipe(response);
+    else response.writeHead(404).end('{"message":"no such image"}');
+  });
+  await new Promise<void>((done) => engine.listen(at('engine.sock'), done));
+  const environment = { DOCKER_HOST: `unix://${at('engine.sock')}` };
+  try {
+    const reading = await readBundle('docker-daemon:site/bundle:v1', { environment });
+    expectProfiles(reading);
+    expect(reading.reference.image).toMatch(/^docker-daemon:site\/bundle:v1@sha256:/);
+    expect(asked).toHaveLength(1);
+    await expect(readBundle('docker-daemon:site/other:v1', { environment })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+  } finally {
+    engine.close();
+  }
+});
+
+it('chooses by platform, through nested indexes, and refuses endless ones', async () => {
+  const writer = new LayoutWriter(at('indexes'));
+  const profile = (name: string) => ({
+    layers: [{ entries: [{ name: 'profiles/profile_x.json', content: JSON.stringify({ name }) }] }],
+  });
+  const amd = await writer.image({ ...profile('amd64') });
+  const arm = await writer.image({ ...profile('arm64'), platform: { os: 'linux', architecture: 'arm64' } });
+  writer.tag(writer.index([writer.index([amd, arm])]), 'nested');
+  let deep = writer.index([amd]);
+  for (let depth = 0; depth < 6; depth++) deep = writer.index([deep]);
+  writer.tag(deep, 'deep');
+  for (const architecture of ['amd64', 'arm64']) {
+    const { profiles } = await readBundle(`oci:${at('indexes')}:nested`, {
+      platform: { os: 'linux', architecture },
+    });
+    expect(profiles[0]?.json).toBe(JSON.stringify({ name: architecture }));
+  }
+  await expect(
+    readBundle(`oci:${at('indexes')}:nested`, { platform: { os: 'linux', architecture: 's390x' } }),
+  ).rejects.toMatchObject({
+    code: 'NO_MATCHING_PLATFORM',
+  });
+  await expect(readBundle(`oci:${at('indexes')}:deep`)).rejects.toMatchObject({ code: 'INVALID_MANIFEST' });
+  await expect(readBundle(`oci:${at('indexes')}`)).rejects.toMatchObject({ code: 'INVALID_REFERENCE' });
+  await expect(readBundle(`oci:${at('indexes')}:nope`)).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
