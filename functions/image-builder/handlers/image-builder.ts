@@ -14,14 +14,20 @@ import type { BuildSpec, BundleSpec } from '../../../image-builder/spec/types.ts
 import { catalogueName, parseImageBuilder } from '../../../image-builder/spec/validate.ts';
 import { toNode } from '../../../image-builder/yaml/values.ts';
 import type { FunctionContext, Handler } from '../handler.ts';
+import { pullSecretsOf } from './pull-secrets.ts';
 
 /** What the function needs of the engine. */
 export interface Engine {
   /** Reads the metadata of a bundle. */
   readBundle(
     reference: string,
-    options: { profiles?: string[]; verify?: 'partial' | 'full'; signal: AbortSignal },
-  ): Promise<BundleContents & { cost: ReadCost; warnings: string[] }>;
+    options: {
+      profiles?: string[];
+      verify?: 'partial' | 'full';
+      credentials?: { pullSecrets: string[] };
+      signal: AbortSignal;
+    },
+  ): Promise<BundleContents & { cost: ReadCost; warnings: string[]; verification?: 'partial' | 'full' }>;
   /** Builds, or takes from the store what has not changed. */
   build(
     name: string,
@@ -46,11 +52,13 @@ export function imageBuilderHandler(engine: Engine): Handler {
   };
 }
 
-async function extract(engine: Engine, bundle: BundleSpec, { signal }: FunctionContext) {
+async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }: FunctionContext) {
+  const pullSecrets = pullSecretsOf(readItems());
   const contents = await engine
     .readBundle(bundle.image, {
       ...(bundle.profiles && { profiles: bundle.profiles.map(({ path }) => path) }),
       ...(bundle.verify && { verify: bundle.verify }),
+      ...(pullSecrets.length > 0 && { credentials: { pullSecrets } }),
       // A read takes no longer than reading about it.
       signal,
     })
@@ -64,14 +72,25 @@ async function extract(engine: Engine, bundle: BundleSpec, { signal }: FunctionC
     );
   }
   const warnings = contents.warnings.map((message): Finding => ({ severity: 'warning', message }));
-  return { contents, findings: [...warnings, describeCost(contents.reference.image, contents.cost)] };
+  const cost = describeCost(contents.reference.image, contents.cost, contents.verification);
+  return { contents, findings: [...warnings, cost] };
 }
 
-function describeCost(image: string, { requests, bytes, milliseconds }: ReadCost): Finding {
+/** `verification: partial` in the tags says that not all that was used was checked to its end. */
+function describeCost(
+  image: string,
+  { requests, bytes, milliseconds }: ReadCost,
+  verification?: 'partial' | 'full',
+): Finding {
   return {
     severity: 'info',
     message: `read ${image}: ${requests} requests, ${formatBytes(bytes)}, ${milliseconds} ms`,
-    tags: { requests: `${requests}`, bytes: `${bytes}`, milliseconds: `${milliseconds}` },
+    tags: {
+      requests: `${requests}`,
+      bytes: `${bytes}`,
+      milliseconds: `${milliseconds}`,
+      ...(verification && { verification }),
+    },
   };
 }
 
