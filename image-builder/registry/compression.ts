@@ -1,7 +1,7 @@
 // Decompression of layers and archives: streaming, limited, whatever the Node version.
 
 import { Readable } from 'node:stream';
-import * as zlib from 'node:zlib';
+import { createGunzip, type Gunzip } from 'node:zlib';
 import { RegistryError } from './error.ts';
 import type { Compression } from './media-types.ts';
 
@@ -62,7 +62,7 @@ export async function* decompress(
     return;
   }
   let size = 0;
-  const output = compression === 'gzip' ? gunzip(whole, what) : unzstd(whole, what);
+  const output = compression === 'gzip' ? gunzip(whole, what) : throughFzstd(whole, what);
   for await (const chunk of output) {
     size += chunk.length;
     if (size > limit) {
@@ -103,20 +103,12 @@ async function peek(
 }
 
 async function* gunzip(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
-  yield* throughZlib(stream, zlib.createGunzip({ chunkSize: CHUNK_BYTES }), what);
-}
-
-async function* unzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
-  // Built in from Node 22.15; the types of Node 20 do not know it.
-  const native = (zlib as unknown as { createZstdDecompress?: (options: object) => zlib.Gunzip })
-    .createZstdDecompress;
-  if (native) yield* throughZlib(stream, native({ chunkSize: CHUNK_BYTES }), what);
-  else yield* throughFzstd(stream, what);
+  yield* throughZlib(stream, createGunzip({ chunkSize: CHUNK_BYTES }), what);
 }
 
 async function* throughZlib(
   stream: AsyncIterable<Uint8Array>,
-  inflate: zlib.Gunzip,
+  inflate: Gunzip,
   what: string,
 ): AsyncGenerator<Uint8Array> {
   const input = Readable.from(stream, { objectMode: false, highWaterMark: CHUNK_BYTES });
@@ -137,6 +129,10 @@ async function* throughZlib(
   }
 }
 
+/**
+ * By fzstd on every Node version: zlib's decoder (from 22.15 on) ends with the first frame, and zstd:chunked and pzstd
+ * write many.
+ */
 async function* throughFzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
   const { Decompress } = await import('fzstd');
   let output: Uint8Array[] = [];
