@@ -3,7 +3,11 @@ import { excerpt } from '../../../image-builder/yaml/excerpt.ts';
 
 function show(source: string, field: string, message: string): string | undefined {
   const lineCounter = new LineCounter();
-  return excerpt({ source, document: parseDocument(source, { schema: 'failsafe', lineCounter }), lineCounter }, field, message);
+  return excerpt(
+    { source, document: parseDocument(source, { schema: 'failsafe', lineCounter }), lineCounter },
+    field,
+    message,
+  );
 }
 const SOURCE = `spec:
   build:
@@ -17,7 +21,11 @@ const SOURCE = `spec:
 
 test.each([
   ['spec.build.size', 'is "1x", expected', '    3 |     size: "1x" # comment\n      |           ^^^^'],
-  ['spec.build.list[1].a', 'is the number 600, expected', '    4 |     list: [{a: 1}, {a: 600}]\n      |                        ^^^'],
+  [
+    'spec.build.list[1].a',
+    'is the number 600, expected',
+    '    4 |     list: [{a: 1}, {a: 600}]\n      |                        ^^^',
+  ],
   ['spec.build.password', 'unknown field', '    5 |     password: ...\n      |     ^^^^^^^^'],
   ['spec.build.text', 'is a string, expected', '    6 |     text: ...\n      |     ^^^^'],
   ['spec.build.missing', 'is missing', '    2 |   build: ...\n      |   ^^^^^'],
