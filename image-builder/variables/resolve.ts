@@ -96,7 +96,7 @@ export async function resolveBuild(
       ]),
     ),
     ...(build.iso === undefined ? {} : { iso: await resolveIso(build.iso, manifests, name) }),
-    bundle: resolveBundle(name, build.bundle),
+    bundle: resolveBundle(build.bundle),
     bootTest: {
       timeout: build.bootTest?.timeout ?? 0,
       firmware: build.bootTest?.firmware ?? ['bios', 'uefi'],
@@ -197,8 +197,7 @@ async function findMirrors(
   return { archive, ...(security === undefined ? {} : { security }) };
 }
 
-function resolveBundle(name: string, bundle: BuildSpec['bundle'] = {}): ResolvedBuild['bundle'] {
+function resolveBundle(bundle: BuildSpec['bundle'] = {}): ResolvedBuild['bundle'] {
   const { tag, push, ...rest } = bundle;
-  const place = rest.layout === undefined && rest.repository === undefined ? { layout: name } : {};
-  return { ...place, ...rest, tag: tag ?? 'latest', push: push ?? rest.repository !== undefined };
+  return { ...rest, tag: tag ?? 'latest', push: push ?? rest.repository !== undefined };
 }

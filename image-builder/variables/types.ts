@@ -215,7 +215,7 @@ export interface ResolvedBuild {
     metaData: string;
   };
   bundle: {
-    /** OCI layout directory, as written in the spec (relative to the working directory). */
+    /** OCI layout directory, as written in the spec (relative to the working directory); default: one in the store. */
     layout?: string;
     repository?: string;
     tag: string;

@@ -31,7 +31,7 @@ export async function configureRootfs(
   context: StageContext,
 ): Promise<{ tree: string }> {
   const { osconfig, scripts, cacheDir } = inputs;
-  const tree = inputs.tree ?? (await unpack(inputs.parent, context));
+  const tree = inputs.tree ?? (await unpackRootfs(inputs.parent, context));
   await runOsconfig(
     {
       tree,
@@ -49,7 +49,8 @@ export async function configureRootfs(
   return { tree };
 }
 
-async function unpack(archive: string, context: StageContext): Promise<string> {
+/** Unpacks a rootfs.tar into the work directory; returns the tree. */
+export async function unpackRootfs(archive: string, context: StageContext): Promise<string> {
   const tree = join(context.workDir, 'tree');
   step(context, 'unpack the root file system');
   await unpackTree(archive, tree, context);
@@ -57,10 +58,8 @@ async function unpack(archive: string, context: StageContext): Promise<string> {
 }
 
 export interface QcowTreeInputs {
-  /** rootfs.tar of the stage osconfig. */
-  parent: string;
-  /** The same unpacked, when it is still there; changed in place. */
-  tree?: string;
+  /** Unpacked rootfs.tar of the stage osconfig; changed in place. */
+  tree: string;
   /** The variables of the QCOW, those of the root file system among them. */
   osconfig: ResolvedOsconfig;
   /** scripts/qcow of the manifests. */
@@ -71,16 +70,11 @@ export interface QcowTreeInputs {
 }
 
 /**
- * Configures the tree of one QCOW: the items of osconfig of context `qcow`.
- * @returns the tree
+ * Configures the tree of one QCOW in place: the items of osconfig of context `qcow`.
  * @throws OsconfigError, ToolError
  */
-export async function configureQcowTree(
-  inputs: QcowTreeInputs,
-  context: StageContext,
-): Promise<{ tree: string }> {
-  const { osconfig, scripts, runtimeScripts, cacheDir } = inputs;
-  const tree = inputs.tree ?? (await unpack(inputs.parent, context));
+export async function configureQcowTree(inputs: QcowTreeInputs, context: StageContext): Promise<void> {
+  const { tree, osconfig, scripts, runtimeScripts, cacheDir } = inputs;
   const before = await fingerprintInitramfs(tree, context);
   await runOsconfig(
     {
@@ -98,7 +92,6 @@ export async function configureQcowTree(
   // Most QCOWs differ in what is no business of the initramfs.
   if ((await fingerprintInitramfs(tree, context)) !== before) await makeInitramfs(tree, cacheDir, context);
   await cleanTree(tree, context);
-  return { tree };
 }
 
 const scriptsOf = (scripts: readonly ResolvedScript[], context: 'common' | 'qcow'): ScriptFile[] =>

@@ -10,7 +10,7 @@ import type { Entry } from '../../store/entry.ts';
 import type { ResolvedBuild, ResolvedOsconfig } from '../../variables/types.ts';
 import type { StageImplementation } from '../run.ts';
 import { packagesOf, rootfsFileOf } from './common.ts';
-import { configureQcowTree } from './osconfig.ts';
+import { configureQcowTree, unpackRootfs } from './osconfig.ts';
 import type { InstalledPackages } from './rootfs.ts';
 
 const LAYER_FILE = 'layer.tar';
@@ -27,10 +27,10 @@ export function qcowStage(resolved: ResolvedBuild, options: { cacheDir: string }
     const name = stage.name.slice('qcow/'.length);
     const image = resolved.qcows[name];
     if (!image) throw new TypeError(`no QCOW ${name}`);
-    const configured = await configureQcowTree(
+    const root = tree ?? (await unpackRootfs(rootfsFileOf(parents.osconfig), context));
+    await configureQcowTree(
       {
-        parent: rootfsFileOf(parents.osconfig),
-        ...(tree && { tree }),
+        tree: root,
         osconfig: image.osconfig,
         scripts: image.scripts,
         runtimeScripts: image.qcow.qcow_container_runtime_scripts,
@@ -42,7 +42,7 @@ export function qcowStage(resolved: ResolvedBuild, options: { cacheDir: string }
     const output = join(context.outputDir, fileName);
     const disk = await assembleDisk(
       {
-        tree: configured.tree,
+        tree: root,
         qcow: image.qcow,
         menu: menuOf(image.osconfig, packagesOf(parents.osconfig)),
         identifierSeed: stage.recipe,

@@ -12,6 +12,8 @@ export function bundleProgram(name: string, directory: string): string {
     outfile,
     bundle: true,
     platform: 'node',
+    // Where modules of image-builder/embedded find the source tree.
+    define: { __dirname: JSON.stringify(join(__dirname, '../../../image-builder/embedded')) },
     logLevel: 'error',
   });
   return outfile;

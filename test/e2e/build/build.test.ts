@@ -1,0 +1,170 @@
+// Whole builds of a small Debian from the machine's mirror, and all that does not build anything afterwards.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from '../../../image-builder/build/build.ts';
+import type { BundleContents } from '../../../image-builder/bundle/types.ts';
+import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
+import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { bundleProgram, start } from './programs.ts';
+
+jest.setTimeout(900_000);
+
+const cwd = mkdtempSync(join(tmpdir(), 'image-builder-test-'));
+const store = join(cwd, 'store');
+afterAll(() => rmSync(cwd, { recursive: true, force: true }));
+
+const spec: BuildSpec = {
+  distribution: 'debian-13',
+  rootfs: {
+    multistrap: {
+      kernel_base_pkg: 'linux-image-cloud-amd64',
+      kernel_headers_pkg: '',
+      packages: ['systemd-sysv', 'dbus'],
+    },
+    osconfig: {
+      user_management: [
+        { name: 'keeper', password_hash: '$6$salt$aGFzaA' },
+        { name: 'guard', run_contexts: ['common'] },
+      ],
+    },
+  },
+  qcows: { a: { qcow: { qcow_capacity: '4G' } }, b: { qcow: { qcow_capacity: '5G' } } },
+  bundle: { layout: 'out', tag: 'v1' },
+};
+
+interface Outcome {
+  contents: BundleContents;
+  /** Names of the stages that ran. */
+  built: string[];
+  seconds: number;
+}
+
+async function run(changes: Partial<BuildSpec> = {}, name = 'small'): Promise<Outcome> {
+  const events: ProgressEvent[] = [];
+  const began = performance.now();
+  const resolved = await resolveBuild(name, { ...spec, ...changes }, { cwd });
+  const contents = await build(resolved, {
+    cwd,
+    store,
+    report: (event) => events.push(event),
+    signal: new AbortController().signal,
+  });
+  const seconds = (performance.now() - began) / 1000;
+  const built = events.flatMap((event) =>
+    event.type === 'stage' && event.status === 'finished' ? [event.stage] : [],
+  );
+  return { contents, built: built.sort(), seconds };
+}
+
+let first: Outcome;
+beforeAll(async () => {
+  first = await run();
+});
+
+/** What builds leave in their work directories; nothing when all is well. */
+const leftovers = () => readdirSync(join(store, 'work'));
+
+test('the first build runs every stage and writes the bundle where the spec says', () => {
+  expect(first.built).toEqual(['bundle', 'osconfig', 'qcow/a', 'qcow/b', 'rootfs']);
+  expect(first.contents.reference.image).toBe(`oci:out:v1@${first.contents.reference.digest}`);
+  const inspected = JSON.parse(execFileSync('skopeo', ['inspect', 'oci:out:v1'], { cwd, encoding: 'utf8' }));
+  expect(inspected.Digest).toBe(first.contents.reference.digest);
+  expect(first.contents.artifacts.qcows.a).toMatchObject({ file: 'a.qcow2', virtualSize: 4 * 2 ** 30 });
+  expect(leftovers()).toEqual([]);
+});
+
+test('the image in the bundle is a sound QCOW2 with the checksums that the catalogue tells', () => {
+  execFileSync('umoci', ['unpack', '--rootless', '--image', 'out:v1', 'unpacked'], { cwd });
+  const file = join(cwd, 'unpacked/rootfs/qcows/b.qcow2');
+  const info = JSON.parse(execFileSync('qemu-img', ['check', '--output=json', file], { encoding: 'utf8' }));
+  expect(info['check-errors']).toBe(0);
+  const sum = execFileSync('sha512sum', [file], { encoding: 'utf8' }).split(' ')[0];
+  expect(first.contents.artifacts.qcows.b?.sha512).toBe(sum);
+  const packages = JSON.parse(readFileSync(join(cwd, 'unpacked/rootfs/manifests/packages.json'), 'utf8'));
+  expect(packages['systemd-sysv'].version).toMatch(/^\d/);
+});
+
+test('the profiles tell every variable and no secret', () => {
+  const profiles = first.contents.profiles.map(({ name, json }) => [name, JSON.parse(json)]);
+  expect(profiles.map(([name]) => name)).toEqual(['profile_multistrap', 'profile_qcow_a', 'profile_qcow_b']);
+  expect(profiles[0]?.[1]).toMatchObject({
+    rootfs_arch: 'amd64',
+    user_management: [{ name: 'keeper' }, { name: 'guard' }],
+    installed_versions: { systemd: expect.stringMatching(/^\d/) },
+  });
+  expect(profiles[2]?.[1]).toMatchObject({ qcow_capacity: '5G' });
+  const text = JSON.stringify(first.contents);
+  expect(text).not.toContain('aGFzaA');
+  expect(text).not.toContain(cwd);
+});
+
+describe('nothing is built', () => {
+  test('when nothing has changed, in well under a second', async () => {
+    const again = await run();
+    expect(again.built).toEqual([]);
+    expect(again.contents).toEqual(first.contents);
+    expect(again.seconds).toBeLessThan(1);
+  });
+
+  test('when the tag changes: the layout has both then', async () => {
+    const { built, contents } = await run({ bundle: { layout: 'out', tag: 'v2' } });
+    expect(built).toEqual([]);
+    expect(contents.reference.digest).toBe(first.contents.reference.digest);
+    for (const tag of ['v1', 'v2']) execFileSync('skopeo', ['inspect', `oci:out:${tag}`], { cwd });
+  });
+
+  test('when the build is renamed, or its layout moves or was removed', async () => {
+    expect((await run({}, 'renamed')).built).toEqual([]);
+    expect((await run({ bundle: { tag: 'v1' } })).contents.reference.image).toContain(
+      `${store}/bundles/small`,
+    );
+    rmSync(join(cwd, 'out'), { recursive: true });
+    expect((await run()).built).toEqual([]);
+    execFileSync('skopeo', ['inspect', 'oci:out:v1'], { cwd });
+  });
+
+  test('when a blob of the layout was removed: it is put back', async () => {
+    const blobs = join(cwd, 'out/blobs/sha256');
+    for (const blob of readdirSync(blobs)) rmSync(join(blobs, blob));
+    expect((await run()).built).toEqual([]);
+    execFileSync('skopeo', ['copy', 'oci:out:v1', 'oci:copy:v1'], { cwd });
+  });
+
+  test('on a machine that has none of the tools, and no dpkg', async () => {
+    const empty = join(cwd, 'empty');
+    mkdirSync(empty);
+    const program = bundleProgram('build-program', cwd);
+    // As in a container with nothing but the function.
+    const script = 'mount --bind "$1" /var/lib/dpkg; PATH="$1"; export PATH; shift; exec "$@"';
+    const running = start(
+      program,
+      [store, 'small', JSON.stringify({ ...spec, bundle: { tag: 'v1' } })],
+      ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', empty],
+    );
+    expect(await running.ended).toBe(0);
+    expect(running.lines.at(-1)?.contents).toMatchObject({
+      reference: { digest: first.contents.reference.digest },
+    });
+  });
+});
+
+test('a change of one QCOW builds that one and the bundle', async () => {
+  const qcows = { ...spec.qcows, b: { qcow: { qcow_capacity: '6G' } } };
+  const { built, contents } = await run({ qcows, bundle: { layout: 'out', tag: 'v3' } });
+  expect(built).toEqual(['bundle', 'qcow/b']);
+  expect(contents.artifacts.qcows.a).toEqual(first.contents.artifacts.qcows.a);
+  expect(contents.artifacts.qcows.b?.virtualSize).toBe(6 * 2 ** 30);
+  expect(leftovers()).toEqual([]);
+});
+
+test('a package that does not exist fails before anything is built, and publishes nothing', async () => {
+  const rootfs = { multistrap: { ...spec.rootfs?.multistrap, packages: ['no-such-package'] } };
+  await expect(run({ rootfs, bundle: { layout: 'never', tag: 'v1' } })).rejects.toMatchObject({
+    code: 'PACKAGE_UNAVAILABLE',
+  });
+  expect(existsSync(join(cwd, 'never'))).toBe(false);
+  expect(leftovers()).toEqual([]);
+});
