@@ -8,8 +8,9 @@ export const localEngine: Engine = {
     return readBundle(reference, options);
   },
   async build(name, spec, options) {
+    const { cwd, signal } = options;
     const { resolveBuild } = await import('../../image-builder/variables/resolve.ts');
     const { build } = await import('../../image-builder/build/build.ts');
-    return build(await resolveBuild(name, spec, { cwd: options.cwd }), options);
+    return build(await resolveBuild(name, spec, { cwd, signal }), options);
   },
 };

@@ -19,6 +19,8 @@ functionConfig:
   kind: ConfigMap, apiVersion: v1
     data.configPath profile to answer with, below /profiles of the image that the function runs in
     data.header     YAML that is put before the profile: apiVersion, kind, metadata
+  kind: IsoConfiguration, apiVersion: airshipit.org/v1alpha1
+    cuts the ISO of the ephemeral node with the cloud-init data of the Secret and the BareMetalHost among the items
 
 The answer is the ResourceList with one VariableCatalogue for each profile, and <name>-artifacts with the bundle's
 digest and the URL, checksum and size of each image. Errors are on standard error and in results; the exit status is

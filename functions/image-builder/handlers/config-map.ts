@@ -1,6 +1,7 @@
 // functionConfig of kind ConfigMap: the contract of the predecessor's bundle image. The function runs inside the
 // bundle and answers with one profile of /profiles, below a header that makes a Kubernetes object of it.
-import { readdir, readFile, realpath } from 'node:fs/promises';
+// Synchronous: one small file is read, and the thread pool alone would cost a tenth of an empty Node's start-up.
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, join, posix, resolve, sep } from 'node:path';
 import { isMap, Pair, parseDocument, type YAMLMap } from 'yaml';
 import { PROFILES_DIRECTORY } from '../../../image-builder/bundle/types.ts';
@@ -25,7 +26,7 @@ export const handleConfigMap: Handler = async (config, context): Promise<Functio
   const { data, findings } = readData(config.value.data);
   const profile = parseProfile({
     path: data.configPath,
-    json: await readProfile(data.configPath, context),
+    json: readProfile(data.configPath, context),
   });
   const name = basename(data.configPath, '.json');
   const object = data.header === undefined ? defaultHeader(name) : parseHeader(data.header);
@@ -58,18 +59,18 @@ function readData(value: unknown): { data: ConfigMapData; findings: Finding[] } 
 }
 
 /** The text of a profile; refuses everything that is not below /profiles, also behind symbolic links. */
-async function readProfile(configPath: string, { profilesDirectory }: FunctionContext): Promise<string> {
+function readProfile(configPath: string, { profilesDirectory }: FunctionContext): string {
   const path = posix.resolve(PROFILES_DIRECTORY, configPath);
   if (!path.startsWith(`${PROFILES_DIRECTORY}/`)) throw outside(configPath);
   const file = join(profilesDirectory, path.slice(PROFILES_DIRECTORY.length + 1));
   try {
-    const root = await realpath(profilesDirectory);
-    const target = await realpath(resolve(file));
+    const root = realpathSync(profilesDirectory);
+    const target = realpathSync(resolve(file));
     if (!target.startsWith(root + sep)) throw outside(configPath);
-    return await readFile(target, 'utf8');
+    return readFileSync(target, 'utf8');
   } catch (error) {
     if (error instanceof InvalidInputError) throw error;
-    throw await unreadable(configPath, profilesDirectory, error as NodeJS.ErrnoException);
+    throw unreadable(configPath, profilesDirectory, error as NodeJS.ErrnoException);
   }
 }
 
@@ -80,8 +81,8 @@ function outside(configPath: string): InvalidInputError {
   );
 }
 
-async function unreadable(configPath: string, profilesDirectory: string, error: NodeJS.ErrnoException) {
-  const present = await readdir(profilesDirectory).catch(() => undefined);
+function unreadable(configPath: string, profilesDirectory: string, error: NodeJS.ErrnoException) {
+  const present = listDirectory(profilesDirectory);
   if (present === undefined) {
     return invalid(
       'data.configPath',
@@ -92,6 +93,14 @@ async function unreadable(configPath: string, profilesDirectory: string, error: 
   const known = profiles.length > 0 ? profiles.join(', ') : 'no profile at all';
   const reason = error.code === 'ENOENT' ? 'does not exist' : `cannot be read (${error.code})`;
   return invalid('data.configPath', `${configPath} ${reason}; ${PROFILES_DIRECTORY} has ${known}`);
+}
+
+function listDirectory(path: string): string[] | undefined {
+  try {
+    return readdirSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function parseHeader(text: string): YAMLMap {

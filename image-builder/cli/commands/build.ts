@@ -54,10 +54,8 @@ function parseSeconds(text: string): number {
 
 async function render(objects: readonly unknown[], format: 'yaml' | 'json'): Promise<string> {
   if (format === 'json') return `${JSON.stringify(objects, undefined, 2)}\n`;
-  const { stringify } = await import('yaml');
-  return objects
-    .map((object) => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false }))
-    .join('---\n');
+  const { emitDocuments } = await import('../../yaml/emit.ts');
+  return emitDocuments(objects);
 }
 
 /** Where the result is and what to do with it next. */

@@ -2,7 +2,16 @@
 // with examples/extract.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
@@ -207,4 +216,30 @@ functionConfig:
       tags: expect.objectContaining({ requests: expect.any(String) }),
     }),
   ]);
+});
+
+const kpt = run(['kpt', 'version']).status === 0 ? test : test.skip;
+
+kpt('under kpt every catalogue gets a file of its own, and a second run changes nothing', () => {
+  const files = at('package');
+  mkdirSync(files);
+  const kept = '# kept\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: kept\ndata:\n  mode: 0755\n';
+  writeFileSync(join(files, 'kept.yaml'), kept);
+  const head = 'apiVersion: airshipit.org/v1alpha1\nkind: ImageBuilder\nmetadata: {name: published}\n';
+  writeFileSync(at('kpt.yaml'), `${head}spec: {bundle: {image: 'oci:examples/node-image/out'}}\n`);
+  const evaluate = () =>
+    run(['kpt', 'fn', 'eval', files, '--exec', fn, '--fn-config', at('kpt.yaml')], { cwd: directory });
+  const read = () => readdirSync(files).map((name) => [name, readFileSync(join(files, name), 'utf8')]);
+  expect(evaluate().status).toBe(0);
+  const first = read();
+  expect(first.map(([name]) => name)).toEqual([
+    'kept.yaml',
+    'variablecatalogue_profile_multistrap.yaml',
+    'variablecatalogue_profile_qcow_control-plane.yaml',
+    'variablecatalogue_published-artifacts.yaml',
+  ]);
+  expect(first[0]).toEqual(['kept.yaml', kept]);
+  expect(first[1]?.[1]).toContain('mode: "0755"\nflag: "on"\nshort: "1.20"\nexact: 1.20\n');
+  expect(evaluate().status).toBe(0);
+  expect(read()).toEqual(first);
 });

@@ -1,11 +1,8 @@
-import { Document, parse, parseDocument } from 'yaml';
-import { ExactNumber, readValue, STRINGIFY_OPTIONS, toNode } from '../../../image-builder/yaml/values.ts';
+import { parse, parseDocument } from 'yaml';
+import { emitDocuments } from '../../../image-builder/yaml/emit.ts';
+import { ExactNumber, readValue } from '../../../image-builder/yaml/values.ts';
 
-function write(value: unknown): string {
-  const document = new Document(undefined, { schema: 'failsafe' });
-  document.contents = toNode(value) as never;
-  return document.toString(STRINGIFY_OPTIONS);
-}
+const write = (value: unknown) => emitDocuments([value]);
 
 const AMBIGUOUS = [
   ...['', '~', 'null', 'Null', 'y', 'N', 'yes', 'No', 'on', 'OFF', 'true', 'False', '=', '<<'],
@@ -77,7 +74,7 @@ const AWKWARD = [
   ],
 ];
 
-describe('toNode', () => {
+describe('emitDocuments', () => {
   test.each([...AMBIGUOUS, ...AWKWARD])(
     'keeps the string %j a string for readers of YAML 1.1 and 1.2',
     (text) => {
@@ -108,6 +105,10 @@ describe('toNode', () => {
     const long = 'word '.repeat(60).trim();
     expect(write({ a: undefined, b: [], c: {}, d: [long] })).toBe(`b: []\nc: {}\nd:\n- ${long}\n`);
   });
+});
+
+test('several documents', () => {
+  expect(emitDocuments([{ a: 'on' }, { b: 1 }])).toBe('a: "on"\n---\nb: 1\n');
 });
 
 describe('readValue', () => {
