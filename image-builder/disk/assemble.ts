@@ -19,7 +19,6 @@ import { swapHeader } from './swap.ts';
 import { type FileSystemSource, requirePlainPaths, withSeparateSources } from './tree.ts';
 import type { DiskPlan, DiskVariables, PlannedPartition } from './types.ts';
 import { fatVolume, makeFat } from './vfat.ts';
-import { makeXfs } from './xfs.ts';
 
 export interface AssembleDiskRequest {
   /** The unpacked root file system; /etc/fstab and /boot/grub are written into it. */
@@ -168,8 +167,6 @@ async function makeFileSystem(
   switch (partition.fileSystem?.type) {
     case 'ext4':
       return makeExt4(disk, partition, source, context);
-    case 'xfs':
-      return makeXfs(disk, partition, source, context);
     case 'vfat':
       return makeFat(fatVolume(disk, partition), source?.directory, context);
     case 'swap':

@@ -8,8 +8,6 @@ export type DiskErrorCode =
   | 'TREE_UNUSABLE'
   /** Neither the image nor this machine has the boot loader's files. */
   | 'NO_BOOT_LOADER'
-  /** The file system cannot be made without privileges. */
-  | 'UNSUPPORTED_FILE_SYSTEM'
   /** A step took longer than the variables allow. */
   | 'TIMEOUT';
 

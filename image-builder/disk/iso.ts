@@ -195,6 +195,9 @@ async function writeIso(
       ...['-o', output, '-V', VOLUME_ID, '-iso-level', '3', '-r', '-J', '-joliet-long'],
       ...[`--modification-date=${date}`, '--set_all_file_dates', date],
       ...['--gpt_disk_guid', deriveUuid(identifierSeed, 'iso')],
+      // The first partition of the disk is the ISO's file system too, not only the whole disk: blkid, and so cloud-init,
+      // does not look at whole disks that have partitions.
+      ...['-partition_offset', '16'],
       ...['--grub2-mbr', join(boot, 'boot_hybrid.img')],
       ...['-b', 'boot/grub/i386-pc/eltorito.img', '-no-emul-boot', '-boot-load-size', '4'],
       ...['-boot-info-table', '--grub2-boot-info', '-c', 'boot/boot.cat'],

@@ -8,8 +8,8 @@ type Report = (field: string, message: string) => void;
 /** Directories that the kernel or the first programs need before anything else is mounted, or that are not disks. */
 const NEVER_SEPARATE =
   /^\/(bin|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|boot\/grub|lost\+found)(\/|$)/;
-/** The least that mke2fs (with a journal), mkfs.vfat and mkfs.xfs make something of. */
-const MINIMUM_MIB = { ext4: 8, vfat: 1, xfs: 300, swap: 1 };
+/** The least that mke2fs (with a journal), mkfs.vfat make something of. */
+const MINIMUM_MIB = { ext4: 8, vfat: 1, swap: 1 };
 const MAXIMUM_PARTITIONS = 128;
 
 /** Reports what is wrong with one partition taken alone. Fields are relative to the partition. */
@@ -23,7 +23,7 @@ export function checkPartition(partition: Partition, report: Report): void {
     checkMountPoint(mount, report);
     if (!type) report('filesystem', `a partition that is mounted at "${mount}" needs a file system`);
     if (type === 'swap') report('filesystem.type', `"swap" cannot be mounted at "${mount}"; mount is "swap"`);
-    if (mount === '/' && type && type !== 'ext4')
+    if (mount === '/' && type === 'vfat')
       report('filesystem.type', `"${type}" cannot hold the root file system; it is made as ext4`);
     if (mount === '/boot' && type === 'vfat')
       report('filesystem.type', '"vfat" cannot hold /boot: kernel packages need links and owners');
@@ -34,6 +34,10 @@ export function checkPartition(partition: Partition, report: Report): void {
   } else if (mount === 'none' && type === 'swap') {
     report('mount', 'a swap area has mount "swap"');
   }
+
+  // mkfs.xfs fills a file system only from a protofile: without hard links, attributes and fixed times.
+  if (type === 'xfs')
+    report('filesystem.type', '"xfs" cannot be made reproducibly without privileges; use "ext4"');
 
   if (flags.has('bios_grub')) {
     if (mount !== 'none' || filesystem)

@@ -117,7 +117,7 @@ function describeFileSystem(
   number: number,
   seed: string,
 ): PlannedFileSystem | undefined {
-  if (!filesystem) return undefined;
+  if (!filesystem || filesystem.type === 'xfs') return undefined;
   const { type, fstab } = filesystem;
   const volumeId = deriveVolumeId(seed, `filesystem-${number}`);
   return {
@@ -128,6 +128,6 @@ function describeFileSystem(
         : deriveUuid(seed, `filesystem-${number}`),
     options: fstab?.options ?? (type === 'swap' ? 'sw' : 'defaults'),
     dump: Number(fstab?.dump ?? 0),
-    fsck: Number(fstab?.fsck ?? (type === 'swap' || type === 'xfs' ? 0 : mount === '/' ? 1 : 2)),
+    fsck: Number(fstab?.fsck ?? (type === 'swap' ? 0 : mount === '/' ? 1 : 2)),
   };
 }

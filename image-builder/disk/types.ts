@@ -9,7 +9,8 @@ export interface DiskVariables {
   partitions: Partition[];
 }
 
-export type FileSystemType = 'ext4' | 'xfs' | 'vfat' | 'swap';
+/** What can be made; the schema also knows xfs, which planning rejects. */
+export type FileSystemType = 'ext4' | 'vfat' | 'swap';
 
 /** A file system or swap area of the plan. */
 export interface PlannedFileSystem {

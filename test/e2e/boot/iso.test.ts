@@ -44,7 +44,11 @@ beforeAll(async () => {
 afterAll(() => stage.remove());
 
 const run = (tool: string, ...args: string[]) =>
-  execFileSync(tool, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  execFileSync(tool, args, {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 const extract = (path: string) => {
   const file = join(stage.directory, 'extracted');
   run('xorriso', '-osirrox', 'on', '-overwrite', 'on', '-indev', image, '-extract', path, file);

@@ -18,12 +18,16 @@ export const SOURCE_DATE_EPOCH = 1_700_000_000;
 // Everything that would be different each time, and what only a building machine needs.
 const CLEAN = `rm -rf "$1"/etc/machine-id "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/*.log`;
 
+// Without the device nodes, which an ordinary user cannot unpack, but with the directory that devtmpfs is mounted on.
+const ADD_DEV = `mkdir -p "$archive.d/dev" && tar --append --file="$archive.partial" --directory="$archive.d" \\
+  --owner=0 --group=0 --numeric-owner --mode=755 --mtime=@${SOURCE_DATE_EPOCH} ./dev`;
+
 /** Path of the tar. */
 export async function bootTreeArchive(): Promise<string> {
   const sources = await readAptSources('/etc/apt');
   const mirror = chooseMirrors(sources, 'debian', 'amd64').archive ?? 'http://ftp.debian.org/debian';
   const today = new Date().toISOString().slice(0, 10);
-  const identity = JSON.stringify([PACKAGES, CLEAN, mirror, today, process.getuid?.()]);
+  const identity = JSON.stringify([PACKAGES, CLEAN, ADD_DEV, mirror, today, process.getuid?.()]);
   const key = createHash('sha256').update(identity).digest('hex').slice(0, 16);
   const directory = join(tmpdir(), `image-builder-test-tree-${key}`);
   const archive = join(directory, 'tree.tar');
@@ -40,7 +44,7 @@ export async function bootTreeArchive(): Promise<string> {
     ...[`--customize-hook=${CLEAN}`, 'trixie', `${archive}.partial`, mirror],
   ];
   // flock: jest runs suites side by side.
-  const script = '[ -e "$1" ] || { archive=$1; shift; "$@" && mv "$archive.partial" "$archive"; }';
+  const script = `[ -e "$1" ] || { archive=$1; shift; "$@" && ${ADD_DEV} && mv "$archive.partial" "$archive"; }`;
   await promisify(execFile)(
     'flock',
     [join(directory, 'lock'), 'sh', '-c', script, 'sh', archive, ...mmdebstrap],

@@ -29,9 +29,13 @@ export async function writeSeed(directory: string, script: string): Promise<stri
   return image;
 }
 
-/** A command that prints the output of `script` on the first serial port, between markers. */
+/**
+ * A command that prints the output of `script` on the first serial port, between markers. All at once, and again: a
+ * getty that starts meanwhile hangs up on whoever has the port open.
+ */
 export function reportScript(script: string): string {
-  return `{ echo; echo '${BEGIN}'; { ${script}\n} 2>&1; echo '${END}'; } > /dev/ttyS0`;
+  return `report=$( { ${script}\n} 2>&1 )
+for attempt in 1 2 3; do printf '\\n%s\\n%s\\n%s\\n' '${BEGIN}' "$report" '${END}' > /dev/ttyS0; sleep 3; done`;
 }
 
 /** The report on a console; kernel messages that came in between are left out. */

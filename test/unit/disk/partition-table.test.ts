@@ -265,6 +265,12 @@ describe('what is wrong', () => {
       /"\/etc"/,
     ],
     [
+      'xfs',
+      disk(root, biosGrub, esp, { ...boot, filesystem: { type: 'xfs' } }),
+      'partitions[3].filesystem.type',
+      /"xfs" cannot be made reproducibly without privileges/,
+    ],
+    [
       'a tiny file system',
       disk(root, biosGrub, esp, { ...boot, part_end: '517MiB' }),
       'partitions[3].part_end',
