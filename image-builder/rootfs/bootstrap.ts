@@ -30,6 +30,8 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
   await writeFile(join(workDir, files.setup), SETUP);
   const argv = [
     'mmdebstrap',
+    // dpkg's own lines: for the log, and for the error when a package cannot be installed.
+    '--verbose',
     '--mode=root',
     '--variant=minbase',
     '--format=directory',

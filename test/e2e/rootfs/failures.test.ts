@@ -40,7 +40,7 @@ async function expectNothingLeft(context: StageContext): Promise<void> {
 }
 
 const spec: BuildSpec = {
-  rootfs: { multistrap: { kernel_base_pkg: 'bash', packages: ['python3-minimal'] } },
+  rootfs: { multistrap: { kernel_base_pkg: 'bash', packages: ['python3', 'systemd'] } },
 };
 const inputsOf = async () => {
   const { distribution, mirror, rootfs } = await resolveBuild('node', spec, { cwd: directory });
