@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { StageContext } from '../build/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import type { Apt } from './apt.ts';
+import { DpkgErrors } from './dpkg-errors.ts';
 import { RootfsError } from './error.ts';
 
 export interface BootstrapOptions {
@@ -19,7 +20,7 @@ export interface BootstrapOptions {
 }
 
 /**
- * @throws RootfsError INSTALLATION_FAILED with the last lines of dpkg.
+ * @throws RootfsError INSTALLATION_FAILED with what dpkg says of the packages that failed.
  */
 export async function bootstrap(options: BootstrapOptions, apt: Apt, context: StageContext): Promise<void> {
   const { tree, codename, architecture, packages, sources, preferences } = options;
@@ -30,6 +31,8 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
   await writeFile(join(workDir, files.setup), SETUP);
   const argv = [
     'mmdebstrap',
+    // dpkg's own lines: for the log, and for the error when a package cannot be installed.
+    '--verbose',
     '--mode=root',
     '--variant=minbase',
     '--format=directory',
@@ -47,6 +50,7 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
     tree,
     join(workDir, files.sources),
   ];
+  const complaints = new DpkgErrors();
   try {
     await sandbox.run(argv, {
       cwd: workDir,
@@ -60,14 +64,20 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
         IMAGE_BUILDER_ARCHIVES: apt.archives,
         IMAGE_BUILDER_PREFERENCES: join(workDir, files.preferences),
       },
-      onLine: (line) => report({ type: 'output', stage, line }),
+      onLine: (line) => {
+        complaints.read(line);
+        report({ type: 'output', stage, line });
+      },
       signal,
     });
   } catch (error) {
     if (!(error instanceof ToolError) || error.code !== 'TOOL_FAILED') throw error;
-    throw new RootfsError('INSTALLATION_FAILED', 'the packages could not be installed', {
+    const { packages: failed, lines } = complaints;
+    const what =
+      failed.length > 0 ? `installing ${failed.join(', ')} failed` : 'the packages could not be installed';
+    throw new RootfsError('INSTALLATION_FAILED', what, {
       cause: error,
-      ...(error.output ? { output: error.output } : {}),
+      output: lines.length > 0 ? lines : (error.output ?? []),
     });
   }
 }

@@ -9,8 +9,10 @@ import { buildRootfs } from '../../../image-builder/build/stages/rootfs.ts';
 import { OsconfigError } from '../../../image-builder/osconfig/error.ts';
 import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
 import { cleanTree } from '../../../image-builder/rootfs/clean.ts';
+import type { RootfsError } from '../../../image-builder/rootfs/error.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { buildPackages, FileServer, forgetKey, makeKey, publishFlat } from '../support/apt-repository.ts';
 import { stageContext } from '../support/stage.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'failures-'));
@@ -39,10 +41,11 @@ async function expectNothingLeft(context: StageContext): Promise<void> {
   expect(readdirSync(context.outputDir)).toEqual([]);
 }
 
-const spec: BuildSpec = {
-  rootfs: { multistrap: { kernel_base_pkg: 'bash', packages: ['python3-minimal'] } },
-};
-const inputsOf = async () => {
+type Repositories = NonNullable<NonNullable<NonNullable<BuildSpec['rootfs']>['multistrap']>['repos']>;
+
+const inputsOf = async (repos_append: Repositories = []) => {
+  const multistrap = { kernel_base_pkg: 'bash', packages: ['python3', 'systemd'], repos_append };
+  const spec: BuildSpec = { rootfs: { multistrap } };
   const { distribution, mirror, rootfs } = await resolveBuild('node', spec, { cwd: directory });
   return { distribution: { ...distribution, boot_packages: [] }, mirror, multistrap: rootfs.multistrap };
 };
@@ -58,6 +61,28 @@ test('a build that is stopped while packages are being installed', async () => {
   };
   await expect(buildRootfs(await inputsOf(), watching)).rejects.toMatchObject({ code: 'ABORTED' });
   await expectNothingLeft(context);
+});
+
+test("a package whose own script fails: the script's lines are part of the error", async () => {
+  const www = join(directory, 'broken');
+  const key = makeKey(directory, 'broken');
+  buildPackages(www, [
+    { name: 'broken-test', version: '1', postinst: '#!/bin/sh\necho this package is broken >&2\nexit 1\n' },
+  ]);
+  publishFlat(www, key);
+  forgetKey(key);
+  const server = new FileServer(www);
+  try {
+    const source = await server.start();
+    const repository = { name: 'own', source, suite: '/', keyring: key.armoured, packages: ['broken-test'] };
+    const context = await stageContext(directory, 'broken-package');
+    const error = await buildRootfs(await inputsOf([repository]), context).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'INSTALLATION_FAILED' });
+    expect((error as RootfsError).output?.join('\n')).toContain('this package is broken');
+    await expectNothingLeft(context);
+  } finally {
+    await server.stop();
+  }
 });
 
 describe('osconfig', () => {
@@ -105,7 +130,6 @@ describe('osconfig', () => {
   test('a download with another checksum', async () => {
     mkdirSync(join(directory, 'www'), { recursive: true });
     writeFileSync(join(directory, 'www/tool'), 'tool');
-    const { FileServer } = await import('../support/apt-repository.ts');
     const server = new FileServer(join(directory, 'www'));
     try {
       const url = `${await server.start()}/tool`;
