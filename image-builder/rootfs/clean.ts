@@ -2,8 +2,11 @@
 import type { StageContext } from '../build/stage.ts';
 
 /** Clean-up of a tree after packages or configuration have changed it; may be repeated. */
-export async function cleanTree(tree: string, { sandbox, signal }: StageContext): Promise<void> {
-  await sandbox.run(['sh', '-euc', CLEAN, 'sh', tree], { signal });
+export async function cleanTree(
+  tree: string,
+  { sandbox, signal, sourceDateEpoch }: StageContext,
+): Promise<void> {
+  await sandbox.run(['sh', '-euc', CLEAN, 'sh', tree, String(sourceDateEpoch)], { signal });
 }
 
 // `rm -rf` and redirections never follow a link out of the tree here: the directories are real ones in every
@@ -36,4 +39,6 @@ find var/log -type f -exec sh -c 'for file; do : > "$file"; done' sh {} +
 rm -f var/log/dpkg.log var/log/alternatives.log var/log/bootstrap.log var/log/apt/* var/log/fontconfig.log
 find run tmp var/tmp dev -xdev -mindepth 1 -maxdepth 1 -exec rm -rf {} +
 rm -rf root/.ansible root/.bash_history
+# Whether somebody has passed through them (an initramfs that was made, or taken from the cache) is not content.
+touch -d "@$2" run tmp var/tmp dev boot
 `;
