@@ -16,7 +16,7 @@ const FAILURES: readonly { pattern: RegExp; meaning: string; crash?: true }[] = 
   { pattern: /^\(initramfs\) /m, meaning: 'the initramfs did not find the root file system' },
   { pattern: /You are in (emergency|rescue) mode/, meaning: 'systemd went into emergency mode' },
   {
-    pattern: /^No bootable device|Boot failed: not a bootable disk/m,
+    pattern: /^No bootable device/m,
     meaning: 'the firmware found nothing to boot',
   },
   { pattern: /BdsDxe: No bootable option|^Shell> /m, meaning: 'the firmware found nothing to boot' },

@@ -23,7 +23,8 @@ export function machineArguments(machine: Machine): string[] {
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     // Firmware that enforces Secure Boot keeps its variables in system management mode.
-    ...['-machine', secureBoot ? 'q35,smm=on' : 'q35'],
+    // Without graphics SeaBIOS too talks to the serial port.
+    ...['-machine', `q35,graphics=off${secureBoot ? ',smm=on' : ''}`],
     ...(secureBoot ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
     // Emulating two CPUs is a third faster and now and then loses a timer interrupt: one that stays is better.
     ...['-accel', accelerator, '-smp', accelerator === 'kvm' ? '2' : '1'],

@@ -1,7 +1,7 @@
 // The profiles of a build: every variable that the images were built with, as the predecessor's consumers read them.
 // Pure. What only names the building machine is not among them, and neither is what must stay secret.
 import { PROFILES_DIRECTORY, type Profile } from '../bundle/types.ts';
-import type { ResolvedBuild, ResolvedOsconfig } from '../variables/types.ts';
+import type { ResolvedBuild, ResolvedOsconfig, ResolvedRepository } from '../variables/types.ts';
 import type { InstalledPackages } from './stages/rootfs.ts';
 
 /** Packages whose installed versions a profile tells, where the image has them. */
@@ -16,8 +16,10 @@ export function multistrapProfile(
   return profile('profile_multistrap', {
     distribution: distribution.name,
     ...rootfs.multistrap,
+    repos: rootfs.multistrap.repos.map(withoutCredentials),
     ...withoutSecrets(rootfs.osconfig),
     ...rootfs.livecdcontent,
+    ...kernelVersion(packages),
     installed_versions: Object.fromEntries(
       Object.entries(packages)
         .filter(([name]) => KEY_PACKAGES.test(name))
@@ -29,6 +31,24 @@ export function multistrapProfile(
 /** profile_qcow_<name>: the variables of a QCOW, those of its osconfig among them. */
 export function qcowProfile(name: string, image: ResolvedBuild['qcows'][string]): Profile {
   return profile(`profile_qcow_${name}`, { ...withoutSecrets(image.osconfig), ...image.qcow });
+}
+
+/** The version that `uname -r` tells on a node. */
+function kernelVersion(packages: InstalledPackages): { kernel_version?: string } {
+  const versions = Object.keys(packages).flatMap((name) => /^linux-image-(\d.*)$/.exec(name)?.[1] ?? []);
+  const newest = versions.sort().at(-1);
+  return newest === undefined ? {} : { kernel_version: newest };
+}
+
+/** A mirror behind a password has it in its address. */
+function withoutCredentials(repository: ResolvedRepository): ResolvedRepository {
+  const strip = (uri: string) => uri.replace(/^([a-z+]+:\/\/)[^/@]*@/, '$1');
+  const { source, keyring_url } = repository;
+  return {
+    ...repository,
+    source: strip(source),
+    ...(keyring_url !== undefined && { keyring_url: strip(keyring_url) }),
+  };
 }
 
 function profile(name: string, variables: Record<string, unknown>): Profile {

@@ -121,12 +121,26 @@ async function writeDisk(
       const { number, mount, role, fileSystem } = partition;
       reportStep(context, `make file system ${number}: ${fileSystem.type} ${mount ?? role}`);
       const source = mount === undefined ? undefined : sources.get(mount);
-      const extra = role === 'esp' ? [grub.espDirectory] : [];
-      await makeFileSystem(disk, partition, source, extra, context).catch((error) =>
+      const content = role === 'esp' ? await fillEspDirectory(source, grub, context) : source;
+      await makeFileSystem(disk, partition, content, context).catch((error) =>
         explainMissingSpace(error, partition, source, context),
       );
     }
   });
+}
+
+/** Lays what the tree has below the mount point of the EFI system partition under the boot loaders. */
+async function fillEspDirectory(
+  source: FileSystemSource | undefined,
+  { espDirectory }: InstalledGrub,
+  { sandbox, signal }: StageContext,
+): Promise<FileSystemSource> {
+  if (source)
+    await sandbox.run(
+      ['cp', '--recursive', '--preserve=timestamps', '--no-clobber', `${source.directory}/.`, espDirectory],
+      { signal },
+    );
+  return { mode: '755', uid: 0, gid: 0, ...source, directory: espDirectory };
 }
 
 async function writeBiosLoader(disk: string, plan: DiskPlan, grub: InstalledGrub): Promise<void> {
@@ -149,7 +163,6 @@ async function makeFileSystem(
   disk: string,
   partition: PlannedPartition,
   source: FileSystemSource | undefined,
-  extra: readonly string[],
   context: StageContext,
 ): Promise<void> {
   switch (partition.fileSystem?.type) {
@@ -157,10 +170,8 @@ async function makeFileSystem(
       return makeExt4(disk, partition, source, context);
     case 'xfs':
       return makeXfs(disk, partition, source, context);
-    case 'vfat': {
-      const directories = source ? [source.directory, ...extra] : extra;
-      return makeFat(fatVolume(disk, partition), directories, context);
-    }
+    case 'vfat':
+      return makeFat(fatVolume(disk, partition), source?.directory, context);
     case 'swap':
       return writeSwap(disk, partition);
   }

@@ -176,7 +176,7 @@ async function makeBootImages(
   await writeFile(file, '');
   await truncate(file, EFI_IMAGE_BYTES);
   const volumeId = deriveVolumeId(identifierSeed, 'efi');
-  await makeFat({ file, offsetBytes: 0, sizeBytes: EFI_IMAGE_BYTES, volumeId }, [directory], context);
+  await makeFat({ file, offsetBytes: 0, sizeBytes: EFI_IMAGE_BYTES, volumeId }, directory, context);
   return { signed };
 }
 

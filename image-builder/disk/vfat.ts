@@ -50,10 +50,10 @@ export function fatVolume(file: string, partition: PlannedPartition): FatVolume 
   };
 }
 
-/** Writes the file system and copies the content of `directories` into its root, the later ones over the earlier ones. */
+/** Writes the file system and copies the content of `directory`, if there is one, into its root. */
 export async function makeFat(
   volume: FatVolume,
-  directories: readonly string[],
+  directory: string | undefined,
   context: StageContext,
 ): Promise<void> {
   const { sandbox, signal, sourceDateEpoch } = context;
@@ -75,18 +75,17 @@ export async function makeFat(
     ],
     { signal, env },
   );
-  for (const directory of directories) {
-    // mcopy -s reads directories in the order of the file system, so the order is given: parents first, by name.
-    await sandbox.run(['sh', '-euc', COPY, 'sh', `${file}@@${offsetBytes}`, `@${sourceDateEpoch}`], {
-      signal,
-      env,
-      cwd: directory,
-    });
-  }
+  if (directory === undefined) return;
+  // mcopy -s reads directories in the order of the file system, so the order is given: parents first, by name.
+  await sandbox.run(['sh', '-euc', COPY, 'sh', `${file}@@${offsetBytes}`, `@${sourceDateEpoch}`], {
+    signal,
+    env,
+    cwd: directory,
+  });
 }
 
 const COPY = `
 find . -mindepth 1 -newermt "$2" -exec touch --no-dereference --date="$2" {} +
-find . -mindepth 1 -type d -printf '::%P\\0' | sort -z | xargs -0r mmd -D s -i "$1"
+find . -mindepth 1 -type d -printf '::%P\\0' | sort -z | xargs -0r mmd -i "$1"
 find . -mindepth 1 -type f -printf '%P\\0' | sort -z |
   xargs -0r sh -euc 'image=$1; shift; for file; do mcopy -m -o -i "$image" "$file" "::$file"; done' sh "$1"`;

@@ -131,18 +131,3 @@ function user(item: Items['user_management']): ResolvedOsconfig['user_management
     ...contexts(item),
   });
 }
-
-/**
- * The kernel command line that the variables ask for, for boot loaders.
- * @param installed names of the installed packages: memory is only set aside for a crash kernel when there is one.
- */
-export function kernelCommandLine(
-  { grub, kdump_tools }: Pick<ResolvedOsconfig, 'grub' | 'kdump_tools'>,
-  installed: ReadonlySet<string>,
-): string {
-  const words = grub.GRUB_CMDLINE_LINUX_DEFAULT.map(({ name, value }) =>
-    value === undefined ? name : `${name}=${value}`,
-  );
-  const crash = installed.has('kdump-tools') && kdump_tools.crashkernel !== '';
-  return [...words, ...(crash ? [`crashkernel=${kdump_tools.crashkernel}`] : [])].join(' ');
-}

@@ -73,6 +73,25 @@ export async function buildRootfs(
   return { sourceDateEpoch, tree, packages: installed };
 }
 
+/**
+ * The package files that {@link buildRootfs} would install now, with their hashes; fetches package lists, no packages.
+ * @throws RootfsError, which names the field of the spec; ToolError
+ */
+export async function planRootfs(inputs: RootfsInputs, context: StageContext): Promise<PackageFile[]> {
+  const { apt } = await prepareApt(inputs, context);
+  return planPackages(inputs, requestedPackages(inputs.multistrap, inputs.distribution.boot_packages), apt);
+}
+
+function planPackages(
+  { multistrap }: RootfsInputs,
+  packages: readonly string[],
+  apt: Apt,
+): Promise<PackageFile[]> {
+  return apt.plan(packages).catch((error: unknown) => {
+    throw explainPlanError(error, multistrap);
+  });
+}
+
 /** A private apt with the lists of all repositories, and the key of each repository. */
 async function prepareApt(
   { distribution, mirror, multistrap }: RootfsInputs,
@@ -122,14 +141,13 @@ async function prepareApt(
 }
 
 async function fetchPackages(
-  { multistrap, mirror, cacheDir }: RootfsInputs,
+  inputs: RootfsInputs,
   packages: readonly string[],
   apt: Apt,
   context: StageContext,
 ): Promise<void> {
-  const files: PackageFile[] = await apt.plan(packages).catch((error: unknown) => {
-    throw explainPlanError(error, multistrap);
-  });
+  const { multistrap, mirror, cacheDir } = inputs;
+  const files = await planPackages(inputs, packages, apt);
   const cache = cacheDir === undefined ? undefined : join(cacheDir, 'packages');
   if (cache !== undefined) await takeFromCache(cache, files, apt.archives, context);
   await withRetries(multistrap, context, () => apt.download(packages)).catch((error: unknown) => {

@@ -110,8 +110,6 @@ function resolve(
   const state = { unknown: false, grown: false };
   const look = (path: string): Lookup => {
     const found = tree.lookup(path, (place) => watch.covers(place));
-    if (found.state === 'loop')
-      throw new BundleError('NOT_A_FILE', `/${path} leads in a circle of symbolic links`);
     if (found.state === 'unknown' || ('certain' in found && !found.certain)) state.unknown = true;
     return found;
   };
@@ -129,7 +127,12 @@ function resolve(
       if (found?.state === 'directory' && found.path === child) readEntries(directory, child, found.names);
     }
   };
-  for (const path of query.files) file(path);
+  for (const path of query.files) {
+    file(path);
+    if (tree.lookup(path, () => true).state === 'loop') {
+      throw new BundleError('NOT_A_FILE', `/${path} leads in a circle of symbolic links`);
+    }
+  }
   for (const path of query.optional ?? []) {
     const found = tree.lookup(path, (place) => watch.covers(place));
     if (found.state === 'file') files.set(path, describe(path, found.path, found.node));

@@ -116,17 +116,21 @@ export class OverlayTree {
 
   #applyEntry(layer: number, entry: LayerEntry): void {
     if (entry.kind === 'opaque') {
-      const directory = this.#directory(entry.path, layer);
-      hideLower(directory, layer);
-      directory.complete = true;
+      const directory = this.#walk(entry.path, { layer, marker: true });
+      if (directory) hideLower(directory, layer);
+      if (directory) directory.complete = true;
       return;
     }
     if (entry.path === '') return;
-    const parent = this.#directory(parentOf(entry.path), layer);
     const name = nameOf(entry.path);
+    if (entry.kind === 'whiteout') {
+      const directory = this.#walk(parentOf(entry.path), { layer, marker: true });
+      if (directory) whiteOut(directory, name, directory.children.get(name), layer);
+      return;
+    }
+    const parent = this.#walk(parentOf(entry.path), { layer, marker: false }) ?? this.#root;
     const existing = parent.children.get(name);
-    if (entry.kind === 'whiteout') whiteOut(parent, name, existing, layer);
-    else if (entry.kind === 'directory') putDirectory(parent, name, existing, layer);
+    if (entry.kind === 'directory') putDirectory(parent, name, existing, layer);
     else parent.children.set(name, this.#node(entry, layer));
   }
 
@@ -157,13 +161,11 @@ export class OverlayTree {
     return parent?.children.get(nameOf(path));
   }
 
-  /** The directory at a path, made where it is missing. */
-  #directory(path: string, layer: number): DirectoryNode {
-    return this.#walk(path, layer) ?? this.#root;
-  }
-
-  /** Walks to a directory. With `create`, whatever is missing or in the way becomes a directory of that layer. */
-  #walk(path: string, create: number | undefined): DirectoryNode | undefined {
+  /**
+   * Walks to a directory. With `create`, whatever is missing or in the way becomes a directory of that layer; for a
+   * whiteout (`marker`) only what is not known yet: it makes nothing, and hides nothing that is no directory.
+   */
+  #walk(path: string, create: { layer: number; marker: boolean } | undefined): DirectoryNode | undefined {
     let remaining = path.split('/').filter(Boolean);
     let directories: DirectoryNode[] = [this.#root];
     let links = 0;
@@ -179,9 +181,9 @@ export class OverlayTree {
         links++;
         if (node.target.startsWith('/')) directories = [this.#root];
         remaining = [...node.target.split('/').filter((part) => part !== '' && part !== '.'), ...remaining];
-      } else if (create === undefined) return undefined;
+      } else if (create === undefined || (create.marker && (node || directory.complete))) return undefined;
       else {
-        const made = newDirectory(create, false, node !== undefined || directory.complete);
+        const made = newDirectory(create.layer, false, node !== undefined || directory.complete);
         directory.children.set(name, made);
         directories.push(made);
       }

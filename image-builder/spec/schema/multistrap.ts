@@ -10,7 +10,7 @@ export const Repository = strictObject({
   }),
   source: Type.String({
     pattern: '^[a-z][a-z+]*:',
-    description: 'Base URI, for example http://deb.debian.org/debian.',
+    description: 'Base URI, for example http://mirror.example.org/debian.',
   }),
   suite: Type.String({ minLength: 1, description: 'Suite; ends in "/" for a flat repository.' }),
   components: Type.Optional(

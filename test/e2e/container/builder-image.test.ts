@@ -8,31 +8,20 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { runGenericContainer } from '../support/airshipctl.ts';
-import { buildTarget, type DockerEngine, run, TEST_PREFIX, useDocker } from '../support/docker.ts';
+import { type DockerEngine, run, useDocker } from '../support/docker.ts';
+import { prepareImage } from '../support/prepared-image.ts';
 
-/** A small root file system that can be cut to an ISO and to a QCOW; the distribution of this machine is not needed. */
-const SPEC = {
-  distribution: 'debian-12',
-  rootfs: {
-    multistrap: {
-      packages: ['openssh-server', 'live-boot', 'live-boot-initramfs-tools'],
-      kernel_base_pkg: 'linux-image-cloud-amd64',
-      kernel_headers_pkg: '',
-    },
-    livecdcontent: { mksquashfs_compression: 'lz4' },
-  },
-};
-const image = `${TEST_PREFIX}/image-builder:latest`;
 const USER_DATA = '#cloud-config\n\nhostname: ephemeral\nruncmd:\n- echo "a: b"\n';
 const NETWORK_DATA = '{"links": [{"id": "eno1"}],\n\t"networks": [], "services": []}\n';
 
 let engine: DockerEngine;
+let image: string;
 let directory: string;
 
 beforeAll(async () => {
   engine = await useDocker();
   directory = await mkdtemp(join(tmpdir(), 'image-builder-cut-'));
-  await buildTarget(engine, 'image-builder', { tag: image, buildArgs: { BUILD_SPEC: JSON.stringify(SPEC) } });
+  image = await prepareImage(engine);
 });
 afterAll(async () => {
   await rm(directory, { recursive: true, force: true });

@@ -12,6 +12,7 @@ import {
   useDocker,
 } from '../support/docker.ts';
 import { kustomizes } from '../support/kustomize.ts';
+import { startRegistry } from '../support/registry.ts';
 
 const root = resolve(__dirname, '../../..');
 const PROFILE = {
@@ -267,6 +268,55 @@ replacements:
       expect(result.status).not.toBe(0);
       expect(result.stderr).toContain('/profiles/nothing.json');
       expect(result.stderr).not.toContain('MalformedYAML');
+    }
+  });
+});
+
+describe('extraction from a registry', () => {
+  const imageBuilder = (network: boolean, image: string) => `apiVersion: airshipit.org/v1alpha1
+kind: ImageBuilder
+metadata:
+  name: node-image
+  annotations:
+    config.kubernetes.io/function: |
+      container: {image: "${functionImage}", network: ${network}}
+spec:
+  bundle: {image: "${image}"}
+`;
+
+  test('works in a container with network: true, and says what is missing without', async () => {
+    const registry = await startRegistry();
+    const published = `${registry.host}/site/qcow-bundle:v1`;
+    try {
+      await engine.docker(['tag', bundleImage, published]);
+      await engine.docker(['push', '--quiet', published]);
+      const path = async (network: boolean) => {
+        const kustomizationDirectory = await mkdtemp(join(directory, 'registry-'));
+        await writeFile(
+          join(kustomizationDirectory, 'kustomization.yaml'),
+          'generators: [image-builder.yaml]\n',
+        );
+        await writeFile(join(kustomizationDirectory, 'image-builder.yaml'), imageBuilder(network, published));
+        return kustomizationDirectory;
+      };
+      const [online, offline] = [await path(true), await path(false)];
+      for (const [version, kustomize] of await kustomizes()) {
+        const options = { env: engine.environment };
+        const built = await run(kustomize, ['build', '--enable-alpha-plugins', '--network', online], options);
+        expect([version, built.status, built.stderr]).toEqual([version, 0, expect.any(String)]);
+        const objects = parseAllDocuments(built.stdout).map((document) => document.toJS());
+        expect(objects.map(({ metadata }) => metadata.name).sort()).toEqual([
+          'node-image-artifacts',
+          'profile_multistrap',
+          'profile_qcow_control-plane',
+        ]);
+        const refused = await run(kustomize, ['build', '--enable-alpha-plugins', offline], options);
+        expect(refused.status).not.toBe(0);
+        expect(refused.stderr).toContain(registry.host);
+      }
+    } finally {
+      await run('docker', ['image', 'rm', '--force', published], { env: engine.environment });
+      await registry.stop();
     }
   });
 });

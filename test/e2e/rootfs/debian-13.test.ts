@@ -176,6 +176,7 @@ beforeAll(async () => {
   if (image === undefined) throw new Error('no worker');
   await configureQcowTree(
     {
+      parent: join(second.outputDir, 'rootfs.tar'),
       tree,
       osconfig: image.osconfig,
       scripts: image.scripts,

@@ -76,16 +76,20 @@ export async function useDocker(): Promise<DockerEngine> {
 
   const directory = await mkdtemp(join(tmpdir(), 'image-builder-dockerd-'));
   const host = `unix://${directory}/docker.sock`;
-  // Containers get the host's network or none, as kustomize's functions do: no bridge, no firewall rule.
+  // A bridge of its own: `--bridge none` and the default both interfere with a daemon that runs besides. Without
+  // firewall rules, containers reach the world by the host's network only, as kustomize's functions do.
+  const bridge = `ibt${process.pid}`;
+  await exec('ip', ['link', 'add', bridge, 'type', 'bridge']);
+  await exec('ip', ['address', 'add', `198.18.${process.pid % 256}.1/24`, 'dev', bridge]);
   const daemon = spawn(
     'dockerd',
     [
       ...['--data-root', `${directory}/data`, '--exec-root', `${directory}/exec`, '--host', host],
-      ...['--pidfile', `${directory}/pid`, '--bridge', 'none', '--iptables=false', '--ip-forward=false'],
+      ...['--pidfile', `${directory}/pid`, '--bridge', bridge, '--iptables=false', '--ip-forward=false'],
     ],
     { stdio: 'ignore' },
   );
-  const stop = () => stopDaemon(daemon, directory);
+  const stop = () => stopDaemon(daemon, directory, bridge);
   const engine = connect({ ...process.env, DOCKER_HOST: host }, stop);
   for (let attempt = 0; attempt < 150; attempt++) {
     if (daemon.exitCode !== null) break;
@@ -97,12 +101,13 @@ export async function useDocker(): Promise<DockerEngine> {
   throw new Error('dockerd does not start here; it needs root, cgroups and overlayfs');
 }
 
-async function stopDaemon(daemon: ChildProcess, directory: string): Promise<void> {
+async function stopDaemon(daemon: ChildProcess, directory: string, bridge: string): Promise<void> {
   if (daemon.exitCode === null) {
     const exited = new Promise((done) => daemon.once('exit', done));
     daemon.kill('SIGTERM');
     await exited;
   }
+  await exec('ip', ['link', 'delete', bridge]);
   await rm(directory, { recursive: true, force: true });
 }
 

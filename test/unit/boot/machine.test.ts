@@ -32,7 +32,7 @@ test('commas in file names do not become options', () => {
 
 test('Secure Boot keeps the firmware’s variables out of the guest’s reach', () => {
   const uefi = { code: '/code', variables: '/variables', secureBoot: true };
-  expect(text({ uefi })).toContain('q35,smm=on');
+  expect(text({ uefi })).toContain('q35,graphics=off,smm=on');
   expect(text({ uefi })).toContain('driver=cfi.pflash01,property=secure,value=on');
 });
 

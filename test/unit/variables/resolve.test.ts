@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
-import { kernelCommandLine } from '../../../image-builder/variables/osconfig.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import type { ResolvedOsconfig } from '../../../image-builder/variables/types.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'resolve-'));
 const aptDirectory = join(cwd, 'apt');
@@ -25,6 +25,11 @@ const findingsOf = async (build: BuildSpec, name?: string) => {
   expect(error).toBeInstanceOf(InvalidInputError);
   return (error as InvalidInputError).findings();
 };
+
+const kernelCommandLine = ({ grub }: ResolvedOsconfig) =>
+  grub.GRUB_CMDLINE_LINUX_DEFAULT.map(({ name, value }) =>
+    value === undefined ? name : `${name}=${value}`,
+  ).join(' ');
 
 describe('defaults', () => {
   test('an empty spec is a Debian 13 from the mirror of this machine, with one QCOW named like the object', async () => {
@@ -55,7 +60,7 @@ describe('defaults', () => {
 
   test('the kernel command line is that of the predecessor', async () => {
     const { rootfs } = await resolve({});
-    expect(kernelCommandLine(rootfs.osconfig, new Set())).toBe(
+    expect(kernelCommandLine(rootfs.osconfig)).toBe(
       'console=ttyS0,115200n8 console=tty0 amd_iommu=on intel_iommu=on iommu=pt cgroup_disable=hugetlb ' +
         'dpdk-socket-mem=4096,4096 rcu_nocb_poll=true',
     );
@@ -104,7 +109,7 @@ describe('merging', () => {
     expect(rootfs.multistrap.packages).toEqual(['vim', 'less']);
     expect(rootfs.multistrap.kernel_headers_pkg).toBe('');
     expect(rootfs.osconfig.grub.GRUB_TIMEOUT).toBe(1);
-    expect(kernelCommandLine(rootfs.osconfig, new Set())).toMatch(
+    expect(kernelCommandLine(rootfs.osconfig)).toMatch(
       /^console=ttyS0,115200n8 .* rcu_nocb_poll=true quiet x=1$/,
     );
     expect(rootfs.osconfig.limits).toEqual([]);

@@ -1,0 +1,174 @@
+// Boots disks under each firmware and looks around in the running system.
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bootTest } from '../../../image-builder/boot/boot-test.ts';
+import { detectImageFormat } from '../../../image-builder/boot/image-format.ts';
+import { assembleDisk } from '../../../image-builder/disk/assemble.ts';
+import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
+import type { Partition } from '../../../image-builder/spec/types.ts';
+import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
+import { BIOS_GRUB, BOOT, ESP, MENU, qcowOf, ROOT } from '../support/partitions.ts';
+import { REPORTED, readReport, writeSeed } from '../support/seed.ts';
+import { type TestStage, testStage } from '../support/stage-context.ts';
+
+// Emulated, on a machine that does other things too.
+const TIMEOUT_SECONDS = 600;
+const GIB = 1024 ** 3;
+// Before root, so that root is the last one on the disk and can grow.
+const SWAP: Partition = {
+  mount: 'swap',
+  part_start: '200MiB',
+  part_end: '232MiB',
+  filesystem: { type: 'swap' },
+};
+const PARTITIONS = [{ ...ROOT, part_start: '232MiB' }, BIOS_GRUB, ESP, BOOT, SWAP];
+
+let stage: TestStage;
+let tree: string;
+let image: string;
+
+const assemble = (file: string, menu = MENU) =>
+  assembleDisk({ tree, qcow: qcowOf(PARTITIONS), menu, identifierSeed: 'boot', output: file }, stage);
+const qemuProcesses = () =>
+  execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => line.startsWith('qemu-system') && line.includes(stage.directory));
+const scratchDirectories = () =>
+  readdirSync(tmpdir()).filter((name) => name.startsWith('image-builder-boot-'));
+
+beforeAll(async () => {
+  stage = await testStage(SOURCE_DATE_EPOCH);
+  tree = join(stage.directory, 'tree');
+  image = join(stage.outputDir, 'node.qcow2');
+  await unpackTree(await bootTreeArchive(), tree, stage);
+  await assemble(image);
+});
+afterAll(() => stage.remove());
+afterEach(() => expect(qemuProcesses()).toEqual([]));
+
+test('BIOS: file systems, swap, the grown root, and update-grub in the running system', async () => {
+  const before = execFileSync('sha256sum', [image], { encoding: 'utf8' });
+  const seed = await writeSeed(
+    stage.directory,
+    `for mount in / /boot /boot/efi; do echo "mount $(findmnt -no TARGET,FSTYPE,SOURCE $mount)"; done
+    echo "swap $(swapon --noheadings --show=NAME)"
+    echo "root $(findmnt -bno SIZE /)"
+    echo "failed $(systemctl list-units --failed --plain --no-legend | cut -d' ' -f1)"
+    echo "firmware $([ -d /sys/firmware/efi ] && echo uefi || echo bios)"
+    update-grub > /dev/null 2>&1; echo "update-grub $?"
+    grep -c '^menuentry' /boot/grub/grub.cfg
+    grep -o 'root=UUID=[0-9a-f-]*' /boot/grub/grub.cfg | sort -u`,
+  );
+  const { console } = await bootTest(image, {
+    format: await detectImageFormat(image),
+    firmware: 'bios',
+    timeoutSeconds: TIMEOUT_SECONDS,
+    seed,
+    expect: REPORTED,
+  });
+  const report = readReport(console).map((line) => line.replace(/\s+/g, ' ').trim());
+  expect(report).toEqual(
+    expect.arrayContaining([
+      'mount / ext4 /dev/vda1',
+      'mount /boot ext4 /dev/vda4',
+      'mount /boot/efi vfat /dev/vda3',
+      'swap /dev/vda5',
+      'firmware bios',
+      'failed',
+      'update-grub 0',
+      expect.stringMatching(/^root=UUID=[0-9a-f-]{36}$/),
+    ]),
+  );
+  const rootBytes = Number(report.find((line) => line.startsWith('root '))?.split(' ')[1]);
+  // The partition was made with 1568 MiB; growpart and resize2fs gave it the rest of 3 GiB.
+  expect(rootBytes).toBeGreaterThan(2.4 * GIB);
+  expect(execFileSync('sha256sum', [image], { encoding: 'utf8' })).toBe(before);
+});
+
+test('UEFI with Secure Boot, through the signed shim and GRUB of the image', async () => {
+  const seed = await writeSeed(stage.directory, 'mokutil --sb-state; ls /boot/efi/EFI/BOOT');
+  const { console } = await bootTest(image, {
+    format: 'qcow2',
+    firmware: 'uefi',
+    secureBoot: true,
+    timeoutSeconds: TIMEOUT_SECONDS,
+    seed,
+    expect: REPORTED,
+  });
+  expect(readReport(console)).toEqual(expect.arrayContaining(['SecureBoot enabled', 'BOOTX64.EFI']));
+});
+
+describe('with a GRUB of our own making', () => {
+  beforeAll(async () => {
+    const signed = ['usr/lib/shim', 'usr/lib/grub/x86_64-efi-signed'].map((path) => join(tree, path));
+    await stage.sandbox.run(['rm', '-rf', ...signed]);
+  });
+
+  test('UEFI to the login prompt', async () => {
+    const own = join(stage.outputDir, 'own.qcow2');
+    expect(await assemble(own)).toMatchObject({ secureBoot: false });
+    const result = await bootTest(own, {
+      format: 'qcow2',
+      firmware: 'uefi',
+      timeoutSeconds: TIMEOUT_SECONDS,
+    });
+    expect(result.console).toMatch(/^\S+ login:/m);
+  });
+
+  test('a kernel panic ends the test at once, with the last lines', async () => {
+    const broken = join(stage.outputDir, 'broken.qcow2');
+    await assemble(broken, { ...MENU, kernelCommandLine: `${MENU.kernelCommandLine} rdinit=/bin/false` });
+    const error = await bootTest(broken, {
+      format: 'qcow2',
+      firmware: 'bios',
+      timeoutSeconds: TIMEOUT_SECONDS,
+    }).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'KERNEL_CRASHED', message: expect.stringContaining('panicked') });
+    expect((error as { output: string[] }).output.join('\n')).toContain('Kernel panic - not syncing');
+  });
+});
+
+describe('an image that does not boot', () => {
+  let empty: string;
+  beforeAll(() => {
+    empty = join(stage.directory, 'empty.qcow2');
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', empty, '64M']);
+  });
+  const options = { format: 'qcow2' as const, firmware: 'bios' as const, timeoutSeconds: 120 };
+
+  test('is told by the firmware', async () => {
+    await expect(bootTest(empty, options)).rejects.toMatchObject({ code: 'BOOT_FAILED' });
+  });
+
+  test('is given up after the time-out, without leaving anything', async () => {
+    const before = scratchDirectories();
+    const never = { ...options, firmware: 'uefi' as const, timeoutSeconds: 2 };
+    await expect(bootTest(empty, never)).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringContaining('within 2 s'),
+    });
+    expect(scratchDirectories()).toEqual(before);
+  });
+
+  test('is given up when the caller says so, without leaving anything', async () => {
+    const before = scratchDirectories();
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(), 1500);
+    await expect(
+      bootTest(empty, { ...options, firmware: 'uefi', timeoutSeconds: 0, signal: abort.signal }),
+    ).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(scratchDirectories()).toEqual(before);
+  });
+
+  test('is told when it is none', async () => {
+    await expect(detectImageFormat(join(stage.directory, 'none'))).rejects.toMatchObject({
+      code: 'IMAGE_UNREADABLE',
+      message: expect.stringContaining('ENOENT'),
+    });
+    await expect(detectImageFormat('/etc/hostname')).rejects.toMatchObject({
+      message: '/etc/hostname is neither a qcow2 image nor an ISO',
+    });
+  });
+});

@@ -1,0 +1,24 @@
+// The image-builder image of the tests: a small root file system that can be cut to an ISO and to a QCOW.
+import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { buildTarget, type DockerEngine, TEST_PREFIX } from './docker.ts';
+
+/** What its root file system is made of. */
+export const PREPARED_SPEC: BuildSpec = {
+  distribution: 'debian-12',
+  rootfs: {
+    multistrap: {
+      packages: ['openssh-server', 'live-boot', 'live-boot-initramfs-tools'],
+      kernel_base_pkg: 'linux-image-cloud-amd64',
+      kernel_headers_pkg: '',
+    },
+    livecdcontent: { mksquashfs_compression: 'zstd' },
+  },
+};
+
+/** Builds it; the engine's build cache makes that a matter of a second when it was built before. */
+export async function prepareImage(engine: DockerEngine): Promise<string> {
+  return await buildTarget(engine, 'image-builder', {
+    tag: `${TEST_PREFIX}/image-builder:latest`,
+    buildArgs: { BUILD_SPEC: JSON.stringify(PREPARED_SPEC) },
+  });
+}

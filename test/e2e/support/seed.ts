@@ -1,0 +1,43 @@
+// A cloud-init seed whose script reports from inside of a booted machine over its serial console.
+import { execFile } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const BEGIN = '----- report';
+const END = '----- end of report';
+
+/** What the console shows when the report is complete. */
+export const REPORTED = new RegExp(`^${END}`, 'm');
+
+/**
+ * Writes an image that cloud-init takes for a seed of its data source NoCloud. `script` (of sh) runs when the machine
+ * is up; its output is the report.
+ */
+export async function writeSeed(directory: string, script: string): Promise<string> {
+  const content = join(directory, 'seed');
+  const image = join(directory, 'seed.img');
+  await mkdir(content, { recursive: true });
+  await writeFile(join(content, 'meta-data'), '{"instance-id": "test", "local-hostname": "seeded"}\n');
+  await writeFile(
+    join(content, 'user-data'),
+    `#cloud-config\n${JSON.stringify({ runcmd: [reportScript(script)] })}\n`,
+  );
+  await promisify(execFile)('xorriso', [
+    ...['-as', 'mkisofs', '-quiet', '-V', 'cidata', '-r', '-J', '-o', image, content],
+  ]);
+  return image;
+}
+
+/** A command that prints the output of `script` on the first serial port, between markers. */
+export function reportScript(script: string): string {
+  return `{ echo; echo '${BEGIN}'; { ${script}\n} 2>&1; echo '${END}'; } > /dev/ttyS0`;
+}
+
+/** The report on a console; kernel messages that came in between are left out. */
+export function readReport(console: string): string[] {
+  const lines = console.split('\n').map((line) => line.trim());
+  return lines
+    .slice(lines.lastIndexOf(BEGIN) + 1, lines.lastIndexOf(END))
+    .filter((line) => !line.startsWith('['));
+}

@@ -1,0 +1,44 @@
+// The surroundings of a stage for tests that run a part of one by itself.
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { StageContext } from '../../../image-builder/build/stage.ts';
+import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
+import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
+
+export interface TestStage extends StageContext {
+  /** Holds workDir and outputDir; there is room for more. */
+  directory: string;
+  events: ProgressEvent[];
+  abort: AbortController;
+  remove(): Promise<void>;
+}
+
+/** A context with the machine's own sandbox in a new directory. */
+export async function testStage(sourceDateEpoch: number): Promise<TestStage> {
+  const directory = await mkdtemp(join(tmpdir(), 'image-builder-test-'));
+  const sandbox = await createLocalSandbox();
+  const events: ProgressEvent[] = [];
+  const abort = new AbortController();
+  const workDir = join(directory, 'work');
+  const outputDir = join(directory, 'output');
+  await mkdir(workDir);
+  await mkdir(outputDir);
+  return {
+    stage: 'test',
+    workDir,
+    outputDir,
+    sandbox,
+    report: (event) => events.push(event),
+    signal: abort.signal,
+    sourceDateEpoch,
+    directory,
+    events,
+    abort,
+    async remove() {
+      // In the sandbox: the files of a tree may belong to subordinate ids.
+      await sandbox.run(['rm', '-rf', directory]);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
