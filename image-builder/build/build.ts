@@ -113,14 +113,18 @@ async function findFinished(plan: BuildPlan, { report, signal }: BuildOptions): 
   return bundle;
 }
 
+/** Packages without which nothing can be built; others are needed by some builds only, or have several names. */
+const INDISPENSABLE = ['mmdebstrap', 'ansible-core', 'e2fsprogs', 'qemu-utils'];
+
 /** On a machine that could not build it: what another one has built of the same inputs. */
 async function findWithoutTools(
   plan: BuildPlan,
   stage: PlannedStage,
   signal: AbortSignal,
 ): Promise<Entry | undefined> {
-  const complete = plan.stages.every(({ toolVersions }) => !Object.values(toolVersions).includes('absent'));
-  return complete ? undefined : await findByRecipe(plan.store, stage, signal);
+  const versions = Object.assign({}, ...plan.stages.map(({ toolVersions }) => toolVersions));
+  const canBuild = INDISPENSABLE.every((tool) => versions[tool] !== 'absent');
+  return canBuild ? undefined : await findByRecipe(plan.store, stage, signal);
 }
 
 /** Runs what is missing for the bundle, and notes it in the history. */

@@ -65,7 +65,9 @@ function qcowStage({ qcows }: ResolvedBuild, name: string): StageDefinition {
       'ansible-core',
       'fdisk',
       'e2fsprogs',
+      // Debian 13 has renamed it.
       'libext2fs2',
+      'libext2fs2t64',
       'dosfstools',
       'mtools',
       'xfsprogs',

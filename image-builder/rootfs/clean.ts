@@ -2,8 +2,11 @@
 import type { StageContext } from '../build/stage.ts';
 
 /** Clean-up of a tree after packages or configuration have changed it; may be repeated. */
-export async function cleanTree(tree: string, { sandbox, signal }: StageContext): Promise<void> {
-  await sandbox.run(['chroot', tree, 'sh', '-euc', CLEAN], { signal });
+export async function cleanTree(
+  tree: string,
+  { sandbox, signal, sourceDateEpoch }: StageContext,
+): Promise<void> {
+  await sandbox.run(['chroot', tree, 'sh', '-euc', CLEAN, 'sh', String(sourceDateEpoch)], { signal });
 }
 
 // In the tree itself, so that no symbolic link of a package or a script leads out of it.
@@ -32,4 +35,6 @@ find var/log -type f -exec sh -c 'for file; do : > "$file"; done' sh {} +
 rm -f var/log/dpkg.log var/log/alternatives.log var/log/bootstrap.log var/log/apt/* var/log/fontconfig.log
 find run tmp var/tmp dev -xdev -mindepth 1 -maxdepth 1 -exec rm -rf {} +
 rm -rf root/.ansible root/.bash_history
+# Whether somebody has passed through them (an initramfs that was made, or taken from the cache) is not content.
+touch -d "@$1" run tmp var/tmp dev boot
 `;

@@ -1,0 +1,171 @@
+// Every variable changes the keys of exactly the stages that it influences.
+import { planStages } from '../../../image-builder/build/plan.ts';
+import { defineStages } from '../../../image-builder/build/stages.ts';
+import { LivecdcontentVariables } from '../../../image-builder/spec/schema/livecdcontent.ts';
+import { MultistrapVariables } from '../../../image-builder/spec/schema/multistrap.ts';
+import { OsconfigVariables } from '../../../image-builder/spec/schema/osconfig.ts';
+import { QcowVariables } from '../../../image-builder/spec/schema/qcow.ts';
+import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import type { ResolvedBuild } from '../../../image-builder/variables/types.ts';
+
+const script = '#!/bin/sh\ntrue\n';
+/** One item of every list that runs in contexts, for each context. */
+const osconfig = {
+  kubelet: { extra_systemd_args: [{ name: '--node-ip', value: '192.0.2.1' }] },
+  ...Object.fromEntries(
+    Object.entries({
+      directories: { name: '/d' },
+      files: { name: '/f', file_content: 'x' },
+      systemd: { name: 'u.service', enabled: true },
+      user_scripts: { name: 's', file_content: script },
+      file_permissions: { name: '/p', permissions: '0755', owner: 'root', group: 'root' },
+      user_management: { name: 'u', password_hash: '$6$x' },
+      fetch_from_url: { url: 'https://example.org/x', dest: '/x' },
+    }).map(([list, item]) => [
+      list,
+      (['common', 'qcow'] as const).map((context) => ({
+        ...item,
+        name:
+          'name' in item
+            ? `${item.name}-${context}`.replace(/^(.*)\.service-(.*)$/, '$1-$2.service')
+            : undefined,
+        run_contexts: [context],
+      })),
+    ]),
+  ),
+};
+
+const spec = {
+  distribution: 'debian-13',
+  mirror: 'http://mirror.example.org/debian',
+  rootfs: {
+    multistrap: { k8s_version: '1.34.2-1.1', packages: ['vim'] },
+    osconfig: JSON.parse(JSON.stringify(osconfig)),
+  },
+  qcows: {
+    a: {
+      qcow: { qcow_container_runtime_scripts: [{ name: 'r', file_content: script, run_contexts: ['qcow'] }] },
+    },
+    b: {},
+  },
+  iso: { userData: '#cloud-config\n', networkData: { links: [] }, metaData: {} },
+  bundle: { layout: 'out' },
+} as unknown as BuildSpec;
+
+let resolved: ResolvedBuild;
+let before: Map<string, string>;
+beforeAll(async () => {
+  // Copied as text: parts that it shares would change together.
+  resolved = JSON.parse(JSON.stringify(await resolveBuild('node', spec, { cwd: '/' })));
+  before = keysOf(resolved);
+});
+
+const keysOf = (build: ResolvedBuild): Map<string, string> =>
+  new Map(planStages(defineStages(build), 'pipeline', {}).map(({ name, key }) => [name, key]));
+
+/** Names of the stages whose keys differ. */
+function reachedBy(change: (build: ResolvedBuild) => void): string[] {
+  const changed = structuredClone(resolved);
+  change(changed);
+  const after = keysOf(changed);
+  return [...before.keys()].filter((name) => before.get(name) !== after.get(name));
+}
+
+type Path = (string | number)[];
+
+/** Paths of all values that are neither lists nor maps. */
+function leaves(value: unknown, path: Path = []): Path[] {
+  if (typeof value !== 'object' || value === null) return [path];
+  return Object.entries(value).flatMap(([name, field]) => leaves(field, [...path, name]));
+}
+
+/** Changes the value at a path. */
+function alter(build: ResolvedBuild, path: Path): void {
+  const parent = path
+    .slice(0, -1)
+    .reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], build);
+  const fields = parent as Record<string, unknown>;
+  const name = path.at(-1) as string;
+  const value = fields[name];
+  fields[name] = typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : `${value}x`;
+}
+
+const ALL = ['rootfs', 'osconfig', 'qcow/a', 'qcow/b', 'iso', 'bundle'];
+const AFTER_ROOTFS = ALL.slice(1);
+
+/** Contexts of the item that a path leads into, if it is one. */
+function contextsOf(path: Path): string[] | undefined {
+  const at = path.indexOf('osconfig');
+  if (at < 0) return undefined;
+  const item = path
+    .slice(0, at + 3)
+    .reduce<unknown>((node, name) => (node as Record<string, unknown>)?.[name], resolved);
+  return typeof item === 'object' && item !== null && 'run_contexts' in item
+    ? (item.run_contexts as string[])
+    : undefined;
+}
+
+function expected(path: Path): string[] {
+  const [first, second, third] = path;
+  const contexts = contextsOf(path);
+  // Moving an item to another context is a change of both.
+  switch (first) {
+    case 'distribution':
+      return ALL;
+    case 'rootfs':
+      if (second === 'multistrap') return String(third).startsWith('multistrap_retries') ? ['bundle'] : ALL;
+      // Threads and patience change no byte; the profile tells them.
+      if (third === 'mksquashfs_threads' || third === 'squashfs_timeout') return ['bundle'];
+      if (second === 'livecdcontent') return ['iso', 'bundle'];
+      if (contexts && !contexts.includes('common')) return ['bundle'];
+      return AFTER_ROOTFS;
+    case 'qcows':
+      if (contexts && !contexts.includes('qcow')) return ['bundle'];
+      return [`qcow/${second}`, 'bundle'];
+    case 'iso':
+      return ['iso'];
+    default:
+      return [];
+  }
+}
+
+test('each variable reaches exactly what it influences', () => {
+  const paths = leaves(resolved).filter((path) => !path.includes('run_contexts'));
+  expect(paths.length).toBeGreaterThan(300);
+  const wrong = paths.flatMap((path) => {
+    const reached = reachedBy((build) => alter(build, path));
+    const wanted = expected(path);
+    return reached.join() === wanted.join() ? [] : [`${path.join('.')}: ${reached} instead of ${wanted}`];
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('every variable of the schema is among them', () => {
+  const known = new Set(leaves(resolved).flat());
+  // What resolution turns into something else: lists that are merged, predecessor's names, one that is ignored.
+  const merged = new Set(['rootfs_root', 'ubuntu_packages']);
+  for (const schema of [MultistrapVariables, OsconfigVariables, LivecdcontentVariables, QcowVariables]) {
+    for (const name of Object.keys(schema.properties)) {
+      if (merged.has(name) || name.endsWith('_append')) continue;
+      expect([...known]).toContain(name);
+    }
+  }
+});
+
+test('names, places and tests reach nothing', () => {
+  const nothing = (change: (build: ResolvedBuild) => void) => expect(reachedBy(change)).toEqual([]);
+  nothing((build) => Object.assign(build, { name: 'other', mirror: 'http://elsewhere.example.org/debian' }));
+  nothing((build) => Object.assign(build.bundle, { layout: '/x', tag: 'x', repository: 'r', push: true }));
+  nothing((build) => Object.assign(build.bootTest, { timeout: 300 }));
+});
+
+test('a boot test is a stage of its own, whatever its patience', () => {
+  const named = (timeout: number) =>
+    [...keysOf({ ...resolved, bootTest: { timeout, firmware: ['bios', 'uefi'] } })].filter(([name]) =>
+      name.startsWith('boot-test/'),
+    );
+  expect(named(0)).toEqual([]);
+  expect(named(300)).toHaveLength(4);
+  expect(named(300)).toEqual(named(600));
+});
