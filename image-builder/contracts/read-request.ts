@@ -1,6 +1,7 @@
 // Reads the request of the builder container from where its callers put it.
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
+import { InvalidInputError } from '../diagnostics/error.ts';
 import { rootLevelMounts } from './mounts.ts';
 import type { CutRequest, Environment } from './request.ts';
 import { parseContractV1 } from './v1.ts';
@@ -27,6 +28,12 @@ async function readIfThere(path: string): Promise<string | undefined> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw error;
+    throw new InvalidInputError([
+      {
+        severity: 'error',
+        file: path,
+        message: `cannot be read (${code}); the files belong to the caller: start the container as root or as that user`,
+      },
+    ]);
   }
 }

@@ -105,6 +105,8 @@ function runArguments(name: string, request: ContainerRequest): string[] {
   ]);
   return [
     ...['run', '--interactive', '--name', name, '--security-opt', 'no-new-privileges'],
+    // Also when we are killed: the end of standard input ends the container, and the engine removes it.
+    ...(request.copyOut ? [] : ['--rm']),
     ...(request.network === undefined ? [] : ['--network', request.network]),
     ...mounts,
     ...environment,

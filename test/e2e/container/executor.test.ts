@@ -7,7 +7,7 @@ import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import { type DockerEngine, run, useDocker } from '../support/docker.ts';
-import { PREPARED_SPEC, prepareImage } from '../support/prepared-image.ts';
+import { preparedSpec, prepareImage } from '../support/prepared-image.ts';
 
 let engine: DockerEngine;
 let image: string;
@@ -33,6 +33,15 @@ afterAll(async () => {
   await engine.stop();
 });
 
+/** One QCOW from the prepared root file system. */
+async function nodeSpec(): Promise<BuildSpec> {
+  return {
+    ...(await preparedSpec()),
+    qcows: { node: { qcow: { qcow_capacity: '3G' } } },
+    bundle: { layout: 'out', tag: 'v1' },
+  };
+}
+
 interface Surroundings {
   executor: BuildSpec['executor'];
   store: string;
@@ -42,12 +51,7 @@ interface Surroundings {
 
 async function buildWith({ executor, store, report, signal }: Surroundings) {
   const cwd = await mkdtemp(join(directory, 'cwd-'));
-  const spec: BuildSpec = {
-    ...PREPARED_SPEC,
-    qcows: { node: { qcow: { qcow_capacity: '3G' } } },
-    bundle: { layout: 'out', tag: 'v1' },
-    ...(executor && { executor }),
-  };
+  const spec = { ...(await nodeSpec()), ...(executor && { executor }) };
   const resolved = await resolveBuild('contained', spec, { cwd });
   const contents = await build(resolved, {
     cwd,
@@ -67,7 +71,7 @@ async function storeCopy(): Promise<string> {
 const leftContainers = async () =>
   await engine.docker(['ps', '--all', '--quiet', '--filter', 'name=image-builder-']);
 
-test('gives what the executor local gives, and is answered from the store the second time', async () => {
+test('gives what the executor local gives with these tools, and is answered from the store the second time', async () => {
   const store = await storeCopy();
   const events: ProgressEvent[] = [];
   const executor = { container: { image, network: 'host' } };
@@ -86,9 +90,18 @@ test('gives what the executor local gives, and is answered from the store the se
   expect(second.contents.reference.digest).toBe(contents.reference.digest);
   expect(again.filter(({ type }) => type === 'step')).toEqual([]);
 
-  const local = await buildWith({ executor: { local: {} }, store: await storeCopy() });
-  expect(local.contents.artifacts.qcows.node?.sha256).toBe(contents.artifacts.qcows.node?.sha256);
-  expect(local.contents.reference.digest).toBe(contents.reference.digest);
+  // The executor local with the same tools: those of the image.
+  const object = {
+    apiVersion: 'airshipit.org/v1alpha1',
+    kind: 'ImageBuilder',
+    metadata: { name: 'contained' },
+    spec: { build: await nodeSpec() },
+  };
+  const local = await engine.docker(
+    ['run', '--rm', '--interactive', '--network', 'none', image, 'image-builder', 'build', '-'],
+    { input: JSON.stringify(object) },
+  );
+  expect(local).toContain(contents.reference.digest);
   expect(await leftContainers()).toBe('');
 });
 

@@ -188,10 +188,24 @@ async function importArchive(engine: DockerEngine, tag: string, archive: string)
   await engine.docker(['import', '--change', path, archive, tag]);
 }
 
+/** The mirror that this machine's apt takes a release from. */
+export async function aptMirror(codename: string): Promise<string> {
+  const format = '$(REPO_URI) $(RELEASE)';
+  const { stdout } = await exec('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
+  const line = stdout.split('\n').find((candidate) => candidate.endsWith(` ${codename}`));
+  if (line === undefined) throw new Error(`apt of this machine has no repository of ${codename}`);
+  return (line.split(' ')[0] ?? '').replace(/\/$/, '');
+}
+
+/** The release of this machine. */
+export async function hostCodename(): Promise<string> {
+  const osRelease = await readFile('/etc/os-release', 'utf8');
+  return /^VERSION_CODENAME=(\w+)$/m.exec(osRelease)?.[1] ?? 'bookworm';
+}
+
 /** A minimal Debian of this machine's own release, from its mirror; kept in .cache for a day. */
 export async function debianBase(engine: DockerEngine): Promise<string> {
-  const osRelease = await readFile('/etc/os-release', 'utf8');
-  const codename = /^VERSION_CODENAME=(\w+)$/m.exec(osRelease)?.[1] ?? 'bookworm';
+  const codename = await hostCodename();
   const tag = `${TEST_PREFIX}/debian-base:${codename}`;
   if (await hasImage(engine, tag)) return tag;
   const archive = join(root, '.cache', `debian-base-${codename}.tar`);
@@ -201,17 +215,7 @@ export async function debianBase(engine: DockerEngine): Promise<string> {
   );
   if (age > 24 * 60 * 60 * 1000) {
     await mkdir(dirname(archive), { recursive: true });
-    const { stdout } = await exec('apt-get', [
-      'indextargets',
-      '--format',
-      '$(REPO_URI) $(RELEASE)',
-      'Created-By: Packages',
-    ]);
-    const mirror = stdout
-      .split('\n')
-      .find((line) => line.endsWith(` ${codename}`))
-      ?.split(' ')[0];
-    if (mirror === undefined) throw new Error(`apt of this machine has no repository of ${codename}`);
+    const mirror = await aptMirror(codename);
     await exec(
       'mmdebstrap',
       ['--variant=minbase', '--quiet', codename, `${archive}.part`, '--format=tar', mirror],
