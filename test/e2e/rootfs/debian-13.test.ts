@@ -176,7 +176,6 @@ beforeAll(async () => {
   if (image === undefined) throw new Error('no worker');
   await configureQcowTree(
     {
-      parent: join(second.outputDir, 'rootfs.tar'),
       tree,
       osconfig: image.osconfig,
       scripts: image.scripts,
