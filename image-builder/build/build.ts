@@ -4,6 +4,7 @@ import type { BundleContents, BundleReference } from '../bundle/types.ts';
 import type { AssembledBundle } from '../bundle/write.ts';
 import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write-destination.ts';
 import { layoutHas } from '../bundle/write-layout.ts';
+import { InvalidInputError } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
 import { pipelineHash } from '../embedded/release.ts';
 import type { Entry } from '../store/entry.ts';
@@ -64,6 +65,7 @@ export async function planBuild(
  * @throws ImageBuilderError of the stage that failed; nothing has been published then
  */
 export async function build(resolved: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
+  refuseIso(resolved);
   const { container } = resolved.executor;
   if (container)
     return await (await import('./in-container.ts')).buildInContainer(resolved, container, options);
@@ -73,6 +75,18 @@ export async function build(resolved: ResolvedBuild, options: BuildOptions): Pro
   const bundle = readBundleEntry(entry);
   const reference = await publish(resolved, bundle, plan.store, options);
   return { reference, profiles: bundle.profiles, artifacts: bundle.artifacts };
+}
+
+/** An ISO carries cloud-init's passwords and keys, so it has no place in a bundle that is published. */
+function refuseIso({ iso }: ResolvedBuild): void {
+  if (iso === undefined) return;
+  throw new InvalidInputError([
+    {
+      severity: 'error',
+      field: 'spec.build.iso',
+      message: 'a bundle has no ISO; make it with an IsoConfiguration, or with the builder container',
+    },
+  ]);
 }
 
 /**

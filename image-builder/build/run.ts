@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { ProgressEvent, Reporter } from '../diagnostics/progress.ts';
 import type { Sandbox } from '../executors/sandbox.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { acquireLock, type Lock } from '../locking/lock.ts';
 import { checkEntry, commitEntry, type Entry, entryName, removeEntry } from '../store/entry.ts';
 import { touchEntry } from '../store/gc.ts';
@@ -14,7 +15,6 @@ import type { Workspace } from '../store/workspace.ts';
 import { findEntry } from './lookup.ts';
 import type { PlannedStage } from './plan.ts';
 import { createSlots, type Slots } from './slots.ts';
-import type { StageContext } from './stage.ts';
 import { openStageLog } from './stage-log.ts';
 
 /** A stage about to run. */

@@ -11,8 +11,6 @@ import type { StageDefinition } from './plan.ts';
 export interface StageOptions {
   /** Set by the caller's SOURCE_DATE_EPOCH; otherwise the packages decide. Seconds since the epoch. */
   sourceDateEpoch?: number;
-  /** Digest of the image that the bundle is laid over. */
-  baseDigest?: string;
 }
 
 /** Stages in an order in which parents come first. */
@@ -26,7 +24,7 @@ export function defineStages(resolved: ResolvedBuild, options: StageOptions = {}
       ? qcows.flatMap((name) => resolved.bootTest.firmware.map((firmware) => bootTestStage(name, firmware)))
       : []),
     ...(resolved.iso ? [isoStage(resolved.rootfs.livecdcontent, resolved.iso)] : []),
-    bundleStage(resolved, qcows, options),
+    bundleStage(resolved, qcows),
   ];
 }
 
@@ -106,17 +104,12 @@ function bootTestStage(qcow: string, firmware: string): StageDefinition {
   };
 }
 
-function bundleStage(
-  { rootfs, qcows: images }: ResolvedBuild,
-  qcows: readonly string[],
-  options: StageOptions,
-): StageDefinition {
+function bundleStage({ rootfs, qcows: images }: ResolvedBuild, qcows: readonly string[]): StageDefinition {
   return {
     name: 'bundle',
     kind: 'bundle',
     inputs: {
       qcows,
-      base: options.baseDigest,
       // The profiles tell every variable, so each of them changes the bundle.
       rootfs,
       images,

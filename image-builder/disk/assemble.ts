@@ -1,8 +1,8 @@
 // From a root file system tree to a bootable qcow2 image, without privileges: no loop device, no nbd, no mount.
 import { open, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../build/stage.ts';
 import type { Checksums } from '../bundle/types.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { checksumFile } from './checksums.ts';
 import { DiskError } from './error.ts';
 import { makeExt4 } from './ext4.ts';

@@ -1,6 +1,6 @@
 // The content of an EFI system partition: what UEFI firmware starts, and how that finds GRUB's configuration.
 import { join } from 'node:path';
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import type { Release } from './release.ts';
 
 export interface EspRequest {

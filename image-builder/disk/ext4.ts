@@ -1,6 +1,6 @@
 // Makes an ext4 file system at an offset of the disk file, filled from a directory, without mounting anything and
 // without any trace of when and where that happened.
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import type { FileSystemSource } from './tree.ts';
 import type { PlannedPartition } from './types.ts';
 

@@ -1,5 +1,5 @@
 // Says in numbers that a file system is too small, where the tools only print that some block could not be had.
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { DiskError } from './error.ts';
 import { formatMib } from './size.ts';
 import type { FileSystemSource } from './tree.ts';

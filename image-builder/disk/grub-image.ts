@@ -1,6 +1,6 @@
 // Makes GRUB's images (core images of BIOS, EFI applications). The GRUB of the image is preferred to that of the
 // building machine: what boots then matches what the node updates later, and does not depend on where it was built.
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { DiskError } from './error.ts';
 
 /** GRUB's name of the platform and the package that has its modules. */

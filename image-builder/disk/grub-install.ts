@@ -2,7 +2,7 @@
 // but without block devices.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { fillEsp } from './esp.ts';
 import { type BootLocation, type GrubMenu, renderGrubConfig, renderLoaderStub } from './grub-config.ts';
 import { copyGrubFiles, GRUB_PLATFORMS, type GrubPlatform, makeGrubImage } from './grub-image.ts';

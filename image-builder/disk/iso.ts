@@ -1,8 +1,8 @@
 // From a root file system tree to a live ISO that boots four ways: BIOS and UEFI, as a CD and as a disk.
 import { chmod, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../build/stage.ts';
 import type { Checksums } from '../bundle/types.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { checksumFile } from './checksums.ts';
 import { DiskError } from './error.ts';
 import { fillEsp } from './esp.ts';

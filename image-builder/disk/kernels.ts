@@ -1,5 +1,5 @@
 // The kernels in a root file system tree.
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { DiskError } from './error.ts';
 
 /** A kernel in /boot. */

@@ -1,6 +1,6 @@
 // Converts a raw disk file to qcow2 (https://www.qemu.org/docs/master/interop/qcow2.html).
 import { chmod, rename, rm } from 'node:fs/promises';
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 
 export interface Qcow2Options {
   compress: boolean;

@@ -1,5 +1,5 @@
 // Which distribution a root file system tree is.
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 
 /** Of os-release(5). */
 export interface Release {

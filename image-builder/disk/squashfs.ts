@@ -1,5 +1,5 @@
 // Packs a root file system tree into a squashfs.
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { DiskError } from './error.ts';
 
 export interface SquashfsOptions {

@@ -1,5 +1,5 @@
 // Makes a FAT file system at an offset of the disk file and copies directories into it.
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { MIB, SECTOR_BYTES } from './size.ts';
 import type { PlannedPartition } from './types.ts';
 

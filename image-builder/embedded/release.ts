@@ -6,7 +6,9 @@ import { createHash } from 'node:crypto';
 import { readSource, readTree } from './read-tree.ts';
 
 /** Below image-builder/: the code and the data that a stage's output depends on, apart from the stage's inputs. */
-const PIPELINE_DIRECTORIES = ['ansible', 'build', 'disk', 'executors'];
+const PIPELINE_DIRECTORIES = [
+  ...['ansible', 'boot', 'build', 'bundle', 'disk', 'executors', 'osconfig', 'rootfs'],
+];
 
 /** Version of the package: `0.1.0`. */
 export const version: string = JSON.parse(readSource('../package.json')).version;

@@ -2,7 +2,7 @@
 // the cache.
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import { withChroot } from '../rootfs/chroot.ts';
 import { OsconfigError } from './error.ts';

@@ -2,8 +2,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Document, isScalar, visit } from 'yaml';
-import type { StageContext } from '../build/stage.ts';
 import { writeAssets } from '../embedded/write-assets.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import { withChroot } from '../rootfs/chroot.ts';
 import type { ResolvedOsconfig, RunContext, ScriptFile } from '../variables/types.ts';

@@ -2,7 +2,7 @@
 // its proxies. Here packages are chosen and fetched, so that what installs them needs no network.
 import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 
 /** A package file that is to be installed. */

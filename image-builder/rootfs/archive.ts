@@ -1,6 +1,6 @@
 // A root file system tree as a tar, and back. Both run in the sandbox: the files may belong to subordinate ids.
 import { rename } from 'node:fs/promises';
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 
 /**
  * Writes `tree` to `output`, which appears by rename. The same tree gives the same bytes: entries sorted, no later

@@ -1,7 +1,7 @@
 // Installs the packages into an empty directory with mmdebstrap, from package lists and files that are already here.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import type { Apt } from './apt.ts';
 import { DpkgErrors } from './dpkg-errors.ts';

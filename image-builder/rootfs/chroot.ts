@@ -1,7 +1,7 @@
 // Makes a root file system tree usable for programs that run in it, for as long as one command runs.
 
-import type { StageContext } from '../build/stage.ts';
 import type { SandboxCommandOptions } from '../executors/sandbox.ts';
+import type { StageContext } from '../executors/stage.ts';
 
 /**
  * Runs `argv` (on the building machine; chroot(8) is its business) while the tree has /dev, /proc, /sys and an empty

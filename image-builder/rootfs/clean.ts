@@ -1,5 +1,5 @@
 // Takes out of a tree what belongs to the machine that built it, or must be made anew on each node.
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 
 /** Clean-up of a tree after packages or configuration have changed it; may be repeated. */
 export async function cleanTree(

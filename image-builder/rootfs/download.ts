@@ -1,7 +1,7 @@
 // Fetches a small file over HTTP(S) the way apt would: through the proxies of the environment.
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 
 /** Keys are small; more than this is not one. Bytes. */
 const LIMIT = 1024 * 1024;

@@ -1,7 +1,7 @@
 // The keys of the repositories: as files that apt can read at build time, and where they are in the image.
 import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../build/stage.ts';
+import type { StageContext } from '../executors/stage.ts';
 import type { ResolvedDistribution, ResolvedRepository } from '../variables/types.ts';
 import { download } from './download.ts';
 import { RootfsError } from './error.ts';

@@ -198,6 +198,5 @@ async function findMirrors(
 }
 
 function resolveBundle(bundle: BuildSpec['bundle'] = {}): ResolvedBuild['bundle'] {
-  const { tag, push, ...rest } = bundle;
-  return { ...rest, tag: tag ?? 'latest', push: push ?? rest.repository !== undefined };
+  return { ...bundle, tag: bundle.tag ?? 'latest' };
 }

@@ -217,10 +217,7 @@ export interface ResolvedBuild {
   bundle: {
     /** OCI layout directory, as written in the spec (relative to the working directory); default: one in the store. */
     layout?: string;
-    repository?: string;
     tag: string;
-    push: boolean;
-    base?: string;
   };
   /** `timeout` in seconds, 0: no boot test. */
   bootTest: { timeout: number; firmware: ('bios' | 'uefi')[] };

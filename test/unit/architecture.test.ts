@@ -32,14 +32,8 @@ const allowed: Record<string, string[]> = {
     'image-builder/executors',
     'image-builder/spec',
   ],
-  'image-builder/rootfs': [
-    'image-builder/build/stage.ts',
-    'image-builder/diagnostics',
-    'image-builder/executors',
-    'image-builder/variables',
-  ],
+  'image-builder/rootfs': ['image-builder/diagnostics', 'image-builder/executors', 'image-builder/variables'],
   'image-builder/osconfig': [
-    'image-builder/build/stage.ts',
     'image-builder/diagnostics',
     'image-builder/embedded',
     'image-builder/executors',

@@ -1,11 +1,11 @@
 // Stage osconfig: the configuration that all images share. The same code configures the tree of a QCOW in place.
 import { join } from 'node:path';
+import type { StageContext } from '../../executors/stage.ts';
 import { fingerprintInitramfs, makeInitramfs } from '../../osconfig/initramfs.ts';
 import { runOsconfig } from '../../osconfig/playbook.ts';
 import { packTree, unpackTree } from '../../rootfs/archive.ts';
 import { cleanTree } from '../../rootfs/clean.ts';
 import type { ResolvedOsconfig, ResolvedScript, ScriptFile } from '../../variables/types.ts';
-import type { StageContext } from '../stage.ts';
 import { ROOTFS_FILE } from './rootfs.ts';
 
 export interface OsconfigInputs {

@@ -2,6 +2,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { StageContext } from '../../executors/stage.ts';
 import { Apt, type PackageFile, putIntoCache, takeFromCache } from '../../rootfs/apt.ts';
 import { explainFetchError, explainPlanError } from '../../rootfs/apt-errors.ts';
 import { packTree } from '../../rootfs/archive.ts';
@@ -11,7 +12,6 @@ import { distributionKey, type Key, repositoryKey } from '../../rootfs/keyrings.
 import { renderLinkFile, renderPins, renderSource, requestedPackages } from '../../rootfs/repositories.ts';
 import type { ResolvedBuild, ResolvedRepository } from '../../variables/types.ts';
 import { newestRelease } from '../epoch.ts';
-import type { StageContext } from '../stage.ts';
 
 export interface RootfsInputs {
   distribution: ResolvedBuild['distribution'];

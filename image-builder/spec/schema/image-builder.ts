@@ -110,15 +110,8 @@ export const BuildSpec = strictObject(
             description: 'OCI layout directory to write, relative to the working directory.',
           }),
         ),
-        repository: Type.Optional(Type.String({ minLength: 1, description: 'Repository in a registry.' })),
         tag: Type.Optional(
           Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$', description: 'Default: latest.' }),
-        ),
-        push: Type.Optional(
-          Type.Boolean({ description: 'Push to the repository; default true when there is one.' }),
-        ),
-        base: Type.Optional(
-          Type.String({ description: 'Image that the bundle is laid over (the function image).' }),
         ),
       }),
     ),

@@ -19,6 +19,8 @@ export async function writeSeed(directory: string, script: string): Promise<stri
   const image = join(directory, 'seed.img');
   await mkdir(content, { recursive: true });
   await writeFile(join(content, 'meta-data'), '{"instance-id": "test", "local-hostname": "seeded"}\n');
+  // No network to wait for.
+  await writeFile(join(content, 'network-config'), 'version: 2\nethernets: {}\n');
   await writeFile(
     join(content, 'user-data'),
     `#cloud-config\n${JSON.stringify({ runcmd: [reportScript(script)] })}\n`,

@@ -1,6 +1,6 @@
 // What every stage of a build gets from the executor that runs it.
 import type { Reporter } from '../diagnostics/progress.ts';
-import type { Sandbox } from '../executors/sandbox.ts';
+import type { Sandbox } from './sandbox.ts';
 
 /** The surroundings of a running stage. */
 export interface StageContext {
