@@ -108,6 +108,13 @@ async function stopDaemon(daemon: ChildProcess, directory: string, bridge: strin
     await exited;
   }
   await exec('ip', ['link', 'delete', bridge]);
+  // dockerd leaves the network namespace of host networking mounted.
+  const mounts = (await readFile('/proc/self/mounts', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  for (const mount of mounts.filter((path) => path.startsWith(`${directory}/`)).reverse()) {
+    await exec('umount', [mount]);
+  }
   await rm(directory, { recursive: true, force: true });
 }
 
