@@ -40,6 +40,13 @@ const allowed: Record<string, string[]> = {
     'image-builder/rootfs',
     'image-builder/variables',
   ],
+  'image-builder/disk': [
+    'image-builder/bundle/types.ts',
+    'image-builder/diagnostics',
+    'image-builder/executors',
+    'image-builder/spec',
+  ],
+  'image-builder/boot': ['image-builder/diagnostics'],
   'image-builder/kustomize': ['image-builder/diagnostics'],
   'image-builder/doctor': ['image-builder/diagnostics', 'image-builder/kustomize'],
 };
