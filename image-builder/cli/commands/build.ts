@@ -23,7 +23,7 @@ export function register(program: Command): void {
     .option('--boot-test <seconds>', 'boot every QCOW before it is published; 0: do not', parseSeconds)
     .addHelpText(
       'after',
-      '\nRelative paths of the spec are relative to the working directory.\nExample: image-builder build examples/node-image/image.yaml --boot-test 300',
+      '\nRelative paths of the spec are relative to the working directory.\nExample: image-builder build examples/node-image/image-builder.yaml --boot-test 300',
     )
     .action(async (file: string, options: BuildCommandOptions, command: Command) => {
       const [{ readBuildFile }, { build }, { cataloguesOf }] = await Promise.all([
