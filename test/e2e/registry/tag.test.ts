@@ -39,7 +39,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'image-builder-tag-'));
   registry = await startRegistry();
   const layout = await makeImages();
-  skopeoCopy(`oci:${layout}:a`, `docker://${registry.host}/site/bundle:k8s-1.34-abc`);
+  await skopeoCopy(`oci:${layout}:a`, `docker://${registry.host}/site/bundle:k8s-1.34-abc`);
 });
 afterAll(async () => {
   await registry.stop();
