@@ -40,8 +40,9 @@ export async function buildInContainer(
 ): Promise<BundleContents> {
   const env = options.env ?? process.env;
   const { report, signal } = options;
-  const engine = await findEngine(executor.engine, env, engineCommand);
-  const image = await ensureImage(engine, executor.image, engineCommand, (message) =>
+  const command = engineCommand(env);
+  const engine = await findEngine(executor.engine, env, command);
+  const image = await ensureImage(engine, executor.image, command, (message) =>
     report({ type: 'step', stage: STAGE, message }),
   );
   const store = await openStore(storeDirectory(env, options));
@@ -64,7 +65,7 @@ export async function buildInContainer(
         environment: environmentOf(env),
         ...(engine.remote && request.stages === undefined ? { copyOut: { from: OUTPUT, to: layout } } : {}),
       },
-      engineCommand,
+      command,
       { report, signal, stage: STAGE },
     );
   const contained: ResolvedBuild = {

@@ -26,27 +26,33 @@ export type EngineCommand = (
 
 const KEPT_LINES = 25;
 
-/** Runs `argv` to its end, whatever its exit status is. */
-export const engineCommand: EngineCommand = (argv, options = {}) =>
-  new Promise((done) => {
-    const lines = new Lines((line) => options.onLine?.(line), KEPT_LINES);
-    const stdout: Buffer[] = [];
-    // Detached: Ctrl-C reaches us, and we tell the container, so that it can clean up.
-    const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
-    child.stdin.on('error', () => {});
-    if (options.input === undefined) child.stdin.end();
-    else child.stdin.write(options.input);
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => lines.write('stderr', chunk));
-    const end = (status: number) => {
-      lines.end();
-      done({ status, stdout: Buffer.concat(stdout).toString('utf8'), lastLines: lines.last() });
-    };
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      lines.write('stderr', Buffer.from(error.message));
-      end(error.code === 'ENOENT' ? 127 : 126);
+/** Runs command lines in `environment`, to their end and whatever their exit status is. */
+export const engineCommand =
+  (environment: Readonly<Record<string, string | undefined>>): EngineCommand =>
+  (argv, options = {}) =>
+    new Promise((done) => {
+      const lines = new Lines((line) => options.onLine?.(line), KEPT_LINES);
+      const stdout: Buffer[] = [];
+      // Detached: Ctrl-C reaches us, and we tell the container, so that it can clean up.
+      const child = spawn(argv[0] ?? '', argv.slice(1), {
+        env: { ...environment },
+        stdio: ['pipe', 'pipe', 'pipe'],
+        detached: true,
+      });
+      child.stdin.on('error', () => {});
+      if (options.input === undefined) child.stdin.end();
+      else child.stdin.write(options.input);
+      child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+      child.stderr.on('data', (chunk: Buffer) => lines.write('stderr', chunk));
+      const end = (status: number) => {
+        lines.end();
+        done({ status, stdout: Buffer.concat(stdout).toString('utf8'), lastLines: lines.last() });
+      };
+      child.on('error', (error: NodeJS.ErrnoException) => {
+        lines.write('stderr', Buffer.from(error.message));
+        end(error.code === 'ENOENT' ? 127 : 126);
+      });
+      child.on('close', (status) => {
+        if (child.pid !== undefined) end(status ?? 137);
+      });
     });
-    child.on('close', (status) => {
-      if (child.pid !== undefined) end(status ?? 137);
-    });
-  });
