@@ -1,5 +1,5 @@
 // The image of examples/node-image from nothing, changed in its configuration, and unchanged: as ratios to a bare
-// mmdebstrap of the very same packages with one initramfs.
+// mmdebstrap of the very same packages with one initramfs. Then bench/assemble.mjs on the root file system that came out.
 //
 //   npm run build && node bench/build.mjs [RUNS]
 //
@@ -39,6 +39,8 @@ try {
       line('a sysctl changed', minimum.configuration) +
       line('nothing changed', minimum.unchanged),
   );
+  const tree = join(entryOf('osconfig'), 'rootfs.tar');
+  execFileSync(process.execPath, [join(root, 'bench/assemble.mjs'), tree], { stdio: 'inherit' });
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }
@@ -48,10 +50,16 @@ function build(text) {
   return seconds(join(root, 'dist/image-builder'), ['build', spec, '--store', store], { cwd: directory });
 }
 
-function bareMmdebstrap() {
+function entryOf(kind) {
   const entries = join(store, 'entries');
-  const rootfs = readdirSync(entries).find((name) => name.startsWith('rootfs-'));
-  const packages = Object.keys(JSON.parse(readFileSync(join(entries, rootfs, 'packages.json'), 'utf8')));
+  return join(
+    entries,
+    readdirSync(entries).find((name) => name.startsWith(`${kind}-`)),
+  );
+}
+
+function bareMmdebstrap() {
+  const packages = Object.keys(JSON.parse(readFileSync(join(entryOf('rootfs'), 'packages.json'), 'utf8')));
   const mirror = JSON.parse(
     execFileSync(join(root, 'dist/image-builder'), ['build', spec, '--store', store, '--output', 'json'], {
       cwd: directory,
