@@ -39,12 +39,10 @@ interface Outcome {
   contents: BundleContents;
   /** Names of the stages that ran. */
   built: string[];
-  seconds: number;
 }
 
 async function run(changes: Partial<BuildSpec> = {}, name = 'small'): Promise<Outcome> {
   const events: ProgressEvent[] = [];
-  const began = performance.now();
   const resolved = await resolveBuild(name, { ...spec, ...changes }, { cwd });
   const contents = await build(resolved, {
     cwd,
@@ -52,11 +50,10 @@ async function run(changes: Partial<BuildSpec> = {}, name = 'small'): Promise<Ou
     report: (event) => events.push(event),
     signal: new AbortController().signal,
   });
-  const seconds = (performance.now() - began) / 1000;
   const built = events.flatMap((event) =>
     event.type === 'stage' && event.status === 'finished' ? [event.stage] : [],
   );
-  return { contents, built: built.sort(), seconds };
+  return { contents, built: built.sort() };
 }
 
 let first: Outcome;
@@ -102,11 +99,10 @@ test('the profiles tell every variable and no secret', () => {
 });
 
 describe('nothing is built', () => {
-  test('when nothing has changed, in well under a second', async () => {
+  test('when nothing has changed', async () => {
     const again = await run();
     expect(again.built).toEqual([]);
     expect(again.contents).toEqual(first.contents);
-    expect(again.seconds).toBeLessThan(1);
   });
 
   test('when the tag changes: the layout has both then', async () => {

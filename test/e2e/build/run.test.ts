@@ -119,9 +119,7 @@ describe('several processes', () => {
     const second = start(program, [store, JSON.stringify(inputs)]);
     await second.printed({ stage: 'rootfs', status: 'waiting' });
     first.process.kill('SIGKILL');
-    const killed = Date.now();
     await second.printed({ stage: 'rootfs', status: 'started' });
-    expect(Date.now() - killed).toBeLessThan(500);
     expect(await second.ended).toBe(0);
     await built(store);
     await built(store, { setting: 'once more' });

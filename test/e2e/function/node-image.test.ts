@@ -212,6 +212,30 @@ qcows:
   expect(objects.slice(3)).toEqual([expected[1], expected[0], expected[2]]);
 });
 
+test.each(['bios', 'uefi'])(
+  'the image boots to its login prompt under %s, with the banner that osconfig set',
+  (firmware) => {
+    const qcow = join(directory, 'control-plane.qcow2');
+    const { status, stderr } = run(
+      [
+        executable('image-builder'),
+        '--verbose',
+        'boot-test',
+        qcow,
+        '--firmware',
+        firmware,
+        '--timeout',
+        '600',
+      ],
+      { env },
+    );
+    expect({ status, stderr }).toEqual({
+      status: 0,
+      stderr: expect.stringContaining('Built by Image Builder'),
+    });
+  },
+);
+
 /** The manifest of the layout, and the checksums of the QCOW in it, computed by other tools than ours. */
 function published() {
   const blob = (digest: string) => join(example, 'out/blobs', digest.replace(':', '/'));
