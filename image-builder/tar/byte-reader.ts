@@ -151,12 +151,3 @@ export class RangedByteReader implements ByteReader {
     this.#bufferStart = this.#position;
   }
 }
-
-/** A reader of bytes in memory. */
-export function bufferReader(content: Buffer): ByteReader {
-  return new RangedByteReader(
-    async (start, length) => content.subarray(start, start + length),
-    content.length,
-    content.length,
-  );
-}
