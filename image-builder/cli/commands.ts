@@ -12,6 +12,7 @@ import { register as registerInstallPlugin } from './commands/install-plugin.ts'
 import { register as registerPin } from './commands/pin.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerPrepare } from './commands/prepare.ts';
+import { register as registerPush } from './commands/push.ts';
 import { register as registerRunBuild } from './commands/run-build.ts';
 import { register as registerSchema } from './commands/schema.ts';
 import { register as registerStore } from './commands/store.ts';
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Register[] = [
   registerInspect,
   registerCopy,
   registerPin,
+  registerPush,
   registerTag,
   registerFn,
   registerSchema,

@@ -33,22 +33,23 @@ export class DistributionClient {
   }
 
   /**
-   * Sends a request to a path below `/v2/<repository>/`, logging in when the registry asks for it.
-   * The answer's status is one of `accept`.
+   * Sends a request, logging in when the registry asks for it. The answer's status is one of `accept`.
+   * @param target a path below `/v2/<repository>/`, or a URL that the registry has given; the credentials stay with
+   * the registry's own host
    * @throws RegistryError NOT_FOUND, UNAUTHORIZED, DENIED, RATE_LIMITED, SERVER and those of {@link HttpClient.send}
    */
   async request(
-    path: string,
+    target: string | URL,
     request: Omit<HttpRequest, 'url'>,
     accept: number[],
     what: string,
   ): Promise<HttpResponse> {
-    let response = await this.#send(path, request);
-    if (response.status === 401) {
+    let response = await this.#send(target, request);
+    if (response.status === 401 && !(target instanceof URL && !this.#isOurs(target))) {
       response.body.resume();
       const refused = this.#auth.headers.authorization !== undefined;
       await this.#auth.challenged(response);
-      response = await this.#send(path, request);
+      response = await this.#send(target, request);
       if (response.status === 401) {
         response.body.resume();
         throw unauthorized(
@@ -84,12 +85,26 @@ export class DistributionClient {
     }
   }
 
-  #send(path: string, request: Omit<HttpRequest, 'url'>): Promise<HttpResponse> {
+  /** Milliseconds of patience between attempts that a caller makes itself. @returns whether there may be another */
+  async pause(attempt: number): Promise<boolean> {
+    if (attempt >= this.#client.retries) return false;
+    await this.#client.pause(attempt);
+    return true;
+  }
+
+  #send(target: string | URL, request: Omit<HttpRequest, 'url'>): Promise<HttpResponse> {
+    if (target instanceof URL && !this.#isOurs(target)) return this.#client.send({ ...request, url: target });
     const headers = { ...request.headers, ...this.#auth.headers };
+    if (target instanceof URL) return this.#client.send({ ...request, url: target, headers });
+    const path = target;
     return this.#onScheme((scheme) => {
       const url = new URL(`${scheme}://${this.endpoint.host}/v2/${this.endpoint.repository}/${path}`);
       return this.#client.send({ ...request, url, headers });
     });
+  }
+
+  #isOurs(url: URL): boolean {
+    return url.host === new URL(`${url.protocol}//${this.endpoint.host}`).host;
   }
 
   /** Finds out once whether the host speaks TLS, where plain HTTP is allowed at all. */

@@ -75,3 +75,10 @@ export async function openRepository(
   const clients = endpoints.map((endpoint) => new DistributionClient(endpoint, http, credentials, action));
   return { clients, http };
 }
+
+/** The registry itself, of the clients of {@link openRepository}: nothing is written to a mirror. */
+export function writingClient(clients: readonly DistributionClient[]): DistributionClient {
+  const client = clients.at(-1);
+  if (!client) throw new TypeError('a repository without an endpoint');
+  return client;
+}

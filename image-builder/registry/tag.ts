@@ -4,18 +4,13 @@
 import { type Digest, digestOf, isDigest } from './digest.ts';
 import type { DistributionClient } from './distribution.ts';
 import { RegistryError } from './error.ts';
-import { type HttpResponse, readBody } from './http/client.ts';
+import { readBody } from './http/client.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from './manifest.ts';
 import { ACCEPT_MANIFESTS } from './media-types.ts';
-import { openRepository, type SourceOptions } from './open.ts';
+import { openRepository, type SourceOptions, writingClient } from './open.ts';
+import { putManifest, type StoredManifest } from './put-manifest.ts';
 import { formatReference, type RegistryReference } from './reference.ts';
-
-/** A manifest as the registry has it: its bytes are its identity. */
-interface StoredManifest {
-  content: Buffer;
-  mediaType: string;
-  digest: Digest;
-}
+import { mountBlob } from './upload.ts';
 
 /**
  * Gives an image more tags; the source's digest decides when it has one.
@@ -52,13 +47,6 @@ export async function tagImage(
   }
 }
 
-/** The registry itself, not a mirror. */
-function writingClient(clients: DistributionClient[]): DistributionClient {
-  const client = clients.at(-1);
-  if (!client) throw new TypeError('a repository without an endpoint');
-  return client;
-}
-
 function checkTarget(source: RegistryReference, target: RegistryReference): void {
   const name = formatReference(target);
   if (target.registry !== source.registry) {
@@ -66,7 +54,7 @@ function checkTarget(source: RegistryReference, target: RegistryReference): void
       'INVALID_REFERENCE',
       `${name} is in another registry than ${formatReference(source)}`,
       {
-        hint: 'Tagging moves no data. Copy the image: skopeo copy docker://SOURCE docker://TARGET.',
+        hint: 'Tagging moves no data. Copy the image: image-builder push SOURCE TARGET.',
       },
     );
   }
@@ -117,49 +105,10 @@ function distinct(blobs: Descriptor[]): Descriptor[] {
 }
 
 async function mount(client: DistributionClient, { digest }: Descriptor, from: string): Promise<void> {
-  const query = new URLSearchParams({ mount: digest, from });
-  const response = await client.request(
-    `blobs/uploads/?${query}`,
-    { method: 'POST' },
-    [201, 202],
-    `mounting ${digest}`,
+  if (await mountBlob(client, digest, from)) return;
+  throw new RegistryError(
+    'SERVER',
+    `${client.endpoint.host} does not mount the blob ${digest} from ${from}`,
+    { hint: 'It wants the data again: image-builder push SOURCE TARGET.' },
   );
-  response.body.resume();
-  if (response.status === 201) return;
-  await cancelUpload(client, response);
-  throw new RegistryError('SERVER', `${response.url.host} does not mount the blob ${digest} from ${from}`, {
-    hint: 'It wants the data again. Copy the image: skopeo copy docker://SOURCE docker://TARGET.',
-  });
-}
-
-/** 202 has begun an upload that nobody wants. */
-async function cancelUpload(client: DistributionClient, { headers, url }: HttpResponse): Promise<void> {
-  if (headers.location === undefined) return;
-  const { pathname, search } = new URL(headers.location, url);
-  const prefix = `/v2/${client.endpoint.repository}/`;
-  if (!pathname.startsWith(prefix)) return;
-  const path = `${pathname.slice(prefix.length)}${search}`;
-  const answer = await client
-    .request(path, { method: 'DELETE' }, [204, 202, 404], 'an upload')
-    .catch(() => undefined);
-  answer?.body.resume();
-}
-
-async function putManifest(
-  client: DistributionClient,
-  manifest: StoredManifest,
-  reference: string,
-): Promise<void> {
-  const request = {
-    method: 'PUT' as const,
-    headers: { 'content-type': manifest.mediaType },
-    body: manifest.content,
-  };
-  const response = await client.request(
-    `manifests/${reference}`,
-    request,
-    [201, 202],
-    `the manifest ${reference}`,
-  );
-  response.body.resume();
 }

@@ -7,6 +7,7 @@ import { RegistryError, throwIfCancelled } from '../error.ts';
 import type { Cost } from '../image-source.ts';
 import type { Connections } from './connection.ts';
 import { networkError } from './network-error.ts';
+import { type StreamedBody, sendStream } from './streamed-body.ts';
 
 /** Milliseconds, and counts. */
 export interface HttpLimits {
@@ -35,8 +36,8 @@ export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   url: URL;
   headers?: Record<string, string>;
-  /** Sent with every attempt. */
-  body?: Buffer;
+  /** A buffer is sent with every attempt; a stream with one attempt only: who sends it knows how to go on. */
+  body?: Buffer | StreamedBody;
 }
 
 /** An answer whose body has not been read. It must be read to its end, or destroyed. */
@@ -81,8 +82,9 @@ export class HttpClient {
    * @throws RegistryError NETWORK, TIMEOUT, TLS, REDIRECT, CANCELLED
    */
   async send(request: HttpRequest): Promise<HttpResponse> {
+    const isRepeatable = request.body === undefined || Buffer.isBuffer(request.body);
     for (let attempt = 0; ; attempt++) {
-      const last = attempt >= this.#limits.retries;
+      const last = !isRepeatable || attempt >= this.#limits.retries;
       try {
         const response = await this.#follow(request);
         if (last || !TEMPORARY.has(response.status)) return response;
@@ -127,7 +129,8 @@ export class HttpClient {
 
   async #exchange(request: HttpRequest & { headers: Record<string, string> }): Promise<HttpResponse> {
     throwIfCancelled(this.#signal);
-    const { url } = request;
+    const { url, body } = request;
+    const isBuffer = Buffer.isBuffer(body);
     const { agent, options, secure } = await this.#connections.route(url);
     return new Promise((resolve, reject) => {
       const outgoing = (secure ? https : http).request({
@@ -138,7 +141,9 @@ export class HttpClient {
           host: url.host,
           'user-agent': USER_AGENT,
           ...request.headers,
-          ...(request.body && { 'content-length': String(request.body.length) }),
+          ...(body && { 'content-length': String(body.length) }),
+          // A registry that wants another token, or none of it, says so before gigabytes are sent.
+          ...(body && !isBuffer && { expect: '100-continue' }),
           ...(options.headers as Record<string, string> | undefined),
         },
         ...(this.#signal && { signal: this.#signal }),
@@ -150,16 +155,17 @@ export class HttpClient {
         if (error.code !== 'TLS') this.cost.requests++;
         reject(error);
       });
-      outgoing.once('response', (body) => {
+      outgoing.once('response', (answer) => {
         this.cost.requests++;
-        body.on('data', (chunk: Buffer) => {
+        answer.on('data', (chunk: Buffer) => {
           this.cost.bytes += chunk.length;
         });
         // Counting must not start the flow: the reader does.
-        body.pause();
-        resolve({ status: body.statusCode ?? 0, headers: body.headers, url, body });
+        answer.pause();
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, url, body: answer });
       });
-      outgoing.end(request.body);
+      if (body && !isBuffer) sendStream(outgoing, body);
+      else outgoing.end(body);
     });
   }
 

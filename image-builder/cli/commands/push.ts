@@ -1,0 +1,41 @@
+// `image-builder push SOURCE TARGET`: publishes a bundle, or any image, in a registry.
+import type { Command } from 'commander';
+import { contextOf } from '../context.ts';
+
+interface PushFlags {
+  insecure?: boolean;
+  pullSecret?: string[];
+  mountFrom?: string[];
+}
+
+export function register(program: Command): void {
+  program
+    .command('push')
+    .description('push a bundle (or any image or index) into a registry; what is there already is not sent')
+    .argument('<source>', 'oci:DIR[:TAG], oci-archive:FILE, or a reference in a registry')
+    .argument('<target>', 'repository with a tag')
+    .option('--mount-from <repository...>', 'repositories of the same registry that may have some layers')
+    .option('--insecure', 'allow plain HTTP and certificates that cannot be verified')
+    .option(
+      '--pull-secret <file...>',
+      'a Kubernetes imagePullSecret (.dockerconfigjson) or a Docker config.json',
+    )
+    .action(async (source: string, target: string, flags: PushFlags, command: Command) => {
+      const { parseReference, formatReference } = await import('../../registry/reference.ts');
+      const { RegistryError } = await import('../../registry/error.ts');
+      const { pushReference } = await import('../../registry/push.ts');
+      const { readFile } = await import('node:fs/promises');
+      const to = parseReference(target);
+      if (to.transport !== 'registry') {
+        throw new RegistryError('INVALID_REFERENCE', `${target} is not in a registry`);
+      }
+      const pullSecrets = await Promise.all((flags.pullSecret ?? []).map((file) => readFile(file, 'utf8')));
+      const { digest } = await pushReference(parseReference(source), to, {
+        ...contextOf(command),
+        insecure: flags.insecure ?? false,
+        credentials: { pullSecrets },
+        ...(flags.mountFrom && { mountFrom: flags.mountFrom }),
+      });
+      process.stdout.write(`${formatReference(to)}@${digest}\n`);
+    });
+}
