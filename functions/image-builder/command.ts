@@ -26,6 +26,8 @@ async function dispatch(args: string[]): Promise<void> {
     return fail(['usage: image-builder-fn [CONFIG.yaml [INPUT.yaml|-]] < RESOURCE_LIST; see --help'], 2);
   }
   const [configPath, inputPath] = args;
+  // The program that a render leaves in the background is this one, or the command line: both know the word.
+  if (configPath === 'run-triggered') return (await import('./engine-command.ts')).buildInBackground();
   if (configPath !== undefined) {
     const input = inputPath === '-' ? await readStandardInput() : undefined;
     const { answerStandalone } = await import('./engine-command.ts');

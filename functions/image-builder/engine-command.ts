@@ -25,3 +25,9 @@ export async function answerWithEngine(text: string): Promise<void> {
 export async function answerStandalone(input: StandaloneInput): Promise<void> {
   await answer((context) => runStandalone(input, context, HANDLERS));
 }
+
+/** Builds what a render has triggered. */
+export async function buildInBackground(): Promise<void> {
+  const { runTriggeredBuild } = await import('../../image-builder/build/triggered.ts');
+  await runTriggeredBuild();
+}

@@ -11,6 +11,7 @@ export const localEngine: Engine = {
     const { cwd, signal } = options;
     const { resolveBuild } = await import('../../image-builder/variables/resolve.ts');
     const { build } = await import('../../image-builder/build/build.ts');
-    return build(await resolveBuild(name, spec, { cwd, signal }), options);
+    const program = [process.execPath, process.argv[1] ?? ''];
+    return build(await resolveBuild(name, spec, { cwd, signal }), { ...options, program });
   },
 };

@@ -18,6 +18,7 @@ import { readBundleEntry } from './bundle-entry.ts';
 import { checkDisks } from './check-disks.ts';
 import { readSourceDateEpoch } from './epoch.ts';
 import { explainFullDisk } from './full-disk.ts';
+import { hashOf } from './keys.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
 import { type PlannedStage, planStages } from './plan.ts';
 import { withRepairs } from './repair.ts';
@@ -34,6 +35,12 @@ export interface BuildOptions {
   env?: Readonly<Record<string, string | undefined>>;
   report: Reporter;
   signal: AbortSignal;
+  /** The file of the spec, for messages. */
+  file?: string;
+  /** Command of this program, to go on in the background; without it nothing can be triggered. */
+  program?: readonly string[];
+  /** Start a triggered build again although it has failed. */
+  retry?: boolean;
 }
 
 /** A planned build with the store that it looks into. */
@@ -61,16 +68,17 @@ export async function planBuild(
 }
 
 /**
- * Builds the bundle of a spec and puts it where the spec says. What the store has is not built again.
- * @throws ImageBuilderError of the stage that failed; nothing has been published then
+ * Builds the bundle of a spec and puts it where the spec says. What the store has is not built again; what it does not
+ * have is built only when `whenMissing` is `Build`.
+ * @throws ImageBuilderError of the stage that failed, MissingResultError; nothing has been published then
  */
 export async function build(resolved: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
   refuseIso(resolved);
   const { container } = resolved.executor;
-  if (container)
+  if (container && resolved.whenMissing === 'Build')
     return await (await import('./in-container.ts')).buildInContainer(resolved, container, options);
   const plan = await planBuild(resolved, options);
-  const entry = (await findFinished(plan, options)) ?? (await execute(resolved, plan, options));
+  const entry = (await findFinished(resolved, plan, options)) ?? (await obtain(resolved, plan, options));
   await touchEntry(entry);
   const bundle = readBundleEntry(entry);
   const reference = await publish(resolved, bundle, plan.store, options);
@@ -113,13 +121,49 @@ export async function buildAhead(
   if (targets.length > 0) await runTargets(resolved, { ...plan, targets }, options);
 }
 
+/** Gets what is missing in the way that the spec wants. */
+async function obtain(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOptions): Promise<Entry> {
+  const { whenMissing, name } = resolved;
+  if (whenMissing === 'Build') return await execute(resolved, plan, options);
+  const { env = process.env, cwd, file, program, retry = false } = options;
+  const source = {
+    name,
+    ...(file !== undefined && { file }),
+    // Another shell may not have the variable.
+    ...((options.store ?? env.IMAGE_BUILDER_STORE) && { store: plan.store.directory }),
+  };
+  const id = hashOf(plan.stages.filter((stage) => plan.targets.includes(stage.name)).map(({ key }) => key));
+  if (whenMissing === 'Fail') throw (await import('./missing.ts')).refuseToBuild(id, source);
+  if (!resolved.executor.container) await requireToolsFor(plan, options.signal);
+  const { refuseInContainer, triggerBuild } = await import('./trigger.ts');
+  if (!program) throw new TypeError('the caller has no program that goes on in the background');
+  refuseInContainer(source);
+  const command = [...program, 'run-triggered'];
+  return await triggerBuild({ id, resolved, store: plan.store, cwd, source, command, env, retry }, () =>
+    findFinished(resolved, plan, options),
+  );
+}
+
+/** @throws ToolError when tools are missing for what is to be built */
+async function requireToolsFor({ store, stages, targets }: BuildPlan, signal: AbortSignal): Promise<void> {
+  const { requireTools } = await import('../executors/tools.ts');
+  const { tasksOf } = await import('./implementations.ts');
+  requireTools(tasksOf(await findMissing(store, stages, targets, signal)));
+}
+
 /** The bundle's entry, when it and the boot tests are there. */
-async function findFinished(plan: BuildPlan, { report, signal }: BuildOptions): Promise<Entry | undefined> {
+async function findFinished(
+  resolved: ResolvedBuild,
+  plan: BuildPlan,
+  { report, signal }: BuildOptions,
+): Promise<Entry | undefined> {
   const began = performance.now();
   let bundle: Entry | undefined;
+  const anyTools = takesAnyTools(resolved, plan);
   for (const stage of plan.stages.filter(({ name }) => plan.targets.includes(name))) {
     const entry =
-      (await findEntry(plan.store, stage, signal)) ?? (await findWithoutTools(plan, stage, signal));
+      (await findEntry(plan.store, stage, signal)) ??
+      (anyTools ? await findByRecipe(plan.store, stage, signal) : undefined);
     if (!entry) return undefined;
     if (stage.kind === 'bundle') bundle = entry;
   }
@@ -130,15 +174,14 @@ async function findFinished(plan: BuildPlan, { report, signal }: BuildOptions): 
 /** Packages without which nothing can be built; others are needed by some builds only, or have several names. */
 const INDISPENSABLE = ['mmdebstrap', 'ansible-core', 'e2fsprogs', 'qemu-utils'];
 
-/** On a machine that could not build it: what another one has built of the same inputs. */
-async function findWithoutTools(
-  plan: BuildPlan,
-  stage: PlannedStage,
-  signal: AbortSignal,
-): Promise<Entry | undefined> {
+/**
+ * Whether what other tools have made of the same inputs will do: where this machine's tools will never make anything,
+ * because the spec says so, because a container has its own, or because they are not there.
+ */
+function takesAnyTools({ whenMissing, executor }: ResolvedBuild, plan: BuildPlan): boolean {
+  if (whenMissing === 'Fail' || executor.container) return true;
   const versions = Object.assign({}, ...plan.stages.map(({ toolVersions }) => toolVersions));
-  const canBuild = INDISPENSABLE.every((tool) => versions[tool] !== 'absent');
-  return canBuild ? undefined : await findByRecipe(plan.store, stage, signal);
+  return INDISPENSABLE.some((tool) => versions[tool] === 'absent');
 }
 
 /** Runs what is missing for the bundle, and notes it in the history. */
@@ -166,9 +209,8 @@ async function runTargets(
   options: BuildOptions,
 ): Promise<Record<string, Entry>> {
   const { store, stages, targets } = plan;
-  const { requireTools } = await import('../executors/tools.ts');
-  const { tasksOf, stageImplementations } = await import('./implementations.ts');
-  requireTools(tasksOf(await findMissing(store, stages, targets, options.signal)));
+  await requireToolsFor(plan, options.signal);
+  const { stageImplementations } = await import('./implementations.ts');
 
   await prepareStore(store);
   const { createLocalSandbox } = await import('../executors/local-sandbox.ts');

@@ -71,6 +71,7 @@ export async function buildInContainer(
   const contained: ResolvedBuild = {
     ...resolved,
     executor: { local: {} },
+    whenMissing: 'Build',
     bundle: { ...resolved.bundle, layout: OUTPUT },
   };
   const fetching = fetchingStages(resolved);

@@ -14,6 +14,7 @@ import { register as registerPlan } from './commands/plan.ts';
 import { register as registerPrepare } from './commands/prepare.ts';
 import { register as registerPush } from './commands/push.ts';
 import { register as registerRunBuild } from './commands/run-build.ts';
+import { register as registerRunTriggered } from './commands/run-triggered.ts';
 import { register as registerSchema } from './commands/schema.ts';
 import { register as registerStore } from './commands/store.ts';
 import { register as registerTag } from './commands/tag.ts';
@@ -40,4 +41,5 @@ export const COMMANDS: readonly Register[] = [
   registerEntrypoint,
   registerPrepare,
   registerRunBuild,
+  registerRunTriggered,
 ];

@@ -15,6 +15,8 @@ export class LockError extends ImageBuilderError<'LOCK_FAILED'> {}
 /** A lock that this process holds. */
 export interface Lock {
   readonly path: string;
+  /** Descriptor of the locked file: a child that inherits it holds the lock too, until it ends. */
+  readonly fd: number;
   /** Appends a line to the lock's file, for those who wait to read. */
   note(line: string): Promise<void>;
   release(): Promise<void>;
@@ -103,6 +105,7 @@ async function diary(path: string, file: FileHandle): Promise<Lock> {
   let position = 0;
   return {
     path,
+    fd: file.fd,
     note: async (line) => {
       const bytes = Buffer.from(`${line}\n`);
       const offset = position;

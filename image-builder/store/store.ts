@@ -9,13 +9,24 @@
 //   bundles/        <name>: OCI layouts of builds that do not say where their bundle goes
 //   logs/           output of the stages
 //   cache/          package files that builds have fetched
+//   triggers/       <hash>/: builds that renders have left in the background: lock, state, log, why they failed
 import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { StoreError, storeFailure } from './errors.ts';
 
 const LAYOUT = '1';
-const DIRECTORIES = ['entries', 'recipes', 'locks', 'work', 'builds', 'bundles', 'logs', 'cache'] as const;
+const DIRECTORIES = [
+  'entries',
+  'recipes',
+  'locks',
+  'work',
+  'builds',
+  'bundles',
+  'logs',
+  'cache',
+  'triggers',
+] as const;
 type StorePart = (typeof DIRECTORIES)[number];
 
 /** A store that can be read. Writing goes through {@link prepareStore} first. */

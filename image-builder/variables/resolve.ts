@@ -102,6 +102,7 @@ export async function resolveBuild(
       firmware: build.bootTest?.firmware ?? ['bios', 'uefi'],
     },
     executor: build.executor ?? { local: {} },
+    whenMissing: build.whenMissing ?? 'Build',
   };
 }
 

@@ -222,4 +222,6 @@ export interface ResolvedBuild {
   /** `timeout` in seconds, 0: no boot test. */
   bootTest: { timeout: number; firmware: ('bios' | 'uefi')[] };
   executor: NonNullable<BuildSpec['executor']>;
+  /** What happens when the result is in no store. */
+  whenMissing: NonNullable<BuildSpec['whenMissing']>;
 }

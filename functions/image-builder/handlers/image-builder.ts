@@ -14,6 +14,7 @@ import type { BuildSpec, BundleSpec } from '../../../image-builder/spec/types.ts
 import { catalogueName, parseImageBuilder } from '../../../image-builder/spec/validate.ts';
 import { toNode } from '../../../image-builder/yaml/values.ts';
 import type { FunctionContext, Handler } from '../handler.ts';
+import type { FunctionConfig } from '../resource-list.ts';
 import { pullSecretsOf } from './pull-secrets.ts';
 
 /** What the function needs of the engine. */
@@ -32,7 +33,7 @@ export interface Engine {
   build(
     name: string,
     spec: BuildSpec,
-    options: { cwd: string; report: Reporter; signal: AbortSignal },
+    options: { cwd: string; file?: string; report: Reporter; signal: AbortSignal },
   ): Promise<BundleContents>;
 }
 
@@ -42,7 +43,7 @@ export function imageBuilderHandler(engine: Engine): Handler {
     const { metadata, spec } = parseImageBuilder(config.value);
     const { contents, findings } = spec.bundle
       ? await extract(engine, spec.bundle, context)
-      : { contents: await engine.build(metadata.name, spec.build as BuildSpec, context), findings: [] };
+      : { contents: await buildOrFind(engine, config, context, spec.build as BuildSpec), findings: [] };
     const profiles = new Map(
       (spec.bundle?.profiles ?? []).map((profile) => [profile.path, catalogueName(profile)]),
     );
@@ -50,6 +51,20 @@ export function imageBuilderHandler(engine: Engine): Handler {
     checkNames(catalogues.map((catalogue) => catalogue.metadata.name));
     return { objects: catalogues.map((catalogue) => toNode(catalogue) as YAMLMap), findings };
   };
+}
+
+/** The file of the object is known when the caller has noted it, as kpt does. */
+async function buildOrFind(
+  engine: Engine,
+  { name, value }: FunctionConfig,
+  { cwd, report, signal }: FunctionContext,
+  spec: BuildSpec,
+): Promise<BundleContents> {
+  const { annotations } = value.metadata as { annotations?: Record<string, unknown> };
+  const file = ['internal.config.kubernetes.io/path', 'config.kubernetes.io/path']
+    .map((annotation) => annotations?.[annotation])
+    .find((path): path is string => typeof path === 'string' && path !== '');
+  return await engine.build(name, spec, { cwd, report, signal, ...(file !== undefined && { file }) });
 }
 
 async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }: FunctionContext) {

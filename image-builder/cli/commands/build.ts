@@ -1,12 +1,14 @@
 // `image-builder build`: builds what a file describes and prints its catalogues, as the function would.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { BundleContents } from '../../bundle/types.ts';
+import type { ResolvedBuild } from '../../variables/types.ts';
 import { contextOf } from '../context.ts';
 
 interface BuildCommandOptions {
   output: 'yaml' | 'json';
   store?: string;
   bootTest?: number;
+  whenMissing?: ResolvedBuild['whenMissing'];
 }
 
 export function register(program: Command): void {
@@ -21,6 +23,12 @@ export function register(program: Command): void {
     )
     .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
     .option('--boot-test <seconds>', 'boot every QCOW before it is published; 0: do not', parseSeconds)
+    .addOption(
+      new Option(
+        '--when-missing <policy>',
+        'what to do when no store has the result; default: whenMissing of the spec, else Build. Trigger also starts again what has failed',
+      ).choices(['Build', 'Trigger', 'Fail']),
+    )
     .addHelpText(
       'after',
       '\nRelative paths of the spec are relative to the working directory.\nExample: image-builder build examples/node-image/image-builder.yaml --boot-test 300',
@@ -34,17 +42,25 @@ export function register(program: Command): void {
       const { report, signal } = contextOf(command);
       const cwd = process.cwd();
       const { object, resolved } = await readBuildFile(file, cwd);
-      const { bootTest } = options;
-      const contents = await build(
-        bootTest === undefined
-          ? resolved
-          : { ...resolved, bootTest: { ...resolved.bootTest, timeout: bootTest } },
-        { cwd, report, signal, ...(options.store && { store: options.store }) },
-      );
+      const contents = await build(withOptions(resolved, options), {
+        cwd,
+        report,
+        signal,
+        ...(options.store && { store: options.store }),
+        file,
+        program: [process.execPath, process.argv[1] ?? ''],
+        retry: options.whenMissing === 'Trigger',
+      });
       const catalogues = cataloguesOf(contents, { name: object.metadata.name }, object.spec.catalogue);
       process.stdout.write(await render(catalogues, options.output));
       process.stderr.write(`${describeResult(contents)}\n`);
     });
+}
+
+/** The build with what the command line says instead of the spec. */
+function withOptions(resolved: ResolvedBuild, options: BuildCommandOptions): ResolvedBuild {
+  const { bootTest: timeout = resolved.bootTest.timeout, whenMissing = resolved.whenMissing } = options;
+  return { ...resolved, bootTest: { ...resolved.bootTest, timeout }, whenMissing };
 }
 
 function parseSeconds(text: string): number {

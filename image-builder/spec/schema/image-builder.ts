@@ -115,6 +115,12 @@ export const BuildSpec = strictObject(
         ),
       }),
     ),
+    whenMissing: Type.Optional(
+      Type.Union([Type.Literal('Build'), Type.Literal('Trigger'), Type.Literal('Fail')], {
+        description:
+          'What a render does when the result is in no store. Build (default): build it and wait. Trigger: start the build in the background and fail until it is finished. Fail: fail with the command that builds it.',
+      }),
+    ),
     bootTest: Type.Optional(
       strictObject({
         timeout: Type.Optional(

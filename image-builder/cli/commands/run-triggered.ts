@@ -1,0 +1,12 @@
+// `image-builder run-triggered`: the process that `whenMissing: Trigger` leaves in the background.
+import type { Command } from 'commander';
+
+export function register(program: Command): void {
+  program
+    .command('run-triggered', { hidden: true })
+    .description('build in the background what standard input describes')
+    .action(async () => {
+      const { runTriggeredBuild } = await import('../../build/triggered.ts');
+      await runTriggeredBuild();
+    });
+}
