@@ -115,10 +115,19 @@ export async function buildAhead(
   names: readonly string[],
   options: BuildOptions,
 ): Promise<void> {
-  const plan = await planBuild(resolved, options);
-  const missing = await findMissing(plan.store, plan.stages, plan.targets, options.signal);
-  const targets = missing.map(({ name }) => name).filter((name) => names.includes(name));
-  if (targets.length > 0) await runTargets(resolved, { ...plan, targets }, options);
+  const targets = await missingAhead(resolved, names, options);
+  if (targets.length > 0) await buildStages(resolved, targets, options);
+}
+
+/** Those of the stages whose results the bundle still waits for. */
+export async function missingAhead(
+  resolved: ResolvedBuild,
+  names: readonly string[],
+  options: BuildOptions,
+): Promise<string[]> {
+  const { store, stages, targets } = await planBuild(resolved, options);
+  const missing = await findMissing(store, stages, targets, options.signal);
+  return missing.map(({ name }) => name).filter((name) => names.includes(name));
 }
 
 /** Gets what is missing in the way that the spec wants. */

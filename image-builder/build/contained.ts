@@ -3,10 +3,10 @@ import { createInterface } from 'node:readline';
 import type { BundleContents } from '../bundle/types.ts';
 import { type Finding, findingsOf } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
-import { build, buildAhead } from './build.ts';
+import { build, buildAhead, missingAhead } from './build.ts';
 import type { ContainedBuild } from './in-container.ts';
 
-/** What is printed: the bundle, null when only stages were asked for, or what went wrong. */
+/** What is printed: the bundle, null when only stages were asked for or some are missing, or what went wrong. */
 export type ContainedAnswer = { result: BundleContents | null } | { findings: Finding[] };
 
 /** Builds what the first line of `input` says; stops when `input` ends before it is finished. */
@@ -17,7 +17,7 @@ export async function runContainedBuild(
   const abandoned = new AbortController();
   try {
     const request = await firstLine(input, () => abandoned.abort(new Error('the caller is gone')));
-    const { resolved, stages, owner } = JSON.parse(request) as ContainedBuild;
+    const { resolved, stages, unlessMissing, owner } = JSON.parse(request) as ContainedBuild;
     const surroundings = {
       ...options,
       cwd: '/',
@@ -26,6 +26,9 @@ export async function runContainedBuild(
     try {
       if (stages) {
         await buildAhead(resolved, stages, surroundings);
+        return { result: null };
+      }
+      if (unlessMissing && (await missingAhead(resolved, unlessMissing, surroundings)).length > 0) {
         return { result: null };
       }
       return { result: await build(resolved, surroundings) };

@@ -4,20 +4,26 @@ import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BundleContents, Profile } from '../bundle/types.ts';
 import { referenceOf } from '../bundle/write-destination.ts';
+import { InvalidInputError } from '../diagnostics/error.ts';
 import { engineCommand } from '../executors/container/command.ts';
-import { type ContainerEngine, findEngine } from '../executors/container/engine.ts';
+import type { ContainerConfig, ContainerEngine, ContainerMount } from '../executors/container/engine.ts';
+import { findEngine } from '../executors/container/find-engine.ts';
 import { ensureImage } from '../executors/container/image.ts';
-import { type ContainerMount, runContainer } from '../executors/container/run-container.ts';
+import { lookAround } from '../executors/container/remote.ts';
+import { runContainer } from '../executors/container/run-container.ts';
 import { storeDirectory } from '../store/location.ts';
 import { fileNameOf, openStore, prepareStore, storePath } from '../store/store.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import type { BuildOptions } from './build.ts';
+import { fetchBundle } from './fetch-bundle.ts';
 
 /** What `image-builder run-build` reads. */
 export interface ContainedBuild {
   resolved: ResolvedBuild;
   /** Build these stages only, as far as they are missing, and answer nothing; otherwise everything. */
   stages?: string[];
+  /** Answer nothing when one of these stages is missing; they need a network that this container does not have. */
+  unlessMissing?: string[];
   /** Owner that the results are given: `uid:gid`. */
   owner?: string;
 }
@@ -25,6 +31,7 @@ export interface ContainedBuild {
 /** `spec.build.executor.container`. */
 export type ContainerExecutor = NonNullable<ResolvedBuild['executor']['container']>;
 
+/** Where the container has the store, and where it writes the bundle's layout. */
 const STORE = '/var/lib/image-builder/store';
 const OUTPUT = '/output';
 const STAGE = 'container';
@@ -40,54 +47,114 @@ export async function buildInContainer(
 ): Promise<BundleContents> {
   const env = options.env ?? process.env;
   const { report, signal } = options;
-  const command = engineCommand(env);
-  const engine = await findEngine(executor.engine, env, command);
-  const image = await ensureImage(engine, executor.image, command, (message) =>
+  const engine = await findEngine(executor.engine, env, engineCommand(env));
+  const place = await placeOf(engine, resolved, options);
+  const image = await ensureImage(engine, executor.image, (message) =>
     report({ type: 'step', stage: STAGE, message }),
   );
-  const store = await openStore(storeDirectory(env, options));
-  await prepareStore(store);
-  const layout =
-    resolved.bundle.layout === undefined
-      ? storePath(store, 'bundles', fileNameOf(resolved.name))
-      : resolve(options.cwd, resolved.bundle.layout);
-  await mkdir(layout, { recursive: true });
-
-  const run = async (request: ContainedBuild, network: string | undefined) =>
-    await runContainer<BundleContents | null>(
-      engine,
-      {
-        image: executor.image,
-        argv: ['image-builder', '--log-format', 'json', 'run-build'],
-        input: { ...request, ...ownerOf(engine) },
-        mounts: mountsOf(engine, store.directory, layout),
-        network,
-        environment: environmentOf(env),
-        ...(engine.remote && request.stages === undefined ? { copyOut: { from: OUTPUT, to: layout } } : {}),
-      },
-      command,
-      { report, signal, stage: STAGE },
-    );
+  const container = (network: string | undefined): ContainerConfig => ({
+    image: executor.image,
+    argv: ['image-builder', '--log-format', 'json', 'run-build'],
+    mounts: place.mounts,
+    network,
+    environment: environmentOf(env),
+  });
   const contained: ResolvedBuild = {
     ...resolved,
     executor: { local: {} },
     whenMissing: 'Build',
-    bundle: { ...resolved.bundle, layout: OUTPUT },
+    bundle: { ...resolved.bundle, layout: place.inContainer },
   };
+  const run = async (request: Omit<ContainedBuild, 'resolved'>, network: string | undefined) =>
+    await runContainer<BundleContents | null>(
+      engine,
+      container(network),
+      { resolved: contained, ...request, ...ownerOf(engine) },
+      { report, signal, stage: STAGE },
+    );
+
   const fetching = fetchingStages(resolved);
-  if (fetching.length > 0) await run({ resolved: contained, stages: fetching }, executor.network);
-  const contents = await run({ resolved: contained }, 'none');
+  let contents = await run({ unlessMissing: fetching }, 'none');
+  if (contents === null) {
+    await run({ stages: fetching }, executor.network);
+    contents = await run({}, 'none');
+  }
   if (contents === null) throw new TypeError('the container has answered nothing');
-  const destination = {
-    kind: 'layout',
-    path: resolved.bundle.layout ?? layout,
-    tag: resolved.bundle.tag,
-  } as const;
+  const { digest } = contents.reference;
+  const { tag } = resolved.bundle;
+  if (engine.remote) {
+    await fetchBundle(
+      engine,
+      { ...container('none'), argv: ['tar', '--create', '--directory', place.inContainer, '.'] },
+      { directory: place.directory, tag, digest },
+      signal,
+    );
+  }
+  const destination = { kind: 'layout', path: resolved.bundle.layout ?? place.directory, tag } as const;
   return {
     ...contents,
-    reference: referenceOf(destination, contents.reference.digest),
+    reference: referenceOf(destination, digest),
     profiles: contents.profiles.map((profile) => withBuilder(profile, image)),
   };
+}
+
+/** Where a build reads and writes, on this machine and in the container. */
+interface Place {
+  /** The layout on this machine. */
+  directory: string;
+  /** The layout in the container. */
+  inContainer: string;
+  mounts: ContainerMount[];
+}
+
+/**
+ * An engine that sees other directories than we do has its store in a volume, with the layout in it; the bundle comes
+ * as a stream then.
+ * @throws InvalidInputError when the bundle would be lost with the container that we are in
+ */
+async function placeOf(
+  engine: ContainerEngine,
+  { name, bundle: { layout, tag } }: ResolvedBuild,
+  options: BuildOptions,
+): Promise<Place> {
+  const env = options.env ?? process.env;
+  if (engine.remote && layout === undefined && !env.IMAGE_BUILDER_STORE) refuseToLose(env);
+  const own = layout === undefined ? undefined : resolve(options.cwd, layout);
+  if (engine.remote && own !== undefined) return { directory: own, ...remotePlace(name, tag) };
+
+  const store = await openStore(storeDirectory(env, options));
+  await prepareStore(store);
+  const directory = own ?? storePath(store, 'bundles', fileNameOf(name));
+  if (engine.remote) return { directory, ...remotePlace(name, tag) };
+  await mkdir(directory, { recursive: true });
+  return {
+    directory,
+    inContainer: OUTPUT,
+    mounts: [
+      { type: 'bind', source: store.directory, target: STORE },
+      { type: 'bind', source: directory, target: OUTPUT },
+    ],
+  };
+}
+
+/** A layout for each tag: all of it is sent. */
+function remotePlace(name: string, tag: string): Omit<Place, 'directory'> {
+  return {
+    inContainer: `${STORE}/bundles/${fileNameOf(`${name}:${tag}`)}`,
+    mounts: [{ type: 'volume', source: 'image-builder-store', target: STORE }],
+  };
+}
+
+function refuseToLose(env: Readonly<Record<string, string | undefined>>): void {
+  if (!lookAround(env).insideContainer) return;
+  throw new InvalidInputError([
+    {
+      severity: 'error',
+      field: 'spec.build.bundle.layout',
+      message:
+        'is needed here: this runs in a container, and the bundle would be lost with it. Mount a directory and name it, for example layout: /out with mounts: [{type: bind, src: ./out, dst: /out, rw: true}] in the annotation, or --mount type=bind,src=$PWD/out,dst=/out,rw=true',
+    },
+  ]);
 }
 
 /** The stages that need a network: the root file system, and configuration that downloads or runs scripts. */
@@ -101,15 +168,6 @@ export function fetchingStages(resolved: ResolvedBuild): string[] {
     ([, image]) => fetches(image.osconfig, 'qcow') || image.scripts.length > 0,
   );
   return ['rootfs', ...(common ? ['osconfig'] : []), ...qcows.map(([name]) => `qcow/${name}`)];
-}
-
-/** A remote engine sees no directory of this machine: its store is a volume of its own, the bundle is copied. */
-function mountsOf(engine: ContainerEngine, store: string, layout: string): ContainerMount[] {
-  if (engine.remote) return [{ type: 'volume', source: 'image-builder-store', target: STORE }];
-  return [
-    { type: 'bind', source: store, target: STORE },
-    { type: 'bind', source: layout, target: OUTPUT },
-  ];
 }
 
 /** Root of a rootless engine is the user already. */

@@ -72,8 +72,7 @@ export async function layoutHas(
   bundle: { directory: string; manifest: Descriptor },
 ): Promise<boolean> {
   try {
-    const index = await readIndex(directory);
-    const tagged = index.manifests.find((manifest) => tagOf(manifest) === tag);
+    const tagged = await findTagged(directory, tag);
     if (tagged?.digest !== bundle.manifest.digest) return false;
     const blobs = join(directory, 'blobs', 'sha256');
     for (const { digest, size } of await blobsOf(bundle.directory, bundle.manifest)) {
@@ -83,6 +82,11 @@ export async function layoutHas(
   } catch {
     return false;
   }
+}
+
+/** The image that a layout has under a tag. @throws BundleWriteError when the directory is something else */
+export async function findTagged(directory: string, tag: string): Promise<Descriptor | undefined> {
+  return (await readIndex(directory)).manifests.find((manifest) => tagOf(manifest) === tag);
 }
 
 /** The blobs of an image manifest in a layout: itself, configuration and layers. */

@@ -1,5 +1,4 @@
 // The builder image: made sure to be there, and named so that it cannot change.
-import type { EngineCommand } from './command.ts';
 import type { ContainerEngine } from './engine.ts';
 import { ContainerError } from './error.ts';
 
@@ -13,42 +12,25 @@ import { ContainerError } from './error.ts';
 export async function ensureImage(
   engine: ContainerEngine,
   reference: string,
-  command: EngineCommand,
   onLine: (line: string) => void,
 ): Promise<string> {
-  const present = await inspect(engine, reference, command);
+  const present = await engine.imageDigests(reference);
   if (present) return pinned(reference, present);
   onLine(`pull ${reference}`);
-  const pulled = await command([engine.name, 'pull', reference], { onLine });
-  const image = pulled.status === 0 ? await inspect(engine, reference, command) : undefined;
-  if (!image) {
+  const pulled = await engine.pull(reference, onLine);
+  const digests = pulled.status === 0 ? await engine.imageDigests(reference) : undefined;
+  if (!digests) {
     throw new ContainerError('IMAGE_MISSING', `${engine.name} has no image ${reference} and cannot pull it`, {
       output: pulled.lastLines,
       hint: 'check the reference and the registry, log in, or build it: docker build --target builder',
     });
   }
-  return pinned(reference, image);
-}
-
-interface InspectedImage {
-  RepoDigests?: unknown;
-}
-
-async function inspect(
-  engine: ContainerEngine,
-  reference: string,
-  command: EngineCommand,
-): Promise<InspectedImage | undefined> {
-  const result = await command([engine.name, 'image', 'inspect', reference]);
-  if (result.status !== 0) return undefined;
-  const images: unknown = JSON.parse(result.stdout);
-  return Array.isArray(images) ? (images[0] as InspectedImage | undefined) : undefined;
+  return pinned(reference, digests);
 }
 
 /** `repository:tag@sha256:...`; the digest that belongs to the repository of the reference. */
-function pinned(reference: string, { RepoDigests }: InspectedImage): string {
+function pinned(reference: string, digests: readonly string[]): string {
   if (reference.includes('@')) return reference;
-  const digests = Array.isArray(RepoDigests) ? RepoDigests.map(String) : [];
   const repository = reference.replace(/:[^:/]+$/, '');
   const match = digests.find(
     (digest) =>

@@ -1,30 +1,28 @@
 // The executor `container` on engines that the tests make up.
 
 import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
-import type {
-  EngineCommand,
-  EngineCommandOptions,
-  EngineResult,
-} from '../../../image-builder/executors/container/command.ts';
-import { type ContainerEngine, findEngine } from '../../../image-builder/executors/container/engine.ts';
+import { cliEngine } from '../../../image-builder/executors/container/cli-engine.ts';
+import type { EngineCommand } from '../../../image-builder/executors/container/command.ts';
+import type { ContainerStreams, EngineResult } from '../../../image-builder/executors/container/engine.ts';
+import { findEngine } from '../../../image-builder/executors/container/find-engine.ts';
 import { ensureImage } from '../../../image-builder/executors/container/image.ts';
 import { runContainer } from '../../../image-builder/executors/container/run-container.ts';
 
 const ok = (stdout = ''): EngineResult => ({ status: 0, stdout, lastLines: [] });
 const failed = (status: number, ...lastLines: string[]): EngineResult => ({ status, stdout: '', lastLines });
-const docker: ContainerEngine = { name: 'docker', remote: false, rootless: false };
+const docker = (command: EngineCommand) => cliEngine('docker', { remote: false, rootless: false }, command);
 
 /** Answers by the first words of the command line; remembers what was asked. */
 function engine(
-  answers: Record<string, EngineResult | ((options?: EngineCommandOptions) => Promise<EngineResult>)>,
+  answers: Record<string, EngineResult | ((streams?: ContainerStreams) => Promise<EngineResult>)>,
 ) {
   const asked: string[] = [];
-  const command: EngineCommand = async (argv, options) => {
+  const command: EngineCommand = async (argv, streams) => {
     const line = argv.join(' ');
     asked.push(line);
     const key = Object.keys(answers).find((prefix) => line.startsWith(prefix));
     const answer = key === undefined ? failed(127) : answers[key];
-    return typeof answer === 'function' ? await answer(options) : (answer ?? failed(127));
+    return typeof answer === 'function' ? await answer(streams) : (answer ?? failed(127));
   };
   return { asked, command };
 }
@@ -35,7 +33,7 @@ describe('the engine', () => {
       'docker info': ok('{"ServerErrors":["Cannot connect to the Docker daemon"]}'),
       'podman info': ok('{"host":{"security":{"rootless":true}}}'),
     });
-    expect(await findEngine(undefined, {}, command)).toEqual({
+    expect(await findEngine(undefined, {}, command)).toMatchObject({
       name: 'podman',
       remote: false,
       rootless: true,
@@ -76,12 +74,12 @@ describe('the image', () => {
     [`quay.io/a/b@${DIGEST}`, `quay.io/a/b@${DIGEST}`, `quay.io/a/b@${DIGEST}`],
   ])('%s is pinned by the digest of its repository', async (reference, digest, pinned) => {
     const { command } = engine({ 'docker image inspect': inspected(digest) });
-    expect(await ensureImage(docker, reference, command, () => {})).toBe(pinned);
+    expect(await ensureImage(docker(command), reference, () => {})).toBe(pinned);
   });
 
   test('is pulled when it is not there; an engine that cannot says why', async () => {
     const { command } = engine({ 'docker image inspect': failed(1), 'docker pull': failed(1, 'denied') });
-    await expect(ensureImage(docker, 'quay.io/a/b:c', command, () => {})).rejects.toMatchObject({
+    await expect(ensureImage(docker(command), 'quay.io/a/b:c', () => {})).rejects.toMatchObject({
       code: 'IMAGE_MISSING',
       output: ['denied'],
     });
@@ -92,7 +90,6 @@ describe('a container', () => {
   const request = {
     image: 'builder',
     argv: ['image-builder', 'run-build'],
-    input: { a: 1 },
     mounts: [{ type: 'bind' as const, source: '/s', target: '/t' }],
     network: 'none',
     environment: { A: 'b' },
@@ -104,16 +101,16 @@ describe('a container', () => {
     return {
       asked,
       events,
-      result: runContainer(docker, request, command, { report, signal, stage: 'container' }),
+      result: runContainer(docker(command), request, { a: 1 }, { report, signal, stage: 'container' }),
     };
   };
 
   test('gets default capabilities and no more, tells its progress, and is removed', async () => {
     const { asked, events, result } = start({
-      'docker run': async (options) => {
-        expect(options?.input).toBe('{"a":1}\n');
-        options?.onLine?.('{"time":"x","type":"step","stage":"rootfs","message":"m"}');
-        options?.onLine?.('a plain line');
+      'docker run': async (streams) => {
+        expect(streams?.stdin).toBe('{"a":1}\n');
+        streams?.onLine?.('{"time":"x","type":"step","stage":"rootfs","message":"m"}');
+        streams?.onLine?.('a plain line');
         return ok('{"result":[1]}');
       },
     });
