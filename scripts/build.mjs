@@ -87,13 +87,13 @@ const BUNDLING = {
 };
 
 /**
- * Replaces functions/image-builder/engine-command.ts by its own program, compressed, with the same exports. Node has to read through all the code
- * of a file before it starts it, 10 ms for each megabyte; a string costs next to nothing.
+ * Replaces the modules that few runs need by their own programs, compressed, with the same exports. Node has to read
+ * through all the code of a file before it starts it, 10 ms for each megabyte; a string costs next to nothing.
  */
-const packEngine = {
-  name: 'pack-engine',
+const packRareModules = {
+  name: 'pack-rare-modules',
   setup(build) {
-    build.onLoad({ filter: /engine-command\.ts$/ }, async ({ path }) => {
+    build.onLoad({ filter: /\/(?:engine-command|every-command)\.ts$/ }, async ({ path }) => {
       const { outputFiles } = await esbuild.build({
         ...BUNDLING,
         entryPoints: [path],
@@ -108,7 +108,7 @@ const packEngine = {
         import { compileFunction } from 'node:vm';
         const code = inflateRawSync(Buffer.from('${packed}', 'base64')).toString();
         const program = { exports: {} };
-        const run = compileFunction(code, ['module', 'exports', 'require'], { filename: __filename + ' (engine)' });
+        const run = compileFunction(code, ['module', 'exports', 'require'], { filename: __filename + ' (packed)' });
         run(program, program.exports, require);
         export const { ${names.join(', ')} } = program.exports;`;
       return { contents, loader: 'js' };
@@ -129,7 +129,7 @@ async function exportedNames(path) {
 }
 
 /** One executable. */
-async function executable(entryPoint, name, plugins = []) {
+async function executable(entryPoint, name) {
   const outfile = join(dist, name);
   await esbuild.build({
     ...BUNDLING,
@@ -137,7 +137,7 @@ async function executable(entryPoint, name, plugins = []) {
     outfile,
     legalComments: 'eof',
     banner: { js: '#!/usr/bin/env node' },
-    plugins: [...plugins, ...BUNDLING.plugins],
+    plugins: [packRareModules, ...BUNDLING.plugins],
   });
   await chmod(outfile, 0o755);
 }
@@ -146,7 +146,7 @@ await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
 // The executables are CommonJS without an extension, which Node would take for ESM inside of our own package.
 await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
-await executable('functions/image-builder/main.ts', 'image-builder-fn', [packEngine]);
+await executable('functions/image-builder/main.ts', 'image-builder-fn');
 await executable('image-builder/cli/main.ts', 'image-builder');
 const { functionDefinition } = await evaluate('functions/image-builder/definition.ts');
 const definition = stringify(functionDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });

@@ -2,12 +2,11 @@
 // so that single files are fetched by ranges (containers/storage, pkg/chunked). The table is checked against the digest in
 // the manifest's annotation, each file against its digest in the table. Whatever does not fit is left to streaming.
 
-import { decompress } from '../registry/compression.ts';
+import { decompressWhole } from '../registry/compression.ts';
 import { digestOf } from '../registry/digest.ts';
-import type { Image } from '../registry/image.ts';
 import type { Descriptor } from '../registry/manifest.ts';
-import { type ContentBudget, classify, type LayerScan } from './overlay/scan.ts';
-import type { WatchList } from './overlay/watch.ts';
+import type { LayerRequest } from './layer-access.ts';
+import { classify, type LayerScan } from './overlay/scan.ts';
 
 /** The prefix of the annotations was changed in 2022. */
 const PREFIXES = ['io.github.containers.zstd-chunked.', 'io.containers.zstd-chunked.'];
@@ -38,12 +37,12 @@ interface TableEntry {
 const TYPES = { reg: 'file', dir: 'directory', symlink: 'symlink', hardlink: 'hardlink' } as const;
 
 /** Scans a layer by its table. Undefined when there is none, or it cannot be used. */
-export async function scanChunked(
-  image: Image,
-  layer: Descriptor,
-  watch: WatchList,
-  budget: ContentBudget,
-): Promise<LayerScan | undefined> {
+export async function scanChunked({
+  image,
+  layer,
+  watch,
+  budget,
+}: LayerRequest): Promise<LayerScan | undefined> {
   const { range } = image.source;
   const position = tablePosition(layer);
   if (!range || !position) return undefined;
@@ -122,9 +121,6 @@ async function fileContent(
 
 async function expand(packed: Buffer, limit: number, what: string): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  const once = async function* () {
-    yield packed;
-  };
-  for await (const part of decompress(once(), limit, what)) parts.push(Buffer.from(part));
+  for await (const part of decompressWhole(packed, limit, what)) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }

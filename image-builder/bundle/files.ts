@@ -67,12 +67,12 @@ async function read(
   query: OverlayQuery,
   options: ReadBundleOptions,
 ): Promise<{ found: ImageFiles; facts: Reading }> {
-  const started = performance.now();
+  const started = process.uptime();
   const { image, close, cost } = await openImage(parseReference(text), options);
   try {
     const found = await readImageFiles(image, query, options.verify ?? 'partial');
     const { verification } = found;
-    const milliseconds = Math.round(performance.now() - started);
+    const milliseconds = Math.round((process.uptime() - started) * 1000);
     return {
       found,
       facts: { verification, warnings: image.source.warnings, cost: { ...cost(), milliseconds } },

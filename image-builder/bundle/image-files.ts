@@ -48,7 +48,7 @@ export async function readFromLayers(
     (index, watch) => {
       const layer = plan.layers[index];
       if (!layer) throw new RangeError(`no layer ${index}`);
-      return scanOneLayer(image, layer, watch, budget, verification);
+      return scanOneLayer({ image, layer, watch, budget }, verification);
     },
     exhaustive,
   );

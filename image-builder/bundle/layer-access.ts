@@ -1,7 +1,7 @@
 // How a layer is best read: whole when it is small, by ranges when it is not compressed or has a
 // table of contents, as a stream otherwise.
 
-import { decompress, detectCompression, expansionLimit } from '../registry/compression.ts';
+import { decompressWhole, detectCompression, expansionLimit } from '../registry/compression.ts';
 import type { Image } from '../registry/image.ts';
 import type { Descriptor } from '../registry/manifest.ts';
 import { layerCompression } from '../registry/media-types.ts';
@@ -20,38 +20,36 @@ const WINDOW_BYTES = 16 * 1024;
 /** How much of a layer has to be read. */
 export type Verification = 'partial' | 'full';
 
+/** A layer that is to be scanned. */
+export interface LayerRequest {
+  image: Image;
+  layer: Descriptor;
+  watch: WatchList;
+  budget: ContentBudget;
+}
+
 /** Scans one layer. @throws RegistryError, TarError */
-export async function scanOneLayer(
-  image: Image,
-  layer: Descriptor,
-  watch: WatchList,
-  budget: ContentBudget,
-  verification: Verification,
-): Promise<LayerScan> {
-  const compression = layerCompression(layer.mediaType);
-  if (layer.size <= WHOLE_LAYER_BYTES) return scanWhole(image, layer, watch, budget);
+export async function scanOneLayer(request: LayerRequest, verification: Verification): Promise<LayerScan> {
+  const { size, mediaType } = request.layer;
+  const compression = layerCompression(mediaType);
+  if (size <= WHOLE_LAYER_BYTES) return scanWhole(request);
   if (verification === 'partial' && compression === 'none') {
-    const scan = await scanByRanges(image, layer, watch, budget);
+    const scan = await scanByRanges(request);
     if (scan) return scan;
   }
   if (verification === 'partial' && compression === 'zstd') {
     const { scanChunked } = await import('./chunked.ts');
-    const scan = await scanChunked(image, layer, watch, budget);
+    const scan = await scanChunked(request);
     if (scan) return scan;
   }
-  return scanStream(image, layer, watch, budget, verification);
+  return scanStream(request, verification);
 }
 
 /** Checked before the first byte is parsed. */
-async function scanWhole(
-  image: Image,
-  layer: Descriptor,
-  watch: WatchList,
-  budget: ContentBudget,
-): Promise<LayerScan> {
+async function scanWhole({ image, layer, watch, budget }: LayerRequest): Promise<LayerScan> {
   const what = `layer ${layer.digest}`;
   const content = await image.content(layer, WHOLE_LAYER_BYTES, what);
-  const bytes = new StreamByteReader(decompress(once(content), expansionLimit(content.length), what));
+  const bytes = new StreamByteReader(decompressWhole(content, expansionLimit(content.length), what));
   try {
     return { ...(await scanLayer(new TarReader(bytes, what), watch, budget, () => false)), verified: true };
   } finally {
@@ -60,12 +58,7 @@ async function scanWhole(
 }
 
 /** Walks from header to header. Undefined when the source cannot, or the layer is compressed after all. */
-async function scanByRanges(
-  image: Image,
-  layer: Descriptor,
-  watch: WatchList,
-  budget: ContentBudget,
-): Promise<LayerScan | undefined> {
+async function scanByRanges({ image, layer, watch, budget }: LayerRequest): Promise<LayerScan | undefined> {
   const { range } = image.source;
   if (!range) return undefined;
   const what = `layer ${layer.digest}`;
@@ -81,10 +74,7 @@ async function scanByRanges(
 }
 
 async function scanStream(
-  image: Image,
-  layer: Descriptor,
-  watch: WatchList,
-  budget: ContentBudget,
+  { image, layer, watch, budget }: LayerRequest,
   verification: Verification,
 ): Promise<LayerScan> {
   const before = image.source.cost.bytes;
@@ -100,8 +90,4 @@ async function scanStream(
     await bytes.close();
     await open.close();
   }
-}
-
-async function* once(content: Buffer): AsyncGenerator<Uint8Array> {
-  yield content;
 }

@@ -1,16 +1,18 @@
 // Decompression of layers and archives: streaming, limited, whatever the Node version.
 
-import { Readable } from 'node:stream';
-import { createGunzip, type Gunzip } from 'node:zlib';
+import { Readable, type Transform } from 'node:stream';
+import { createGunzip, gunzipSync } from 'node:zlib';
 import { RegistryError } from './error.ts';
 import type { Compression } from './media-types.ts';
 
 /** Output limit: images of real files compress ten times at best, a bomb a thousand times. */
 const BOMB_RATIO = 100;
 const BOMB_FLOOR_BYTES = 1024 ** 3;
-/** Larger windows would be allocated at once; `zstd --long` needs 128 MiB at most by default. */
-const ZSTD_WINDOW_LIMIT = 128 * 1024 * 1024;
-const CHUNK_BYTES = 128 * 1024;
+/** Small enough to be decompressed at once, in bytes before and after. */
+const AT_ONCE_BYTES = 64 * 1024;
+const AT_ONCE_OUTPUT_BYTES = 1024 * 1024;
+/** Of the output of decoders. */
+export const DECODER_CHUNK_BYTES = 128 * 1024;
 
 /** How many bytes a compressed blob of `size` bytes may become. */
 export function expansionLimit(size: number): number {
@@ -62,7 +64,7 @@ export async function* decompress(
     return;
   }
   let size = 0;
-  const output = compression === 'gzip' ? gunzip(whole, what) : throughFzstd(whole, what);
+  const output = compression === 'gzip' ? gunzip(whole, what) : await unzstd(whole, what);
   for await (const chunk of output) {
     size += chunk.length;
     if (size > limit) {
@@ -73,6 +75,38 @@ export async function* decompress(
     }
     yield chunk;
   }
+}
+
+/**
+ * The same for something small that is in memory already. Its usual form, a few KiB of gzip, is decompressed at once:
+ * that takes less time than to set up a stream.
+ */
+export async function* decompressWhole(
+  content: Buffer,
+  limit: number,
+  what: string,
+): AsyncGenerator<Uint8Array> {
+  if (content.length <= AT_ONCE_BYTES && detectCompression(content, what) === 'gzip') {
+    const whole = gunzipAtOnce(content, limit);
+    if (whole) {
+      yield whole;
+      return;
+    }
+  }
+  yield* decompress(once(content), limit, what);
+}
+
+/** Undefined for what grows too much, or does not decompress: the stream says why, and gives what there is before that. */
+function gunzipAtOnce(content: Buffer, limit: number): Buffer | undefined {
+  try {
+    return gunzipSync(content, { maxOutputLength: Math.min(limit, AT_ONCE_OUTPUT_BYTES) });
+  } catch {
+    return undefined;
+  }
+}
+
+async function* once(content: Buffer): AsyncGenerator<Uint8Array> {
+  yield content;
 }
 
 /** The first bytes of a stream, and the stream with them put back. */
@@ -102,82 +136,40 @@ async function peek(
   return [read.length === 1 && read[0] ? read[0] : Buffer.concat(read), rest];
 }
 
-async function* gunzip(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
-  yield* throughZlib(stream, createGunzip({ chunkSize: CHUNK_BYTES }), what);
+function gunzip(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
+  return throughDecoder(stream, createGunzip({ chunkSize: DECODER_CHUNK_BYTES }), what);
 }
 
-async function* throughZlib(
+async function unzstd(stream: AsyncIterable<Uint8Array>, what: string): Promise<AsyncGenerator<Uint8Array>> {
+  return (await import('./zstd.ts')).unzstd(stream, what);
+}
+
+/** Passes a stream through a decoder of node:zlib, which works on a thread of its own. @throws RegistryError CORRUPT */
+export async function* throughDecoder(
   stream: AsyncIterable<Uint8Array>,
-  inflate: Gunzip,
+  decoder: Transform,
   what: string,
 ): AsyncGenerator<Uint8Array> {
-  const input = Readable.from(stream, { objectMode: false, highWaterMark: CHUNK_BYTES });
+  const input = Readable.from(stream, { objectMode: false, highWaterMark: DECODER_CHUNK_BYTES });
   // A failing input must reach our reader as itself, not as a truncated decompression.
   let inputError: unknown;
   input.on('error', (error) => {
     inputError = error;
-    inflate.destroy(error);
+    decoder.destroy(error);
   });
-  input.pipe(inflate);
+  input.pipe(decoder);
   try {
-    for await (const chunk of inflate) yield chunk as Buffer;
+    for await (const chunk of decoder) yield chunk as Buffer;
   } catch (error) {
     throw inputError ?? corrupt(what, error);
   } finally {
     input.destroy();
-    inflate.destroy();
+    decoder.destroy();
   }
 }
 
-/**
- * By fzstd on every Node version: zlib's decoder (from 22.15 on) ends with the first frame, and zstd:chunked and pzstd
- * write many.
- */
-async function* throughFzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
-  const { Decompress } = await import('fzstd');
-  let output: Uint8Array[] = [];
-  const decompressor = new Decompress((chunk) => output.push(chunk));
-  let first = true;
-  for await (const chunk of stream) {
-    if (first) checkZstdWindow(chunk, what);
-    first = false;
-    pushChecked(decompressor, chunk, false, what);
-    yield* output;
-    output = [];
-  }
-  pushChecked(decompressor, new Uint8Array(0), true, what);
-  yield* output;
-}
-
-function pushChecked(
-  decompressor: { push(chunk: Uint8Array, final?: boolean): void },
-  chunk: Uint8Array,
-  final: boolean,
-  what: string,
-) {
-  try {
-    decompressor.push(chunk, final);
-  } catch (error) {
-    throw corrupt(what, error);
-  }
-}
-
-/** RFC 8878, 3.1.1.1.2: refuses a first frame that wants an absurd window before anything is allocated. */
-function checkZstdWindow(head: Uint8Array, what: string): void {
-  const [descriptor, window] = [head[4], head[5]];
-  if (head[0] !== 0x28 || descriptor === undefined || window === undefined) return;
-  const singleSegment = (descriptor & 0x20) !== 0;
-  if (singleSegment) return;
-  const base = 2 ** (10 + (window >> 3));
-  if (base + (base / 8) * (window & 7) > ZSTD_WINDOW_LIMIT) {
-    throw new RegistryError(
-      'TOO_LARGE',
-      `${what} needs a zstd window of more than ${ZSTD_WINDOW_LIMIT} bytes`,
-    );
-  }
-}
-
-function corrupt(what: string, cause: unknown): RegistryError {
+/** Compressed data that its decoder refuses. */
+export function corrupt(what: string, cause: unknown): RegistryError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new RegistryError('CORRUPT', `${what} does not decompress: ${reason}`, { cause });
 }

@@ -3,9 +3,10 @@
 
 import { Authenticator, unauthorized } from './auth.ts';
 import type { CredentialSource } from './credentials/types.ts';
-import { type Endpoint, schemes } from './endpoint.ts';
+import { type Endpoint, plainHttp } from './endpoint.ts';
 import { RegistryError, type RegistryErrorCode } from './error.ts';
 import { type HttpClient, type HttpRequest, type HttpResponse, readBody } from './http/client.ts';
+import { speaksPlainHttp } from './http/network-error.ts';
 
 const ERROR_BODY_LIMIT_BYTES = 64 * 1024;
 const MESSAGE_LIMIT = 300;
@@ -110,36 +111,30 @@ export class DistributionClient {
   /** Finds out once whether the host speaks TLS, where plain HTTP is allowed at all. */
   async #onScheme(send: (scheme: 'https' | 'http') => Promise<HttpResponse>): Promise<HttpResponse> {
     if (this.#scheme) return send(this.#scheme);
-    const [first = 'https', second] = schemes(this.endpoint);
+    const policy = plainHttp(this.endpoint);
+    if (policy === 'on loopback') this.#scheme = await this.#probe();
     try {
-      const response = await send(first);
-      this.#scheme = first;
+      const response = await send(this.#scheme ?? 'https');
+      this.#scheme ??= 'https';
       return response;
     } catch (error) {
-      if (!second || !speaksPlainHttp(error)) throw error;
-      const response = await send(second);
-      this.#scheme = second;
+      const cause = error instanceof RegistryError && error.code === 'TLS' ? error.cause : undefined;
+      if (policy !== 'as asked for' || !speaksPlainHttp(cause)) throw error;
+      const response = await send('http');
+      this.#scheme = 'http';
       return response;
     }
+  }
+
+  /** Here a handshake costs nothing; to fail with one that is made for verifying would. */
+  async #probe(): Promise<'https' | 'http'> {
+    return (await this.#client.speaksTls(new URL(`https://${this.endpoint.host}`))) ? 'https' : 'http';
   }
 }
 
 /** Whether an answer broke off on its way: asking again may help. */
 export function isBroken(error: unknown): boolean {
   return error instanceof RegistryError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
-}
-
-/** Whether a TLS handshake failed because the other side does not speak TLS; a bad certificate is another matter. */
-function speaksPlainHttp(error: unknown): boolean {
-  const cause =
-    error instanceof RegistryError && error.code === 'TLS'
-      ? (error.cause as NodeJS.ErrnoException)
-      : undefined;
-  return (
-    cause?.code === 'EPROTO' ||
-    cause?.code === 'ERR_SSL_WRONG_VERSION_NUMBER' ||
-    cause?.code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG'
-  );
 }
 
 const STATUS_CODES: Record<number, RegistryErrorCode> = {

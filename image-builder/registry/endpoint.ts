@@ -41,8 +41,11 @@ export function apiHost(registry: string): string {
   return registry === 'docker.io' ? 'registry-1.docker.io' : registry;
 }
 
-/** The schemes to try, in order. Loopback is treated as Docker does: TLS first, and plain HTTP when there is none. */
-export function schemes(endpoint: Endpoint): ('https' | 'http')[] {
-  const { hostname } = new URL(`https://${endpoint.host}`);
-  return endpoint.insecure || isLoopback(hostname) ? ['https', 'http'] : ['https'];
+/**
+ * Whether plain HTTP may be used when there is no TLS; TLS is always tried first. On loopback it may without being
+ * asked for, as in Docker.
+ */
+export function plainHttp(endpoint: Endpoint): 'never' | 'on loopback' | 'as asked for' {
+  if (endpoint.insecure) return 'as asked for';
+  return isLoopback(new URL(`https://${endpoint.host}`).hostname) ? 'on loopback' : 'never';
 }

@@ -132,23 +132,20 @@ async function configFiles(environment: Environment): Promise<{ path: string; te
   if (explicit) return [{ path: explicit, text: await readRequired(explicit) }];
   const { HOME, XDG_CONFIG_HOME } = environment;
   const configHome = XDG_CONFIG_HOME || (HOME && join(HOME, '.config'));
-  const userFile = configHome
-    ? await readOptional(join(configHome, 'containers/registries.conf'))
-    : undefined;
-  const main = userFile ?? (await readOptional('/etc/containers/registries.conf'));
-  const directories = [
-    '/etc/containers/registries.conf.d',
-    ...(configHome ? [join(configHome, 'containers/registries.conf.d')] : []),
-  ];
-  const files = main ? [main] : [];
-  for (const directory of directories) {
-    const names = await readdir(directory).catch(() => []);
-    for (const name of names.filter((file) => file.endsWith('.conf')).sort()) {
-      const file = await readOptional(join(directory, name));
-      if (file) files.push(file);
-    }
-  }
-  return files;
+  const roots = [...(configHome ? [configHome] : []), '/etc'];
+  const [mains, machineDropIns, userDropIns = []] = await Promise.all([
+    Promise.all(roots.map((root) => readOptional(join(root, 'containers/registries.conf')))),
+    ...roots.toReversed().map((root) => readDropIns(join(root, 'containers/registries.conf.d'))),
+  ]);
+  const main = mains.find((file) => file !== undefined);
+  return [...(main ? [main] : []), ...(machineDropIns ?? []), ...userDropIns];
+}
+
+async function readDropIns(directory: string): Promise<{ path: string; text: string }[]> {
+  const names = await readdir(directory).catch(() => []);
+  const confs = names.filter((file) => file.endsWith('.conf')).sort();
+  const files = await Promise.all(confs.map((name) => readOptional(join(directory, name))));
+  return files.filter((file) => file !== undefined);
 }
 
 async function readOptional(path: string): Promise<{ path: string; text: string } | undefined> {

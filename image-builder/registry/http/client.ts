@@ -104,6 +104,12 @@ export class HttpClient {
     await this.#sleep(this.#delay(attempt) ?? 0);
   }
 
+  /** See {@link Connections.speaksTls}. @throws RegistryError CANCELLED */
+  async speaksTls(url: URL): Promise<boolean> {
+    throwIfCancelled(this.#signal);
+    return this.#connections.speaksTls(url);
+  }
+
   close(): void {
     this.#connections.close();
   }

@@ -51,10 +51,21 @@ function rootOf(cause: unknown): NodeJS.ErrnoException {
   return typeof error?.message === 'string' ? error : new Error(String(cause));
 }
 
+/**
+ * Whether a TLS handshake failed because the other side does not speak TLS; a bad certificate is another matter.
+ * @param error as Node threw it
+ */
+export function speaksPlainHttp(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  return (
+    code === 'EPROTO' || code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG'
+  );
+}
+
 function tlsError(code: string, message: string, url: URL, cause: unknown): RegistryError {
   const plain = code === 'EPROTO' || /wrong version number|packet length too long/i.test(message);
   const hint = plain
-    ? `${url.host} may be a plain-HTTP registry; mark it as insecure in registries.conf or pass --plain-http.`
+    ? `${url.host} may be a plain-HTTP registry; mark it as insecure in registries.conf or pass --insecure.`
     : `Put the authority's certificate into /etc/docker/certs.d/${url.host}/ca.crt, or the client certificate beside it.`;
   return new RegistryError('TLS', `no secure connection to ${url.host}: ${message}`, { cause, hint });
 }

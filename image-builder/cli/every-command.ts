@@ -1,0 +1,9 @@
+// The whole command line. In the bundled executable this module is packed: it is a program of its own, compressed, that
+// is only unpacked when it is called (scripts/build.mjs). So it shares no state with its caller.
+import { COMMANDS } from './commands.ts';
+import { runProgram } from './run-program.ts';
+
+/** Runs the command of the process's arguments, whichever it is. */
+export function runEveryCommand(): Promise<void> {
+  return runProgram(COMMANDS);
+}

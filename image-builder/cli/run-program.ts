@@ -1,0 +1,47 @@
+// Runs the command line with a set of commands: global options, errors, exit status.
+import { Command, Option } from 'commander';
+import { findingsOf, formatFinding } from '../diagnostics/error.ts';
+import { interruptExitCode } from '../diagnostics/interrupt.ts';
+import { version } from '../embedded/release.ts';
+import type { Register } from './commands.ts';
+import { endContext } from './context.ts';
+
+/**
+ * Runs the command that the process's arguments name and shows its error. Never throws: the outcome is in
+ * `process.exitCode`, that of the signal when one ended the run.
+ */
+export async function runProgram(commands: readonly Register[]): Promise<void> {
+  const program = new Command('image-builder')
+    .description('Declarative builder of node images for bare-metal Kubernetes')
+    .version(version)
+    .addOption(
+      new Option(
+        '--log-format <format>',
+        'how progress is shown on standard error; auto: live on a terminal, else plain',
+      )
+        .choices(['auto', 'plain', 'json'])
+        .default('auto'),
+    )
+    .option('-v, --verbose', 'also show what tools print')
+    .showHelpAfterError('(see --help)');
+  for (const register of commands) register(program);
+  // A reader that goes away (`| head`) is no reason for a stack trace.
+  process.stdout.on('error', () => {
+    process.exitCode = 1;
+  });
+  let lines: string[] = [];
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    lines = findingsOf(error).map(formatFinding);
+    process.exitCode = 1;
+  }
+  const signal = endContext();
+  const exitCode = signal && interruptExitCode(signal);
+  if (exitCode !== undefined) {
+    process.exitCode = exitCode;
+    // How the engine fails when it is interrupted says nothing more.
+    lines = findingsOf(signal?.reason).map(formatFinding);
+  }
+  for (const line of lines) process.stderr.write(`${line}\n`);
+}

@@ -1,0 +1,153 @@
+// Zstandard (RFC 8878): by node:zlib where it has it (from Node 22.15 on), else by fzstd, which is ten times slower.
+
+import type { Transform } from 'node:stream';
+import * as zlib from 'node:zlib';
+import { corrupt, DECODER_CHUNK_BYTES, throughDecoder } from './compression.ts';
+import { RegistryError } from './error.ts';
+
+/** Larger windows would be allocated at once; `zstd --long` needs 128 MiB at most by default, as does node:zlib. */
+const WINDOW_LIMIT_BYTES = 128 * 1024 * 1024;
+
+/** What the types of Node 20 do not know. */
+type NativeDecoder = Transform & { bytesWritten: number };
+type CreateDecoder = (options: { chunkSize: number }) => NativeDecoder;
+
+/**
+ * Decompresses all frames of a stream.
+ * @throws RegistryError CORRUPT, TOO_LARGE for a window that is
+ */
+export async function* unzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
+  const create = (zlib as { createZstdDecompress?: CreateDecoder }).createZstdDecompress;
+  const checked = withCheckedWindow(stream, what);
+  yield* create ? byZlib(checked, create, what) : byFzstd(checked, what);
+}
+
+/** RFC 8878, 3.1.1.1.2: refuses a first frame that wants an absurd window before anything is allocated. */
+async function* withCheckedWindow(
+  stream: AsyncIterable<Uint8Array>,
+  what: string,
+): AsyncGenerator<Uint8Array> {
+  let first = true;
+  for await (const chunk of stream) {
+    if (first && windowSize(chunk) > WINDOW_LIMIT_BYTES) {
+      throw new RegistryError(
+        'TOO_LARGE',
+        `${what} needs a zstd window of more than ${WINDOW_LIMIT_BYTES} bytes`,
+      );
+    }
+    first = false;
+    yield chunk;
+  }
+}
+
+function windowSize(head: Uint8Array): number {
+  const [descriptor, window] = [head[4], head[5]];
+  if (head[0] !== 0x28 || descriptor === undefined || window === undefined) return 0;
+  const singleSegment = (descriptor & 0x20) !== 0;
+  if (singleSegment) return 0;
+  const base = 2 ** (10 + (window >> 3));
+  return base + (base / 8) * (window & 7);
+}
+
+/**
+ * node:zlib's decoder ends with a frame when more data follow it in the same chunk, and zstd:chunked and pzstd write many
+ * frames: another decoder goes on where one has ended.
+ */
+async function* byZlib(
+  stream: AsyncIterable<Uint8Array>,
+  create: CreateDecoder,
+  what: string,
+): AsyncGenerator<Uint8Array> {
+  const input = new Replay(stream);
+  while (await input.hasMore()) {
+    const decoder = create({ chunkSize: DECODER_CHUNK_BYTES });
+    const consumed = () => decoder.bytesWritten;
+    yield* throughDecoder(input.chunks(consumed), decoder, what);
+    input.rewind(consumed());
+  }
+}
+
+/** A stream whose readers may turn out to have taken more than they needed. */
+class Replay {
+  readonly #iterator: AsyncIterator<Uint8Array>;
+  /** What the present reader has not consumed, as far as it was read. */
+  readonly #kept: Uint8Array[] = [];
+  /** How many of these chunks the present reader has. */
+  #given = 0;
+  /** How many bytes the present reader has consumed, all of which are dropped. */
+  #dropped = 0;
+  #reader = 0;
+  #pulling: Promise<boolean> | undefined;
+
+  constructor(stream: AsyncIterable<Uint8Array>) {
+    this.#iterator = stream[Symbol.asyncIterator]();
+  }
+
+  async hasMore(): Promise<boolean> {
+    return this.#kept.length > 0 || this.#pull();
+  }
+
+  /** @param consumed how many bytes of these chunks their reader is done with */
+  async *chunks(consumed: () => number): AsyncGenerator<Uint8Array> {
+    const reader = ++this.#reader;
+    for (;;) {
+      this.#drop(consumed());
+      if (this.#given === this.#kept.length && !(await this.#pull())) return;
+      // While this one waited for data its decoder has ended, and another has taken over.
+      if (reader !== this.#reader) return;
+      const chunk = this.#kept[this.#given++];
+      if (chunk) yield chunk;
+    }
+  }
+
+  /** Begins anew behind what the reader consumed. */
+  rewind(consumed: number): void {
+    this.#drop(consumed);
+    this.#dropped = 0;
+    this.#given = 0;
+    this.#reader++;
+  }
+
+  #drop(consumed: number): void {
+    let surplus = consumed - this.#dropped;
+    this.#dropped = consumed;
+    for (let first = this.#kept[0]; first && surplus > 0; first = this.#kept[0]) {
+      if (first.length > surplus) {
+        this.#kept[0] = first.subarray(surplus);
+        return;
+      }
+      surplus -= first.length;
+      this.#kept.shift();
+      this.#given--;
+    }
+  }
+
+  #pull(): Promise<boolean> {
+    this.#pulling ??= this.#iterator.next().then(({ done, value }) => {
+      this.#pulling = undefined;
+      if (!done && value.length > 0) this.#kept.push(value);
+      return !done;
+    });
+    return this.#pulling;
+  }
+}
+
+async function* byFzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
+  const { Decompress } = await import('fzstd');
+  let output: Uint8Array[] = [];
+  const decompressor = new Decompress((chunk) => output.push(chunk));
+  const push = (chunk: Uint8Array, final: boolean) => {
+    try {
+      decompressor.push(chunk, final);
+    } catch (error) {
+      throw corrupt(what, error);
+    }
+  };
+  for await (const chunk of stream) {
+    push(chunk, false);
+    yield* output;
+    output = [];
+  }
+  push(new Uint8Array(0), true);
+  yield* output;
+}
