@@ -45,6 +45,8 @@ export function resolveMultistrap(
   const variables = merged as MultistrapVariables;
   const architecture = variables.rootfs_arch ?? 'amd64';
   const headers = ownPackages ? '' : distribution.kernel_headers_pkg[architecture];
+  const repos = (variables.repos ?? []).map(resolveRepository);
+  const packages = packageList(variables.packages);
   return {
     rootfs_arch: architecture,
     ...defined({ k8s_version: variables.k8s_version }),
@@ -54,10 +56,20 @@ export function resolveMultistrap(
     systemd_nic_alternative_names_policy: variables.systemd_nic_alternative_names_policy ?? '',
     multistrap_retries: toNumber(variables.multistrap_retries ?? 0),
     multistrap_retries_delay: toNumber(variables.multistrap_retries_delay ?? 0),
-    packages: packageList(variables.packages),
+    packages: ownPackages ? packages : withOneRuntime(packages, repos),
     unapproved_packages: packageList(variables.unapproved_packages),
-    repos: (variables.repos ?? []).map(resolveRepository),
+    repos,
   } as ResolvedMultistrap;
+}
+
+/** Brought by Docker's and by Kubernetes' repositories; the first conflicts with Debian's package `containerd`. */
+const VENDOR_RUNTIMES = ['containerd.io', 'cri-o'];
+
+/** The default list without the distribution's container runtime when somebody names another one. */
+function withOneRuntime(packages: string[], repos: readonly ResolvedRepository[]): string[] {
+  const names = [...packages, ...repos.flatMap((repository) => repository.packages)];
+  const isVendors = names.some((name) => VENDOR_RUNTIMES.includes(name.replace(/[:=/].*/, '')));
+  return isVendors ? packages.filter((name) => name !== 'containerd') : packages;
 }
 
 function resolveRepository(repository: Repository): ResolvedRepository {
