@@ -1,5 +1,5 @@
 // Builds what a spec describes, or finds it in the store: the engine's front door.
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { BundleContents, BundleReference } from '../bundle/types.ts';
 import type { AssembledBundle } from '../bundle/write.ts';
 import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write-destination.ts';
@@ -228,6 +228,8 @@ async function runTargets(
     await sandbox.run(['rm', '-rf', '--', path]);
   });
   const workspace = await createWorkspace(store, removeTree);
+  const { openMemory, spareMemory } = await import('../executors/memory.ts');
+  const memory = await openMemory(sandbox, join(workspace.directory, 'memory'), await spareMemory());
   try {
     return await withRepairs(store, stages, workspace.directory, () =>
       runStages(stages, targets, {
@@ -235,6 +237,7 @@ async function runTargets(
         store,
         workspace,
         sandbox,
+        ...(memory && { memory }),
         build: resolved.name,
         implementations: stageImplementations(resolved, { cacheDir: storePath(store, 'cache') }),
         // The packages tell, unless the caller does.
@@ -244,6 +247,7 @@ async function runTargets(
   } catch (error) {
     throw await explainFullDisk(error, store);
   } finally {
+    await memory?.close();
     await workspace.dispose();
   }
 }

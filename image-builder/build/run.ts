@@ -5,6 +5,7 @@ import { mkdir, mkdtemp } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { ProgressEvent, Reporter } from '../diagnostics/progress.ts';
+import type { Memory } from '../executors/memory.ts';
 import type { Sandbox } from '../executors/sandbox.ts';
 import type { StageContext } from '../executors/stage.ts';
 import { acquireLock, type Lock } from '../locking/lock.ts';
@@ -48,6 +49,8 @@ export interface RunOptions {
   store: Store;
   workspace: Workspace;
   sandbox: Sandbox;
+  /** Where stages may keep trees; its sandbox is used instead then. */
+  memory?: Memory;
   /** Name of the build, noted in the entries. */
   build: string;
   implementations: Readonly<Record<string, StageImplementation>>;
@@ -89,10 +92,21 @@ export async function runStages(
   );
 }
 
-/** A tree that waits for the stage that goes on with it, and the lock that keeps others from starting without it. */
-interface LeftTree {
+/** An unpacked tree, and what it lies in. */
+interface Tree {
   path: string;
+  place: Place;
+}
+
+/** A tree that waits for the stage that goes on with it, and the lock that keeps others from starting without it. */
+interface LeftTree extends Tree {
   lock: Lock;
+}
+
+/** Where a stage works. */
+interface Place extends Pick<StageContext, 'workDir' | 'outputDir' | 'memory'> {
+  /** Begins to remove it, and the tree that the stage has been given. */
+  remove(): void;
 }
 
 class Runner {
@@ -125,7 +139,7 @@ class Runner {
   /** Waits for everything that was begun and frees what is still held. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#ensured.values());
-    for (const name of [...this.#trees.keys()]) await this.#takeTree(name);
+    for (const name of [...this.#trees.keys()]) (await this.#takeTree(name))?.place.remove();
     // What could not be removed is tried again with the whole work directory.
     await Promise.all(this.#removals);
   }
@@ -153,7 +167,7 @@ class Runner {
         signal.throwIfAborted();
         const { entry, tree } = await this.#build(stage, parents, lock);
         if (tree) {
-          this.#trees.set(stage.name, { path: tree, lock });
+          this.#trees.set(stage.name, { ...tree, lock });
           kept = true;
         }
         return entry;
@@ -193,47 +207,55 @@ class Runner {
     stage: PlannedStage,
     parents: Readonly<Record<string, Entry>>,
     lock: Lock,
-  ): Promise<{ entry: Entry; tree?: string }> {
-    const { store, workspace, sandbox, signal, report } = this.#options;
+  ): Promise<{ entry: Entry; tree?: Tree }> {
+    const { store, sandbox, memory, signal } = this.#options;
     const began = performance.now();
-    report({ type: 'stage', stage: stage.name, status: 'started' });
-    const directory = await mkdtemp(join(workspace.directory, `${stage.name.replaceAll('/', '.')}-`));
-    let leavesTree = false;
     const log = await openStageLog(storePath(store, 'logs', `${entryName(stage)}.log`));
-    const context: StageContext = {
+    const report: Reporter = (event) => {
+      log.write(event);
+      if (event.type === 'step') void lock.note(JSON.stringify(event)).catch(() => {});
+      this.#options.report(event);
+    };
+    this.#options.report({ type: 'stage', stage: stage.name, status: 'started' });
+    const surroundings = {
       stage: stage.name,
-      workDir: join(directory, 'work'),
-      outputDir: join(directory, 'output'),
-      sandbox,
+      sandbox: memory?.sandbox ?? sandbox,
       signal,
       sourceDateEpoch: this.#epoch(parents),
-      report: (event) => {
-        log.write(event);
-        if (event.type === 'step') void lock.note(JSON.stringify(event)).catch(() => {});
-        report(event);
-      },
+      report,
     };
     try {
-      await mkdir(context.workDir);
-      await mkdir(context.outputDir);
-      const outcome = await this.#perform(stage, parents, context);
-      signal.throwIfAborted();
-      leavesTree = outcome.tree !== undefined;
-      const seconds = secondsSince(began);
-      const entry = await commitEntry(store, this.#provenance(stage, outcome, context), context.outputDir, {
-        seconds,
-        signal,
-        ...(outcome.digests && { known: outcome.digests }),
-      });
-      this.#verified.set(entryName(entry), Promise.resolve());
-      report({ type: 'stage', stage: stage.name, status: 'finished', seconds: secondsSince(began) });
-      return { entry, ...(outcome.tree && { tree: outcome.tree }) };
+      const { place, outcome } = await this.#perform(stage, parents, surroundings);
+      try {
+        const provenance = this.#provenance(stage, outcome, surroundings);
+        const entry = await commitEntry(store, provenance, place.outputDir, {
+          seconds: secondsSince(began),
+          signal,
+          ...(outcome.digests && { known: outcome.digests }),
+        });
+        this.#verified.set(entryName(entry), Promise.resolve());
+        this.#options.report({
+          type: 'stage',
+          stage: stage.name,
+          status: 'finished',
+          seconds: secondsSince(began),
+        });
+        if (outcome.tree === undefined) place.remove();
+        return { entry, ...(outcome.tree && { tree: { path: outcome.tree, place } }) };
+      } catch (error) {
+        place.remove();
+        throw error;
+      }
     } catch (error) {
-      report({ type: 'stage', stage: stage.name, status: 'failed', seconds: secondsSince(began) });
+      this.#options.report({
+        type: 'stage',
+        stage: stage.name,
+        status: 'failed',
+        seconds: secondsSince(began),
+      });
       throw error;
     } finally {
       await log.close();
-      if (!leavesTree) this.#removals.push(workspace.remove(directory).catch(() => {}));
     }
   }
 
@@ -241,23 +263,73 @@ class Runner {
   async #perform(
     stage: PlannedStage,
     parents: Readonly<Record<string, Entry>>,
-    context: StageContext,
-  ): Promise<StageOutcome> {
-    const implementation = this.#options.implementations[stage.kind];
-    if (!implementation) throw new TypeError(`nothing implements ${stage.kind}`);
+    surroundings: Omit<StageContext, 'workDir' | 'outputDir'>,
+  ): Promise<{ place: Place; outcome: StageOutcome }> {
     const verified = Promise.all(Object.values(parents).map((parent) => this.#verify(parent)));
-    const tree = await this.#takeTree(stage.parents[0]);
-    const [outcome, verdict] = await Promise.allSettled([
-      implementation({ stage, parents, ...(tree && { tree }), context }),
+    const [performed, verdict] = await Promise.allSettled([
+      this.#implement(stage, parents, surroundings),
       verified,
     ]);
+    if (performed.status === 'fulfilled' && verdict.status === 'fulfilled' && !surroundings.signal.aborted)
+      return performed.value;
+    if (performed.status === 'fulfilled') performed.value.place.remove();
     // A damaged parent is the reason for whatever went wrong after it.
     if (verdict.status === 'rejected') throw verdict.reason;
-    if (outcome.status === 'rejected') throw outcome.reason;
-    return outcome.value;
+    surroundings.signal.throwIfAborted();
+    throw (performed as PromiseRejectedResult).reason;
   }
 
-  #provenance(stage: PlannedStage, outcome: StageOutcome, context: StageContext) {
+  /** Runs the implementation with its trees in memory, and again on the disk if they do not fit. */
+  async #implement(
+    stage: PlannedStage,
+    parents: Readonly<Record<string, Entry>>,
+    surroundings: Omit<StageContext, 'workDir' | 'outputDir'>,
+  ): Promise<{ place: Place; outcome: StageOutcome }> {
+    const implementation = this.#options.implementations[stage.kind];
+    if (!implementation) throw new TypeError(`nothing implements ${stage.kind}`);
+    const attempt = async (
+      memory?: Memory,
+      tree?: Tree,
+    ): Promise<{ place: Place; outcome: StageOutcome }> => {
+      const place = await this.#makePlace(stage, memory, tree);
+      try {
+        const { remove: _, ...directories } = place;
+        const context = { ...surroundings, ...directories };
+        const outcome = await implementation({ stage, parents, ...(tree && { tree: tree.path }), context });
+        return { place, outcome };
+      } catch (error) {
+        const again = !surroundings.signal.aborted && (await memory?.explains(error));
+        place.remove();
+        if (!again) throw error;
+        const message = 'there is not enough memory: once more on the disk';
+        surroundings.report({ type: 'step', stage: stage.name, message });
+        return await attempt();
+      }
+    };
+    return await attempt(this.#options.memory, await this.#takeTree(stage.parents[0]));
+  }
+
+  /** Directories for a stage, which go together with those of the tree that it is given. */
+  async #makePlace(stage: PlannedStage, memory?: Memory, tree?: Tree): Promise<Place> {
+    const { workspace } = this.#options;
+    const directory = await mkdtemp(join(workspace.directory, `${stage.name.replaceAll('/', '.')}-`));
+    const [workDir, outputDir] = [join(directory, 'work'), join(directory, 'output')];
+    for (const path of [workDir, outputDir]) await mkdir(path);
+    const reserved: string[] = [];
+    const reserve = async (bytes: number) => {
+      const room = await memory?.reserve(bytes);
+      if (room !== undefined) reserved.push(room);
+      return room;
+    };
+    const remove = () => {
+      const removals = [workspace.remove(directory), ...reserved.map((room) => memory?.free(room))];
+      this.#removals.push(...removals.map((removal) => Promise.resolve(removal).catch(() => {})));
+      tree?.place.remove();
+    };
+    return { workDir, outputDir, ...(memory && { memory: { reserve } }), remove };
+  }
+
+  #provenance(stage: PlannedStage, outcome: StageOutcome, context: Pick<StageContext, 'sourceDateEpoch'>) {
     return {
       kind: stage.kind,
       key: stage.key,
@@ -287,12 +359,12 @@ class Runner {
   }
 
   /** Whoever asks first gets the tree that a stage has left; its lock has served its purpose then. */
-  async #takeTree(name: string | undefined): Promise<string | undefined> {
+  async #takeTree(name: string | undefined): Promise<Tree | undefined> {
     const left = name === undefined ? undefined : this.#trees.get(name);
     if (!left || name === undefined) return undefined;
     this.#trees.delete(name);
     await left.lock.release();
-    return left.path;
+    return left;
   }
 }
 

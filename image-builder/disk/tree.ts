@@ -52,8 +52,9 @@ export async function withSeparateSources<Result>(
   context: StageContext,
   use: (sources: ReadonlyMap<string, FileSystemSource>) => Promise<Result>,
 ): Promise<Result> {
-  const { sandbox, signal, workDir, sourceDateEpoch } = context;
-  const aside = join(workDir, 'mounts');
+  const { sandbox, signal, sourceDateEpoch } = context;
+  // Beside the tree, on the same file system.
+  const aside = `${tree}.mounts`;
   // The deepest first: /boot/efi leaves /boot before /boot leaves /.
   const separate = mounts
     .filter((mount) => mount !== '/')

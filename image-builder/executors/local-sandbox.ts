@@ -10,19 +10,18 @@ import { redactCredentials } from './redact.ts';
 import type { Sandbox, SandboxCommandOptions, SandboxMode } from './sandbox.ts';
 import { ToolError } from './tool-error.ts';
 
-/** Prefix of a command in each mode, in the order in which the modes are tried. */
+/** The namespaces that keep mounts private, for each mode that has some. */
+const HOLDERS: Record<Exclude<SandboxMode, 'plain'>, readonly string[]> = {
+  namespaces: ['unshare', '--mount'],
+  'user-namespaces': ['unshare', '--user', '--map-root-user', '--map-auto', '--mount'],
+};
+
+const WITH_PROCESSES = ['--pid', '--fork', '--kill-child'];
+
+/** Prefix of a command in each mode. */
 const PREFIXES: Record<SandboxMode, readonly string[]> = {
-  namespaces: ['unshare', '--mount', '--pid', '--fork', '--kill-child'],
-  'user-namespaces': [
-    'unshare',
-    '--user',
-    '--map-root-user',
-    '--map-auto',
-    '--mount',
-    '--pid',
-    '--fork',
-    '--kill-child',
-  ],
+  namespaces: [...HOLDERS.namespaces, ...WITH_PROCESSES],
+  'user-namespaces': [...HOLDERS['user-namespaces'], ...WITH_PROCESSES],
   plain: [],
 };
 
@@ -55,6 +54,28 @@ export async function createLocalSandbox(options: LocalSandboxOptions = {}): Pro
     run: (argv, commandOptions = {}) =>
       run([...DIES_WITH_US, ...PREFIXES[mode], ...argv], argv, environment, commandOptions),
   };
+}
+
+/**
+ * A sandbox whose commands share mounts that outlive each of them: those of the namespaces of a running process.
+ * @param pid a process in namespaces of this mode
+ */
+export function joinSandbox(mode: Exclude<SandboxMode, 'plain'>, pid: number): Sandbox {
+  const enter = ['nsenter', `--target=${pid}`, '--mount', ...(mode === 'namespaces' ? [] : ['--user'])];
+  return {
+    mode,
+    run: (argv, options = {}) => {
+      // Entering a mount namespace leads to its root directory.
+      const { cwd = process.cwd(), ...others } = options;
+      const prefix = [...DIES_WITH_US, ...enter, ...PREFIXES.namespaces, `--wd=${cwd}`];
+      return run([...prefix, ...argv], argv, process.env, others);
+    },
+  };
+}
+
+/** What starts a process that {@link joinSandbox} can join; it ends with this one. */
+export function holderCommand(mode: Exclude<SandboxMode, 'plain'>): string[] {
+  return [...DIES_WITH_US, ...HOLDERS[mode]];
 }
 
 async function detectMode(environment: NodeJS.ProcessEnv): Promise<SandboxMode> {

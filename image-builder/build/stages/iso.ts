@@ -2,21 +2,17 @@
 import { join } from 'node:path';
 import type { IsoArtifact } from '../../bundle/types.ts';
 import { assembleIso } from '../../disk/iso.ts';
-import { unpackTree } from '../../rootfs/archive.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
 import type { StageImplementation } from '../run.ts';
 import { rootfsFileOf } from './common.ts';
+import { unpackRootfs } from './osconfig.ts';
 
 /** Implements the stage. */
 export function isoStage(resolved: ResolvedBuild): StageImplementation {
   return async ({ stage, parents, tree: left, context }) => {
     const { iso, rootfs } = resolved;
     if (!iso) throw new TypeError('the build has no ISO');
-    const tree = left ?? join(context.workDir, 'tree');
-    if (left === undefined) {
-      context.report({ type: 'step', stage: context.stage, message: 'unpack the root file system' });
-      await unpackTree(rootfsFileOf(parents.osconfig), tree, context);
-    }
+    const tree = left ?? (await unpackRootfs(rootfsFileOf(parents.osconfig), context));
     const file = iso.outputFileName;
     const { size, md5, sha256, sha512, secureBoot } = await assembleIso(
       {

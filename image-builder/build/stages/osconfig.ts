@@ -1,6 +1,7 @@
 // Stage osconfig: the configuration that all images share. The same code configures the tree of a QCOW in place.
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../../executors/stage.ts';
+import { roomFor, type StageContext } from '../../executors/stage.ts';
 import { fingerprintInitramfs, makeInitramfs } from '../../osconfig/initramfs.ts';
 import { runOsconfig } from '../../osconfig/playbook.ts';
 import { packTree, unpackTree } from '../../rootfs/archive.ts';
@@ -49,13 +50,17 @@ export async function configureRootfs(
   return { tree };
 }
 
-/** Unpacks a rootfs.tar into the work directory; returns the tree. */
+/** Unpacks a rootfs.tar; returns the tree. */
 export async function unpackRootfs(archive: string, context: StageContext): Promise<string> {
-  const tree = join(context.workDir, 'tree');
+  const { size } = await stat(archive);
+  const tree = join(await roomFor(size * 1.25 + SPARE_BYTES, context), 'tree');
   step(context, 'unpack the root file system');
   await unpackTree(archive, tree, context);
   return tree;
 }
+
+/** What configuration may add to a tree: packages of a script, a new initramfs. */
+const SPARE_BYTES = 256 * 1024 ** 2;
 
 export interface QcowTreeInputs {
   /** Unpacked rootfs.tar of the stage osconfig; changed in place. */

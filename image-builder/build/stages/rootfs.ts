@@ -2,7 +2,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { StageContext } from '../../executors/stage.ts';
+import { roomFor, type StageContext } from '../../executors/stage.ts';
 import { Apt, type PackageFile, putIntoCache, takeFromCache } from '../../rootfs/apt.ts';
 import { explainFetchError, explainPlanError } from '../../rootfs/apt-errors.ts';
 import { packTree } from '../../rootfs/archive.ts';
@@ -30,6 +30,9 @@ export type InstalledPackages = Record<string, { version: string; architecture: 
 export const ROOTFS_FILE = 'rootfs.tar';
 export const PACKAGES_FILE = 'packages.json';
 
+/** Room that a package takes while it is installed, in sizes of its file: that file itself, and some four times that. */
+const INSTALLED_RATIO = 8;
+
 /**
  * Writes `rootfs.tar` and `packages.json` ({@link InstalledPackages}) to the output directory.
  * @returns the time stamp of everything in it, and the tree itself, still unpacked
@@ -48,10 +51,11 @@ export async function buildRootfs(
   const sourceDateEpoch = inputs.sourceDateEpoch ?? (await newestRelease(apt.lists));
   const context: StageContext = { ...outer, sourceDateEpoch };
   step(`choose and fetch ${packages.length} packages and what they need`);
-  await fetchPackages(inputs, packages, apt, context);
+  const files = await fetchPackages(inputs, packages, apt, context);
 
   step('install the packages');
-  const tree = join(context.workDir, 'tree');
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  const tree = join(await roomFor(bytes * INSTALLED_RATIO, context), 'tree');
   const sources = multistrap.repos.map((repository, index) =>
     renderSource(repository, multistrap.rootfs_arch, keys[index]?.path ?? ''),
   );
@@ -145,7 +149,7 @@ async function fetchPackages(
   packages: readonly string[],
   apt: Apt,
   context: StageContext,
-): Promise<void> {
+): Promise<PackageFile[]> {
   const { multistrap, mirror, cacheDir } = inputs;
   const files = await planPackages(inputs, packages, apt);
   const cache = cacheDir === undefined ? undefined : join(cacheDir, 'packages');
@@ -154,6 +158,7 @@ async function fetchPackages(
     throw explainFetchError(error, multistrap.repos, mirror);
   });
   if (cache !== undefined) await putIntoCache(cache, files, apt.archives);
+  return files;
 }
 
 async function withRetries<Result>(

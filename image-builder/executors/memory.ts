@@ -1,0 +1,133 @@
+// A file system in memory for unpacked trees, of tens of thousands of files each: making them on a disk takes most of
+// the time of a build that only changes configuration (docs/build.md).
+//
+// It is mounted in a mount namespace that a process holds which dies with this one: whatever happens, nothing stays
+// behind, and removing a tree is freeing memory. Only commands of the sandbox see it.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { toolEnvironment } from './environment.ts';
+import { holderCommand, joinSandbox } from './local-sandbox.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/** Memory that stages may use for trees. */
+export interface Memory {
+  /** Runs commands that see it. */
+  readonly sandbox: Sandbox;
+  /**
+   * Sets about that many bytes aside.
+   * @returns a new directory, or undefined when there is not enough left
+   */
+  reserve(bytes: number): Promise<string | undefined>;
+  /** Whether `error` is there because more was written than there is memory. */
+  explains(error: unknown): Promise<boolean>;
+  /** Removes a directory that was reserved. */
+  free(directory: string): Promise<void>;
+  /** Frees all of it. */
+  close(): Promise<void>;
+}
+
+/**
+ * Mounts a file system in memory for at most so many bytes.
+ * @param directory where commands will see it; made when absent
+ * @returns undefined where nothing can be mounted, and where the kernel's tmpfs does not keep all extended attributes
+ * (before Linux 6.6)
+ */
+export async function openMemory(
+  sandbox: Sandbox,
+  directory: string,
+  bytes: number,
+): Promise<Memory | undefined> {
+  const { mode } = sandbox;
+  if (mode === 'plain' || bytes <= 0) return undefined;
+  await mkdir(directory, { recursive: true });
+  const [file = '', ...prefix] = holderCommand(mode);
+  const holder = spawn(file, [...prefix, 'sh', '-euc', HOLD, 'sh', directory, `${bytes}`], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: toolEnvironment(process.env),
+    detached: true,
+  });
+  const ended = once(holder, 'close').catch(() => {});
+  const ready = await Promise.race([once(holder.stdout, 'data').then(() => true), ended.then(() => false)]);
+  if (!ready || holder.pid === undefined) return undefined;
+  const close = async () => {
+    holder.stdin.end();
+    await ended;
+  };
+  return new MountedMemory(joinSandbox(mode, holder.pid), directory, bytes, close);
+}
+
+// The mount vanishes when standard input ends, at the latest when the process on the other side dies.
+const HOLD = `
+mount -t tmpfs -o "mode=755,size=$2" image-builder "$1"
+: > "$1/trial"
+python3 -ISc 'import os, sys; os.setxattr(sys.argv[1], "user.trial", b"")' "$1/trial"
+rm "$1/trial"
+echo ready
+exec cat`;
+
+class MountedMemory implements Memory {
+  readonly sandbox: Sandbox;
+  readonly close: () => Promise<void>;
+  readonly #directory: string;
+  readonly #reserved = new Map<string, number>();
+  #left: number;
+  #count = 0;
+
+  constructor(sandbox: Sandbox, directory: string, bytes: number, close: () => Promise<void>) {
+    this.sandbox = sandbox;
+    this.#directory = directory;
+    this.#left = bytes;
+    this.close = close;
+  }
+
+  async reserve(bytes: number): Promise<string | undefined> {
+    if (bytes > this.#left) return undefined;
+    this.#left -= bytes;
+    this.#count += 1;
+    const directory = join(this.#directory, `${this.#count}`);
+    this.#reserved.set(directory, bytes);
+    await this.sandbox.run(['mkdir', directory]);
+    return directory;
+  }
+
+  async free(directory: string): Promise<void> {
+    await this.sandbox.run(['rm', '-rf', '--', directory]);
+    this.#left += this.#reserved.get(directory) ?? 0;
+    this.#reserved.delete(directory);
+  }
+
+  async explains(error: unknown): Promise<boolean> {
+    if (/No space left on device/.test(textOf(error))) return true;
+    const free = await this.sandbox.run(['stat', '--file-system', '--format=%a', this.#directory]);
+    return Number(free) === 0;
+  }
+}
+
+/** Everything that an error and its causes say. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { output } = error as { output?: readonly string[] };
+  return [error.message, ...(output ?? []), ...(error.cause ? [textOf(error.cause)] : [])].join('\n');
+}
+
+/** Bytes that a build may fill: half of what the machine has left, and of what is left of a control group's limit. */
+export async function spareMemory(): Promise<number> {
+  const meminfo = await readFile('/proc/meminfo', 'utf8').catch(() => '');
+  const machine = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? 0) * 1024;
+  return Math.floor(Math.min(machine, ...(await Promise.all(CGROUP_FILES.map(leftOf)))) / 2);
+}
+
+/** Limit and usage as a container sees them, in versions 2 and 1. */
+const CGROUP_FILES = [
+  ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory.current'],
+  ['/sys/fs/cgroup/memory/memory.limit_in_bytes', '/sys/fs/cgroup/memory/memory.usage_in_bytes'],
+] as const;
+
+async function leftOf(files: readonly [string, string]): Promise<number> {
+  const [limit, used] = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => 'max')));
+  // `max` is no limit.
+  const left = Number(limit) - Number(used);
+  return Number.isNaN(left) ? Number.POSITIVE_INFINITY : Math.max(left, 0);
+}

@@ -1,0 +1,181 @@
+// The file system in memory that stages keep their trees in.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { planStages } from '../../../image-builder/build/plan.ts';
+import { runStages, type StageImplementation } from '../../../image-builder/build/run.ts';
+import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
+import { type Memory, openMemory, spareMemory } from '../../../image-builder/executors/memory.ts';
+import { roomFor } from '../../../image-builder/executors/stage.ts';
+import { openStore, prepareStore } from '../../../image-builder/store/store.ts';
+import { createWorkspace, treeRemover } from '../../../image-builder/store/workspace.ts';
+import { bundleProgram, start } from './programs.ts';
+
+const MIB = 1024 ** 2;
+const directory = mkdtempSync(join(tmpdir(), 'memory-'));
+const mountpoint = join(directory, 'memory');
+let memory: Memory | undefined;
+
+beforeAll(async () => {
+  memory = await openMemory(await createLocalSandbox(), mountpoint, 8 * MIB);
+});
+afterAll(async () => {
+  await memory?.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const opened = (): Memory => {
+  if (!memory) throw new Error('this machine has no memory file system for the sandbox');
+  return memory;
+};
+
+test('commands share it, and nobody else sees it', async () => {
+  const { sandbox } = opened();
+  const room = await opened().reserve(MIB);
+  await sandbox.run(['sh', '-c', `echo kept > ${room}/file; pwd > ${room}/cwd`], { cwd: '/usr' });
+  expect(await sandbox.run(['cat', `${room}/file`, `${room}/cwd`])).toBe('kept\n/usr\n');
+  expect(await sandbox.run(['id', '-u'])).toBe('0\n');
+  expect(readdirSync(mountpoint)).toEqual([]);
+  expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(mountpoint);
+  await opened().free(room as string);
+  expect(await sandbox.run(['ls', mountpoint])).toBe('');
+});
+
+test('mounts of a command still end with it', async () => {
+  const { sandbox } = opened();
+  const room = (await opened().reserve(MIB)) as string;
+  await sandbox.run(['mount', '-t', 'tmpfs', 'ends', room]);
+  expect(await sandbox.run(['cat', '/proc/mounts'])).not.toContain('ends ');
+  await opened().free(room);
+});
+
+test('no more is set aside than there is', async () => {
+  const first = (await opened().reserve(6 * MIB)) as string;
+  expect(await opened().reserve(6 * MIB)).toBeUndefined();
+  await opened().free(first);
+  const second = await opened().reserve(6 * MIB);
+  expect(second).toBeDefined();
+  await opened().free(second as string);
+});
+
+test('an error of a command that has filled it is known for what it is', async () => {
+  const room = (await opened().reserve(MIB)) as string;
+  const fill = opened().sandbox.run(['sh', '-ec', `head -c 20M /dev/zero > ${room}/file`]);
+  const error = await fill.catch((caught: unknown) => caught);
+  expect(await opened().explains(error)).toBe(true);
+  await opened().free(room);
+  expect(await opened().explains(new Error('something else'))).toBe(false);
+});
+
+test('extended attributes of users and file capabilities are kept', async () => {
+  const room = (await opened().reserve(MIB)) as string;
+  const script =
+    'import os,sys; f=sys.argv[1]; open(f,"w").close(); os.setxattr(f,"user.x",b"1"); ' +
+    'os.setxattr(f,"security.capability",bytes.fromhex("0100000200040000000000000000000000000000")); ' +
+    'print(sorted(os.listxattr(f)))';
+  const output = await opened().sandbox.run(['python3', '-c', script, `${room}/file`]);
+  expect(output).toContain("'security.capability', 'user.x'");
+  await opened().free(room);
+});
+
+test('it does not outlive its process, not even one that is killed', async () => {
+  const program = start(bundleProgram('memory-program', directory), [join(directory, 'other')]);
+  await program.printed({ is: 'ready' });
+  expect(processesThatSee(join(directory, 'other'))).not.toEqual([]);
+  program.process.kill('SIGKILL');
+  await program.ended;
+  for (let attempt = 0; processesThatSee(join(directory, 'other')).length > 0 && attempt < 100; attempt++)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(processesThatSee(join(directory, 'other'))).toEqual([]);
+});
+
+test('half of what is left may be filled', async () => {
+  const total =
+    Number(execFileSync('sed', ['-n', 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p', '/proc/meminfo'])) * 1024;
+  const spare = await spareMemory();
+  expect(spare).toBeGreaterThan(0);
+  expect(spare).toBeLessThanOrEqual(total / 2);
+});
+
+/** Processes in whose mount namespace something is mounted there. */
+function processesThatSee(path: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/mounts`, 'utf8').includes(` ${path} `);
+    } catch {
+      return false;
+    }
+  });
+}
+
+describe('stages that keep trees in memory', () => {
+  const MEMORY = 8 * MIB;
+
+  /** Runs a stage that writes a file of so many bytes into the room that it has asked for, and a stage after it. */
+  async function run(bytes: number, name: string) {
+    const store = await openStore(join(directory, name));
+    await prepareStore(store);
+    const sandbox = await createLocalSandbox();
+    const workspace = await createWorkspace(store, treeRemover());
+    const memory = await openMemory(sandbox, join(workspace.directory, 'memory'), MEMORY);
+    const rooms: string[] = [];
+    const steps: string[] = [];
+    const make: StageImplementation = async ({ context }) => {
+      const room = await roomFor(MIB, context);
+      rooms.push(room.startsWith(join(workspace.directory, 'memory')) ? 'memory' : 'disk');
+      const script = 'head -c "$1" /dev/zero > "$2/file"; cp "$2/file" "$3/file"';
+      await context.sandbox.run(['sh', '-euc', script, 'sh', `${bytes}`, room, context.outputDir]);
+      return { tree: room };
+    };
+    const use: StageImplementation = async ({ tree, context }) => {
+      await context.sandbox.run(['cp', join(tree ?? '', 'file'), join(context.outputDir, 'file')]);
+      return {};
+    };
+    const stage = { inputs: bytes, tools: [] };
+    const plan = planStages(
+      [
+        { ...stage, name: 'rootfs', kind: 'rootfs', parents: [] },
+        { ...stage, name: 'osconfig', kind: 'osconfig', parents: ['rootfs'] },
+      ],
+      'memory',
+      {},
+    );
+    try {
+      const { osconfig } = await runStages(plan, ['osconfig'], {
+        ...{
+          store,
+          workspace,
+          sandbox,
+          build: name,
+          sourceDateEpoch: 1,
+          signal: new AbortController().signal,
+        },
+        ...(memory && { memory }),
+        implementations: { rootfs: make, osconfig: use },
+        report: (event) => {
+          if (event.type === 'step') steps.push(event.message);
+        },
+      });
+      const left = await memory?.sandbox.run(['ls', join(workspace.directory, 'memory')]);
+      return { size: osconfig?.files.file?.size, rooms, steps, left };
+    } finally {
+      await memory?.close();
+      await workspace.dispose();
+    }
+  }
+
+  test('hand the tree on, and the memory is free after the last of them', async () => {
+    expect(await run(4 * MIB, 'fits')).toEqual({ size: 4 * MIB, rooms: ['memory'], steps: [], left: '' });
+  });
+
+  test('work on the disk when memory turns out to be too small', async () => {
+    const steps = ['there is not enough memory: once more on the disk'];
+    expect(await run(20 * MIB, 'large')).toEqual({
+      size: 20 * MIB,
+      rooms: ['memory', 'disk'],
+      steps,
+      left: '',
+    });
+  });
+});
