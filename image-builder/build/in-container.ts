@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BundleContents, Profile } from '../bundle/types.ts';
-import { referenceOf } from '../bundle/write-destination.ts';
+import { InvalidInputError } from '../diagnostics/error.ts';
 import { engineCommand } from '../executors/container/command.ts';
 import { type ContainerEngine, findEngine } from '../executors/container/engine.ts';
 import { ensureImage } from '../executors/container/image.ts';
@@ -11,7 +11,9 @@ import { type ContainerMount, runContainer } from '../executors/container/run-co
 import { storeDirectory } from '../store/location.ts';
 import { fileNameOf, openStore, prepareStore, storePath } from '../store/store.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
+import { localBase } from './base.ts';
 import type { BuildOptions } from './build.ts';
+import { publish } from './publish.ts';
 
 /** What `image-builder run-build` reads. */
 export interface ContainedBuild {
@@ -47,6 +49,12 @@ export async function buildInContainer(
   );
   const store = await openStore(storeDirectory(env, options));
   await prepareStore(store);
+  if (engine.remote) refuseBase(resolved);
+  // The container has no network: it finds the base where builds on this machine keep theirs.
+  await localBase(resolved, storePath(store, 'cache'), {
+    ...options,
+    step: (message) => report({ type: 'step', stage: STAGE, message }),
+  });
   const layout =
     resolved.bundle.layout === undefined
       ? storePath(store, 'bundles', fileNameOf(resolved.name))
@@ -71,22 +79,30 @@ export async function buildInContainer(
   const contained: ResolvedBuild = {
     ...resolved,
     executor: { local: {} },
-    bundle: { ...resolved.bundle, layout: OUTPUT },
+    bundle: { ...withoutPlaces(resolved.bundle), layout: OUTPUT },
   };
   const fetching = fetchingStages(resolved);
   if (fetching.length > 0) await run({ resolved: contained, stages: fetching }, executor.network);
   const contents = await run({ resolved: contained }, 'none');
   if (contents === null) throw new TypeError('the container has answered nothing');
-  const destination = {
-    kind: 'layout',
-    path: resolved.bundle.layout ?? layout,
-    tag: resolved.bundle.tag,
-  } as const;
+  // What goes elsewhere goes from here, where the credentials are.
+  const finished = { directory: layout, digest: contents.reference.digest, artifacts: contents.artifacts };
   return {
-    ...contents,
-    reference: referenceOf(destination, contents.reference.digest),
+    ...(await publish(resolved, finished, { ...options, defaultLayout: layout })),
     profiles: contents.profiles.map((profile) => withBuilder(profile, image)),
   };
+}
+
+/** The places outside of the container. */
+function withoutPlaces(bundle: ResolvedBuild['bundle']): ResolvedBuild['bundle'] {
+  const { layout: _, archive: __, repository: ___, ...rest } = bundle;
+  return { ...rest, disks: false };
+}
+
+function refuseBase({ bundle }: ResolvedBuild): void {
+  if (!bundle.base) return;
+  const message = 'a remote engine cannot be handed a base image; build without, or with the executor local';
+  throw new InvalidInputError([{ severity: 'error', field: 'spec.build.bundle.base', message }]);
 }
 
 /** The stages that need a network: the root file system, and configuration that downloads or runs scripts. */

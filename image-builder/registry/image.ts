@@ -172,7 +172,8 @@ async function readManifest(
   }
   const cached = await cache?.get(descriptor.digest);
   if (cached) return cached;
-  const content = await source.manifest(descriptor);
+  // An index may embed it; what is embedded wrongly is damaged, and no reason to look elsewhere.
+  const content = descriptor.data ?? (await source.manifest(descriptor));
   checkContent(content, descriptor, `the manifest ${descriptor.digest}`);
   await cache?.put(descriptor.digest, content);
   return content;
