@@ -1,12 +1,10 @@
 // Builds what a spec describes, or finds it in the store: the engine's front door.
-import { join, resolve } from 'node:path';
-import type { BundleContents, BundleReference } from '../bundle/types.ts';
-import type { AssembledBundle } from '../bundle/write.ts';
-import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write-destination.ts';
-import { layoutHas } from '../bundle/write-layout.ts';
+import { join } from 'node:path';
+import type { BundleContents } from '../bundle/types.ts';
 import { InvalidInputError } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
 import { pipelineHash } from '../embedded/release.ts';
+import type { CredentialOptions } from '../registry/credentials/types.ts';
 import type { Entry } from '../store/entry.ts';
 import { touchEntry } from '../store/gc.ts';
 import { recordBuild } from '../store/history.ts';
@@ -14,6 +12,7 @@ import { storeDirectory } from '../store/location.ts';
 import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../store/store.ts';
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
+import { withPinnedBase } from './base.ts';
 import { readBundleEntry } from './bundle-entry.ts';
 import { checkDisks } from './check-disks.ts';
 import { readSourceDateEpoch } from './epoch.ts';
@@ -21,6 +20,7 @@ import { explainFullDisk } from './full-disk.ts';
 import { hashOf } from './keys.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
 import { type PlannedStage, planStages } from './plan.ts';
+import { publish } from './publish.ts';
 import { withRepairs } from './repair.ts';
 import { runStages } from './run.ts';
 import { defineStages } from './stages.ts';
@@ -33,6 +33,8 @@ export interface BuildOptions {
   /** Directory of the store; default: see {@link storeDirectory}. */
   store?: string;
   env?: Readonly<Record<string, string | undefined>>;
+  /** Credentials for registries beside those of the machine. */
+  credentials?: CredentialOptions;
   report: Reporter;
   signal: AbortSignal;
   /** The file of the spec, for messages. */
@@ -51,12 +53,16 @@ export interface BuildPlan {
   targets: string[];
 }
 
-/** Plans a build; reads the versions of the tools and nothing else. */
+/**
+ * Plans a build; reads the versions of the tools and nothing else, but what a base image by tag stands for now.
+ * @throws RegistryError when that cannot be found out
+ */
 export async function planBuild(
-  resolved: ResolvedBuild,
-  options: Pick<BuildOptions, 'cwd' | 'store' | 'env'>,
+  given: ResolvedBuild,
+  options: Pick<BuildOptions, 'cwd' | 'store' | 'env' | 'credentials'> & { signal?: AbortSignal },
 ): Promise<BuildPlan> {
-  checkDisks(resolved);
+  checkDisks(given);
+  const resolved = await withPinnedBase(given, options);
   const env = options.env ?? process.env;
   const store = await openStore(storeDirectory(env, options));
   const sourceDateEpoch = readSourceDateEpoch(env);
@@ -72,17 +78,20 @@ export async function planBuild(
  * have is built only when `whenMissing` is `Build`.
  * @throws ImageBuilderError of the stage that failed, MissingResultError; nothing has been published then
  */
-export async function build(resolved: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
-  refuseIso(resolved);
+export async function build(given: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
+  refuseIso(given);
+  const resolved = await withPinnedBase(given, options);
   const { container } = resolved.executor;
   if (container && resolved.whenMissing === 'Build')
     return await (await import('./in-container.ts')).buildInContainer(resolved, container, options);
   const plan = await planBuild(resolved, options);
   const entry = (await findFinished(resolved, plan, options)) ?? (await obtain(resolved, plan, options));
   await touchEntry(entry);
-  const bundle = readBundleEntry(entry);
-  const reference = await publish(resolved, bundle, plan.store, options);
-  return { reference, profiles: bundle.profiles, artifacts: bundle.artifacts };
+  const { directory, manifest, artifacts, profiles } = readBundleEntry(entry);
+  const finished = { directory, digest: manifest.digest, artifacts };
+  const defaultLayout = storePath(plan.store, 'bundles', fileNameOf(resolved.name));
+  const published = await publish(resolved, finished, { ...options, defaultLayout });
+  return { ...published, profiles };
 }
 
 /** An ISO carries cloud-init's passwords and keys, so it has no place in a bundle that is published. */
@@ -239,7 +248,7 @@ async function runTargets(
         sandbox,
         ...(memory && { memory }),
         build: resolved.name,
-        implementations: stageImplementations(resolved, { cacheDir: storePath(store, 'cache') }),
+        implementations: stageImplementations(resolved, { ...options, cacheDir: storePath(store, 'cache') }),
         // The packages tell, unless the caller does.
         sourceDateEpoch: readSourceDateEpoch(options.env ?? process.env) ?? 0,
       }),
@@ -250,19 +259,4 @@ async function runTargets(
     await memory?.close();
     await workspace.dispose();
   }
-}
-
-/** Puts the bundle where the spec says, unless it is there. */
-async function publish(
-  resolved: ResolvedBuild,
-  bundle: AssembledBundle,
-  store: Store,
-  options: BuildOptions,
-): Promise<BundleReference> {
-  const { layout, tag } = resolved.bundle;
-  const inStore = storePath(store, 'bundles', fileNameOf(resolved.name));
-  const destination: BundleDestination = { kind: 'layout', path: layout ?? inStore, tag };
-  const path = layout === undefined ? inStore : resolve(options.cwd, layout);
-  if (await layoutHas(path, tag, bundle)) return referenceOf(destination, bundle.manifest.digest);
-  return await publishBundle(bundle, destination, options);
 }

@@ -1,5 +1,6 @@
 // Which code does the work of which kind of stage, and which tools it takes. Loaded only when something is built.
 import type { Task } from '../executors/tools.ts';
+import type { CredentialOptions } from '../registry/credentials/types.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import type { PlannedStage, StageKind } from './plan.ts';
 import type { StageImplementation } from './run.ts';
@@ -26,7 +27,7 @@ export function tasksOf(stages: readonly PlannedStage[]): Task[] {
 /** The implementation of each kind for one build. */
 export function stageImplementations(
   resolved: ResolvedBuild,
-  options: { cacheDir: string },
+  options: { cwd: string; cacheDir: string; credentials?: CredentialOptions },
 ): Record<StageKind, StageImplementation> {
   return {
     rootfs: rootfsStage(resolved, options),
@@ -34,6 +35,6 @@ export function stageImplementations(
     qcow: qcowStage(resolved, options),
     iso: isoStage(resolved),
     'boot-test': bootTestStage({ timeoutSeconds: resolved.bootTest.timeout }),
-    bundle: bundleStage(resolved),
+    bundle: bundleStage(resolved, options),
   };
 }

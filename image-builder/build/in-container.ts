@@ -3,7 +3,6 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BundleContents, Profile } from '../bundle/types.ts';
-import { referenceOf } from '../bundle/write-destination.ts';
 import { InvalidInputError } from '../diagnostics/error.ts';
 import { engineCommand } from '../executors/container/command.ts';
 import type { ContainerConfig, ContainerEngine, ContainerMount } from '../executors/container/engine.ts';
@@ -14,8 +13,10 @@ import { runContainer } from '../executors/container/run-container.ts';
 import { storeDirectory } from '../store/location.ts';
 import { fileNameOf, openStore, prepareStore, storePath } from '../store/store.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
+import { localBase } from './base.ts';
 import type { BuildOptions } from './build.ts';
 import { fetchBundle } from './fetch-bundle.ts';
+import { publish } from './publish.ts';
 
 /** What `image-builder run-build` reads. */
 export interface ContainedBuild {
@@ -63,7 +64,7 @@ export async function buildInContainer(
     ...resolved,
     executor: { local: {} },
     whenMissing: 'Build',
-    bundle: { ...resolved.bundle, layout: place.inContainer },
+    bundle: { ...withoutPlaces(resolved.bundle), layout: place.inContainer },
   };
   const run = async (request: Omit<ContainedBuild, 'resolved'>, network: string | undefined) =>
     await runContainer<BundleContents | null>(
@@ -90,10 +91,10 @@ export async function buildInContainer(
       signal,
     );
   }
-  const destination = { kind: 'layout', path: resolved.bundle.layout ?? place.directory, tag } as const;
+  // What goes elsewhere goes from here, where the credentials are.
+  const finished = { directory: place.directory, digest, artifacts: contents.artifacts };
   return {
-    ...contents,
-    reference: referenceOf(destination, digest),
+    ...(await publish(resolved, finished, { ...options, defaultLayout: place.directory })),
     profiles: contents.profiles.map((profile) => withBuilder(profile, image)),
   };
 }
@@ -114,11 +115,15 @@ interface Place {
  */
 async function placeOf(
   engine: ContainerEngine,
-  { name, bundle: { layout, tag } }: ResolvedBuild,
+  resolved: ResolvedBuild,
   options: BuildOptions,
 ): Promise<Place> {
   const env = options.env ?? process.env;
-  if (engine.remote && layout === undefined && !env.IMAGE_BUILDER_STORE) refuseToLose(env);
+  const { layout, repository, tag } = resolved.bundle;
+  const { name } = resolved;
+  if (engine.remote) refuseBase(resolved);
+  const keptElsewhere = layout !== undefined || repository !== undefined || env.IMAGE_BUILDER_STORE;
+  if (engine.remote && !keptElsewhere) refuseToLose(env);
   const own = layout === undefined ? undefined : resolve(options.cwd, layout);
   if (engine.remote && own !== undefined) return { directory: own, ...remotePlace(name, tag) };
 
@@ -126,6 +131,11 @@ async function placeOf(
   await prepareStore(store);
   const directory = own ?? storePath(store, 'bundles', fileNameOf(name));
   if (engine.remote) return { directory, ...remotePlace(name, tag) };
+  // The container has no network: it finds the base where builds on this machine keep theirs.
+  await localBase(resolved, storePath(store, 'cache'), {
+    ...options,
+    step: (message) => options.report({ type: 'step', stage: STAGE, message }),
+  });
   await mkdir(directory, { recursive: true });
   return {
     directory,
@@ -155,6 +165,18 @@ function refuseToLose(env: Readonly<Record<string, string | undefined>>): void {
         'is needed here: this runs in a container, and the bundle would be lost with it. Mount a directory and name it, for example layout: /out with mounts: [{type: bind, src: ./out, dst: /out, rw: true}] in the annotation, or --mount type=bind,src=$PWD/out,dst=/out,rw=true',
     },
   ]);
+}
+
+/** The places outside of the container. */
+function withoutPlaces(bundle: ResolvedBuild['bundle']): ResolvedBuild['bundle'] {
+  const { layout: _, archive: __, repository: ___, ...rest } = bundle;
+  return { ...rest, disks: false };
+}
+
+function refuseBase({ bundle }: ResolvedBuild): void {
+  if (!bundle.base) return;
+  const message = 'a remote engine cannot be handed a base image; build without, or with the executor local';
+  throw new InvalidInputError([{ severity: 'error', field: 'spec.build.bundle.base', message }]);
 }
 
 /** The stages that need a network: the root file system, and configuration that downloads or runs scripts. */

@@ -104,7 +104,10 @@ function bootTestStage(qcow: string, firmware: string): StageDefinition {
   };
 }
 
-function bundleStage({ rootfs, qcows: images }: ResolvedBuild, qcows: readonly string[]): StageDefinition {
+function bundleStage(
+  { rootfs, qcows: images, bundle }: ResolvedBuild,
+  qcows: readonly string[],
+): StageDefinition {
   return {
     name: 'bundle',
     kind: 'bundle',
@@ -113,6 +116,7 @@ function bundleStage({ rootfs, qcows: images }: ResolvedBuild, qcows: readonly s
       // The profiles tell every variable, so each of them changes the bundle.
       rootfs,
       images,
+      base: bundle.base?.digest,
     },
     parents: ['osconfig', ...qcows.map((name) => `qcow/${name}`)],
     tools: [],

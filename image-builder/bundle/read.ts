@@ -86,6 +86,7 @@ export async function readBundle(text: string, options: ReadBundleOptions = {}):
     return {
       reference: { image: formatReference({ ...reference, digest: image.digest }), digest: image.digest },
       ...content,
+      artifacts: await withReferences(content.artifacts, image, reference),
       warnings: image.source.warnings,
       cost: { ...cost(), milliseconds: Math.round((process.uptime() - started) * 1000) },
     };
@@ -105,6 +106,13 @@ async function readContent(image: Image, reference: Reference, options: ReadBund
     artifacts: await artifactsOf(files, image, reference, verify),
     verification: files.verification,
   };
+}
+
+/** The bundle's disks have references of their own when the index that names it names them too. */
+async function withReferences(artifacts: Artifacts, image: Image, reference: Reference): Promise<Artifacts> {
+  if (reference.transport !== 'registry' || image.members.size < 2) return artifacts;
+  const { diskReferences } = await import('./disk-references.ts');
+  return diskReferences(artifacts, reference, image.members);
 }
 
 function profileQuery(paths: string[] | undefined): OverlayQuery {

@@ -47,7 +47,14 @@ export interface IsoArtifact extends Checksums {
 /** Everything that a build made, by name. Maps, not lists, so that kustomize replacements can address them. */
 export interface Artifacts {
   /** What is known of each QCOW; bundles of the predecessor only tell the file and its md5. */
-  qcows: Record<string, Partial<QcowArtifact> & Pick<QcowArtifact, 'file' | 'format'>>;
+  qcows: Record<
+    string,
+    Partial<QcowArtifact> &
+      Pick<QcowArtifact, 'file' | 'format'> & {
+        /** In a registry, when the bundle was published with disks: `oci://registry/repository@sha256:...`. */
+        oci?: string;
+      }
+  >;
   iso?: IsoArtifact;
 }
 

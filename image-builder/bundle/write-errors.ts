@@ -5,6 +5,7 @@ export type BundleWriteErrorCode =
   | 'BUNDLE_NAME_INVALID'
   | 'BUNDLE_SOURCE_INVALID'
   | 'BUNDLE_DESTINATION_INVALID'
+  | 'BUNDLE_BASE_INVALID'
   | 'BUNDLE_WRITE_FAILED';
 
 /** A bundle could not be written; nothing has changed at its destination. */

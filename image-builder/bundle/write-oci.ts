@@ -34,6 +34,7 @@ export interface ImageConfig {
     Env?: string[];
     Entrypoint?: string[] | null;
     Cmd?: string[] | null;
+    User?: string;
     Labels?: Record<string, string>;
   };
   rootfs: { type: string; diff_ids: string[] };
@@ -84,6 +85,9 @@ export function imageConfig(
       ...inherited,
       Env: inherited.Env ?? [PATH],
       Entrypoint: ['function'],
+      // As the predecessor's bundle: an init container that copies the images to a directory of the host needs root.
+      // kustomize and kpt start it as nobody nevertheless.
+      ...(base && { User: '0:0' }),
       Labels: { ...inherited.Labels, ...imageLabels(description) },
     },
     rootfs: {

@@ -1,18 +1,15 @@
 // Writes a qcow bundle: an OCI image made without a container engine, the same bytes for the same content.
-import { mkdir, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { mkdir, open, rename, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import {
   ARTIFACTS_FILE,
   type Artifacts,
-  type BundleReference,
-  type IsoArtifact,
   PROFILES_DIRECTORY,
   type Profile,
   QCOWS_DIRECTORY,
   type QcowArtifact,
 } from './types.ts';
 import { addFile, addJson, blobPath } from './write-blobs.ts';
-import { type BundleDestination, publishBundle } from './write-destination.ts';
 import { BundleWriteError } from './write-errors.ts';
 import { type FileChecksums, type Layer, type LayerOptions, writeLayer } from './write-layer.ts';
 import {
@@ -27,15 +24,13 @@ import {
   OCI_MANIFEST,
 } from './write-oci.ts';
 
-/** Directory of a bundle's ISO. */
-const ISO_DIRECTORY = '/iso';
 /** What is installed in the images. Not in /profiles: it is large, and a reader of profiles does not want it. */
 const PACKAGES_FILE = '/manifests/packages.json';
 
 /** An image in a layer of its own: made once, used by every bundle that has the image. */
-export interface ImageLayer<Artifact extends QcowArtifact | IsoArtifact> {
+export interface QcowLayer {
   layer: Layer;
-  artifact: Artifact;
+  artifact: QcowArtifact;
 }
 
 /** A base image whose layers are on this machine. */
@@ -47,8 +42,7 @@ export interface LocalBaseImage extends BaseImage {
 /** What a bundle is made of. */
 export interface BundleRequest extends ImageDescription {
   /** By name. */
-  qcows: Readonly<Record<string, ImageLayer<QcowArtifact>>>;
-  iso?: ImageLayer<IsoArtifact>;
+  qcows: Readonly<Record<string, QcowLayer>>;
   profiles: readonly Profile[];
   /** What is installed in the images; becomes /manifests/packages.json. */
   packages?: InstalledPackages;
@@ -76,32 +70,13 @@ export async function writeQcowLayer(
   qcow: { path: string; fileName: string; checksums?: FileChecksums },
   target: string,
   options: LayerOptions,
-): Promise<ImageLayer<QcowArtifact>> {
+): Promise<QcowLayer> {
   const virtualSize = await readVirtualSize(qcow.path);
-  const { layer, checksums } = await writeImageLayer(QCOWS_DIRECTORY, qcow, target, options);
-  return { layer, artifact: { file: qcow.fileName, format: 'qcow2', ...checksums, virtualSize } };
-}
-
-/** Writes the ISO's layer: `/iso/<name>.iso`. */
-export async function writeIsoLayer(
-  iso: { path: string; fileName: string },
-  target: string,
-  options: LayerOptions,
-): Promise<ImageLayer<IsoArtifact>> {
-  const { layer, checksums } = await writeImageLayer(ISO_DIRECTORY, iso, target, options);
-  return { layer, artifact: { file: iso.fileName, format: 'iso', ...checksums } };
-}
-
-async function writeImageLayer(
-  directory: string,
-  image: { path: string; fileName: string; checksums?: FileChecksums },
-  target: string,
-  options: LayerOptions,
-): Promise<{ layer: Layer; checksums: FileChecksums }> {
-  const path = `${directory}/${checkFileName(image.fileName)}`;
-  const source = { path, source: image.path, ...(image.checksums && { checksums: image.checksums }) };
+  const path = `${QCOWS_DIRECTORY}/${checkFileName(qcow.fileName)}`;
+  const source = { path, source: qcow.path, ...(qcow.checksums && { checksums: qcow.checksums }) };
   const { layer, checksums } = await writeLayer([source], target, options);
-  return { layer, checksums: checksums.get(path) as FileChecksums };
+  const known = checksums.get(path) as FileChecksums;
+  return { layer, artifact: { file: qcow.fileName, format: 'qcow2', ...known, virtualSize } };
 }
 
 /**
@@ -138,68 +113,30 @@ export async function assembleBundle(request: BundleRequest, directory: string):
   return { directory, manifest, artifacts };
 }
 
-/** What {@link writeBundle} packs: files, not yet layers. */
-export interface BundleFiles extends ImageDescription {
-  qcows: readonly { name: string; path: string; fileName?: string }[];
-  iso?: { path: string; fileName: string };
-  profiles: readonly Profile[];
-  base?: LocalBaseImage;
-}
-
-/**
- * Writes a bundle from image files, in one pass over each.
- * @returns where it is, and the artifacts' checksums that were computed on the way
- * @throws BundleWriteError, StoreError; nothing has changed at the destination then
- */
-export async function writeBundle(
-  files: BundleFiles,
-  destination: BundleDestination,
-  options: { cwd: string; signal?: AbortSignal; onBytes?: (count: number) => void },
-): Promise<{ reference: BundleReference; artifacts: Artifacts }> {
-  const target = dirname(resolve(options.cwd, destination.path));
-  await mkdir(target, { recursive: true });
-  const work = await mkdtemp(join(target, '.image-builder-'));
-  const layerOptions: LayerOptions = { ...options, mtime: files.created };
-  try {
-    const qcows: Record<string, ImageLayer<QcowArtifact>> = {};
-    for (const { name, path, fileName = `${name}.qcow2` } of files.qcows) {
-      qcows[name] = await writeQcowLayer({ path, fileName }, join(work, `layer-${fileName}`), layerOptions);
-    }
-    const iso = files.iso && (await writeIsoLayer(files.iso, join(work, 'layer-iso'), layerOptions));
-    const { qcows: _, iso: __, ...rest } = files;
-    const bundle = await assembleBundle({ ...rest, qcows, ...(iso && { iso }) }, join(work, 'bundle'));
-    return { reference: await publishBundle(bundle, destination, options), artifacts: bundle.artifacts };
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-}
-
-function imagesOf(request: BundleRequest): ImageLayer<QcowArtifact | IsoArtifact>[] {
+function imagesOf(request: BundleRequest): QcowLayer[] {
   const names = Object.keys(request.qcows).sort();
-  const qcows = names.map((name) => request.qcows[name] as ImageLayer<QcowArtifact>);
+  const qcows = names.map((name) => request.qcows[name] as QcowLayer);
   const files = new Set(qcows.map((qcow) => qcow.artifact.file));
   if (files.size !== qcows.length) {
     throw new BundleWriteError('BUNDLE_NAME_INVALID', 'two QCOWs of the bundle have the same file name', {
       hint: 'give each a qcow.img_name of its own',
     });
   }
-  return request.iso ? [...qcows, request.iso] : qcows;
+  return qcows;
 }
 
 function artifactsOf(request: BundleRequest): Artifacts {
   const names = Object.keys(request.qcows).sort();
-  const qcows = Object.fromEntries(
-    names.map((name) => [name, request.qcows[name]?.artifact as QcowArtifact]),
-  );
-  return { qcows, ...(request.iso && { iso: request.iso.artifact }) };
+  return {
+    qcows: Object.fromEntries(names.map((name) => [name, request.qcows[name]?.artifact as QcowArtifact])),
+  };
 }
 
 /** `<file>.md5sum` and `.sha256sum` with the bare hash: consumers rename the files, so no name may stand in them. */
 function checksumFiles(request: BundleRequest) {
   return imagesOf(request).flatMap(({ artifact }) => {
-    const directory = artifact.format === 'iso' ? ISO_DIRECTORY : QCOWS_DIRECTORY;
     return (['md5', 'sha256'] as const).map((algorithm) => ({
-      path: `${directory}/${artifact.file}.${algorithm}sum`,
+      path: `${QCOWS_DIRECTORY}/${artifact.file}.${algorithm}sum`,
       content: `${artifact[algorithm]}\n`,
     }));
   });

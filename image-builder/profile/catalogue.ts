@@ -1,5 +1,5 @@
 // Turns what is in a bundle into VariableCatalogue objects, as plain data.
-import type { Artifacts, BundleContents, IsoArtifact, Profile, QcowArtifact } from '../bundle/types.ts';
+import type { Artifacts, BundleContents, IsoArtifact, Profile } from '../bundle/types.ts';
 import type { CatalogueOptions } from '../spec/types.ts';
 import { kubernetesVersion } from './kubernetes-version.ts';
 import { parseProfile } from './profile.ts';
@@ -88,11 +88,12 @@ type Artifact = Artifacts['qcows'][string] | IsoArtifact;
 
 /** An artifact with the fields that Metal3 wants: `url`, `checksum`, `checksumType`, `format`. */
 function artifactData(artifact: Artifact, imageBaseURL: string | undefined): Record<string, unknown> {
-  const { file, format, size, virtualSize, md5, sha256, sha512 } = artifact as Partial<QcowArtifact>;
+  const { file, format, size, virtualSize, md5, sha256, sha512, oci } =
+    artifact as Artifacts['qcows'][string];
   const url = imageBaseURL && `${imageBaseURL.replace(/\/+$/, '')}/${encodeURIComponent(file ?? '')}`;
   const strongest = Object.entries({ sha256, sha512, md5 }).find(([, digest]) => digest !== undefined);
   const [checksumType, checksum] = strongest ?? [];
-  const data = { file, url, checksum, checksumType, format, size, virtualSize, md5, sha256, sha512 };
+  const data = { file, url, oci, checksum, checksumType, format, size, virtualSize, md5, sha256, sha512 };
   return Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined && value !== ''));
 }
 

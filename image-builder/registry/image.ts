@@ -40,11 +40,20 @@ export class Image {
   readonly source: ImageSource;
   /** See {@link Root.synthesized}. */
   readonly synthesized: boolean;
+  /** Digests of everything that the index names, when the reference stands for one. */
+  readonly members: ReadonlySet<Digest>;
   readonly #cache: ContentCache | undefined;
   #config: Promise<ImageConfig> | undefined;
 
-  private constructor(source: ImageSource, root: Root, manifest: Manifest, cache: ContentCache | undefined) {
+  private constructor(
+    source: ImageSource,
+    root: Root,
+    manifest: Manifest,
+    cache: ContentCache | undefined,
+    members: ReadonlySet<Digest>,
+  ) {
     this.source = source;
+    this.members = members;
     this.digest = root.descriptor.digest;
     this.synthesized = root.synthesized === true;
     this.manifest = manifest;
@@ -66,6 +75,7 @@ export class Image {
   static async from(source: ImageSource, root: Root, options: ImageOptions): Promise<Image> {
     const wanted = options.platform ?? hostPlatform();
     let document = parseManifest(root.content, root.descriptor.mediaType, `the manifest of ${source.name}`);
+    const members = new Set(document.kind === 'index' ? document.manifests.map(({ digest }) => digest) : []);
     for (let depth = 0; document.kind === 'index'; depth++) {
       if (depth >= NESTING_LIMIT)
         throw new RegistryError(
@@ -76,7 +86,7 @@ export class Image {
       const content = await readManifest(source, chosen, options.cache);
       document = parseManifest(content, chosen.mediaType, `the manifest ${chosen.digest}`);
     }
-    return new Image(source, root, document, options.cache);
+    return new Image(source, root, document, options.cache, members);
   }
 
   /** The same image with its blobs from somewhere else. */
@@ -86,7 +96,7 @@ export class Image {
       content: Buffer.alloc(0),
       ...(this.synthesized && { synthesized: true }),
     };
-    return new Image(source, root, this.manifest, this.#cache);
+    return new Image(source, root, this.manifest, this.#cache, this.members);
   }
 
   /** The image's config, read once. @throws RegistryError */
@@ -172,7 +182,8 @@ async function readManifest(
   }
   const cached = await cache?.get(descriptor.digest);
   if (cached) return cached;
-  const content = await source.manifest(descriptor);
+  // An index may embed it; what is embedded wrongly is damaged, and no reason to look elsewhere.
+  const content = descriptor.data ?? (await source.manifest(descriptor));
   checkContent(content, descriptor, `the manifest ${descriptor.digest}`);
   await cache?.put(descriptor.digest, content);
   return content;

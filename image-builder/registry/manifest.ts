@@ -24,6 +24,8 @@ export interface Descriptor {
   annotations?: Record<string, string>;
   platform?: Platform;
   artifactType?: string;
+  /** The content itself, not yet checked (OCI image-spec descriptor.md, "Embedded Content"). */
+  data?: Buffer;
 }
 
 export interface Index {
@@ -150,6 +152,7 @@ function descriptor(value: unknown, field: string, what: string): Descriptor {
     ...(isObject(value.annotations) && { annotations: stringMap(value.annotations) }),
     ...(platform && { platform }),
     ...(typeof value.artifactType === 'string' && { artifactType: value.artifactType }),
+    ...(typeof value.data === 'string' && { data: Buffer.from(value.data, 'base64') }),
   };
 }
 

@@ -15,7 +15,7 @@ export function parseImageBuilder(value: unknown): ImageBuilder {
     ? []
     : describeErrors(validateImageBuilderSchema.errors ?? [], value);
   const spec = isObject(value) && isObject(value.spec) ? value.spec : undefined;
-  if (spec) findings.push(...checkUnion(spec), ...checkBundle(spec.bundle));
+  if (spec) findings.push(...checkUnion(spec), ...checkBundle(spec.bundle), ...checkPublishing(spec.build));
   if (findings.length > 0) throw new InvalidInputError(findings);
   return value as ImageBuilder;
 }
@@ -26,6 +26,15 @@ function checkUnion(spec: Record<string, unknown>): Finding[] {
   if (present.length === 1) return [];
   const met = present.length === 0 ? 'has neither bundle nor build' : 'has both bundle and build';
   return [invalid(['spec'], `${met}, expected exactly one: bundle extracts, build builds`)];
+}
+
+/** What is pushed needs a place. */
+function checkPublishing(build: unknown): Finding[] {
+  const bundle = isObject(build) && isObject(build.bundle) ? build.bundle : {};
+  if (bundle.repository !== undefined) return [];
+  return (['push', 'disks'] as const)
+    .filter((name) => bundle[name] === true)
+    .map((name) => invalid(['spec', 'build', 'bundle', name], 'needs spec.build.bundle.repository'));
 }
 
 /** Profiles of `spec.bundle` stay below /profiles, and no two of them give the same catalogue. */

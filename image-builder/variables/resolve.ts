@@ -199,5 +199,13 @@ async function findMirrors(
 }
 
 function resolveBundle(bundle: BuildSpec['bundle'] = {}): ResolvedBuild['bundle'] {
-  return { ...bundle, tag: bundle.tag ?? 'latest' };
+  const { layout, archive, repository, push = true, disks = false, base, tag = 'latest' } = bundle;
+  return {
+    ...(layout !== undefined && { layout }),
+    ...(archive !== undefined && { archive }),
+    tag,
+    ...(repository !== undefined && push && { repository }),
+    disks,
+    ...(base !== undefined && { base: { image: base } }),
+  };
 }

@@ -217,7 +217,15 @@ export interface ResolvedBuild {
   bundle: {
     /** OCI layout directory, as written in the spec (relative to the working directory); default: one in the store. */
     layout?: string;
+    /** OCI archive, as written in the spec. */
+    archive?: string;
     tag: string;
+    /** Repository with its registry; absent when nothing is to be pushed. */
+    repository?: string;
+    /** Whether the QCOWs are pushed as disks too. */
+    disks: boolean;
+    /** The image below the bundle. `digest` once it is known what the reference stands for. */
+    base?: { image: string; digest?: string };
   };
   /** `timeout` in seconds, 0: no boot test. */
   bootTest: { timeout: number; firmware: ('bios' | 'uefi')[] };

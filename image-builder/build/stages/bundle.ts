@@ -1,7 +1,9 @@
 // The stage `bundle`: puts the layers of the QCOWs, their checksums and the profiles together to an image.
 import { join } from 'node:path';
 import { assembleBundle } from '../../bundle/write.ts';
+import type { CredentialOptions } from '../../registry/credentials/types.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
+import { localBase } from '../base.ts';
 import { bundleFacts, LAYOUT_DIRECTORY } from '../bundle-entry.ts';
 import { multistrapProfile, qcowProfile } from '../profiles.ts';
 import type { StageImplementation } from '../run.ts';
@@ -9,9 +11,17 @@ import { packagesOf } from './common.ts';
 import { qcowLayerOf } from './qcow.ts';
 
 /** Implements the stage. */
-export function bundleStage(resolved: ResolvedBuild): StageImplementation {
+export function bundleStage(
+  resolved: ResolvedBuild,
+  options: { cwd: string; cacheDir: string; credentials?: CredentialOptions },
+): StageImplementation {
   return async ({ parents, context }) => {
     context.report({ type: 'step', stage: context.stage, message: 'pack the bundle' });
+    const base = await localBase(resolved, options.cacheDir, {
+      ...options,
+      signal: context.signal,
+      step: (message) => context.report({ type: 'step', stage: context.stage, message }),
+    });
     const packages = packagesOf(parents.osconfig);
     const names = Object.keys(resolved.qcows).sort();
     const profiles = [
@@ -26,6 +36,7 @@ export function bundleStage(resolved: ResolvedBuild): StageImplementation {
         created: context.sourceDateEpoch,
         architecture: resolved.rootfs.multistrap.rootfs_arch,
         labels: labelsOf(resolved),
+        ...(base && { base }),
       },
       join(context.outputDir, LAYOUT_DIRECTORY),
     );

@@ -2,7 +2,7 @@
 // that every bundle with this image has.
 import { join } from 'node:path';
 import type { QcowArtifact } from '../../bundle/types.ts';
-import { type ImageLayer, writeQcowLayer } from '../../bundle/write.ts';
+import { type QcowLayer, writeQcowLayer } from '../../bundle/write.ts';
 import type { Descriptor } from '../../bundle/write-oci.ts';
 import { assembleDisk } from '../../disk/assemble.ts';
 import type { GrubMenu } from '../../disk/grub-config.ts';
@@ -86,7 +86,7 @@ export function qcowFileOf(entry: Entry): string {
 }
 
 /** The bundle layer of an entry. */
-export function qcowLayerOf(entry: Entry | undefined): ImageLayer<QcowArtifact> {
+export function qcowLayerOf(entry: Entry | undefined): QcowLayer {
   if (!entry) throw new TypeError('the bundle has lost one of its QCOWs');
   const { artifact, layer } = factsOf(entry);
   return { artifact, layer: { descriptor: layer, file: join(entry.directory, LAYER_FILE) } };

@@ -8,6 +8,10 @@ import { QcowVariables } from './qcow.ts';
 
 const Name = '^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$';
 
+/** A repository with its registry, without tag and digest. Docker Hub may be left out. */
+const RepositoryName =
+  '^((?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*)*$';
+
 /** How catalogues are named and what their URLs are; the same for extracted and for built bundles. */
 const CatalogueOptions = strictObject({
   imageBaseURL: Type.Optional(
@@ -108,6 +112,36 @@ export const BuildSpec = strictObject(
           Type.String({
             minLength: 1,
             description: 'OCI layout directory to write, relative to the working directory.',
+          }),
+        ),
+        archive: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description: 'OCI archive to write, relative to the working directory.',
+          }),
+        ),
+        repository: Type.Optional(
+          Type.String({
+            pattern: RepositoryName,
+            description: 'Repository to push to, for example registry.example.org/site/qcow-bundle.',
+          }),
+        ),
+        push: Type.Optional(
+          Type.Boolean({
+            description: 'false: do not push to the repository, keep the bundle in a layout. Default true.',
+          }),
+        ),
+        disks: Type.Optional(
+          Type.Boolean({
+            description:
+              "Also publish each QCOW as a disk for Ironic's oci:// under the same tag; the registry stores its bytes once more.",
+          }),
+        ),
+        base: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description:
+              'Image below the bundle, for example the function image: a registry reference, oci:<dir>[:tag], oci-archive:<file>[:tag] or docker-archive:<file>[:tag]. Default: none.',
           }),
         ),
         tag: Type.Optional(

@@ -1,11 +1,18 @@
 // Small real QCOW images and bundles for the tests.
 import { execFile } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import type { BundleFiles } from '../../../image-builder/bundle/write.ts';
+import type { Artifacts, BundleReference } from '../../../image-builder/bundle/types.ts';
+import {
+  assembleBundle,
+  type BundleRequest,
+  type QcowLayer,
+  writeQcowLayer,
+} from '../../../image-builder/bundle/write.ts';
+import { type BundleDestination, publishBundle } from '../../../image-builder/bundle/write-destination.ts';
 
 export const run = promisify(execFile);
 
@@ -25,6 +32,33 @@ export async function makeQcow(path: string, mebibytes: number): Promise<void> {
     path,
     String(mebibytes),
   ]);
+}
+
+/** A bundle before its layers are made. */
+export type BundleFiles = Omit<BundleRequest, 'qcows'> & {
+  qcows: readonly { name: string; path: string; fileName?: string }[];
+};
+
+/** Writes a bundle of image files, as the stages of a build do. */
+export async function writeBundle(
+  files: BundleFiles,
+  destination: BundleDestination,
+  options: { cwd: string; signal?: AbortSignal; onBytes?: (count: number) => void },
+): Promise<{ reference: BundleReference; artifacts: Artifacts }> {
+  const target = dirname(resolve(options.cwd, destination.path));
+  await mkdir(target, { recursive: true });
+  const work = await mkdtemp(join(target, '.image-builder-'));
+  try {
+    const qcows: Record<string, QcowLayer> = {};
+    for (const { name, path, fileName = `${name}.qcow2` } of files.qcows) {
+      const layer = join(work, `layer-${fileName}`);
+      qcows[name] = await writeQcowLayer({ path, fileName }, layer, { ...options, mtime: files.created });
+    }
+    const bundle = await assembleBundle({ ...files, qcows }, join(work, 'bundle'));
+    return { reference: await publishBundle(bundle, destination, options), artifacts: bundle.artifacts };
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
 }
 
 /** A bundle of the given QCOW files. */

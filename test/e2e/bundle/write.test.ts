@@ -2,8 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeBundle } from '../../../image-builder/bundle/write.ts';
-import { bundleOf, makeQcow, run, temporaryDirectory } from './support.ts';
+import { bundleOf, makeQcow, run, temporaryDirectory, writeBundle } from './support.ts';
 
 const cwd = temporaryDirectory();
 const controlPlane = join(cwd, 'a.img');

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
-import { writeBundle } from '../../../image-builder/bundle/write.ts';
+import { writeBundle } from '../bundle/support.ts';
 import { executable, run } from '../support/executables.ts';
 import { kustomizeVersions } from '../support/kustomize.ts';
 

@@ -3,11 +3,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeBundle } from '../../../image-builder/bundle/write.ts';
 import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
 import { type PushOptions, pushReference } from '../../../image-builder/registry/push.ts';
 import { parseReference, type RegistryReference } from '../../../image-builder/registry/reference.ts';
-import { bundleOf, makeQcow, run } from '../bundle/support.ts';
+import { bundleOf, makeQcow, run, writeBundle } from '../bundle/support.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 
 let directory: string;

@@ -1,0 +1,248 @@
+// A bundle over the function image, made without a container engine, published under one tag, as everybody sees it who
+// takes it from the registry: Docker, podman, kustomize, init containers, Ironic, and our own reader.
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { localBase, withPinnedBase } from '../../../image-builder/build/base.ts';
+import { type FinishedBundle, type Published, publish } from '../../../image-builder/build/publish.ts';
+import { readBundle } from '../../../image-builder/bundle/read.ts';
+import { cataloguesOf } from '../../../image-builder/profile/catalogue.ts';
+import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import type { ResolvedBuild } from '../../../image-builder/variables/types.ts';
+import { bundleOf, makeQcow, writeBundle } from '../bundle/support.ts';
+import { buildTarget, type DockerEngine, run, TEST_PREFIX, useDocker } from '../support/docker.ts';
+import { chooseByIronic } from '../support/ironic.ts';
+import { kustomizes } from '../support/kustomize.ts';
+import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
+
+let engine: DockerEngine;
+let registry: TestRegistry;
+let directory: string;
+let published: Published;
+let bundle: FinishedBundle;
+let resolved: ResolvedBuild;
+const functionImage = `${TEST_PREFIX}/function:publish-test`;
+const qcow = (name: string) => join(directory, name);
+const sha256 = (content: Buffer) => createHash('sha256').update(content).digest('hex');
+const options = () => ({
+  cwd: directory,
+  defaultLayout: join(directory, 'default'),
+  report: () => {},
+  signal: new AbortController().signal,
+});
+const tag = () => `${registry.host}/site/bundle:v1`;
+
+async function resolve(changes: BuildSpec['bundle']): Promise<ResolvedBuild> {
+  const spec = { bundle: { repository: `${registry.host}/site/bundle`, tag: 'v1', ...changes } };
+  return await withPinnedBase(await resolveBuild('test', spec, { cwd: directory }), { cwd: directory });
+}
+
+/** A bundle of two QCOWs as the stage `bundle` makes it. */
+async function assemble(from: ResolvedBuild, name: string): Promise<FinishedBundle> {
+  const base = await localBase(from, join(directory, 'cache'), { cwd: directory, step: () => {} });
+  const files = bundleOf(
+    { 'control-plane': qcow('a'), 'data-plane': qcow('b') },
+    { architecture: from.rootfs.multistrap.rootfs_arch, ...(base && { base }) },
+  );
+  const { reference, artifacts } = await writeBundle(
+    files,
+    { kind: 'layout', path: name, tag: 'x' },
+    { cwd: directory },
+  );
+  return { directory: join(directory, name), digest: reference.digest, artifacts };
+}
+
+beforeAll(async () => {
+  engine = await useDocker();
+  directory = await mkdtemp(join(tmpdir(), 'image-builder-publish-'));
+  registry = await startRegistry();
+  await makeQcow(qcow('a'), 3);
+  await makeQcow(qcow('b'), 2);
+  await buildTarget(engine, 'function', { tag: functionImage });
+  await engine.docker(['save', '--output', join(directory, 'function.tar'), functionImage]);
+  resolved = await resolve({ base: 'docker-archive:function.tar', disks: true });
+  bundle = await assemble(resolved, 'built');
+  published = await publish(resolved, bundle, options());
+});
+afterAll(async () => {
+  await run('docker', ['image', 'rm', '--force', functionImage, tag()], { env: engine.environment });
+  await registry.stop();
+  await engine.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const resourceList = `apiVersion: config.kubernetes.io/v1
+kind: ResourceList
+functionConfig: {apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {}}
+items: []
+`;
+
+test('the reference has tag and digest, and publishing again sends nothing', async () => {
+  expect(published.reference.image).toBe(`${tag()}@${published.reference.digest}`);
+  const events: unknown[] = [];
+  const again = await publish(resolved, bundle, { ...options(), report: (event) => events.push(event) });
+  expect(again).toEqual(published);
+  expect(events).toEqual([]);
+});
+
+test('our reader takes two requests, as without disks', async () => {
+  const reading = await readBundle(tag(), { cache: false });
+  expect(reading.reference).toEqual(published.reference);
+  expect(reading.profiles.map(({ name }) => name)).toEqual(['profile_multistrap']);
+  expect(reading.cost.requests).toBe(2);
+  expect(reading.artifacts).toEqual(published.artifacts);
+});
+
+test('Docker runs it as the function that it is based on', async () => {
+  await engine.docker(['pull', '--quiet', tag()]);
+  const output = await engine.docker(
+    ['run', '--rm', '-i', '--network', 'none', '--user', 'nobody', '--read-only', tag()],
+    { input: resourceList },
+  );
+  expect(parse(output).items).toEqual([
+    expect.objectContaining({ kind: 'VariableCatalogue', k8s_version: '1.34.2-1.1' }),
+  ]);
+  const [image] = JSON.parse(await engine.docker(['image', 'inspect', tag()]));
+  expect(image.Config).toMatchObject({ User: '0:0', Entrypoint: ['function'] });
+});
+
+test('kustomize runs it as a generator', async () => {
+  const path = join(directory, 'kustomization');
+  await mkdir(path);
+  await writeFile(join(path, 'kustomization.yaml'), 'generators: [profile.yaml]\n');
+  await writeFile(
+    join(path, 'profile.yaml'),
+    `apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: profile
+  annotations: {config.kubernetes.io/function: "container: {image: '${published.reference.image}'}"}
+data: {configPath: /profiles/profile_multistrap.json, header: "apiVersion: airshipit.org/v1alpha1\\nkind: VariableCatalogue\\nmetadata: {name: c}\\n"}
+`,
+  );
+  for (const [version, kustomize] of await kustomizes()) {
+    const args = ['build', '--enable-alpha-plugins', path];
+    const result = await run(kustomize, args, { env: engine.environment });
+    expect([version, result.status, result.stderr]).toEqual([version, 0, expect.any(String)]);
+    expect(parse(result.stdout)).toMatchObject({ kind: 'VariableCatalogue', k8s_version: '1.34.2-1.1' });
+  }
+});
+
+test.each(['0:0', 'nobody'])('an init container copies the images as %s', async (user) => {
+  const shared = join(directory, `shared-${user.slice(0, 1)}`);
+  await mkdir(shared);
+  await run('chmod', ['1777', shared]);
+  await engine.docker([
+    ...['run', '--rm', '--network', 'none', '--user', user, '--volume', `${shared}:/shared/html/images`],
+    ...['--entrypoint', 'sh', tag()],
+    ...['-c', 'cp /qcows/*.qcow2 /qcows/*.qcow2.md5sum /shared/html/images/'],
+  ]);
+  const copied = await readFile(join(shared, 'control-plane.qcow2'));
+  expect(copied.equals(await readFile(qcow('a')))).toBe(true);
+});
+
+test('podman takes the image out of the index, and runs it', async () => {
+  const storage = ['--root', join(directory, 'podman'), '--runroot', join(directory, 'podman-run')];
+  const podman = (args: string[], input?: string) =>
+    run('podman', ['--storage-driver', 'vfs', ...storage, ...args], input === undefined ? {} : { input });
+  expect(await podman(['pull', '--quiet', '--tls-verify=false', tag()])).toMatchObject({ status: 0 });
+  const ran = await podman(
+    ['run', '--rm', '-i', '--network', 'none', '--cgroups=disabled', '--user', 'nobody', tag()],
+    resourceList,
+  );
+  expect(ran).toMatchObject({ status: 0 });
+  expect(parse(ran.stdout).items[0]).toMatchObject({ k8s_version: '1.34.2-1.1' });
+  await podman(['rmi', '--all', '--force']);
+});
+
+test('the same base by the registry gives the same bundle, and its layers are not sent again', async () => {
+  await skopeoCopy(`docker-archive:${directory}/function.tar`, `docker://${registry.host}/site/function:v1`);
+  const other = await resolve({ base: `${registry.host}/site/function:v1`, tag: 'v2' });
+  expect(other.bundle.base?.digest).toMatch(/^sha256:/);
+  const rebuilt = await assemble(other, 'rebuilt');
+  const steps: string[] = [];
+  const report = (event: { type: string; message?: string }) => {
+    if (event.type === 'step') steps.push(event.message ?? '');
+  };
+  await publish(
+    { ...other, bundle: { ...other.bundle, repository: `${registry.host}/mirror/bundle` } },
+    rebuilt,
+    { ...options(), report },
+  );
+  const baseLayers = JSON.parse(
+    (await run('skopeo', ['inspect', '--tls-verify=false', `docker://${registry.host}/site/function:v1`]))
+      .stdout,
+  ).Layers;
+  for (const layer of baseLayers)
+    expect(steps.filter((step) => step.startsWith(layer.slice(0, 19)))).toEqual([
+      expect.stringMatching(/mounted$/),
+    ]);
+});
+
+describe('Ironic', () => {
+  let secure: TestRegistry;
+  let there: Published;
+  beforeAll(async () => {
+    secure = await startRegistry({ tls: true });
+    const environment = { SSL_CERT_FILE: secure.caFile };
+    const at = await resolve({
+      base: 'docker-archive:function.tar',
+      disks: true,
+      repository: `${secure.host}/site/bundle`,
+    });
+    there = await publish(at, bundle, { ...options(), env: environment });
+  });
+  afterAll(() => secure.stop());
+
+  test('takes the disk that the catalogue names', async () => {
+    for (const [name, file] of [
+      ['control-plane', 'a'],
+      ['data-plane', 'b'],
+    ] as const) {
+      const href = there.artifacts.qcows[name]?.oci ?? '';
+      expect(href).toMatch(/^oci:\/\/127\.0\.0\.1:\d+\/site\/bundle@sha256:[0-9a-f]{64}$/);
+      const target = join(directory, 'downloaded');
+      const { chosen, checksum } = await chooseByIronic(href, {
+        ca: secure.caFile ?? '',
+        architecture: 'x86_64',
+        target,
+      });
+      const expected = await readFile(qcow(file));
+      expect(chosen).toMatchObject({ image_checksum: sha256(expected), oci_image_manifest_url: href });
+      expect(checksum).toBe(`sha256:${sha256(expected)}`);
+      expect((await readFile(target)).equals(expected)).toBe(true);
+    }
+  });
+
+  test('chooses a disk by the tag', async () => {
+    const target = join(directory, 'downloaded');
+    const href = `oci://${secure.host}/site/bundle:v1`;
+    const { chosen } = await chooseByIronic(href, {
+      ca: secure.caFile ?? '',
+      architecture: 'x86_64',
+      target,
+    });
+    expect(chosen).toMatchObject({ image_filename: 'control-plane.qcow2', image_disk_format: 'qcow2' });
+    expect((await readFile(target)).equals(await readFile(qcow('a')))).toBe(true);
+  });
+
+  test('finds none for another architecture', async () => {
+    const target = join(directory, 'downloaded');
+    const href = `oci://${secure.host}/site/bundle:v1`;
+    await expect(
+      chooseByIronic(href, { ca: secure.caFile ?? '', architecture: 'aarch64', target }),
+    ).rejects.toThrow();
+  });
+
+  test('the catalogue has the references where replacements look for them', () => {
+    const contents = { ...there, profiles: [] };
+    const artifacts = cataloguesOf(contents, { name: 'x' }).at(-1);
+    expect(artifacts).toMatchObject({
+      bundle: { image: there.reference.image },
+      qcows: { 'control-plane': { oci: there.artifacts.qcows['control-plane']?.oci } },
+    });
+  });
+});

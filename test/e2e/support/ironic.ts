@@ -1,0 +1,66 @@
+// Ironic's own image service (PyPI: ironic), in a virtual environment below .cache that later runs use again.
+import { access, mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run } from './docker.ts';
+
+const VERSION = '39.0.0';
+const cache = join(__dirname, '../../../.cache');
+
+/** What Ironic has chosen of a reference, and the checksum of what it has downloaded. */
+export interface IronicChoice {
+  chosen: Record<string, unknown>;
+  checksum: string;
+}
+
+const PROGRAM = `
+import json, logging, sys
+from ironic.conf import CONF
+from ironic.common import image_service
+
+href, arch, target = sys.argv[1:]
+CONF([], project='ironic')
+service = image_service.OciImageService()
+service.set_image_auth(href, {})
+chosen = service.identify_specific_image(href, image_download_source='local', cpu_arch=arch)
+with open(target, 'wb') as image:
+    service.download(chosen['oci_image_manifest_url'], image)
+print(json.dumps({'chosen': chosen, 'checksum': service.transfer_verified_checksum}))
+`;
+
+/** The Python that has Ironic. The first call installs it. */
+export async function ironicPython(): Promise<string> {
+  const directory = join(cache, `ironic-${VERSION}`);
+  const python = join(directory, 'bin/python');
+  const marker = join(directory, 'complete');
+  const isThere = await access(marker).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return python;
+  await mkdir(cache, { recursive: true });
+  // Virtual environments cannot be moved: the marker says that this one is whole.
+  await rm(directory, { recursive: true, force: true });
+  const must = async (file: string, args: string[]) => {
+    const { status, stderr } = await run(file, args);
+    if (status !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`);
+  };
+  await must('python3', ['-m', 'venv', directory]);
+  await must(python, ['-m', 'pip', 'install', '--quiet', `ironic==${VERSION}`]);
+  await mkdir(`${marker}.new`);
+  await rename(`${marker}.new`, marker);
+  return python;
+}
+
+/** Lets Ironic choose an image of an `oci://` reference and download it. */
+export async function chooseByIronic(
+  href: string,
+  options: { ca: string; architecture: string; target: string },
+): Promise<IronicChoice> {
+  const python = await ironicPython();
+  const { ca, architecture, target } = options;
+  // What Ironic's HTTP library believes first.
+  const env = { ...process.env, REQUESTS_CA_BUNDLE: ca };
+  const { status, stdout, stderr } = await run(python, ['-c', PROGRAM, href, architecture, target], { env });
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+}
