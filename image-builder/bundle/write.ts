@@ -1,11 +1,14 @@
 // Writes a qcow bundle: an OCI image made without a container engine, the same bytes for the same content.
 import { mkdir, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { InstalledPackages } from './packages.ts';
 import {
   ARTIFACTS_FILE,
+  type ArtifactPartition,
   type Artifacts,
   type BundleReference,
   type IsoArtifact,
+  PACKAGES_FILE,
   PROFILES_DIRECTORY,
   type Profile,
   QCOWS_DIRECTORY,
@@ -29,8 +32,6 @@ import {
 
 /** Directory of a bundle's ISO. */
 const ISO_DIRECTORY = '/iso';
-/** What is installed in the images. Not in /profiles: it is large, and a reader of profiles does not want it. */
-const PACKAGES_FILE = '/manifests/packages.json';
 
 /** An image in a layer of its own: made once, used by every bundle that has the image. */
 export interface ImageLayer<Artifact extends QcowArtifact | IsoArtifact> {
@@ -55,9 +56,6 @@ export interface BundleRequest extends ImageDescription {
   base?: LocalBaseImage;
 }
 
-/** Versions by package name. */
-type InstalledPackages = Readonly<Record<string, { version: string; architecture: string }>>;
-
 /** A bundle in an OCI layout directory of its own, without a tag. */
 export interface AssembledBundle {
   /** The layout directory. */
@@ -69,17 +67,19 @@ export interface AssembledBundle {
 /**
  * Writes a QCOW's layer: `/qcows/<name>.qcow2` alone in a tar that is not compressed, since the QCOW is, so that a
  * registry serves any part of it by range.
- * @param qcow `checksums`: those of the file, when they are known
+ * @param qcow `checksums`, `partitions`: those of the file, when they are known
  * @throws BundleWriteError when the file is not a QCOW2 image
  */
 export async function writeQcowLayer(
-  qcow: { path: string; fileName: string; checksums?: FileChecksums },
+  qcow: { path: string; fileName: string; checksums?: FileChecksums; partitions?: ArtifactPartition[] },
   target: string,
   options: LayerOptions,
 ): Promise<ImageLayer<QcowArtifact>> {
   const virtualSize = await readVirtualSize(qcow.path);
   const { layer, checksums } = await writeImageLayer(QCOWS_DIRECTORY, qcow, target, options);
-  return { layer, artifact: { file: qcow.fileName, format: 'qcow2', ...checksums, virtualSize } };
+  const { partitions } = qcow;
+  const artifact: QcowArtifact = { file: qcow.fileName, format: 'qcow2', ...checksums, virtualSize };
+  return { layer, artifact: partitions ? { ...artifact, partitions } : artifact };
 }
 
 /** Writes the ISO's layer: `/iso/<name>.iso`. */
