@@ -18,7 +18,9 @@ const dist = join(root, 'dist');
 const require = createRequire(import.meta.url);
 
 /** Modules that are replaced by the values that they export; all of these must be JSON. */
-const EVALUATED = ['assets', 'release', 'schema'].map((name) => `image-builder/embedded/${name}.ts`);
+const EVALUATED = ['assets', 'defaults', 'release', 'schema'].map(
+  (name) => `image-builder/embedded/${name}.ts`,
+);
 /** The module that is replaced by the code that Ajv generates. */
 const VALIDATOR = 'image-builder/spec/validator.ts';
 

@@ -38,7 +38,12 @@ async function dispatch(args: string[]): Promise<void> {
   return answerResourceList(await readStandardInput());
 }
 
+/** A list that names such an object most likely has it as its functionConfig. */
+const HEAVY_KIND = /^ +kind: ["']?(ImageBuilder|IsoConfiguration)["']?$/m;
+
 async function answerResourceList(text: string): Promise<void> {
+  // Only a guess, that spares parsing the list twice: the engine answers everything.
+  if (HEAVY_KIND.test(text)) return (await import('./engine-command.ts')).answerWithEngine(text);
   const question = readQuestion(text);
   const isLight =
     question.findings !== undefined || Object.hasOwn(LIGHT_HANDLERS, question.config?.kind ?? '');

@@ -14,12 +14,8 @@ const ID_ANNOTATIONS = new Set([
 const BOOKKEEPING =
   /^(?:internal\.config\.kubernetes\.io\/|config\.kubernetes\.io\/(?:index|path|id)$|config\.k8s\.io\/id$|kustomize\.config\.k8s\.io\/)/;
 
-/** Whether both are the same object of Kubernetes: apiVersion, kind, namespace and name. */
-export function sameObject(a: YAMLMap, b: YAMLMap): boolean {
-  return identity(a) === identity(b);
-}
-
-function identity(item: YAMLMap): string {
+/** What makes an object of Kubernetes the same as another: apiVersion, kind, namespace and name. */
+export function identityOf(item: YAMLMap): string {
   const fields = [['apiVersion'], ['kind'], ['metadata', 'namespace'], ['metadata', 'name']];
   return JSON.stringify(fields.map((path) => textAt(item, path)));
 }

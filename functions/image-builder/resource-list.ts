@@ -10,8 +10,8 @@ import { readValue, STRINGIFY_OPTIONS, stringNode, toNode } from '../../image-bu
 import {
   dropComments,
   hasIdAnnotation,
+  identityOf,
   isItemOfPackage,
-  sameObject,
   setPathAndIndex,
   takeOverBookkeeping,
 } from './items.ts';
@@ -38,11 +38,19 @@ export interface FunctionConfig {
   value: Record<string, unknown>;
 }
 
+/** What is known of the items of a list. */
+interface ItemIndex {
+  /** Position by identity. */
+  positions: Map<string, number>;
+  hasPackageItems: boolean;
+}
+
 /** A ResourceList. */
 export class ResourceList {
   readonly #document: Document;
   readonly #root: YAMLMap;
   readonly #items: YAMLSeq;
+  #known: ItemIndex | undefined;
 
   private constructor(document: Document, root: YAMLMap, items: YAMLSeq) {
     this.#document = document;
@@ -114,6 +122,7 @@ export class ResourceList {
 
   /** Adds an item as it is. */
   add(item: YAMLMap): void {
+    this.#known = undefined;
     this.#items.add(item);
   }
 
@@ -122,14 +131,33 @@ export class ResourceList {
    * second run of a transformer, or of `kpt fn`, updates what the first one made.
    */
   upsert(object: YAMLMap): void {
-    const index = this.#items.items.findIndex((item) => isMap(item) && sameObject(item, object));
-    if (index < 0) {
-      if (this.#items.items.some((item) => isMap(item) && isItemOfPackage(item))) setPathAndIndex(object);
+    const { positions } = this.#index();
+    const identity = identityOf(object);
+    const index = positions.get(identity);
+    if (index === undefined) {
+      if (this.#index().hasPackageItems) setPathAndIndex(object);
+      // `items: []`, as callers write a list without items, must not bring ours into one line.
+      if (this.#items.items.length === 0) this.#items.flow = false;
+      positions.set(identity, this.#items.items.length);
       this.#items.add(object);
       return;
     }
     takeOverBookkeeping(this.#items.items[index] as YAMLMap, object);
     this.#items.items[index] = object;
+  }
+
+  /** Where the items are, and whether some are of a kpt package; looked up once, for lists of thousands. */
+  #index(): ItemIndex {
+    if (this.#known) return this.#known;
+    const items = [...this.#items.items.entries()].filter((entry): entry is [number, YAMLMap] =>
+      isMap(entry[1]),
+    );
+    this.#known = {
+      // Of two items of one identity the first is replaced.
+      positions: new Map(items.reverse().map(([position, item]) => [identityOf(item), position])),
+      hasPackageItems: items.some(([, item]) => isItemOfPackage(item)),
+    };
+    return this.#known;
   }
 
   /** Sets `results` to the findings of this run. */

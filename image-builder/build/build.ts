@@ -211,9 +211,9 @@ async function execute(resolved: ResolvedBuild, plan: BuildPlan, options: BuildO
     builtAt: new Date().toISOString(),
     digest: readBundleEntry(bundle).manifest.digest,
     stages: Object.fromEntries(
-      plan.stages.map(({ name, kind, key, inputs, toolVersions }) => [
+      plan.stages.map(({ name, kind, key, inputs, toolVersions, parents }) => [
         name,
-        { kind, key, inputs, tools: toolVersions },
+        { kind, key, inputs, tools: toolVersions, parents },
       ]),
     ),
   });

@@ -2,7 +2,7 @@
 // and file names.
 
 import { BundleError } from './error.ts';
-import type { Artifacts, IsoArtifact, QcowArtifact } from './types.ts';
+import type { ArtifactPartition, Artifacts, IsoArtifact, QcowArtifact } from './types.ts';
 
 const HEX: Record<'md5' | 'sha256' | 'sha512', RegExp> = {
   md5: /^[0-9a-f]{32}$/,
@@ -30,6 +30,9 @@ export function parseArtifacts(json: string, where: string): Artifacts {
       format: 'qcow2',
     };
     Object.assign(qcow, common(fields, path, where), virtualSize === undefined ? {} : { virtualSize });
+    if (fields.partitions !== undefined) {
+      qcow.partitions = partitions(fields.partitions, `${path}.partitions`, where);
+    }
     parsed[name] = qcow;
   }
   if (iso === undefined) return { qcows: parsed };
@@ -63,7 +66,27 @@ function common(fields: Record<string, unknown>, path: string, where: string): P
 function size(value: unknown, path: string, where: string): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
-    throw invalid(path, 'is no number of bytes', where);
+    throw invalid(path, 'is no count', where);
+  return value;
+}
+
+function partitions(value: unknown, path: string, where: string): ArtifactPartition[] {
+  if (!Array.isArray(value)) throw invalid(path, 'is no list', where);
+  return value.map((item, index) => {
+    const at = `${path}[${index}]`;
+    const { number, start, size: bytes, filesystem, mount } = object(item, at, where);
+    return {
+      number: size(number ?? null, `${at}.number`, where) ?? 0,
+      start: size(start ?? null, `${at}.start`, where) ?? 0,
+      size: size(bytes ?? null, `${at}.size`, where) ?? 0,
+      ...(filesystem !== undefined && { filesystem: text(filesystem, `${at}.filesystem`, where) }),
+      ...(mount !== undefined && { mount: text(mount, `${at}.mount`, where) }),
+    };
+  });
+}
+
+function text(value: unknown, path: string, where: string): string {
+  if (typeof value !== 'string') throw invalid(path, 'is no text', where);
   return value;
 }
 

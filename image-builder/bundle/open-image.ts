@@ -11,7 +11,7 @@ import { formatReference, type Reference, type RegistryReference } from '../regi
 import type { ReadBundleOptions } from './read.ts';
 
 /** Changes when the same image would be read differently. */
-const READER_VERSION = 1;
+const READER_VERSION = 2;
 
 /** An image that is open; `close` it. */
 export interface OpenImage {

@@ -5,6 +5,8 @@ export const QCOWS_DIRECTORY = '/qcows';
 export const PROFILES_DIRECTORY = '/profiles';
 /** Where a bundle of ours describes its own artifacts (sizes and checksums); bundles of the predecessor have no such file. */
 export const ARTIFACTS_FILE = '/profiles/artifacts.json';
+/** What is installed in the images. Not in /profiles: it is large, and a reader of profiles does not want it. */
+export const PACKAGES_FILE = '/manifests/packages.json';
 /** OCI annotation, on a layer descriptor: this layer alone holds all of /profiles. */
 export const PROFILES_LAYER_ANNOTATION = 'org.airshipit.image-builder.profiles';
 
@@ -34,6 +36,22 @@ export interface QcowArtifact extends Checksums {
   size: number;
   /** Size of the disk that the guest sees, in bytes. */
   virtualSize: number;
+  /** In the order of their numbers; bundles of earlier releases do not tell. */
+  partitions?: ArtifactPartition[];
+}
+
+/** A partition of a disk image, as far as somebody who compares two images wants to know. */
+export interface ArtifactPartition {
+  /** Partition number, from 1. */
+  number: number;
+  /** Offset on the disk in bytes. */
+  start: number;
+  /** Bytes. */
+  size: number;
+  /** `ext4`, `vfat`, `swap`, ...; absent when it holds no file system. */
+  filesystem?: string;
+  /** Mount point; absent when it is not mounted. */
+  mount?: string;
 }
 
 /** The bootable ISO of the ephemeral node. */

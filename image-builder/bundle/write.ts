@@ -1,9 +1,12 @@
 // Writes a qcow bundle: an OCI image made without a container engine, the same bytes for the same content.
 import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { InstalledPackages } from './packages.ts';
 import {
   ARTIFACTS_FILE,
+  type ArtifactPartition,
   type Artifacts,
+  PACKAGES_FILE,
   PROFILES_DIRECTORY,
   type Profile,
   QCOWS_DIRECTORY,
@@ -23,9 +26,6 @@ import {
   OCI_CONFIG,
   OCI_MANIFEST,
 } from './write-oci.ts';
-
-/** What is installed in the images. Not in /profiles: it is large, and a reader of profiles does not want it. */
-const PACKAGES_FILE = '/manifests/packages.json';
 
 /** An image in a layer of its own: made once, used by every bundle that has the image. */
 export interface QcowLayer {
@@ -49,9 +49,6 @@ export interface BundleRequest extends ImageDescription {
   base?: LocalBaseImage;
 }
 
-/** Versions by package name. */
-type InstalledPackages = Readonly<Record<string, { version: string; architecture: string }>>;
-
 /** A bundle in an OCI layout directory of its own, without a tag. */
 export interface AssembledBundle {
   /** The layout directory. */
@@ -63,11 +60,11 @@ export interface AssembledBundle {
 /**
  * Writes a QCOW's layer: `/qcows/<name>.qcow2` alone in a tar that is not compressed, since the QCOW is, so that a
  * registry serves any part of it by range.
- * @param qcow `checksums`: those of the file, when they are known
+ * @param qcow `checksums`, `partitions`: those of the file, when they are known
  * @throws BundleWriteError when the file is not a QCOW2 image
  */
 export async function writeQcowLayer(
-  qcow: { path: string; fileName: string; checksums?: FileChecksums },
+  qcow: { path: string; fileName: string; checksums?: FileChecksums; partitions?: ArtifactPartition[] },
   target: string,
   options: LayerOptions,
 ): Promise<QcowLayer> {
@@ -76,7 +73,9 @@ export async function writeQcowLayer(
   const source = { path, source: qcow.path, ...(qcow.checksums && { checksums: qcow.checksums }) };
   const { layer, checksums } = await writeLayer([source], target, options);
   const known = checksums.get(path) as FileChecksums;
-  return { layer, artifact: { file: qcow.fileName, format: 'qcow2', ...known, virtualSize } };
+  const { partitions } = qcow;
+  const artifact: QcowArtifact = { file: qcow.fileName, format: 'qcow2', ...known, virtualSize };
+  return { layer, artifact: partitions ? { ...artifact, partitions } : artifact };
 }
 
 /**

@@ -3,10 +3,12 @@ import type { Command } from 'commander';
 import { register as registerBootTest } from './commands/boot-test.ts';
 import { register as registerBuild } from './commands/build.ts';
 import { register as registerCopy } from './commands/copy.ts';
+import { register as registerDiff } from './commands/diff.ts';
 import { register as registerDoctor } from './commands/doctor.ts';
 import { register as registerEntrypoint } from './commands/entrypoint.ts';
 import { register as registerExtract } from './commands/extract.ts';
 import { register as registerFn } from './commands/fn.ts';
+import { register as registerHistory } from './commands/history.ts';
 import { register as registerInspect } from './commands/inspect.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
 import { register as registerPin } from './commands/pin.ts';
@@ -26,6 +28,8 @@ export type Register = (program: Command) => void;
 export const COMMANDS: readonly Register[] = [
   registerBuild,
   registerPlan,
+  registerHistory,
+  registerDiff,
   registerExtract,
   registerInspect,
   registerCopy,

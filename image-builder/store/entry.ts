@@ -40,7 +40,7 @@ export interface Provenance extends EntryId {
 }
 
 /** `entry.json`. */
-interface EntryRecord extends Provenance {
+export interface EntryRecord extends Provenance {
   /** When it was made (ISO 8601), for people and the collector. */
   createdAt: string;
   /** Wall time that it took. */
@@ -121,8 +121,11 @@ export async function checkEntry(entry: Entry, depth: CheckDepth, signal?: Abort
   const known = depth === 'quick' ? await readSnapshot(entry) : undefined;
   if (known && (await looksUntouched(entry.directory, entry.files, known))) return;
   const wrong = await verifyFiles(entry.directory, entry.files, signal);
-  if (wrong)
+  if (wrong) {
+    // Whoever looks next must not believe the time stamps.
+    await rm(join(entry.directory, SNAPSHOT_FILE), { force: true }).catch(() => {});
     throw new CorruptEntryError(entryName(entry), `${join(entry.directory, wrong.path)} ${wrong.reason}`);
+  }
   await writeSnapshot(entry.directory, await snapshot(entry.directory, entry.files));
 }
 
@@ -137,7 +140,6 @@ export async function commitEntry(
   outputDir: string,
   options: { seconds: number; known?: Readonly<Record<string, string>>; signal?: AbortSignal },
 ): Promise<Entry> {
-  const directory = storePath(store, 'entries', entryName(provenance));
   try {
     const files = await recordFiles(outputDir, options.known, options.signal);
     const record: EntryRecord = {
@@ -148,19 +150,37 @@ export async function commitEntry(
     };
     await writeFile(join(outputDir, RECORD_FILE), `${JSON.stringify(record, undefined, 1)}\n`);
     await writeSnapshot(outputDir, await snapshot(outputDir, files));
-    await mkdir(storePath(store, 'entries'), { recursive: true });
     options.signal?.throwIfAborted();
-    await rename(outputDir, directory).catch(async (error) => {
-      const errno = errnoOf(error);
-      if (errno !== 'ENOTEMPTY' && errno !== 'EEXIST') throw error;
-      await rm(outputDir, { recursive: true, force: true });
-    });
-    await pointRecipe(store, provenance);
-    return { ...record, directory };
+    return await place(store, record, outputDir);
   } catch (error) {
     options.signal?.throwIfAborted();
     throw storeFailure(error, `keep the result of ${provenance.stage}`, store.directory);
   }
+}
+
+/**
+ * Makes an entry of a directory that holds its files and its record, all of them checked: one that another store made.
+ * @throws StoreError when the store cannot be written
+ */
+export async function adoptEntry(store: Store, record: EntryRecord, directory: string): Promise<Entry> {
+  try {
+    await writeSnapshot(directory, await snapshot(directory, record.files));
+    return await place(store, record, directory);
+  } catch (error) {
+    throw storeFailure(error, `keep ${entryName(record)}`, store.directory);
+  }
+}
+
+async function place(store: Store, record: EntryRecord, outputDir: string): Promise<Entry> {
+  const directory = storePath(store, 'entries', entryName(record));
+  await mkdir(storePath(store, 'entries'), { recursive: true });
+  await rename(outputDir, directory).catch(async (error) => {
+    const errno = errnoOf(error);
+    if (errno !== 'ENOTEMPTY' && errno !== 'EEXIST') throw error;
+    await rm(outputDir, { recursive: true, force: true });
+  });
+  await pointRecipe(store, record);
+  return { ...record, directory };
 }
 
 /** Notes which entry a recipe gave last. */

@@ -6,6 +6,14 @@ import type { EntryId } from './entry.ts';
 import { storeFailure } from './errors.ts';
 import { fileNameOf, type Store, storePath } from './store.ts';
 
+/** A stage of a build, as it was planned. */
+export interface RecordedStage extends EntryId {
+  inputs: unknown;
+  tools: Readonly<Record<string, string>>;
+  /** Names of the stages that it started from; records of earlier releases do not tell. */
+  parents?: readonly string[];
+}
+
 /** One build of a name. */
 export interface BuildRecord {
   name: string;
@@ -13,8 +21,8 @@ export interface BuildRecord {
   builtAt: string;
   /** Digest of the bundle's manifest. */
   digest: string;
-  /** By stage name. */
-  stages: Record<string, EntryId & { inputs: unknown; tools: Readonly<Record<string, string>> }>;
+  /** By stage name; parents come first. */
+  stages: Record<string, RecordedStage>;
 }
 
 /** Records that are kept of a name. */

@@ -1,7 +1,6 @@
 // The distributions: one data file each, distributions/<name>.yaml.
-import { parse } from 'yaml';
 import { InvalidInputError } from '../diagnostics/error.ts';
-import { assets } from '../embedded/assets.ts';
+import { defaults } from '../embedded/defaults.ts';
 
 type Architecture = 'amd64' | 'arm64';
 
@@ -26,14 +25,14 @@ const DIRECTORY = 'distributions/';
 
 /** Names of the distributions there are. */
 export const distributionNames = (): string[] =>
-  assets
-    .filter(({ path }) => path.startsWith(DIRECTORY) && path.endsWith('.yaml'))
-    .map(({ path }) => path.slice(DIRECTORY.length, -'.yaml'.length));
+  Object.keys(defaults)
+    .filter((path) => path.startsWith(DIRECTORY))
+    .map((path) => path.slice(DIRECTORY.length, -'.yaml'.length));
 
-/** @throws InvalidInputError when there is no such distribution. */
+/** The data are shared by all callers. @throws InvalidInputError when there is no such distribution. */
 export function readDistribution(name: string): DistributionData {
-  const file = assets.find(({ path }) => path === `${DIRECTORY}${name}.yaml`);
-  if (file === undefined) {
+  const path = `${DIRECTORY}${name}.yaml`;
+  if (!Object.hasOwn(defaults, path)) {
     const names = distributionNames().join(', ');
     throw new InvalidInputError([
       {
@@ -43,15 +42,14 @@ export function readDistribution(name: string): DistributionData {
       },
     ]);
   }
-  return parse(file.content) as DistributionData;
+  return defaults[path] as DistributionData;
 }
 
-/** The defaults of an Ansible role. */
+/** The defaults of an Ansible role; shared by all callers. */
 export function readRoleDefaults(
   role: 'multistrap' | 'osconfig' | 'livecdcontent' | 'qcow',
 ): Record<string, unknown> {
   const path = `ansible/roles/${role}/defaults/main.yaml`;
-  const file = assets.find((asset) => asset.path === path);
-  if (file === undefined) throw new Error(`${path} is not among the assets`);
-  return parse(file.content) as Record<string, unknown>;
+  if (!Object.hasOwn(defaults, path)) throw new Error(`${path} is not among the assets`);
+  return defaults[path] as Record<string, unknown>;
 }

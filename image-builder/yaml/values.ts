@@ -87,7 +87,7 @@ function plain(text: string): Scalar<string> {
 }
 
 /** Plain text that some version of YAML takes for null, a boolean, a number, a date, or a merge key. */
-const LOOKS_TYPED =
+export const LOOKS_TYPED =
   /^(?:~|null|y|yes|n|no|true|false|on|off|=|<<|[-+]?\.(?:inf|nan)|---|\.\.\.)?$|^[-+.]*[0-9]/i;
 /** What has to be escaped: control characters, line breaks other than \n, the byte order mark, lone surrogates. */
 const NEEDS_ESCAPE =

@@ -6,6 +6,7 @@ import { type QcowLayer, writeQcowLayer } from '../../bundle/write.ts';
 import type { Descriptor } from '../../bundle/write-oci.ts';
 import { assembleDisk } from '../../disk/assemble.ts';
 import type { GrubMenu } from '../../disk/grub-config.ts';
+import type { PlannedPartition } from '../../disk/types.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { ResolvedBuild, ResolvedOsconfig } from '../../variables/types.ts';
 import type { StageImplementation } from '../run.ts';
@@ -52,7 +53,7 @@ export function qcowStage(resolved: ResolvedBuild, options: { cacheDir: string }
     );
     context.report({ type: 'step', stage: context.stage, message: 'pack the layer' });
     const { layer, artifact } = await writeQcowLayer(
-      { path: output, fileName, checksums: disk },
+      { path: output, fileName, checksums: disk, partitions: disk.partitions.map(describePartition) },
       join(context.outputDir, LAYER_FILE),
       { mtime: context.sourceDateEpoch, signal: context.signal },
     );
@@ -61,6 +62,16 @@ export function qcowStage(resolved: ResolvedBuild, options: { cacheDir: string }
       facts: { ...facts, partitions: disk.partitions, secureBoot: disk.secureBoot },
       digests: { [fileName]: artifact.sha256, [LAYER_FILE]: layer.descriptor.digest.slice('sha256:'.length) },
     };
+  };
+}
+
+function describePartition({ number, startBytes, sizeBytes, fileSystem, mount }: PlannedPartition) {
+  return {
+    number,
+    start: startBytes,
+    size: sizeBytes,
+    ...(fileSystem && { filesystem: fileSystem.type }),
+    ...(mount !== undefined && { mount }),
   };
 }
 

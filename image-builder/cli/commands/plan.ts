@@ -26,32 +26,17 @@ export function register(program: Command): void {
       const plan = await planBuild(resolved, { cwd, ...(options.store && { store: options.store }) });
       const stages = await explainPlan(resolved.name, plan);
       process.stdout.write(
-        options.output === 'json' ? `${JSON.stringify(stages, undefined, 2)}\n` : renderText(stages),
+        options.output === 'json' ? `${JSON.stringify(stages, undefined, 2)}\n` : await renderText(stages),
       );
     });
 }
 
-function renderText(stages: readonly ExplainedStage[]): string {
+async function renderText(stages: readonly ExplainedStage[]): Promise<string> {
+  const { describeReasons } = await import('../changes.ts');
   const width = Math.max(...stages.map(({ stage }) => stage.length));
-  const lines = stages.flatMap(({ stage, key, cached, changes = [] }) => [
+  const lines = stages.flatMap(({ stage, key, cached, reasons }) => [
     `${stage.padEnd(width)}  ${key.slice(0, 12)}  ${cached ? 'in the store' : 'to be built'}`,
-    ...changes.map((change) => `  ${describeChange(change)}`),
+    ...(reasons ? describeReasons(reasons) : []).map((line) => `  ${line}`),
   ]);
   return `${lines.join('\n')}\n`;
-}
-
-function describeChange(change: { path: string; before?: unknown; after?: unknown }): string {
-  const { path, before, after } = change;
-  if (before === undefined && after === undefined) return `~ ${path}`;
-  if (before === undefined) return `+ ${path}: ${show(after)}`;
-  if (after === undefined) return `- ${path}: ${show(before)}`;
-  return `~ ${path}: ${show(before)} → ${show(after)}`;
-}
-
-const SHOWN = 60;
-
-function show(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  const line = text.replaceAll('\n', '⏎');
-  return line.length > SHOWN ? `${line.slice(0, SHOWN)}…` : line;
 }

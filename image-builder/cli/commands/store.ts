@@ -2,20 +2,17 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EntryUsage } from '../../store/gc.ts';
 import type { Store } from '../../store/store.ts';
+import { contextOf } from '../context.ts';
 
 export function register(program: Command): void {
   const store = program.command('store').description('look after the store of results');
   withStore(store.command('ls'))
     .description('list the entries, those used longest ago first')
-    .addOption(
-      new Option('-o, --output <format>', 'how they are printed').choices(['text', 'json']).default('text'),
-    )
-    .action(async (options: { store?: string; output: 'text' | 'json' }) => {
+    .addOption(outputOption())
+    .action(async (options: ListOptions) => {
       const { listUsage } = await import('../../store/gc.ts');
       const usages = await listUsage(await open(options.store));
-      process.stdout.write(
-        options.output === 'json' ? `${JSON.stringify(usages, undefined, 2)}\n` : await renderUsages(usages),
-      );
+      process.stdout.write(options.output === 'json' ? toJson(usages) : await renderUsages(usages));
     });
   withStore(store.command('gc'))
     .description(
@@ -23,7 +20,8 @@ export function register(program: Command): void {
     )
     .option('--max-age <duration>', 'remove what was not used for so long (30d, 12h)', parseDuration)
     .option('--max-size <size>', 'remove until all entries together are no larger (20G, 500M)', parseSize)
-    .action(async (options: { store?: string; maxAge?: number; maxSize?: number }, command: Command) => {
+    .addOption(outputOption())
+    .action(async (options: GcOptions, command: Command) => {
       const { maxAge, maxSize } = options;
       if (maxAge === undefined && maxSize === undefined)
         command.error('error: give --max-age, --max-size or both');
@@ -35,19 +33,85 @@ export function register(program: Command): void {
         ...(maxAge !== undefined && { maxAge }),
         ...(maxSize !== undefined && { maxBytes: maxSize }),
       });
-      process.stdout.write(await renderUsages(removed));
+      process.stdout.write(options.output === 'json' ? toJson(removed) : await renderUsages(removed));
     });
   withStore(store.command('verify'))
     .description('read every byte and report what is damaged; the next build replaces it')
-    .action(async (options: { store?: string }) => {
+    .addOption(outputOption())
+    .action(async (options: ListOptions, command: Command) => {
       const { verifyStore } = await import('../../store/verify.ts');
-      let damaged = 0;
-      for await (const { name, problem } of verifyStore(await open(options.store))) {
-        process.stdout.write(`${name}: ${problem ?? 'ok'}\n`);
-        if (problem) damaged += 1;
+      const verdicts = [];
+      for await (const verdict of verifyStore(await open(options.store), contextOf(command).signal)) {
+        verdicts.push(verdict);
+        if (options.output === 'text') process.stdout.write(`${verdict.name}: ${verdict.problem ?? 'ok'}\n`);
       }
-      if (damaged > 0) process.exitCode = 1;
+      if (options.output === 'json') process.stdout.write(toJson(verdicts));
+      const damaged = verdicts.filter(({ problem }) => problem !== undefined).length;
+      if (damaged === 0) return;
+      process.exitCode = 1;
+      const what = damaged === 1 ? 'one entry is' : `${damaged} entries are`;
+      process.stderr.write(`${what} damaged; whatever needs one of them is built again, at its next build\n`);
     });
+  withStore(store.command('export'))
+    .description('write an entry into one file, for another store')
+    .argument('<what>', 'name of a build (its newest bundle), or the beginning of a key')
+    .argument('<file>', 'the archive; it appears when it is complete')
+    .option('--with-stages', 'also what it was made from, to build further on it elsewhere')
+    .action(async (what: string, file: string, options: ExportOptions, command: Command) => {
+      const { findBuild, findByKey, withAncestors } = await import('../../store/select.ts');
+      const { exportEntries } = await import('../../store/export.ts');
+      const opened = await open(options.store);
+      const entry = (await findByKey(opened, what)) ?? (await findBuild(opened, what));
+      const entries = options.withStages ? await withAncestors(opened, entry) : [entry];
+      const { sha256 } = await exportEntries(entries, file, contextOf(command).signal);
+      // In the format of sha256sum.
+      process.stdout.write(`${sha256}  ${file}\n`);
+    });
+  withStore(store.command('import'))
+    .description('take the entries out of a file that `store export` has written; import only what you trust')
+    .argument('<file>', 'the archive')
+    .option('--sha256 <hex>', 'digest that the archive must have, as `store export` printed it', parseSha256)
+    .action(async (file: string, options: ImportOptions, command: Command) => {
+      const { importEntries } = await import('../../store/import.ts');
+      const { sha256, store: directory } = options;
+      const imported = await importEntries(await open(directory), file, {
+        signal: contextOf(command).signal,
+        ...(sha256 !== undefined && { sha256 }),
+      });
+      for (const { name, outcome } of imported) process.stdout.write(`${name}: ${outcome}\n`);
+    });
+}
+
+interface ListOptions {
+  store?: string;
+  output: 'text' | 'json';
+}
+
+interface GcOptions extends ListOptions {
+  /** Seconds. */
+  maxAge?: number;
+  /** Bytes. */
+  maxSize?: number;
+}
+
+interface ExportOptions {
+  store?: string;
+  withStages?: boolean;
+}
+
+interface ImportOptions {
+  store?: string;
+  sha256?: string;
+}
+
+function outputOption(): Option {
+  return new Option('-o, --output <format>', 'how the answer is printed')
+    .choices(['text', 'json'])
+    .default('text');
+}
+
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
 function withStore(command: Command): Command {
@@ -80,6 +144,11 @@ function parseDuration(text: string): number {
   const [, count, unit = 's'] = /^(\d+)([smhdw])$/.exec(text) ?? [];
   if (count === undefined) throw new InvalidArgumentError('expected a duration such as 30d or 12h');
   return Number(count) * (SECONDS[unit] ?? 1);
+}
+
+function parseSha256(text: string): string {
+  if (/^[0-9a-f]{64}$/i.test(text)) return text;
+  throw new InvalidArgumentError('expected 64 hexadecimal digits');
 }
 
 function parseSize(text: string): number {

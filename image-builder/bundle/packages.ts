@@ -1,0 +1,55 @@
+// /manifests/packages.json: what is installed in the images of a bundle of ours.
+import { parseReference } from '../registry/reference.ts';
+import { BundleError } from './error.ts';
+import { readFromLayers } from './image-files.ts';
+import { WHOLE_LAYER_BYTES } from './layer-access.ts';
+import { openImage } from './open-image.ts';
+import { cleanPath } from './overlay/path.ts';
+import type { ReadBundleOptions } from './read.ts';
+import { PACKAGES_FILE, PROFILES_LAYER_ANNOTATION } from './types.ts';
+
+/** Versions by package name. */
+export type InstalledPackages = Readonly<Record<string, { version: string; architecture: string }>>;
+
+/**
+ * Reads the list out of the small layers. Undefined for a bundle that has none, or that we have not written: nobody
+ * reads gigabytes to find out that the predecessor had no such file.
+ * @param text a reference, best with its digest
+ * @throws RegistryError, TarError, BundleError
+ */
+export async function readPackages(
+  text: string,
+  options: ReadBundleOptions,
+): Promise<InstalledPackages | undefined> {
+  const { image, close } = await openImage(parseReference(text), options);
+  try {
+    const { layers } = image.manifest;
+    const isOurs = layers.some(({ annotations }) => annotations?.[PROFILES_LAYER_ANNOTATION] !== undefined);
+    if (!isOurs) return undefined;
+    const small = layers.filter(({ size }) => size <= WHOLE_LAYER_BYTES).reverse();
+    const path = cleanPath(PACKAGES_FILE);
+    const query = { files: [path], directories: [] };
+    const found = await readFromLayers(image, { layers: small, basis: 'marked' }, query, 'partial');
+    const content = found.files.get(path)?.content;
+    return content && parsePackages(content.toString('utf8'), image.source.name);
+  } finally {
+    await close();
+  }
+}
+
+/** @throws BundleError INVALID_CONTENT; names and versions come from whoever has published the bundle */
+function parsePackages(json: string, where: string): InstalledPackages {
+  const invalid = (cause?: unknown) =>
+    new BundleError('INVALID_CONTENT', `${PACKAGES_FILE} of ${where} is no list of packages`, { cause });
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (error) {
+    throw invalid(error);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid();
+  for (const entry of Object.values(value)) {
+    if (typeof entry?.version !== 'string' || typeof entry.architecture !== 'string') throw invalid();
+  }
+  return value as InstalledPackages;
+}

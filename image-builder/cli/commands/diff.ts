@@ -1,0 +1,55 @@
+// `image-builder diff A B`: what differs between two bundles.
+import { type Command, Option } from 'commander';
+import type { Comparison } from '../../compare/types.ts';
+import { addRegistryOptions, engineOptions, type RegistryFlags } from '../registry-options.ts';
+
+interface DiffFlags extends RegistryFlags {
+  output: 'text' | 'json' | 'markdown';
+  store?: string;
+  exitCode?: boolean;
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('diff')
+    .description('compare two bundles: variables, packages, sizes and partitions; reads their metadata only')
+    .argument(
+      '<a>',
+      'the earlier one: a reference (registry, oci:DIR, ...), sha256:DIGEST or a key of the store, or NAME~1 for the build of NAME before its newest',
+    )
+    .argument('<b>', 'the later one, in the same ways')
+    .addOption(
+      new Option('-o, --output <format>', 'format of the answer; markdown is for a pull request')
+        .choices(['text', 'json', 'markdown'])
+        .default('text'),
+    )
+    .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
+    .option('--exit-code', 'end with status 1 when the two differ, as diff does');
+  addRegistryOptions(command).action(async (a: string, b: string, flags: DiffFlags) => {
+    const [{ compareBundles }, { readSubject }, { openStore }, { storeDirectory }] = await Promise.all([
+      import('../../compare/compare.ts'),
+      import('../../compare/subject.ts'),
+      import('../../store/store.ts'),
+      import('../../store/location.ts'),
+    ]);
+    const options = await engineOptions(command);
+    const store = await openStore(
+      storeDirectory(process.env, { cwd: process.cwd(), ...(flags.store && { store: flags.store }) }),
+    );
+    const [left, right] = await Promise.all([readSubject(a, store, options), readSubject(b, store, options)]);
+    const comparison = compareBundles(left, right);
+    process.stdout.write(await render(comparison, flags.output));
+    if (flags.exitCode && !comparison.identical) process.exitCode = 1;
+  });
+}
+
+async function render(comparison: Comparison, output: DiffFlags['output']): Promise<string> {
+  switch (output) {
+    case 'json':
+      return `${JSON.stringify(comparison, undefined, 2)}\n`;
+    case 'markdown':
+      return (await import('../../compare/markdown.ts')).renderMarkdown(comparison);
+    case 'text':
+      return (await import('../../compare/text.ts')).renderText(comparison);
+  }
+}

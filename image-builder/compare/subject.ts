@@ -1,0 +1,69 @@
+// Finds what the user wants to compare: a reference, a digest or key of the store, or an earlier build of a name. Only
+// metadata is read: kilobytes, however large the images are.
+import { LAYOUT_DIRECTORY, readBundleEntry } from '../build/bundle-entry.ts';
+import { readPackages } from '../bundle/packages.ts';
+import { type ReadBundleOptions, readBundle } from '../bundle/read.ts';
+import { parseProfile } from '../profile/profile.ts';
+import { type Entry, listEntries } from '../store/entry.ts';
+import { StoreError } from '../store/errors.ts';
+import { findBuild, findByKey } from '../store/select.ts';
+import type { Store } from '../store/store.ts';
+import { ExactNumber } from '../yaml/values.ts';
+import type { Subject } from './types.ts';
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+/** The build before the last but N of a name. */
+const EARLIER = /^(.+)~(\d{1,2})$/;
+
+/**
+ * Reads the metadata of a bundle.
+ * @param text a reference, `sha256:<digest>` or the beginning of a key in the store, or `NAME~N`: the Nth build of a
+ * name before its newest
+ * @throws StoreError when the store does not have it; RegistryError, TarError, BundleError
+ */
+export async function readSubject(text: string, store: Store, options: ReadBundleOptions): Promise<Subject> {
+  const reading = await readBundle(await referenceOf(text, store), options);
+  const { image, digest } = reading.reference;
+  const packages = await readPackages(image, options);
+  return {
+    name: text,
+    image,
+    digest,
+    profiles: Object.fromEntries(
+      reading.profiles.map((profile) => [
+        profile.name,
+        plain(parseProfile(profile)) as Record<string, unknown>,
+      ]),
+    ),
+    ...(packages && { packages }),
+    artifacts: reading.artifacts,
+  };
+}
+
+async function referenceOf(text: string, store: Store): Promise<string> {
+  const byKey = await findByKey(store, text, 'bundle');
+  if (byKey) return layoutOf(byKey);
+  const [, name, back] = EARLIER.exec(text) ?? [];
+  if (name !== undefined) return layoutOf(await findBuild(store, name, Number(back)));
+  if (!DIGEST.test(text)) return text;
+  const bundles = (await listEntries(store)).filter(({ kind }) => kind === 'bundle');
+  const found = bundles.find((entry) => readBundleEntry(entry).manifest.digest === text);
+  if (found) return layoutOf(found);
+  throw new StoreError(
+    'STORE_ENTRY_MISSING',
+    `the store ${store.directory} has no bundle with the digest ${text}`,
+    { hint: 'see `image-builder history NAME`, or name a reference' },
+  );
+}
+
+function layoutOf(entry: Entry): string {
+  return `oci:${entry.directory}/${LAYOUT_DIRECTORY}@${readBundleEntry(entry).manifest.digest}`;
+}
+
+/** Numbers that JavaScript cannot hold are compared by their text. */
+function plain(value: unknown): unknown {
+  if (value instanceof ExactNumber) return value.text;
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, child]) => [name, plain(child)]));
+}

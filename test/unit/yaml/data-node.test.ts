@@ -1,0 +1,123 @@
+// Data nodes give the text that the library gives, whatever the data.
+import { Document, parse } from 'yaml';
+import { dataNode } from '../../../image-builder/yaml/data-node.ts';
+import { ExactNumber, STRINGIFY_OPTIONS, toNode } from '../../../image-builder/yaml/values.ts';
+
+/** The value as a catalogue has it: below a key. */
+function text(value: unknown, node: (value: unknown) => unknown): string {
+  const document = new Document({ top: { data: null } }, { schema: 'failsafe' });
+  document.setIn(['top', 'data'], node(value));
+  return document.toString(STRINGIFY_OPTIONS);
+}
+
+const TRICKY = [
+  ...['', ' ', 'a', 'a b', ' a', 'a ', 'a  b', 'a: b', 'a:b', 'a:', ':a', 'a #b', 'a#b', '#a', '-', '--x'],
+  ...['- a', '-a', 'a-', '?', '? a', '?a', 'true', 'No', 'null', '~', '~a', '1', '0755', '1.20', '1e3', '.5'],
+  ...[
+    '+1',
+    '=',
+    '<<',
+    '<a',
+    '[a]',
+    'a[0]',
+    '{a}',
+    'a{b}',
+    '"a"',
+    "it's",
+    '%a',
+    '@a',
+    '`a`',
+    '&a',
+    '*a',
+    '!a',
+  ],
+  ...[
+    '|',
+    '>',
+    'a|b',
+    'a\nb',
+    'a\n',
+    '\ta',
+    'a\tb',
+    'é',
+    '\u2028',
+    '---',
+    '--- a',
+    '...',
+    '2026-01-01',
+    '::',
+  ],
+  ...[
+    'http://x.example/y?z=1&w=2',
+    'console=ttyS0,115200n8',
+    '/etc/a b',
+    '$6$x',
+    'a, b',
+    '(a)',
+    '\\',
+    'a\\b',
+  ],
+  ...[
+    'y',
+    '.inf',
+    '-.inf',
+    '.',
+    '..',
+    'a:b:',
+    'x ~',
+    'a ? b',
+    'a !b',
+    'a &b',
+    'a *b',
+    "a 'b",
+    'a - b',
+    'a -',
+  ],
+];
+
+test.each(TRICKY)('text %j', (value) => {
+  for (const data of [value, [value], { key: value }, [[value, value]], { [value]: [{ [value]: value }] }]) {
+    expect(text(data, dataNode)).toBe(text(data, toNode));
+  }
+});
+
+test('other values and nesting', () => {
+  const data = {
+    number: 1.5,
+    exact: new ExactNumber('1.20'),
+    no: null,
+    yes: true,
+    list: [],
+    map: {},
+    nested: [[], {}, [1, [2, ['x']]], { a: { b: [{ c: 1, d: [2] }] } }, null],
+  };
+  expect(text(data, dataNode)).toBe(text(data, toNode));
+  expect(parse(text({ a: [{ b: 'c' }] }, dataNode))).toEqual({ top: { data: { a: [{ b: 'c' }] } } });
+});
+
+test('random data', () => {
+  let seed = 7;
+  const next = (below: number) => {
+    seed = (seed * 1103515245 + 12345) % 2147483648;
+    return seed % below;
+  };
+  const make = (depth: number): unknown => {
+    const kind = next(depth > 3 ? 2 : 4);
+    if (kind < 2) return TRICKY[next(TRICKY.length)];
+    const children = Array.from({ length: next(4) }, () => make(depth + 1));
+    return kind === 2
+      ? children
+      : Object.fromEntries(children.map((child, index) => [`${TRICKY[next(TRICKY.length)]}${index}`, child]));
+  };
+  for (let round = 0; round < 500; round += 1) {
+    const data = make(0);
+    expect(text(data, dataNode)).toBe(text(data, toNode));
+  }
+});
+
+test('in a list that is written in one line, it is so too', () => {
+  const document = new Document({ top: [] }, { schema: 'failsafe' });
+  (document.get('top') as { flow: boolean }).flow = true;
+  document.addIn(['top'], dataNode({ a: ['b', 1] }));
+  expect(parse(document.toString())).toEqual({ top: [{ a: ['b', 1] }] });
+});
