@@ -16,6 +16,7 @@ import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import { readBundleEntry } from './bundle-entry.ts';
 import { checkDisks } from './check-disks.ts';
+import { checkLock } from './check-lock.ts';
 import { readSourceDateEpoch } from './epoch.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { hashOf } from './keys.ts';
@@ -57,6 +58,7 @@ export async function planBuild(
   options: Pick<BuildOptions, 'cwd' | 'store' | 'env'>,
 ): Promise<BuildPlan> {
   checkDisks(resolved);
+  checkLock(resolved);
   const env = options.env ?? process.env;
   const store = await openStore(storeDirectory(env, options));
   const sourceDateEpoch = readSourceDateEpoch(env);

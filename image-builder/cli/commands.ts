@@ -9,6 +9,7 @@ import { register as registerExtract } from './commands/extract.ts';
 import { register as registerFn } from './commands/fn.ts';
 import { register as registerInspect } from './commands/inspect.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
+import { register as registerLock } from './commands/lock.ts';
 import { register as registerPin } from './commands/pin.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerPrepare } from './commands/prepare.ts';
@@ -26,6 +27,7 @@ export type Register = (program: Command) => void;
 export const COMMANDS: readonly Register[] = [
   registerBuild,
   registerPlan,
+  registerLock,
   registerExtract,
   registerInspect,
   registerCopy,

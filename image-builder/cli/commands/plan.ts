@@ -40,7 +40,8 @@ function renderText(stages: readonly ExplainedStage[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-function describeChange(change: { path: string; before?: unknown; after?: unknown }): string {
+/** A change as a line for people. */
+export function describeChange(change: { path: string; before?: unknown; after?: unknown }): string {
   const { path, before, after } = change;
   if (before === undefined && after === undefined) return `~ ${path}`;
   if (before === undefined) return `+ ${path}: ${show(after)}`;
