@@ -21,7 +21,7 @@ import { readSourceDateEpoch } from './epoch.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { hashOf } from './keys.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
-import { type PlannedStage, planStages } from './plan.ts';
+import { type PinnedStages, type PlannedStage, planStages } from './plan.ts';
 import { withRepairs } from './repair.ts';
 import { runStages } from './run.ts';
 import { defineStages } from './stages.ts';
@@ -34,6 +34,8 @@ export interface BuildOptions {
   /** Directory of the store; default: see {@link storeDirectory}. */
   store?: string;
   env?: Readonly<Record<string, string | undefined>>;
+  /** Earlier results that are used whatever has changed since; see reuse.ts. */
+  pinned?: PinnedStages;
   report: Reporter;
   signal: AbortSignal;
   /** The file of the spec, for messages. */
@@ -55,7 +57,7 @@ export interface BuildPlan {
 /** Plans a build; reads the versions of the tools and nothing else. */
 export async function planBuild(
   resolved: ResolvedBuild,
-  options: Pick<BuildOptions, 'cwd' | 'store' | 'env'>,
+  options: Pick<BuildOptions, 'cwd' | 'store' | 'env' | 'pinned'>,
 ): Promise<BuildPlan> {
   checkDisks(resolved);
   checkLock(resolved);
@@ -64,7 +66,7 @@ export async function planBuild(
   const sourceDateEpoch = readSourceDateEpoch(env);
   const definitions = defineStages(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
   const tools = await installedVersions(new Set(definitions.flatMap((definition) => definition.tools)));
-  const stages = planStages(definitions, pipelineHash, tools);
+  const stages = planStages(definitions, pipelineHash, tools, options.pinned);
   const targets = stages.filter(({ kind }) => kind === 'bundle' || kind === 'boot-test');
   return { store, stages, targets: targets.map(({ name }) => name) };
 }

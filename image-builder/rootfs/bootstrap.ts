@@ -25,7 +25,7 @@ export interface BootstrapOptions {
  * @throws RootfsError INSTALLATION_FAILED with what dpkg says of the packages that failed.
  */
 export async function bootstrap(options: BootstrapOptions, apt: Apt, context: StageContext): Promise<void> {
-  const { tree, codename, architecture, packages, sources, preferences, debconf } = options;
+  const { sources, preferences, debconf } = options;
   const { sandbox, workDir, signal, report, stage, sourceDateEpoch } = context;
   const files = {
     sources: 'sources.sources',
@@ -37,31 +37,7 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
   await writeFile(join(workDir, files.preferences), preferences);
   await writeFile(join(workDir, files.setup), SETUP);
   await writeFile(join(workDir, files.debconf), debconf, { mode: 0o600 });
-  const argv = [
-    'mmdebstrap',
-    // dpkg's own lines: for the log, and for the error when a package cannot be installed.
-    '--verbose',
-    '--mode=root',
-    '--variant=minbase',
-    '--format=directory',
-    `--architectures=${architecture}`,
-    // The lists and the package files come out of the private apt, by the set-up hook.
-    '--skip=update,download/empty,check/signed-by,check/chrootless',
-    '--aptopt=APT::Sandbox::User "root"',
-    '--aptopt=Acquire::Languages "none"',
-    '--aptopt=APT::Install-Recommends "false"',
-    // The tree is thrown away when anything fails: nothing in it has to survive a crash.
-    '--dpkgopt=force-unsafe-io',
-    `--include=${packages.join(',')}`,
-    '--setup-hook=sh "$IMAGE_BUILDER_SETUP" "$1"',
-    // As early as there is a debconf: all packages but the essential ones find their answers.
-    ...(debconf === ''
-      ? []
-      : ['--essential-hook=chroot "$1" debconf-set-selections < "$IMAGE_BUILDER_DEBCONF"']),
-    codename,
-    tree,
-    join(workDir, files.sources),
-  ];
+  const argv = bootstrapCommand(options, join(workDir, files.sources));
   const complaints = new DpkgErrors();
   try {
     await sandbox.run(argv, {
@@ -95,6 +71,39 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
   } finally {
     await rm(join(workDir, files.debconf), { force: true });
   }
+}
+
+/** The command that installs the packages. Pure. */
+export function bootstrapCommand(
+  options: Pick<BootstrapOptions, 'tree' | 'codename' | 'architecture' | 'packages' | 'debconf'>,
+  sourcesFile: string,
+): string[] {
+  const { tree, codename, architecture, packages, debconf } = options;
+  return [
+    'mmdebstrap',
+    // dpkg's own lines: for the log, and for the error when a package cannot be installed.
+    '--verbose',
+    '--mode=root',
+    '--variant=minbase',
+    '--format=directory',
+    `--architectures=${architecture}`,
+    // The lists and the package files come out of the private apt, by the set-up hook.
+    '--skip=update,download/empty,check/signed-by,check/chrootless',
+    '--aptopt=APT::Sandbox::User "root"',
+    '--aptopt=Acquire::Languages "none"',
+    '--aptopt=APT::Install-Recommends "false"',
+    // The tree is thrown away when anything fails: nothing in it has to survive a crash.
+    '--dpkgopt=force-unsafe-io',
+    `--include=${packages.join(',')}`,
+    '--setup-hook=sh "$IMAGE_BUILDER_SETUP" "$1"',
+    // As early as there is a debconf: all packages but the essential ones find their answers.
+    ...(debconf === ''
+      ? []
+      : ['--essential-hook=chroot "$1" debconf-set-selections < "$IMAGE_BUILDER_DEBCONF"']),
+    codename,
+    tree,
+    sourcesFile,
+  ];
 }
 
 // Runs outside of the tree, before anything is installed. Hard links where the file system allows them.

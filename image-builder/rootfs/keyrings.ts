@@ -89,7 +89,12 @@ export async function repositoryKey(
       },
     );
   });
-  return keyOfPackage(target, name, context, file);
+  return await keyOfPackage(target, name, context, file).catch((cause: unknown) => {
+    throw new RootfsError('KEY_UNAVAILABLE', `the package ${name} holds no keys`, {
+      cause,
+      field: `${field}.keyring_pkg`,
+    });
+  });
 }
 
 /** A key as the spec or a lock file has it, as a file. */

@@ -65,7 +65,7 @@ export function qcowStage(resolved: ResolvedBuild, options: { cacheDir: string }
 }
 
 /** The boot menu; the crash kernel's memory is set aside only where there is one to use it. */
-function menuOf({ grub, kdump_tools }: ResolvedOsconfig, packages: InstalledPackages): GrubMenu {
+export function menuOf({ grub, kdump_tools }: ResolvedOsconfig, packages: InstalledPackages): GrubMenu {
   const { crashkernel } = kdump_tools;
   const words = [
     ...grub.GRUB_CMDLINE_LINUX_DEFAULT,
