@@ -15,11 +15,12 @@ import type { ResolvedBuild } from '../variables/types.ts';
 import { withPinnedBase } from './base.ts';
 import { readBundleEntry } from './bundle-entry.ts';
 import { checkDisks } from './check-disks.ts';
+import { checkLock } from './check-lock.ts';
 import { readSourceDateEpoch } from './epoch.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { hashOf } from './keys.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
-import { type PlannedStage, planStages } from './plan.ts';
+import { type PinnedStages, type PlannedStage, planStages } from './plan.ts';
 import { publish } from './publish.ts';
 import { withRepairs } from './repair.ts';
 import { runStages } from './run.ts';
@@ -35,6 +36,8 @@ export interface BuildOptions {
   env?: Readonly<Record<string, string | undefined>>;
   /** Credentials for registries beside those of the machine. */
   credentials?: CredentialOptions;
+  /** Earlier results that are used whatever has changed since; see reuse.ts. */
+  pinned?: PinnedStages;
   report: Reporter;
   signal: AbortSignal;
   /** The file of the spec, for messages. */
@@ -59,16 +62,17 @@ export interface BuildPlan {
  */
 export async function planBuild(
   given: ResolvedBuild,
-  options: Pick<BuildOptions, 'cwd' | 'store' | 'env' | 'credentials'> & { signal?: AbortSignal },
+  options: Pick<BuildOptions, 'cwd' | 'store' | 'env' | 'pinned' | 'credentials'> & { signal?: AbortSignal },
 ): Promise<BuildPlan> {
   checkDisks(given);
+  checkLock(given);
   const resolved = await withPinnedBase(given, options);
   const env = options.env ?? process.env;
   const store = await openStore(storeDirectory(env, options));
   const sourceDateEpoch = readSourceDateEpoch(env);
   const definitions = defineStages(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
   const tools = await installedVersions(new Set(definitions.flatMap((definition) => definition.tools)));
-  const stages = planStages(definitions, pipelineHash, tools);
+  const stages = planStages(definitions, pipelineHash, tools, options.pinned);
   const targets = stages.filter(({ kind }) => kind === 'bundle' || kind === 'boot-test');
   return { store, stages, targets: targets.map(({ name }) => name) };
 }

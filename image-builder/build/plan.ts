@@ -30,11 +30,14 @@ export interface PlannedStage extends StageDefinition {
   toolVersions: ToolVersions;
 }
 
+/** Stages that are taken as they are in the store, by name. */
+export type PinnedStages = Record<string, Pick<PlannedStage, 'key' | 'recipe' | 'inputs' | 'toolVersions'>>;
+
 /** Bumped when entries get another content for the same inputs though the pipeline's sources are the same. */
 const KEY_FORMAT = 1;
 
 /**
- * Gives each stage its keys.
+ * Gives each stage its keys, those of pinned stages excepted.
  * @param pipeline identity of the code that runs the stages
  * @param tools versions of the tools of this machine; a tool that is not there has the version `absent`
  */
@@ -42,10 +45,15 @@ export function planStages(
   definitions: readonly StageDefinition[],
   pipeline: string,
   tools: ToolVersions,
+  pinned: PinnedStages = {},
 ): PlannedStage[] {
   const planned = new Map<string, PlannedStage>();
   for (const definition of definitions) {
     const { name, kind, inputs } = definition;
+    if (pinned[name]) {
+      planned.set(name, { ...definition, ...pinned[name] });
+      continue;
+    }
     const parents = definition.parents.map((parent) => {
       const found = planned.get(parent);
       if (!found) throw new TypeError(`stage ${name} comes before its parent ${parent}`);

@@ -1,7 +1,12 @@
 // The profiles of a build: every variable that the images were built with, as the predecessor's consumers read them.
 // Pure. What only names the building machine is not among them, and neither is what must stay secret.
 import { PROFILES_DIRECTORY, type Profile } from '../bundle/types.ts';
-import type { ResolvedBuild, ResolvedOsconfig, ResolvedRepository } from '../variables/types.ts';
+import type {
+  ResolvedBuild,
+  ResolvedDebconfSelection,
+  ResolvedOsconfig,
+  ResolvedRepository,
+} from '../variables/types.ts';
 import type { InstalledPackages } from './stages/rootfs.ts';
 
 /** Packages whose installed versions a profile tells, where the image has them. */
@@ -16,6 +21,7 @@ export function multistrapProfile(
   return profile('profile_multistrap', {
     distribution: distribution.name,
     ...rootfs.multistrap,
+    debconf: rootfs.multistrap.debconf.map(withoutPassword),
     repos: rootfs.multistrap.repos.map(withoutCredentials),
     ...withoutSecrets(rootfs.osconfig),
     ...rootfs.livecdcontent,
@@ -57,6 +63,10 @@ function profile(name: string, variables: Record<string, unknown>): Profile {
     name,
     json: `${JSON.stringify(variables, undefined, 1)}\n`,
   };
+}
+
+function withoutPassword({ value, ...selection }: ResolvedDebconfSelection) {
+  return selection.type === 'password' ? selection : { ...selection, value };
 }
 
 /** Hashes of passwords are declared secret: a profile is published. */

@@ -3,7 +3,7 @@
 //   rootfs ─► osconfig ─► qcow/<name> ─► bundle
 //                  │           └─► boot-test/<name>/<firmware>
 //                  └─► iso
-import type { ResolvedBuild, ResolvedOsconfig, RunContext } from '../variables/types.ts';
+import type { ResolvedBuild, ResolvedMultistrap, ResolvedOsconfig, RunContext } from '../variables/types.ts';
 import { hashOf } from './keys.ts';
 import type { StageDefinition } from './plan.ts';
 
@@ -28,13 +28,25 @@ export function defineStages(resolved: ResolvedBuild, options: StageOptions = {}
   ];
 }
 
-function rootfsStage({ distribution, rootfs }: ResolvedBuild, options: StageOptions): StageDefinition {
+function rootfsStage({ distribution, rootfs, lock }: ResolvedBuild, options: StageOptions): StageDefinition {
   // How often a download is tried does not change what is downloaded.
   const { multistrap_retries: _, multistrap_retries_delay: __, ...multistrap } = rootfs.multistrap;
   return {
     name: 'rootfs',
     kind: 'rootfs',
-    inputs: { distribution, multistrap, sourceDateEpoch: options.sourceDateEpoch },
+    inputs: {
+      distribution,
+      multistrap: withoutAnswers(multistrap),
+      sourceDateEpoch: options.sourceDateEpoch,
+      // Where a package lies is of no consequence, what it is is.
+      ...(lock && {
+        lock: {
+          sourceDateEpoch: lock.sourceDateEpoch,
+          keyrings: lock.keyrings,
+          packages: lock.packages.map(({ name, version, sha256 }) => `${name}=${version} ${sha256}`),
+        },
+      }),
+    },
     parents: [],
     tools: ['mmdebstrap', 'apt', 'dpkg', 'tar'],
   };
@@ -114,12 +126,24 @@ function bundleStage(
     inputs: {
       qcows,
       // The profiles tell every variable, so each of them changes the bundle.
-      rootfs,
+      rootfs: { ...rootfs, multistrap: withoutAnswers(rootfs.multistrap) },
       images,
       base: bundle.base?.digest,
     },
     parents: ['osconfig', ...qcows.map((name) => `qcow/${name}`)],
     tools: [],
+  };
+}
+
+/** Inputs are written down: secret answers are only there as a hash, under a name that is never shown. */
+function withoutAnswers<T extends Pick<ResolvedMultistrap, 'debconf'>>(multistrap: T) {
+  return {
+    ...multistrap,
+    debconf: multistrap.debconf.map(({ value, ...selection }) =>
+      selection.type === 'password'
+        ? { ...selection, password_hash: hashOf(value) }
+        : { ...selection, value },
+    ),
   };
 }
 

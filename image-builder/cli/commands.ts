@@ -11,6 +11,7 @@ import { register as registerFn } from './commands/fn.ts';
 import { register as registerHistory } from './commands/history.ts';
 import { register as registerInspect } from './commands/inspect.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
+import { register as registerLock } from './commands/lock.ts';
 import { register as registerPin } from './commands/pin.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerPrepare } from './commands/prepare.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Register[] = [
   registerPlan,
   registerHistory,
   registerDiff,
+  registerLock,
   registerExtract,
   registerInspect,
   registerCopy,

@@ -14,7 +14,11 @@ export interface BuildFile {
  * Reads and resolves the ImageBuilder object in `path` (`-`: standard input).
  * @throws InvalidInputError with all findings, each naming the file
  */
-export async function readBuildFile(path: string, cwd: string): Promise<BuildFile> {
+export async function readBuildFile(
+  path: string,
+  cwd: string,
+  options: { lockIsOptional?: boolean } = {},
+): Promise<BuildFile> {
   const [{ parseAllDocuments }, { parseImageBuilder }, { resolveBuild }] = await Promise.all([
     import('yaml'),
     import('../spec/validate.ts'),
@@ -28,7 +32,10 @@ export async function readBuildFile(path: string, cwd: string): Promise<BuildFil
     if (objects.length !== 1) throw invalid(`has ${objects.length} ImageBuilder objects, expected one`);
     const object = parseImageBuilder(objects[0]);
     if (!object.spec.build) throw invalid('extracts a bundle, expected spec.build', 'spec');
-    return { object, resolved: await resolveBuild(object.metadata.name, object.spec.build, { cwd }) };
+    return {
+      object,
+      resolved: await resolveBuild(object.metadata.name, object.spec.build, { cwd, ...options }),
+    };
   } catch (error) {
     if (!(error instanceof InvalidInputError)) throw error;
     throw new InvalidInputError(

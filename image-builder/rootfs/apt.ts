@@ -7,6 +7,9 @@ import { ToolError } from '../executors/tool-error.ts';
 
 /** A package file that is to be installed. */
 export interface PackageFile {
+  name: string;
+  version: string;
+  architecture: string;
   url: string;
   /** Name in apt's cache: `vim_2%3a9.1.1230-2_amd64.deb`. */
   file: string;
@@ -20,8 +23,6 @@ export interface AptOptions {
   /** Private directory; made when it does not exist. */
   directory: string;
   architecture: string;
-  /** deb822 sources by file name without its suffix. */
-  sources: Record<string, string>;
   /** apt_preferences(5). */
   preferences: string;
 }
@@ -49,7 +50,7 @@ export class Apt {
   }
 
   static async create(options: AptOptions, context: StageContext): Promise<Apt> {
-    const { directory, architecture, sources, preferences } = options;
+    const { directory, architecture, preferences } = options;
     for (const name of [
       'etc/sources.list.d',
       'etc/preferences.d',
@@ -60,9 +61,6 @@ export class Apt {
     ]) {
       await mkdir(join(directory, name), { recursive: true });
     }
-    for (const [name, source] of Object.entries(sources)) {
-      await writeFile(join(directory, 'etc/sources.list.d', `${name}.sources`), source);
-    }
     await writeFile(join(directory, 'etc/preferences.d/image-builder'), preferences);
     await writeFile(join(directory, 'status'), '');
     const settings = renderSettings(directory, architecture);
@@ -70,8 +68,12 @@ export class Apt {
     return new Apt(directory, context);
   }
 
-  /** Fetches the package lists; a repository that cannot be fetched or verified is an error. */
-  update(): Promise<string> {
+  /**
+   * Fetches the package lists of these repositories; one that cannot be fetched or verified is an error.
+   * @param sources deb822 text
+   */
+  async update(sources: string): Promise<string> {
+    await writeFile(join(this.directory, 'etc/sources.list.d/image-builder.sources'), sources);
     return this.run(['update', '--option', 'APT::Update::Error-Mode=any']);
   }
 
@@ -83,14 +85,56 @@ export class Apt {
     // Without this apt prints the MD5 sum where there is one.
     const hash = ['--option', 'Acquire::ForceHash=SHA256'];
     const output = await this.run(['install', '--print-uris', ...hash, ...wanted(packages)]);
-    return [...output.matchAll(/^'([^']+)' (\S+) (\d+) (\S*)$/gm)]
-      .map(([, url = '', file = '', size, hash = '']) => ({
-        url,
-        file,
-        size: Number(size),
-        ...(hash.startsWith('SHA256:') ? { sha256: hash.slice('SHA256:'.length) } : {}),
-      }))
-      .sort((a, b) => (a.file < b.file ? -1 : 1));
+    return parseUris(output).sort((a, b) => (a.file < b.file ? -1 : 1));
+  }
+
+  /** Where one version of a package is; undefined when no repository has it. */
+  async find(name: string, version: string): Promise<PackageFile | undefined> {
+    const hash = ['--option', 'Acquire::ForceHash=SHA256'];
+    try {
+      return parseUris(await this.run(['download', '--print-uris', ...hash, `${name}=${version}`]))[0];
+    } catch (error) {
+      if (error instanceof ToolError && error.code === 'TOOL_FAILED') return undefined;
+      throw error;
+    }
+  }
+
+  /** The versions that the repositories have, newest first. */
+  async versions(name: string): Promise<string[]> {
+    const { sandbox, signal } = this.#context;
+    const output = await sandbox
+      .run(['apt-cache', 'madison', name], { env: this.#environment, signal })
+      .catch((error: unknown) => {
+        if (error instanceof ToolError && error.code === 'TOOL_FAILED') return '';
+        throw error;
+      });
+    const versions = output.split('\n').flatMap((line) => line.split('|')[1]?.trim() ?? []);
+    return [...new Set(versions)];
+  }
+
+  /**
+   * Fetches files as they are, without a look at their content; those that cannot be had are left out.
+   * @param files URL and absolute path of each
+   */
+  async fetch(files: readonly { url: string; path: string }[], attempts: number): Promise<void> {
+    if (files.length === 0) return;
+    const { sandbox, signal, report, stage } = this.#context;
+    const options = ['--option', `Acquire::Retries=${attempts - 1}`];
+    const argv = [
+      APT_HELPER,
+      ...options,
+      'download-file',
+      ...files.flatMap(({ url, path }) => [url, path, '']),
+    ];
+    await sandbox
+      .run(argv, {
+        env: this.#environment,
+        onLine: (line) => report({ type: 'output', stage, line }),
+        signal,
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof ToolError) || error.code !== 'TOOL_FAILED') throw error;
+      });
   }
 
   /** Fetches the files of a plan into {@link archives}; apt checks each against the signed package list. */
@@ -105,15 +149,35 @@ export class Apt {
     return join(directory, file ?? '');
   }
 
+  get #environment() {
+    return { APT_CONFIG: join(this.directory, 'apt.conf') };
+  }
+
   run(args: readonly string[], cwd = this.directory): Promise<string> {
     const { sandbox, signal, report, stage } = this.#context;
     return sandbox.run(['apt-get', '--quiet', '--yes', ...args], {
       cwd,
-      env: { APT_CONFIG: join(this.directory, 'apt.conf') },
+      env: this.#environment,
       onLine: (line) => report({ type: 'output', stage, line }),
       signal,
     });
   }
+}
+
+/** apt's own program for single files: it is there wherever apt is, and honours proxies and certificate settings. */
+const APT_HELPER = '/usr/lib/apt/apt-helper';
+
+/** What `--print-uris` prints. The file name carries name, version and architecture, with `%3a` for a colon. */
+function parseUris(output: string): PackageFile[] {
+  return [...output.matchAll(/^'([^']+)' (\S+) (\d+) ?(\S*)$/gm)].map(
+    ([, url = '', file = '', size, hash = '']) => {
+      const [name = '', version = '', architecture = ''] = decodeURIComponent(file)
+        .replace(/\.deb$/, '')
+        .split('_');
+      const sha256 = /^SHA256:(.*)$/.exec(hash)?.[1];
+      return { name, version, architecture, url, file, size: Number(size), ...(sha256 && { sha256 }) };
+    },
+  );
 }
 
 /** The essential and required packages are what mmdebstrap's variant `minbase` installs. */

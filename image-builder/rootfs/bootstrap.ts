@@ -1,5 +1,5 @@
 // Installs the packages into an empty directory with mmdebstrap, from package lists and files that are already here.
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
@@ -17,39 +17,27 @@ export interface BootstrapOptions {
   sources: string;
   /** apt_preferences(5), in force while packages are installed and afterwards in the image. */
   preferences: string;
+  /** Answers for packages that ask by debconf(7), as debconf-set-selections(1) reads them; may hold secrets. */
+  debconf: string;
 }
 
 /**
  * @throws RootfsError INSTALLATION_FAILED with what dpkg says of the packages that failed.
  */
 export async function bootstrap(options: BootstrapOptions, apt: Apt, context: StageContext): Promise<void> {
-  const { tree, codename, architecture, packages, sources, preferences } = options;
+  const { sources, preferences, debconf } = options;
   const { sandbox, workDir, signal, report, stage, sourceDateEpoch } = context;
-  const files = { sources: 'sources.sources', preferences: 'preferences', setup: 'setup.sh' };
+  const files = {
+    sources: 'sources.sources',
+    preferences: 'preferences',
+    setup: 'setup.sh',
+    debconf: 'debconf',
+  };
   await writeFile(join(workDir, files.sources), sources);
   await writeFile(join(workDir, files.preferences), preferences);
   await writeFile(join(workDir, files.setup), SETUP);
-  const argv = [
-    'mmdebstrap',
-    // dpkg's own lines: for the log, and for the error when a package cannot be installed.
-    '--verbose',
-    '--mode=root',
-    '--variant=minbase',
-    '--format=directory',
-    `--architectures=${architecture}`,
-    // The lists and the package files come out of the private apt, by the set-up hook.
-    '--skip=update,download/empty,check/signed-by,check/chrootless',
-    '--aptopt=APT::Sandbox::User "root"',
-    '--aptopt=Acquire::Languages "none"',
-    '--aptopt=APT::Install-Recommends "false"',
-    // The tree is thrown away when anything fails: nothing in it has to survive a crash.
-    '--dpkgopt=force-unsafe-io',
-    `--include=${packages.join(',')}`,
-    '--setup-hook=sh "$IMAGE_BUILDER_SETUP" "$1"',
-    codename,
-    tree,
-    join(workDir, files.sources),
-  ];
+  await writeFile(join(workDir, files.debconf), debconf, { mode: 0o600 });
+  const argv = bootstrapCommand(options, join(workDir, files.sources));
   const complaints = new DpkgErrors();
   try {
     await sandbox.run(argv, {
@@ -62,6 +50,7 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
         IMAGE_BUILDER_SETUP: join(workDir, files.setup),
         IMAGE_BUILDER_LISTS: apt.lists,
         IMAGE_BUILDER_ARCHIVES: apt.archives,
+        IMAGE_BUILDER_DEBCONF: join(workDir, files.debconf),
         IMAGE_BUILDER_PREFERENCES: join(workDir, files.preferences),
       },
       onLine: (line) => {
@@ -79,7 +68,42 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
       cause: error,
       output: lines.length > 0 ? lines : (error.output ?? []),
     });
+  } finally {
+    await rm(join(workDir, files.debconf), { force: true });
   }
+}
+
+/** The command that installs the packages. Pure. */
+export function bootstrapCommand(
+  options: Pick<BootstrapOptions, 'tree' | 'codename' | 'architecture' | 'packages' | 'debconf'>,
+  sourcesFile: string,
+): string[] {
+  const { tree, codename, architecture, packages, debconf } = options;
+  return [
+    'mmdebstrap',
+    // dpkg's own lines: for the log, and for the error when a package cannot be installed.
+    '--verbose',
+    '--mode=root',
+    '--variant=minbase',
+    '--format=directory',
+    `--architectures=${architecture}`,
+    // The lists and the package files come out of the private apt, by the set-up hook.
+    '--skip=update,download/empty,check/signed-by,check/chrootless',
+    '--aptopt=APT::Sandbox::User "root"',
+    '--aptopt=Acquire::Languages "none"',
+    '--aptopt=APT::Install-Recommends "false"',
+    // The tree is thrown away when anything fails: nothing in it has to survive a crash.
+    '--dpkgopt=force-unsafe-io',
+    `--include=${packages.join(',')}`,
+    '--setup-hook=sh "$IMAGE_BUILDER_SETUP" "$1"',
+    // As early as there is a debconf: all packages but the essential ones find their answers.
+    ...(debconf === ''
+      ? []
+      : ['--essential-hook=chroot "$1" debconf-set-selections < "$IMAGE_BUILDER_DEBCONF"']),
+    codename,
+    tree,
+    sourcesFile,
+  ];
 }
 
 // Runs outside of the tree, before anything is installed. Hard links where the file system allows them.

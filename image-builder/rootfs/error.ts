@@ -10,6 +10,12 @@ export type RootfsErrorCode =
   | 'KEY_UNAVAILABLE'
   /** A package does not exist, or not in that version, or what it depends on cannot be installed. */
   | 'PACKAGE_UNAVAILABLE'
+  /** A package of the lock file is nowhere to be had. */
+  | 'LOCKED_PACKAGE_GONE'
+  /** Under the name and version of a package of the lock file there is another file. */
+  | 'LOCKED_PACKAGE_CHANGED'
+  /** A repository has no SHA-256 of a package, so that it cannot be locked. */
+  | 'NOT_LOCKABLE'
   /** Packages could be fetched, but not installed. */
   | 'INSTALLATION_FAILED';
 

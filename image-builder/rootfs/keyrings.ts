@@ -1,5 +1,6 @@
 // The keys of the repositories: as files that apt can read at build time, and where they are in the image.
-import { access, mkdir, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
 import type { ResolvedDistribution, ResolvedRepository } from '../variables/types.ts';
@@ -63,7 +64,7 @@ export async function repositoryKey(
 ): Promise<Key> {
   const field = `spec.build.rootfs.multistrap.repos[name=${repository.name}]`;
   const { keyring, keyring_url, keyring_pkg } = repository;
-  if (keyring !== undefined) return writeKey(directory, repository.name, decodeKeyring(keyring));
+  if (keyring !== undefined) return keyFromText(directory, repository.name, keyring);
   if (keyring_url !== undefined) {
     const content = await download(keyring_url, context).catch((cause: unknown) => {
       throw new RootfsError('KEY_UNAVAILABLE', `${keyring_url} cannot be fetched`, {
@@ -72,18 +73,50 @@ export async function repositoryKey(
         output: [cause instanceof Error ? cause.message : String(cause)],
       });
     });
+    checkKey(content, repository, field);
     return writeKey(directory, repository.name, content);
   }
   const name = keyring_pkg ?? '';
   const target = join(directory, name);
   await mkdir(target, { recursive: true });
   const file = await fetchPackage(name).catch((cause: unknown) => {
-    throw new RootfsError('KEY_UNAVAILABLE', `the package ${name} cannot be had from the distribution`, {
+    throw new RootfsError(
+      'KEY_UNAVAILABLE',
+      `the package ${name} cannot be had from a repository whose key is known without it`,
+      {
+        cause,
+        field: `${field}.keyring_pkg`,
+      },
+    );
+  });
+  return await keyOfPackage(target, name, context, file).catch((cause: unknown) => {
+    throw new RootfsError('KEY_UNAVAILABLE', `the package ${name} holds no keys`, {
       cause,
       field: `${field}.keyring_pkg`,
     });
   });
-  return keyOfPackage(target, name, context, file);
+}
+
+/** A key as the spec or a lock file has it, as a file. */
+export const keyFromText = (directory: string, name: string, keyring: string): Promise<Key> =>
+  writeKey(directory, name, decodeKeyring(keyring));
+
+/** A key as text: armoured as it is, `base64:` and the bytes otherwise. */
+export async function textOfKey({ path, name }: Key): Promise<string> {
+  const content = await readFile(path);
+  return name.endsWith('.asc') ? content.toString('utf8') : `base64:${content.toString('base64')}`;
+}
+
+function checkKey(
+  content: Buffer,
+  { keyring_url, keyring_checksum }: ResolvedRepository,
+  field: string,
+): void {
+  const sha256 = `sha256:${createHash('sha256').update(content).digest('hex')}`;
+  if (keyring_checksum === undefined || keyring_checksum === sha256) return;
+  throw new RootfsError('KEY_UNAVAILABLE', `${keyring_url} serves another key: ${sha256}`, {
+    field: `${field}.keyring_checksum`,
+  });
 }
 
 async function writeKey(directory: string, name: string, content: Buffer): Promise<Key> {
@@ -99,18 +132,23 @@ const decodeKeyring = (keyring: string): Buffer =>
     ? Buffer.from(keyring.slice('base64:'.length), 'base64')
     : Buffer.from(keyring, 'utf8');
 
-/** All keyrings of a package as one: a keyring is a sequence of keys, so that concatenation is a union. */
+/**
+ * All keyrings of a package as one: a keyring is a sequence of keys, so that concatenation is a union. Armoured ones
+ * count when there are no others.
+ */
 async function keyOfPackage(
   target: string,
   name: string,
   { sandbox, signal }: StageContext,
   file?: string,
 ): Promise<Key> {
-  const path = join(target, `${name}.gpg`);
-  await sandbox.run(['sh', '-euc', EXTRACT_KEYS, 'sh', target, path, ...(file === undefined ? [] : [file])], {
-    signal,
-  });
-  return { path, name: `${name}.gpg` };
+  const path = join(target, name);
+  const output = await sandbox.run(
+    ['sh', '-euc', EXTRACT_KEYS, 'sh', target, path, ...(file === undefined ? [] : [file])],
+    { signal },
+  );
+  const suffix = output.trim();
+  return { path: `${path}.${suffix}`, name: `${name}.${suffix}` };
 }
 
 // Removed keys are in these packages too, under a name that says so.
@@ -118,6 +156,11 @@ const EXTRACT_KEYS = `
 target=$1 path=$2 package=\${3:-}
 [ -n "$package" ] || package=$(ls "$target"/*.deb)
 dpkg-deb --extract "$package" "$target/root"
-find "$target/root/usr/share/keyrings" "$target/root/etc/apt/trusted.gpg.d" -type f -name '*.gpg' \\
-  ! -name '*removed*' 2>/dev/null | sort | xargs -r cat > "$path"
-[ -s "$path" ]`;
+keys() {
+  find "$target/root/usr/share/keyrings" "$target/root/etc/apt/trusted.gpg.d" "$target/root/etc/apt/keyrings" -type f \\
+    \\( "$@" \\) ! -name '*removed*' 2>/dev/null | LC_ALL=C sort | xargs -r cat
+}
+keys -name '*.gpg' -o -name '*.pgp' > "$path.gpg"
+if [ -s "$path.gpg" ]; then echo gpg; exit; fi
+keys -name '*.asc' > "$path.asc"
+[ -s "$path.asc" ] && echo asc`;

@@ -10,6 +10,21 @@ export interface Mirrors {
   security?: string;
 }
 
+/** A mirror as a build uses it. Base URIs without a trailing slash. */
+export interface ChosenMirror {
+  /** What the image's own apt gets, and part of the image's identity. */
+  source: string;
+  /** Where this build fetches from, in this order. */
+  from: string[];
+}
+
+/** The mirrors of a build. */
+export interface ChosenMirrors {
+  archive: ChosenMirror;
+  /** Absent: the image gets no security updates of its own repository. */
+  security?: ChosenMirror;
+}
+
 /** The sources of the apt configuration below `directory` (/etc/apt); none when it cannot be read. */
 export async function readAptSources(directory: string): Promise<AptSource[]> {
   const parts = await readdir(join(directory, 'sources.list.d')).catch(() => []);

@@ -1,15 +1,15 @@
 // The variables of the role multistrap with the distribution's defaults filled in: packages and repositories.
 import type { MultistrapVariables, Repository } from '../spec/types.ts';
 import type { DistributionData } from './distribution.ts';
-import type { Mirrors } from './mirror.ts';
+import type { ChosenMirrors } from './mirror.ts';
 import type { ResolvedMultistrap, ResolvedRepository } from './types.ts';
-import { defined, toBoolean, toNumber } from './values.ts';
+import { defined, toBoolean, toNumber, toText } from './values.ts';
 
 /** What a distribution says about the variables of the role; the bottom layer over the role's own defaults. */
 export function distributionDefaults(
   distribution: DistributionData,
   architecture: 'amd64' | 'arm64',
-  mirrors: Required<Pick<Mirrors, 'archive'>> & Mirrors,
+  mirrors: ChosenMirrors,
 ): MultistrapVariables {
   return {
     packages: [...distribution.packages.all, ...distribution.packages[architecture]],
@@ -17,15 +17,15 @@ export function distributionDefaults(
     repos: distribution.repos.flatMap(({ name, suite, components, source }) => {
       // A source of its own is that of the security updates; a machine that has a mirror but none of those has
       // decided to do without.
-      const uri = source === undefined ? mirrors.archive : mirrors.security;
-      return uri === undefined
+      const mirror = source === undefined ? mirrors.archive : mirrors.security;
+      return mirror === undefined
         ? []
         : [
             {
               name,
               suite,
               components: components.join(' '),
-              source: uri,
+              source: mirror.source,
               keyring_pkg: distribution.keyring.package,
             },
           ];
@@ -58,6 +58,7 @@ export function resolveMultistrap(
     multistrap_retries_delay: toNumber(variables.multistrap_retries_delay ?? 0),
     packages: ownPackages ? packages : withOneRuntime(packages, repos),
     unapproved_packages: packageList(variables.unapproved_packages),
+    debconf: (variables.debconf ?? []).map((selection) => ({ ...selection, value: toText(selection.value) })),
     repos,
   } as ResolvedMultistrap;
 }
@@ -73,18 +74,41 @@ function withOneRuntime(packages: string[], repos: readonly ResolvedRepository[]
 }
 
 function resolveRepository(repository: Repository): ResolvedRepository {
-  const { keyring_pkg, keyring_url, keyring } = repository;
+  const { keyring_pkg, keyring_url, keyring_checksum, keyring } = repository;
   return {
     name: repository.name,
-    source: repository.source.replace(/\/+$/, ''),
+    source: sourcesOf(repository.source)[0],
     suite: repository.suite,
     components: (repository.components ?? '').split(/\s+/).filter((component) => component !== ''),
     packages: packageList(repository.packages),
     omitdebsrc: toBoolean(repository.omitdebsrc ?? true),
     register_repo_with_rootfs: toBoolean(repository.register_repo_with_rootfs ?? true),
-    ...defined({ keyring_pkg, keyring_url, keyring }),
+    ...defined({ keyring_pkg, keyring_url, keyring_checksum, keyring }),
   } as ResolvedRepository;
 }
+
+/**
+ * Where each of the repositories is fetched from, by name.
+ * @param merged the merged, validated variables
+ */
+export function repositorySources(
+  merged: Record<string, unknown>,
+  mirrors: ChosenMirrors,
+): Record<string, string[]> {
+  const { repos = [] } = merged as MultistrapVariables;
+  return Object.fromEntries(
+    repos.map(({ name, source }) => {
+      const given = sourcesOf(source);
+      const mirror = [mirrors.archive, mirrors.security].find((known) => known?.source === given[0]);
+      return [name, given.length === 1 && mirror ? mirror.from : given];
+    }),
+  );
+}
+
+/** One base URI or several, without trailing slashes, each once. */
+export const sourcesOf = (source: string | string[]): string[] => [
+  ...new Set([source].flat().map((uri) => uri.replace(/\/+$/, ''))),
+];
 
 /** Each name once; a template that was rendered may have become text in Python's or YAML's list notation. */
 function packageList(list: string[] | string | undefined): string[] {

@@ -66,6 +66,9 @@ function checkRepository(repository: Repository, path: readonly (string | number
     const met = keys.length === 0 ? 'names no key' : `names more than one key: ${keys.join(', ')}`;
     report(path, `${met}; expected exactly one of ${KEYS.join(', ')}`);
   }
+  if (repository.keyring_checksum !== undefined && repository.keyring_url === undefined) {
+    report([...path, 'keyring_checksum'], 'belongs to keyring_url, which is not there');
+  }
   const flat = suite.endsWith('/');
   if (flat && components.trim() !== '') {
     report(

@@ -12,13 +12,14 @@ import {
 import { resolveLivecdcontent, resolveQcow } from './images.ts';
 import { resolveIso } from './iso.ts';
 import { type Layer, mergeLayers } from './layers.ts';
+import { readLock } from './lock-file.ts';
 import { findManifests, type Manifests, qcowBundleDirectory, qcowNames, readScripts } from './manifests.ts';
-import { chooseMirrors, readAptSources } from './mirror.ts';
-import { distributionDefaults, resolveMultistrap } from './multistrap.ts';
+import { type ChosenMirrors, chooseMirrors, readAptSources } from './mirror.ts';
+import { distributionDefaults, repositorySources, resolveMultistrap, sourcesOf } from './multistrap.ts';
 import { resolveOsconfig, withRunContexts } from './osconfig.ts';
 import { checkRepositories, readKeyringFiles } from './repositories.ts';
 import { renderTemplates, type Scope } from './templates.ts';
-import type { ResolvedBuild } from './types.ts';
+import type { ResolvedBuild, ResolvedLock } from './types.ts';
 import { checkLayer, readLayer } from './variable-files.ts';
 
 export interface ResolveOptions {
@@ -26,6 +27,8 @@ export interface ResolveOptions {
   cwd: string;
   /** apt's configuration, for the default mirror. */
   aptDirectory?: string;
+  /** The lock file may be absent, as before it is made. */
+  lockIsOptional?: boolean;
   signal?: AbortSignal;
 }
 
@@ -51,7 +54,9 @@ export async function resolveBuild(
   const architecture = rootfs.multistrap?.some(({ values }) => values.rootfs_arch === 'arm64')
     ? 'arm64'
     : 'amd64';
-  const mirrors = await findMirrors(build, distribution, architecture, options.aptDirectory ?? '/etc/apt');
+  const lock = build.lock === undefined ? undefined : await readLock(build.lock, architecture, options);
+  const aptDirectory = options.aptDirectory ?? '/etc/apt';
+  const mirrors = await findMirrors(build, distribution, architecture, aptDirectory, lock);
   const multistrap = mergeLayers([
     ...builtIn('multistrap'),
     { values: distributionDefaults(distribution, architecture, mirrors) },
@@ -73,7 +78,10 @@ export async function resolveBuild(
       keyring: distribution.keyring,
       boot_packages: [...distribution.boot_packages.all, ...distribution.boot_packages[architecture]],
     },
-    mirror: mirrors.archive,
+    mirror: mirrors.archive.source,
+    ...(mirrors.security && { securityMirror: mirrors.security.source }),
+    sources: repositorySources(multistrap, mirrors),
+    ...(lock === undefined ? {} : { lock }),
     rootfs: {
       multistrap: resolveMultistrap(multistrap, distribution, ownPackages),
       osconfig: resolveOsconfig(mergeLayers(osconfigLayers)),
@@ -190,12 +198,27 @@ async function findMirrors(
   distribution: DistributionData,
   architecture: 'amd64' | 'arm64',
   aptDirectory: string,
-): Promise<{ archive: string; security?: string }> {
+  lock: ResolvedLock | undefined,
+): Promise<ChosenMirrors> {
   const known = chooseMirrors(await readAptSources(aptDirectory), distribution.family, architecture);
-  const archive = (build.mirror ?? known.archive ?? distribution.mirror[architecture]).replace(/\/+$/, '');
   const publicSecurity = distribution.repos.find(({ source }) => source !== undefined)?.source;
-  const security = known.archive === undefined ? publicSecurity : known.security;
-  return { archive, ...(security === undefined ? {} : { security }) };
+  const near = {
+    archive: known.archive ?? distribution.mirror[architecture],
+    security: known.archive === undefined ? publicSecurity : known.security,
+  };
+  const given = build.mirror === undefined ? undefined : sourcesOf(build.mirror);
+  // A lock says what the image gets, so that it is the same everywhere; it is fetched from nearby all the same.
+  const mirror = (source: string, nearby: string | undefined) => ({
+    source,
+    from: sourcesOf(nearby === undefined ? source : [nearby, source]),
+  });
+  const security = lock ? lock.mirrors.security : near.security;
+  return {
+    archive: given
+      ? { source: given[0] ?? '', from: given }
+      : mirror((lock?.mirrors.archive ?? near.archive).replace(/\/+$/, ''), near.archive),
+    ...(security === undefined ? {} : { security: mirror(security, near.security) }),
+  };
 }
 
 function resolveBundle(bundle: BuildSpec['bundle'] = {}): ResolvedBuild['bundle'] {

@@ -1,6 +1,6 @@
 // A build with every default filled in: what the planner, the stages and the profiles work from. Plain JSON data,
 // so that its hash is the identity of what it describes: nothing in it names the machine that resolved it.
-import type { BuildSpec, LivecdcontentVariables, Partition } from '../spec/types.ts';
+import type { BuildSpec, DebconfSelection, LivecdcontentVariables, Partition } from '../spec/types.ts';
 
 /** Where osconfig runs: once on the root file system that all images share, or on the tree of one QCOW. */
 export type RunContext = 'common' | 'qcow';
@@ -99,7 +99,7 @@ export interface ResolvedOsconfig {
 /** An APT repository that packages are installed from: those of the distribution itself are among them. */
 export interface ResolvedRepository {
   name: string;
-  /** Base URI without a trailing slash. */
+  /** Base URI without a trailing slash: the preferred one, which the image's own apt gets. */
   source: string;
   /** Suite; ends in `/` for a flat repository. */
   suite: string;
@@ -108,6 +108,8 @@ export interface ResolvedRepository {
   /** Package of the distribution that holds the keys (taken from the building machine or from the mirror). */
   keyring_pkg?: string;
   keyring_url?: string;
+  /** `sha256:<hex>` of what `keyring_url` serves. */
+  keyring_checksum?: string;
   /** The keys: ASCII-armoured text, or `base64:` and the binary keyring. A `keyring_file` is read into this. */
   keyring?: string;
   omitdebsrc: boolean;
@@ -130,7 +132,44 @@ export interface ResolvedMultistrap {
   multistrap_retries_delay: number;
   packages: string[];
   unapproved_packages: string[];
+  debconf: ResolvedDebconfSelection[];
   repos: ResolvedRepository[];
+}
+
+/** An answer to a question of debconf(7). The value of the type `password` is secret. */
+export type ResolvedDebconfSelection = Omit<DebconfSelection, 'value'> & { value: string };
+
+/** A package of a lock file. */
+export interface LockedPackage {
+  name: string;
+  version: string;
+  architecture: string;
+  /** Name of a repository that has it. */
+  repository: string;
+  /** Path below the repository's base URI. */
+  path: string;
+  /** Bytes. */
+  size: number;
+  /** Hex. */
+  sha256: string;
+}
+
+/** What a lock file says for one architecture. */
+export interface ResolvedLock {
+  /** Name of the distribution that it was made for. */
+  distribution: string;
+  /** The distribution's mirrors at that time: they are what the image's own apt gets. */
+  mirrors: { archive: string; security?: string };
+  /** Time stamp of everything, in seconds since the epoch. */
+  sourceDateEpoch: number;
+  /** What was asked for, sorted. */
+  requested: string[];
+  /** Packages that were forbidden, sorted. */
+  unapproved: string[];
+  /** Keys that do not stand in the spec (`keyring_url`, `keyring_pkg`), by repository; as in `keyring`. */
+  keyrings: Record<string, string>;
+  /** Sorted by name. */
+  packages: LockedPackage[];
 }
 
 /** Variables of the role `livecdcontent`. */
@@ -195,6 +234,12 @@ export interface ResolvedBuild {
   distribution: ResolvedDistribution;
   /** Base URI of the distribution's mirror without a trailing slash. */
   mirror: string;
+  /** That of the security updates, when they are elsewhere. */
+  securityMirror?: string;
+  /** Where each repository is fetched from, by its name: base URIs, the first that works is used. */
+  sources: Record<string, string[]>;
+  /** The exact packages; absent: what the repositories have when it is built. */
+  lock?: ResolvedLock;
   rootfs: {
     multistrap: ResolvedMultistrap;
     osconfig: ResolvedOsconfig;

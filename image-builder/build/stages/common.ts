@@ -8,7 +8,7 @@ import { buildRootfs, type InstalledPackages, ROOTFS_FILE } from './rootfs.ts';
 
 /** Implements `rootfs`. */
 export function rootfsStage(
-  { distribution, mirror, rootfs }: ResolvedBuild,
+  { distribution, mirror, sources, lock, rootfs }: ResolvedBuild,
   options: { cacheDir: string },
 ): StageImplementation {
   return async ({ stage, context }) => {
@@ -17,6 +17,8 @@ export function rootfsStage(
       {
         distribution,
         mirror,
+        sources,
+        ...(lock && { lock }),
         multistrap: rootfs.multistrap,
         ...options,
         ...(sourceDateEpoch !== undefined && { sourceDateEpoch }),

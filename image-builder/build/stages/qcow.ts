@@ -76,7 +76,7 @@ function describePartition({ number, startBytes, sizeBytes, fileSystem, mount }:
 }
 
 /** The boot menu; the crash kernel's memory is set aside only where there is one to use it. */
-function menuOf({ grub, kdump_tools }: ResolvedOsconfig, packages: InstalledPackages): GrubMenu {
+export function menuOf({ grub, kdump_tools }: ResolvedOsconfig, packages: InstalledPackages): GrubMenu {
   const { crashkernel } = kdump_tools;
   const words = [
     ...grub.GRUB_CMDLINE_LINUX_DEFAULT,

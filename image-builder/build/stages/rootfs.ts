@@ -1,25 +1,25 @@
 // Stage rootfs: the packages of the image as a tar, and what was really installed.
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { roomFor, type StageContext } from '../../executors/stage.ts';
-import { Apt, type PackageFile, putIntoCache, takeFromCache } from '../../rootfs/apt.ts';
-import { explainFetchError, explainPlanError } from '../../rootfs/apt-errors.ts';
+import type { Apt } from '../../rootfs/apt.ts';
 import { packTree } from '../../rootfs/archive.ts';
+import { ArchiveAccess, type ArchiveInputs } from '../../rootfs/archive-access.ts';
 import { bootstrap } from '../../rootfs/bootstrap.ts';
 import { cleanTree } from '../../rootfs/clean.ts';
-import { distributionKey, type Key, repositoryKey } from '../../rootfs/keyrings.ts';
+import { renderSelections } from '../../rootfs/debconf.ts';
+import type { Key } from '../../rootfs/keyrings.ts';
+import { openLocked } from '../../rootfs/locked.ts';
 import { renderLinkFile, renderPins, renderSource, requestedPackages } from '../../rootfs/repositories.ts';
-import type { ResolvedBuild, ResolvedRepository } from '../../variables/types.ts';
+import type { ResolvedLock } from '../../variables/types.ts';
 import { newestRelease } from '../epoch.ts';
 
-export interface RootfsInputs {
-  distribution: ResolvedBuild['distribution'];
-  mirror: string;
-  multistrap: ResolvedBuild['rootfs']['multistrap'];
+export interface RootfsInputs extends ArchiveInputs {
+  /** The exact packages; default: what the repositories have now. */
+  lock?: ResolvedLock;
   /** Directory that outlives the build, for package files; none: everything is fetched. */
   cacheDir?: string;
-  /** Time stamp of everything, in seconds; default: the date of the newest repository. */
+  /** Time stamp of everything, in seconds; default: that of the lock, or the date of the newest repository. */
   sourceDateEpoch?: number;
 }
 
@@ -43,31 +43,22 @@ export async function buildRootfs(
   outer: StageContext,
 ): Promise<{ sourceDateEpoch: number; tree: string; packages: InstalledPackages }> {
   const { distribution, multistrap } = inputs;
-  const step = (message: string) => outer.report({ type: 'step', stage: outer.stage, message });
-  const packages = requestedPackages(multistrap, distribution.boot_packages);
-
-  step('fetch the package lists');
-  const { apt, keys } = await prepareApt(inputs, outer);
-  const sourceDateEpoch = inputs.sourceDateEpoch ?? (await newestRelease(apt.lists));
+  const { sourceDateEpoch, keys, ...packages } = await obtainPackages(inputs, outer);
   const context: StageContext = { ...outer, sourceDateEpoch };
-  step(`choose and fetch ${packages.length} packages and what they need`);
-  const files = await fetchPackages(inputs, packages, apt, context);
+  const step = (message: string) => context.report({ type: 'step', stage: context.stage, message });
 
   step('install the packages');
-  const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  const tree = join(await roomFor(bytes * INSTALLED_RATIO, context), 'tree');
-  const sources = multistrap.repos.map((repository, index) =>
-    renderSource(repository, multistrap.rootfs_arch, keys[index]?.path ?? ''),
-  );
+  const tree = join(await roomFor(packages.bytes * INSTALLED_RATIO, context), 'tree');
   const options = {
     tree,
     codename: distribution.codename,
     architecture: multistrap.rootfs_arch,
-    packages,
-    sources: sources.join('\n'),
+    packages: packages.names,
+    sources: packages.sourceText,
     preferences: renderPins(multistrap.unapproved_packages),
+    debconf: renderSelections(multistrap.debconf),
   };
-  await bootstrap(options, apt, context);
+  await bootstrap(options, packages.apt, context);
   await configureApt(tree, inputs, keys, context);
   await cleanTree(tree, context);
 
@@ -77,105 +68,50 @@ export async function buildRootfs(
   return { sourceDateEpoch, tree, packages: installed };
 }
 
-/**
- * The package files that {@link buildRootfs} would install now, with their hashes; fetches package lists, no packages.
- * @throws RootfsError, which names the field of the spec; ToolError
- */
-export async function planRootfs(inputs: RootfsInputs, context: StageContext): Promise<PackageFile[]> {
-  const { apt } = await prepareApt(inputs, context);
-  return planPackages(inputs, requestedPackages(inputs.multistrap, inputs.distribution.boot_packages), apt);
+/** Packages whose files are where apt looks for them. */
+interface ObtainedPackages {
+  apt: Apt;
+  /** deb822 text of where they come from. */
+  sourceText: string;
+  /** What to ask for. */
+  names: string[];
+  /** Keys of the repositories, in their order. */
+  keys: readonly Key[];
+  sourceDateEpoch: number;
+  /** Size of their files, in bytes. */
+  bytes: number;
 }
 
-function planPackages(
-  { multistrap }: RootfsInputs,
-  packages: readonly string[],
-  apt: Apt,
-): Promise<PackageFile[]> {
-  return apt.plan(packages).catch((error: unknown) => {
-    throw explainPlanError(error, multistrap);
-  });
-}
-
-/** A private apt with the lists of all repositories, and the key of each repository. */
-async function prepareApt(
-  { distribution, mirror, multistrap }: RootfsInputs,
-  context: StageContext,
-): Promise<{ apt: Apt; keys: Key[] }> {
-  const { workDir } = context;
-  const own = await distributionKey(distribution, join(workDir, 'keys'), context);
-  const isOwn = ({ keyring_pkg }: ResolvedRepository) => keyring_pkg === distribution.keyring.package;
-  const create = async (name: string, repositories: [ResolvedRepository, Key][]) => {
-    const sources = repositories.map(([repository, key], index): [string, string] => [
-      `${index}-${repository.name}`,
-      renderSource(repository, multistrap.rootfs_arch, key.path),
-    ]);
-    const apt = await Apt.create(
-      {
-        directory: join(workDir, name),
-        architecture: multistrap.rootfs_arch,
-        sources: Object.fromEntries(sources),
-        preferences: renderPins(multistrap.unapproved_packages),
-      },
-      context,
-    );
-    await withRetries(multistrap, context, () => apt.update()).catch((error: unknown) => {
-      throw explainFetchError(error, multistrap.repos, mirror);
-    });
-    return apt;
-  };
-  // A keyring package is only trusted when the distribution's key vouches for it.
-  const fetchKeyring = async (name: string) => {
-    const owned = multistrap.repos
-      .filter(isOwn)
-      .map((repository): [ResolvedRepository, Key] => [repository, own]);
-    const apt = await create(`apt-${name}`, owned);
-    return apt.downloadPackage(name, join(workDir, 'keys', name));
-  };
-  const keys: Key[] = [];
-  for (const repository of multistrap.repos) {
-    keys.push(
-      isOwn(repository) ? own : await repositoryKey(repository, join(workDir, 'keys'), fetchKeyring, context),
-    );
+async function obtainPackages(inputs: RootfsInputs, context: StageContext): Promise<ObtainedPackages> {
+  const { lock, cacheDir, sourceDateEpoch } = inputs;
+  const step = (message: string) => context.report({ type: 'step', stage: context.stage, message });
+  if (lock !== undefined) {
+    step(`fetch the ${lock.packages.length} packages of the lock file`);
+    const { packages: names, ...locked } = await openLocked(lock, inputs, context);
+    return {
+      ...locked,
+      names,
+      sourceDateEpoch: sourceDateEpoch ?? lock.sourceDateEpoch,
+      bytes: sumOfSizes(lock.packages),
+    };
   }
-  const all = multistrap.repos.map((repository, index): [ResolvedRepository, Key] => [
-    repository,
-    keys[index] ?? own,
-  ]);
-  return { apt: await create('apt', all), keys };
+  const names = requestedPackages(inputs.multistrap, inputs.distribution.boot_packages);
+  step('fetch the package lists');
+  const archive = await ArchiveAccess.open(inputs, context);
+  step(`choose and fetch ${names.length} packages and what they need`);
+  const files = await archive.fetch(names, cacheDir);
+  const { apt, keys, sourceText } = archive;
+  return {
+    apt,
+    keys,
+    sourceText,
+    names,
+    sourceDateEpoch: sourceDateEpoch ?? (await newestRelease(apt.lists)),
+    bytes: sumOfSizes(files),
+  };
 }
 
-async function fetchPackages(
-  inputs: RootfsInputs,
-  packages: readonly string[],
-  apt: Apt,
-  context: StageContext,
-): Promise<PackageFile[]> {
-  const { multistrap, mirror, cacheDir } = inputs;
-  const files = await planPackages(inputs, packages, apt);
-  const cache = cacheDir === undefined ? undefined : join(cacheDir, 'packages');
-  if (cache !== undefined) await takeFromCache(cache, files, apt.archives, context);
-  await withRetries(multistrap, context, () => apt.download(packages)).catch((error: unknown) => {
-    throw explainFetchError(error, multistrap.repos, mirror);
-  });
-  if (cache !== undefined) await putIntoCache(cache, files, apt.archives);
-  return files;
-}
-
-async function withRetries<Result>(
-  { multistrap_retries: retries, multistrap_retries_delay: seconds }: RootfsInputs['multistrap'],
-  { signal, report, stage }: StageContext,
-  action: () => Promise<Result>,
-): Promise<Result> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await action();
-    } catch (error) {
-      if (attempt > retries || signal.aborted) throw error;
-      report({ type: 'step', stage, message: `failed, attempt ${attempt + 1} in ${seconds} s` });
-      await delay(seconds * 1000, undefined, { signal });
-    }
-  }
-}
+const sumOfSizes = (files: readonly { size: number }[]) => files.reduce((sum, { size }) => sum + size, 0);
 
 /** Gives the image's own apt the repositories that it should know, and systemd the names of network interfaces. */
 async function configureApt(

@@ -1,6 +1,9 @@
 // `image-builder build`: builds what a file describes and prints its catalogues, as the function would.
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { PinnedStages } from '../../build/plan.ts';
+import type { ReusableStage } from '../../build/reuse.ts';
 import type { BundleContents } from '../../bundle/types.ts';
+import { InvalidInputError } from '../../diagnostics/error.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
 import { contextOf } from '../context.ts';
 
@@ -9,6 +12,8 @@ interface BuildCommandOptions {
   store?: string;
   bootTest?: number;
   whenMissing?: ResolvedBuild['whenMissing'];
+  reuse?: ReusableStage;
+  dryRun?: boolean;
 }
 
 export function register(program: Command): void {
@@ -29,6 +34,13 @@ export function register(program: Command): void {
         'what to do when no store has the result; default: whenMissing of the spec, else Build. Trigger also starts again what has failed',
       ).choices(['Build', 'Trigger', 'Fail']),
     )
+    .addOption(
+      new Option(
+        '--reuse <stage>',
+        'use the newest earlier result of this stage, whatever has changed since; fail when there is none',
+      ).choices(['rootfs', 'osconfig']),
+    )
+    .option('--dry-run', 'build nothing: check everything, and print what would be installed, made and run')
     .addHelpText(
       'after',
       '\nRelative paths of the spec are relative to the working directory.\nExample: image-builder build examples/node-image/image-builder.yaml --boot-test 300',
@@ -41,12 +53,24 @@ export function register(program: Command): void {
       ]);
       const { report, signal } = contextOf(command);
       const cwd = process.cwd();
-      const { object, resolved } = await readBuildFile(file, cwd);
-      const contents = await build(withOptions(resolved, options), {
+      const store = options.store && { store: options.store };
+      const { object, resolved: asWritten } = await readBuildFile(file, cwd);
+      const { resolved, pinned } = await onEarlierResults(withOptions(asWritten, options), options, {
+        cwd,
+        ...store,
+      });
+      if (options.dryRun) {
+        const { dryRun } = await import('../../build/dry-run.ts');
+        const plan = await dryRun(resolved, { cwd, report, signal, ...store, ...(pinned && { pinned }) });
+        process.stdout.write(await render([plan], options.output));
+        return;
+      }
+      const contents = await build(resolved, {
         cwd,
         report,
         signal,
-        ...(options.store && { store: options.store }),
+        ...store,
+        ...(pinned && { pinned }),
         file,
         program: [process.execPath, process.argv[1] ?? ''],
         retry: options.whenMissing === 'Trigger',
@@ -61,6 +85,30 @@ export function register(program: Command): void {
 function withOptions(resolved: ResolvedBuild, options: BuildCommandOptions): ResolvedBuild {
   const { bootTest: timeout = resolved.bootTest.timeout, whenMissing = resolved.whenMissing } = options;
   return { ...resolved, bootTest: { ...resolved.bootTest, timeout }, whenMissing };
+}
+
+/** The build on the earlier result that the command line asks for. */
+async function onEarlierResults(
+  resolved: ResolvedBuild,
+  { reuse }: BuildCommandOptions,
+  options: { cwd: string; store?: string },
+): Promise<{ resolved: ResolvedBuild; pinned?: PinnedStages }> {
+  if (reuse === undefined) return { resolved };
+  if (resolved.executor.local === undefined) {
+    throw new InvalidInputError([
+      {
+        severity: 'error',
+        field: 'spec.build.executor',
+        message: '--reuse works on this machine only (local)',
+      },
+    ]);
+  }
+  const [{ reuseResults }, { storeDirectory }, { openStore }] = await Promise.all([
+    import('../../build/reuse.ts'),
+    import('../../store/location.ts'),
+    import('../../store/store.ts'),
+  ]);
+  return await reuseResults(resolved, reuse, await openStore(storeDirectory(process.env, options)));
 }
 
 function parseSeconds(text: string): number {

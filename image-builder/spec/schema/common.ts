@@ -30,6 +30,14 @@ export const StringListOrTemplate = Type.Unsafe<string[] | string>({
   pattern: '^\\s*\\{\\{.*\\}\\}\\s*$',
 });
 
+/** A base URI, or several that serve the same: the first one that works is used. */
+export const MirrorList = Type.Unsafe<string | string[]>({
+  type: ['string', 'array'],
+  pattern: '^[a-z][a-z+]*:',
+  items: { type: 'string', pattern: '^[a-z][a-z+]*:' },
+  minItems: 1,
+});
+
 /** A file mode, octal as text: `"0755"`. A number would have lost its base on the way through YAML. */
 export const FileMode = Type.String({
   pattern: '^[0-7]{3,4}$',

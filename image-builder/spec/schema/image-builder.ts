@@ -1,6 +1,6 @@
 // The ImageBuilder object (airshipit.org/v1alpha1) as a JSON Schema; types.ts derives the TypeScript types from it.
 import { Type } from 'typebox';
-import { strictObject } from './common.ts';
+import { MirrorList, strictObject } from './common.ts';
 import { LivecdcontentVariables } from './livecdcontent.ts';
 import { MultistrapVariables } from './multistrap.ts';
 import { OsconfigVariables } from './osconfig.ts';
@@ -79,9 +79,17 @@ export const BuildSpec = strictObject(
       Type.String({ description: 'Directory of variable files, relative to the working directory.' }),
     ),
     mirror: Type.Optional(
+      Type.Unsafe<string | string[]>({
+        ...MirrorList,
+        description:
+          "Mirror of the distribution, or a list of which the first that works is used; default: the one that this machine's apt uses.",
+      }),
+    ),
+    lock: Type.Optional(
       Type.String({
-        pattern: '^[a-z][a-z+]*:',
-        description: "Mirror of the distribution; default: the one that this machine's apt uses.",
+        minLength: 1,
+        description:
+          'Lock file with the exact packages, relative to the working directory; `image-builder lock` writes it.',
       }),
     ),
     rootfs: Type.Optional(

@@ -1,6 +1,13 @@
 // Variables of the base root file system. The names are those of the predecessor's role `multistrap`.
 import { type Static, Type } from 'typebox';
-import { BooleanText, NumberText, StringListOrTemplate, strictObject } from './common.ts';
+import {
+  BooleanText,
+  MirrorList,
+  NumberText,
+  ScalarText,
+  StringListOrTemplate,
+  strictObject,
+} from './common.ts';
 
 /** An APT repository, as deb822 sources describe it (sources.list(5)). */
 export const Repository = strictObject({
@@ -8,9 +15,10 @@ export const Repository = strictObject({
     minLength: 1,
     description: 'Names the repository in the image: /etc/apt/sources.list.d/<name>.sources.',
   }),
-  source: Type.String({
-    pattern: '^[a-z][a-z+]*:',
-    description: 'Base URI, for example http://mirror.example.org/debian.',
+  source: Type.Unsafe<string | string[]>({
+    ...MirrorList,
+    description:
+      'Base URI, for example http://mirror.example.org/debian; or a list, of which the first that works is used.',
   }),
   suite: Type.String({ minLength: 1, description: 'Suite; ends in "/" for a flat repository.' }),
   components: Type.Optional(
@@ -23,6 +31,12 @@ export const Repository = strictObject({
   keyring_url: Type.Optional(
     Type.String({ pattern: '^https?://', description: 'Where the key of the repository is fetched from.' }),
   ),
+  keyring_checksum: Type.Optional(
+    Type.String({
+      pattern: '^sha256:[0-9a-f]{64}$',
+      description: 'What keyring_url must serve: sha256:<hex>.',
+    }),
+  ),
   keyring: Type.Optional(Type.String({ description: 'The ASCII-armoured key itself.' })),
   keyring_file: Type.Optional(
     Type.String({ description: 'File on the building machine that holds the keys.' }),
@@ -31,6 +45,32 @@ export const Repository = strictObject({
   register_repo_with_rootfs: Type.Optional(BooleanText),
 });
 export type Repository = Static<typeof Repository>;
+
+/** An answer to a question of debconf(7), as debconf-set-selections(1) takes it. */
+export const DebconfSelection = strictObject({
+  package: Type.String({ pattern: '^[a-z0-9][a-z0-9+.-]+$', description: 'The package that asks.' }),
+  question: Type.String({
+    pattern: '^\\S+/\\S+$',
+    description: 'For example keyboard-configuration/layoutcode.',
+  }),
+  type: Type.Union(
+    [
+      Type.Literal('string'),
+      Type.Literal('boolean'),
+      Type.Literal('select'),
+      Type.Literal('multiselect'),
+      Type.Literal('text'),
+      Type.Literal('note'),
+      Type.Literal('password'),
+    ],
+    {
+      description:
+        'Type of the question; the answer of a password is left out of profiles, logs and records.',
+    },
+  ),
+  value: Type.Unsafe<string | number | boolean>({ ...ScalarText, pattern: '^[^\\n]*$' }),
+});
+export type DebconfSelection = Static<typeof DebconfSelection>;
 
 /** Variables of the role `multistrap`; all optional, what is left out is taken from the distribution. */
 export const MultistrapVariables = strictObject(
@@ -58,6 +98,10 @@ export const MultistrapVariables = strictObject(
     ubuntu_packages: Type.Optional(StringListOrTemplate),
     ubuntu_packages_append: Type.Optional(StringListOrTemplate),
     unapproved_packages: Type.Optional(StringListOrTemplate),
+    debconf: Type.Optional(
+      Type.Array(DebconfSelection, { description: 'Answers that packages find when they are installed.' }),
+    ),
+    debconf_append: Type.Optional(Type.Array(DebconfSelection)),
     repos: Type.Optional(Type.Array(Repository, { minItems: 1 })),
     repos_append: Type.Optional(Type.Array(Repository)),
   },

@@ -1,6 +1,7 @@
 // What is wrong with a repository or a package is told with its field, and nothing of it gets in. Without Debian: the
 // repositories are the tests' own, so that each case takes a second.
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,14 +26,15 @@ const key = makeKey(directory, 'good');
 const otherKey = makeKey(directory, 'other');
 let url: string;
 
+const hello = {
+  name: 'hello-test',
+  version: '1.0',
+  files: { '/usr/share/hello-test/greeting': 'hello\n' },
+};
+// Every image has apt; the essential packages of a distribution are what these repositories lack.
+const apt = { name: 'apt', version: '1.0' };
+
 beforeAll(async () => {
-  const hello = {
-    name: 'hello-test',
-    version: '1.0',
-    files: { '/usr/share/hello-test/greeting': 'hello\n' },
-  };
-  // Every image has apt; the essential packages of a distribution are what these repositories lack.
-  const apt = { name: 'apt', version: '1.0' };
   for (const name of ['flat', 'unsigned', 'stranger', 'tampered'])
     buildPackages(join(www, name), [hello, apt]);
   publishFlat(join(www, 'flat'), key);
@@ -83,7 +85,8 @@ async function failureOf(
   const resolved = await resolveBuild('test', spec, { cwd: directory });
   const distribution = { ...resolved.distribution, boot_packages: [] };
   const context = await stageContext(directory, `run-${runs++}`, { observed });
-  const inputs = { distribution, mirror: resolved.mirror, multistrap: resolved.rootfs.multistrap };
+  const { mirror, sources } = resolved;
+  const inputs = { distribution, mirror, sources, multistrap: resolved.rootfs.multistrap };
   const error = await buildRootfs(inputs, context).then(
     () => undefined,
     (caught: unknown) => caught,
@@ -188,5 +191,97 @@ test('keys come from a URL or a file; one that cannot be had is named', async ()
   expect(await failureOf({}, { repos: [{ ...source, keyring_url: `${url}/absent.asc` }] })).toMatchObject({
     code: 'KEY_UNAVAILABLE',
     field: `${base}.repos[name=own].keyring_url`,
+  });
+});
+
+describe('the key of a repository comes in a package', () => {
+  const keyring = (name: string, armoured: string, path: string) => ({
+    name,
+    version: '1',
+    files: { [path]: armoured },
+  });
+  const own = () => ({ name: 'own', source: `${url}/flat`, suite: '/', keyring: key.armoured });
+  const vendor = (keyring_pkg: string) => ({
+    name: 'vendor',
+    source: `${url}/stranger`,
+    suite: '/',
+    keyring_pkg,
+  });
+
+  beforeAll(() => {
+    buildPackages(join(www, 'flat'), [
+      keyring('vendor-keyring', otherKey.armoured, '/usr/share/keyrings/vendor.asc'),
+      keyring('wrong-keyring', key.armoured, '/etc/apt/trusted.gpg.d/vendor.asc'),
+      { name: 'empty-keyring', version: '1' },
+    ]);
+    publishFlat(join(www, 'flat'), key);
+    // Who controls the repository controls its keyring package: it must not vouch for itself.
+    buildPackages(join(www, 'stranger'), [
+      keyring('self-keyring', otherKey.armoured, '/usr/share/keyrings/self.asc'),
+    ]);
+    publishFlat(join(www, 'stranger'), otherKey);
+  });
+
+  test('of a repository whose key is known: it is trusted, wherever it stands in the list', async () => {
+    for (const repos of [
+      [own(), vendor('vendor-keyring')],
+      [vendor('vendor-keyring'), own()],
+    ]) {
+      expect(await failureOf({}, { repos })).toMatchObject({ code: 'INSTALLATION_FAILED' });
+    }
+  });
+
+  test.each([
+    ['holds another key', 'wrong-keyring', 'REPOSITORY_UNTRUSTED', 'repos[name=vendor]'],
+    ['is only in the repository itself', 'self-keyring', 'KEY_UNAVAILABLE', 'repos[name=vendor].keyring_pkg'],
+    ['holds no key', 'empty-keyring', 'KEY_UNAVAILABLE', 'repos[name=vendor].keyring_pkg'],
+    ['does not exist', 'absent-keyring', 'KEY_UNAVAILABLE', 'repos[name=vendor].keyring_pkg'],
+  ])('one that %s never gets the repository in', async (_, name, code, field) => {
+    const error = await failureOf({}, { repos: [own(), vendor(name)] });
+    expect(error).toMatchObject({ code, field: `${base}.${field}` });
+  });
+});
+
+test('a key from a URL is the one with the checksum, or none', async () => {
+  writeFileSync(join(www, 'key.asc'), key.armoured);
+  const repository = { name: 'own', source: `${url}/flat`, suite: '/', keyring_url: `${url}/key.asc` };
+  const sha256 = createHash('sha256').update(key.armoured).digest('hex');
+  const failure = async (hex: string) =>
+    await failureOf({}, { repos: [{ ...repository, keyring_checksum: `sha256:${hex}` }] });
+  expect(await failure(sha256)).toMatchObject({ code: 'INSTALLATION_FAILED' });
+  expect(await failure('0'.repeat(64))).toMatchObject({
+    code: 'KEY_UNAVAILABLE',
+    field: `${base}.repos[name=own].keyring_checksum`,
+    message: expect.stringContaining(sha256),
+  });
+});
+
+describe('of a list of mirrors the first that works is used', () => {
+  // Fetching succeeds where the error is that there is no distribution to install.
+  test.each([
+    ['where nobody listens', () => 'http://127.0.0.1:1/debian'],
+    ['that does not know the repository', () => `${url}/nowhere`],
+    ['with another signature', () => `${url}/stranger`],
+    ['with a tampered list', () => `${url}/tampered`],
+    ['with a package that is not the one that was signed', () => `${url}/swapped`],
+    ['that sends half of a package', () => `${url}/half`],
+    ['that has lost the packages', () => `${url}/lists-only`],
+  ])('after one %s', async (_, first) => {
+    buildPackages(join(www, 'half'), [hello, apt]);
+    publishFlat(join(www, 'half'), key);
+    server.dying.add('/half/hello-test');
+    buildPackages(join(www, 'lists-only'), [hello, apt]);
+    publishFlat(join(www, 'lists-only'), key);
+    rmSync(join(www, 'lists-only/hello-test_1.0_all.deb'));
+    const observed: Observed = { steps: [], lines: [] };
+    const error = await failureOf({ source: [first(), `${url}/flat`] }, {}, observed);
+    expect(error.code).toBe('INSTALLATION_FAILED');
+    expect(observed.steps.join('\n')).toContain(`a mirror failed, trying ${url}/flat`);
+  });
+
+  test('when none works, the last one is told', async () => {
+    const error = await failureOf({ source: ['http://127.0.0.1:1/a', 'http://127.0.0.1:1/b'] });
+    expect(error).toMatchObject({ code: 'REPOSITORY_UNREACHABLE', field: `${base}.repos[name=own]` });
+    expect(error.message).toContain('http://127.0.0.1:1/b');
   });
 });

@@ -35,12 +35,14 @@ export interface TestPackage {
   control?: string[];
   /** Maintainer script. */
   postinst?: string;
+  /** Questions of debconf(7), as debian/templates has them. */
+  templates?: string;
 }
 
 /** Builds the packages into `directory`. */
 export function buildPackages(directory: string, packages: readonly TestPackage[]): void {
   mkdirSync(directory, { recursive: true });
-  for (const { name, version, files = {}, control = [], postinst } of packages) {
+  for (const { name, version, files = {}, control = [], postinst, templates } of packages) {
     const root = join(directory, `.${name}_${version}`);
     const write = (path: string, text: string) => {
       mkdirSync(dirname(join(root, path)), { recursive: true });
@@ -55,6 +57,7 @@ export function buildPackages(directory: string, packages: readonly TestPackage[
       `Description: test package ${name}`,
     ];
     write('DEBIAN/control', `${fields.join('\n')}\n`);
+    if (templates !== undefined) write('DEBIAN/templates', templates);
     if (postinst !== undefined) {
       write('DEBIAN/postinst', postinst);
       chmodSync(join(root, 'DEBIAN/postinst'), 0o755);
@@ -99,11 +102,15 @@ export function publishSuite(directory: string, suite: string, key?: SigningKey)
   sign(release, key);
 }
 
-/** Serves a directory on a free port of the loopback interface. `failures` of each path are answered with 503 first. */
+/**
+ * Serves a directory on a free port of the loopback interface. `failures` of each path are answered with 503 first; of
+ * files below a path in `dying` only the first half is sent.
+ */
 export class FileServer {
   readonly #server: Server;
   readonly requests: string[] = [];
   readonly failures = new Map<string, number>();
+  readonly dying = new Set<string>();
 
   constructor(directory: string) {
     this.#server = createServer((request, response) => {
@@ -122,6 +129,13 @@ export class FileServer {
         return;
       }
       response.writeHead(200, { 'content-length': found.size });
+      if ([...this.dying].some((prefix) => path.startsWith(prefix))) {
+        const end = Math.floor(found.size / 2);
+        createReadStream(file, { end })
+          .on('end', () => response.destroy())
+          .pipe(response, { end: false });
+        return;
+      }
       createReadStream(file).pipe(response);
     });
   }

@@ -7,7 +7,7 @@ import { OsconfigVariables } from '../../../image-builder/spec/schema/osconfig.t
 import { QcowVariables } from '../../../image-builder/spec/schema/qcow.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
-import type { ResolvedBuild } from '../../../image-builder/variables/types.ts';
+import type { LockedPackage, ResolvedBuild, ResolvedLock } from '../../../image-builder/variables/types.ts';
 
 const script = '#!/bin/sh\ntrue\n';
 /** One item of every list that runs in contexts, for each context. */
@@ -40,7 +40,14 @@ const spec = {
   distribution: 'debian-13',
   mirror: 'http://mirror.example.org/debian',
   rootfs: {
-    multistrap: { k8s_version: '1.34.2-1.1', packages: ['vim'] },
+    multistrap: {
+      k8s_version: '1.34.2-1.1',
+      packages: ['vim'],
+      debconf: [
+        { package: 'pkg', question: 'a/b', type: 'string', value: 'x' },
+        { package: 'pkg', question: 'a/secret', type: 'password', value: 'hunter2' },
+      ],
+    },
     osconfig: JSON.parse(JSON.stringify(osconfig)),
   },
   qcows: {
@@ -158,6 +165,43 @@ test('names, places and tests reach nothing', () => {
   nothing((build) => Object.assign(build, { name: 'other', mirror: 'http://elsewhere.example.org/debian' }));
   nothing((build) => Object.assign(build.bundle, { layout: '/x', tag: 'x', repository: 'r', push: true }));
   nothing((build) => Object.assign(build.bootTest, { timeout: 300 }));
+});
+
+test('what is secret is in no record of the inputs', () => {
+  expect(JSON.stringify(defineStages(resolved))).not.toMatch(/hunter2/);
+});
+
+describe('a lock', () => {
+  const lock: ResolvedLock = {
+    distribution: 'debian-13',
+    mirrors: { archive: 'http://mirror.example.org/debian' },
+    sourceDateEpoch: 1,
+    requested: ['vim'],
+    unapproved: [],
+    keyrings: {},
+    packages: [
+      { name: 'vim', version: '1', architecture: 'all', repository: 'r', path: 'p', size: 1, sha256: 'a' },
+    ],
+  };
+  const [vim] = lock.packages as [LockedPackage];
+  const rootfsKey = (changes: Partial<ResolvedLock>) =>
+    keysOf({ ...resolved, lock: { ...lock, ...changes } }).get('rootfs');
+
+  test('decides the key of the root file system by what it installs', () => {
+    expect(rootfsKey({})).not.toBe(before.get('rootfs'));
+    for (const changes of [
+      { sourceDateEpoch: 2 },
+      { keyrings: { r: 'key' } },
+      { packages: [{ ...vim, sha256: 'b' }] },
+      { packages: [{ ...vim, version: '2' }] },
+    ]) {
+      expect([changes, rootfsKey(changes)]).not.toEqual([changes, rootfsKey({})]);
+    }
+  });
+
+  test('where a package lies and where it is fetched from do not', () => {
+    expect(rootfsKey({ packages: [{ ...vim, path: 'q', size: 2, repository: 's' }] })).toBe(rootfsKey({}));
+  });
 });
 
 test('a boot test is a stage of its own, whatever its patience', () => {

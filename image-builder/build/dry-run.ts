@@ -1,0 +1,146 @@
+// What a build would do, as data: the packages that the repositories have now, the disks, the commands. Nothing is
+// installed, and nothing is written but package lists in a directory of their own.
+
+import { planPartitions } from '../disk/partition-table.ts';
+import { renderSfdiskScript } from '../disk/sfdisk.ts';
+import type { DiskPlan } from '../disk/types.ts';
+import { bootstrapCommand } from '../rootfs/bootstrap.ts';
+import { renderSelections } from '../rootfs/debconf.ts';
+import { RootfsError } from '../rootfs/error.ts';
+import { requestedPackages } from '../rootfs/repositories.ts';
+import type { LockedPackage, ResolvedBuild } from '../variables/types.ts';
+import { type BuildOptions, planBuild } from './build.ts';
+import { type ExplainedStage, explainPlan } from './explain.ts';
+import type { PackageResolution } from './package-resolution.ts';
+import { multistrapProfile, qcowProfile } from './profiles.ts';
+import { menuOf } from './stages/qcow.ts';
+import type { InstalledPackages } from './stages/rootfs.ts';
+
+/** Where the versions of the packages come from. */
+export type PackageSource =
+  /** Every repository was fetched, and its signature verified with the key of the spec. */
+  | { from: 'repositories'; verified: PackageResolution['repositories'] }
+  | { from: 'lock' }
+  /** The repositories could not be asked: names only. */
+  | { from: 'spec'; unreachable: string };
+
+/** A disk as it would be made; the identifiers are made from the build's key, so these are examples. */
+export interface DryDisk {
+  capacityBytes: number;
+  kernelCommandLine: string;
+  partitions: DiskPlan['partitions'];
+  fstab: string;
+}
+
+export interface DryRun {
+  name: string;
+  distribution: string;
+  architecture: string;
+  packageSource: PackageSource;
+  /** Version by name; absent when nobody could be asked. */
+  packages?: Record<string, string>;
+  /** What is asked for by name. */
+  requested: string[];
+  stages: ExplainedStage[];
+  disks: Record<string, DryDisk>;
+  commands: { stage: string; argv: string[]; input?: string }[];
+  /** The variables, as the profiles of the bundle would tell them. */
+  profiles: Record<string, unknown>;
+}
+
+/**
+ * @throws InvalidInputError, RootfsError when the build would fail for what the spec says; a repository that cannot be
+ *   reached is no error
+ */
+export async function dryRun(
+  resolved: ResolvedBuild,
+  options: Pick<BuildOptions, 'cwd' | 'store' | 'env' | 'pinned' | 'report' | 'signal'>,
+): Promise<DryRun> {
+  const plan = await planBuild(resolved, options);
+  const stages = await explainPlan(resolved.name, plan);
+  const { packages, source } = await findPackages(resolved, options);
+  const installed: InstalledPackages = Object.fromEntries(
+    (packages ?? []).map(({ name, version, architecture }) => [name, { version, architecture }]),
+  );
+  const profiles = [
+    multistrapProfile(resolved, installed),
+    ...Object.entries(resolved.qcows).map(([name, image]) => qcowProfile(name, image)),
+  ];
+  const { distribution, rootfs } = resolved;
+  return {
+    name: resolved.name,
+    distribution: distribution.name,
+    architecture: rootfs.multistrap.rootfs_arch,
+    packageSource: source,
+    ...(packages && {
+      packages: Object.fromEntries(packages.map(({ name, version }) => [name, version])),
+    }),
+    requested: requestedPackages(rootfs.multistrap, distribution.boot_packages),
+    stages,
+    disks: Object.fromEntries(
+      Object.entries(resolved.qcows).map(([name, image]) => {
+        const { capacityBytes, partitions, fstab } = planPartitions(image.qcow, name);
+        const { kernelCommandLine } = menuOf(image.osconfig, installed);
+        return [name, { capacityBytes, kernelCommandLine, partitions, fstab }];
+      }),
+    ),
+    commands: commandsOf(resolved),
+    profiles: Object.fromEntries(profiles.map(({ name, json }) => [name, JSON.parse(json)])),
+  };
+}
+
+async function findPackages(
+  resolved: ResolvedBuild,
+  options: Pick<BuildOptions, 'report' | 'signal'>,
+): Promise<{ packages?: LockedPackage[]; source: PackageSource }> {
+  if (resolved.lock) return { packages: resolved.lock.packages, source: { from: 'lock' } };
+  const { resolvePackages } = await import('./package-resolution.ts');
+  try {
+    const { packages, repositories } = await resolvePackages(withoutPatience(resolved), options);
+    return { packages, source: { from: 'repositories', verified: repositories } };
+  } catch (error) {
+    if (!isUnreachable(error)) throw error;
+    options.report({ type: 'step', stage: 'packages', message: `not checked: ${error.message}` });
+    return { source: { from: 'spec', unreachable: [error.message, ...(error.output ?? [])].join('\n') } };
+  }
+}
+
+/** What cannot be reached is not waited for. */
+const withoutPatience = (resolved: ResolvedBuild): ResolvedBuild => ({
+  ...resolved,
+  rootfs: {
+    ...resolved.rootfs,
+    multistrap: { ...resolved.rootfs.multistrap, multistrap_retries: 0 },
+  },
+});
+
+/** Nobody has answered; a repository that answers without having what is asked for is another matter. */
+function isUnreachable(error: unknown): error is RootfsError {
+  if (!(error instanceof RootfsError)) return false;
+  if (error.code !== 'REPOSITORY_UNREACHABLE' && error.code !== 'KEY_UNAVAILABLE') return false;
+  return /Could not (connect|resolve|wait)|Temporary failure|timed out|Unable to connect|unreachable|Connection (refused|failed)/i.test(
+    (error.output ?? []).join('\n'),
+  );
+}
+
+function commandsOf({ distribution, rootfs, qcows }: ResolvedBuild): DryRun['commands'] {
+  const { multistrap } = rootfs;
+  const bootstrap = bootstrapCommand(
+    {
+      tree: 'TREE',
+      codename: distribution.codename,
+      architecture: multistrap.rootfs_arch,
+      packages: requestedPackages(multistrap, distribution.boot_packages),
+      debconf: renderSelections(multistrap.debconf),
+    },
+    'SOURCES',
+  );
+  return [
+    { stage: 'rootfs', argv: bootstrap },
+    ...Object.entries(qcows).map(([name, { qcow }]) => ({
+      stage: `qcow/${name}`,
+      argv: ['sfdisk', 'DISK'],
+      input: renderSfdiskScript(planPartitions(qcow, name)),
+    })),
+  ];
+}

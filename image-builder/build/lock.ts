@@ -1,0 +1,31 @@
+// Locks a build: what the repositories have now becomes a lock file. Pure.
+import { requestedPackages } from '../rootfs/repositories.ts';
+import type { ResolvedBuild, ResolvedLock } from '../variables/types.ts';
+import { type Change, changesBetween } from './changes.ts';
+import type { PackageResolution } from './package-resolution.ts';
+
+/** The lock of a build with these packages. */
+export function lockOf(
+  { distribution, mirror, securityMirror, rootfs }: ResolvedBuild,
+  { packages, keyrings, sourceDateEpoch }: PackageResolution,
+): ResolvedLock {
+  return {
+    distribution: distribution.name,
+    mirrors: { archive: mirror, ...(securityMirror !== undefined && { security: securityMirror }) },
+    sourceDateEpoch,
+    requested: requestedPackages(rootfs.multistrap, distribution.boot_packages),
+    unapproved: [...rootfs.multistrap.unapproved_packages].sort(),
+    keyrings,
+    packages,
+  };
+}
+
+/**
+ * What an image would get that is not what the lock says. The date of the repositories alone is no difference: it
+ * changes several times a day.
+ */
+export function driftOf(before: ResolvedLock | undefined, after: ResolvedLock): Change[] {
+  const { sourceDateEpoch: _, ...old } = before ?? { sourceDateEpoch: 0, packages: [] };
+  const { sourceDateEpoch: __, ...current } = after;
+  return changesBetween(old, current);
+}

@@ -1,0 +1,121 @@
+// Builds on earlier results of the shared stages, whatever has changed since: the predecessor's skip switches. The keys
+// of the later stages follow from the results that are really used, so that nothing is taken for what it is not.
+import { ImageBuilderError } from '../diagnostics/error.ts';
+import { type Entry, listEntries } from '../store/entry.ts';
+import { readHistory } from '../store/history.ts';
+import type { Store } from '../store/store.ts';
+import type { ResolvedBuild, ResolvedMultistrap, ResolvedOsconfig } from '../variables/types.ts';
+import { findEntry } from './lookup.ts';
+import type { PinnedStages } from './plan.ts';
+
+/** The stages whose earlier results can be used: those that all images of a build share. */
+export type ReusableStage = 'rootfs' | 'osconfig';
+
+/** There is no earlier result. */
+export class ReuseError extends ImageBuilderError<'NOTHING_TO_REUSE'> {}
+
+/** A build on earlier results. */
+export interface ReusingBuild {
+  /** With the variables that those results were made with: the profiles tell what is in the image. */
+  resolved: ResolvedBuild;
+  pinned: PinnedStages;
+}
+
+/**
+ * @param stage osconfig includes the root file system that it was made from
+ * @throws ReuseError when the build has no earlier result of it
+ */
+export async function reuseResults(
+  resolved: ResolvedBuild,
+  stage: ReusableStage,
+  store: Store,
+): Promise<ReusingBuild> {
+  const osconfig = stage === 'osconfig' ? await newestResult(store, resolved.name, 'osconfig') : undefined;
+  const rootfs = osconfig
+    ? await findEntry(store, { kind: 'rootfs', key: osconfig.parents.rootfs ?? '' })
+    : await newestResult(store, resolved.name, 'rootfs');
+  const pinned: PinnedStages = {};
+  for (const entry of [rootfs, osconfig]) {
+    if (entry) {
+      const { key, recipe, inputs, tools } = entry;
+      pinned[entry.kind] = { key, recipe, inputs, toolVersions: tools };
+    }
+  }
+  return { resolved: withVariablesOf(resolved, rootfs, osconfig), pinned };
+}
+
+/** The newest undamaged result of a stage that a build of this name has made or used. */
+async function newestResult(store: Store, build: string, stage: ReusableStage): Promise<Entry> {
+  const used = (await readHistory(store, build)).flatMap(({ builtAt, stages }) => {
+    const id = stages[stage];
+    return id ? [{ at: builtAt, id: { kind: id.kind, key: id.key } }] : [];
+  });
+  // A build that failed later on is in no history, but its finished stages are in the store.
+  const made = (await listEntries(store))
+    .filter((entry) => entry.build === build && entry.stage === stage)
+    .map((entry) => ({ at: entry.createdAt, id: { kind: entry.kind, key: entry.key } }));
+  const newestFirst = [...used, ...made].sort((a, b) => (a.at < b.at ? 1 : -1));
+  for (const { id } of newestFirst) {
+    const entry = await findEntry(store, id);
+    if (entry) return entry;
+  }
+  throw new ReuseError(
+    'NOTHING_TO_REUSE',
+    `${build} has no earlier result of the stage ${stage} in ${store.directory}`,
+    {
+      hint: `build once without --reuse ${stage}`,
+    },
+  );
+}
+
+function withVariablesOf(
+  resolved: ResolvedBuild,
+  rootfs: Entry | undefined,
+  osconfig: Entry | undefined,
+): ResolvedBuild {
+  // Written by stages.ts for the same kind of stage.
+  const base = rootfs?.inputs as
+    | { distribution: ResolvedBuild['distribution']; multistrap: ResolvedMultistrap }
+    | undefined;
+  const common = osconfig?.inputs as { osconfig: ResolvedOsconfig } | undefined;
+  // What is installed already is no business of the lock file.
+  const { lock, ...unlocked } = resolved;
+  return {
+    ...unlocked,
+    ...(lock && !base && { lock }),
+    ...(base && { distribution: base.distribution }),
+    rootfs: {
+      ...resolved.rootfs,
+      ...(base && {
+        multistrap: {
+          ...resolved.rootfs.multistrap,
+          ...base.multistrap,
+          debconf: answersOf(base.multistrap),
+        },
+      }),
+      ...(common && { osconfig: withCommonItems(resolved.rootfs.osconfig, common.osconfig) }),
+    },
+  };
+}
+
+/** Secret answers are not kept; they are in no profile either. */
+const answersOf = ({ debconf }: ResolvedMultistrap) =>
+  debconf.map(({ package: name, question, type, value }) => ({
+    package: name,
+    question,
+    type,
+    value: type === 'password' ? '' : value,
+  }));
+
+/** The variables of an earlier result, with the items that only act in the QCOWs as they are now. */
+function withCommonItems(now: ResolvedOsconfig, before: ResolvedOsconfig): ResolvedOsconfig {
+  const merged = Object.entries({ ...now, ...before }).map(([name, value]) => {
+    const current: unknown = now[name as keyof ResolvedOsconfig];
+    if (!Array.isArray(value) || !Array.isArray(current)) return [name, value];
+    const onlyInQcows = current.filter(
+      (item) => Array.isArray(item.run_contexts) && !item.run_contexts.includes('common'),
+    );
+    return [name, [...value, ...onlyInQcows]];
+  });
+  return Object.fromEntries(merged);
+}

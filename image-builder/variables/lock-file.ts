@@ -1,0 +1,131 @@
+// Lock files: the exact packages of a build, committed beside its spec. One file holds a section for each architecture.
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Document, isMap, parseDocument, visit } from 'yaml';
+import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import type { LockedPackage, ResolvedLock } from './types.ts';
+
+/** Bumped when older programs would misunderstand a file. */
+const FORMAT = 1;
+
+const HEADER = ` The exact packages of an image, written by \`image-builder lock\`. Commit this file; do not edit it.
+ \`image-builder lock --check\` tells what has changed since, \`image-builder lock\` takes it over.`;
+
+type Architecture = 'amd64' | 'arm64';
+type Section = Omit<ResolvedLock, 'packages'> & { packages: Record<string, Omit<LockedPackage, 'name'>> };
+
+/** The content of a lock file. */
+interface LockFile {
+  version: typeof FORMAT;
+  architectures: Partial<Record<Architecture, Section>>;
+}
+
+/**
+ * The section of an architecture in the file that `spec.build.lock` names.
+ * @returns undefined when it is not there and `lockIsOptional`
+ * @throws InvalidInputError when it is not there or unreadable
+ */
+export async function readLock(
+  path: string,
+  architecture: Architecture,
+  options: { cwd: string; lockIsOptional?: boolean },
+): Promise<ResolvedLock | undefined> {
+  const file = await readLockFile(resolve(options.cwd, path));
+  const section = file?.architectures[architecture];
+  if (section !== undefined) return fromSection(section);
+  if (options.lockIsOptional) return undefined;
+  const met = file === undefined ? `${path} does not exist` : `${path} has no packages for ${architecture}`;
+  throw invalid(`${met}; make it with "image-builder lock"`);
+}
+
+/** The text of the file at `path` with one section replaced; that of other architectures stays. */
+export async function renderLockFile(
+  path: string,
+  architecture: Architecture,
+  lock: ResolvedLock,
+): Promise<string> {
+  const others = (await readLockFile(path))?.architectures ?? {};
+  const sections = Object.entries({ ...others, [architecture]: toSection(lock) });
+  const document = new Document({
+    version: FORMAT,
+    architectures: Object.fromEntries(sections.sort(([a], [b]) => (a < b ? -1 : 1))),
+  } satisfies LockFile);
+  document.commentBefore = HEADER;
+  // A package is a line, so that a diff names what has changed and nothing else.
+  visit(document, {
+    Map: (_, node) => {
+      if (isMap(node) && node.has('sha256')) node.flow = true;
+    },
+  });
+  return document.toString({ lineWidth: 0, flowCollectionPadding: false });
+}
+
+async function readLockFile(path: string): Promise<LockFile | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw invalid(`cannot be read: ${(error as Error).message}`);
+  }
+  const document = parseDocument(text);
+  const [problem] = document.errors;
+  if (problem) throw invalid(`${path} is not valid YAML: ${problem.message}`);
+  const value = document.toJS() as Partial<LockFile> | null;
+  if (value?.version !== FORMAT) {
+    throw invalid(`${path} has the version ${value?.version}, this program knows ${FORMAT}`);
+  }
+  for (const [name, section] of Object.entries(value.architectures ?? {})) checkSection(path, name, section);
+  return { version: FORMAT, architectures: value.architectures ?? {} };
+}
+
+/** What a merge conflict or a careless edit can have broken; every value is checked before it reaches a tool. */
+function checkSection(path: string, architecture: string, section: Section): void {
+  const entries = Object.entries(section?.packages ?? {});
+  const wrong = entries.find(([name, entry]) => !isLockedPackage(name, entry));
+  const complete =
+    typeof section?.sourceDateEpoch === 'number' &&
+    typeof section.mirrors?.archive === 'string' &&
+    Array.isArray(section.requested) &&
+    Array.isArray(section.unapproved) &&
+    entries.length > 0;
+  if (complete && wrong === undefined) return;
+  const what = wrong ? `the package ${wrong[0]} of ${architecture}` : `the section ${architecture}`;
+  throw invalid(
+    `${path}: ${what} is incomplete; remove the file and make it again with "image-builder lock"`,
+  );
+}
+
+const isLockedPackage = (name: string, entry: Partial<LockedPackage> | null): boolean =>
+  /^[a-z0-9][a-z0-9+.-]+$/.test(name) &&
+  /^[0-9A-Za-z.+:~-]+$/.test(String(entry?.version)) &&
+  /^[a-z0-9]+$/.test(entry?.architecture ?? '') &&
+  typeof entry?.repository === 'string' &&
+  // Part of a URL below the repository's.
+  /^(?!.*\.\.)[^\s/][^\s]*$/.test(entry.path ?? '') &&
+  Number.isInteger(entry.size) &&
+  /^[0-9a-f]{64}$/.test(entry.sha256 ?? '');
+
+function fromSection({ packages, keyrings, ...rest }: Section): ResolvedLock {
+  return {
+    ...rest,
+    keyrings: keyrings ?? {},
+    packages: Object.entries(packages).map(([name, entry]) => ({
+      name,
+      ...entry,
+      version: String(entry.version),
+    })),
+  };
+}
+
+function toSection({ packages, ...rest }: ResolvedLock): Section {
+  return {
+    ...rest,
+    packages: Object.fromEntries(packages.map(({ name, ...entry }) => [name, entry])),
+  };
+}
+
+function invalid(message: string): InvalidInputError {
+  const finding: Finding = { severity: 'error', field: 'spec.build.lock', message };
+  return new InvalidInputError([finding]);
+}

@@ -1,0 +1,216 @@
+// Lock files against a real Debian and a repository of the tests' own that moves on: what was locked is installed, or
+// the build fails and names what is gone.
+import { execFile } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lockOf } from '../../../image-builder/build/lock.ts';
+import { askRepositories } from '../../../image-builder/build/package-resolution.ts';
+import { buildRootfs, type RootfsInputs } from '../../../image-builder/build/stages/rootfs.ts';
+import { RootfsError } from '../../../image-builder/rootfs/error.ts';
+import { openLocked } from '../../../image-builder/rootfs/locked.ts';
+import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import type { ResolvedLock } from '../../../image-builder/variables/types.ts';
+import { buildPackages, FileServer, forgetKey, makeKey, publishFlat } from '../support/apt-repository.ts';
+import { executable } from '../support/executables.ts';
+import { stageContext } from '../support/stage.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'lock-'));
+const www = join(directory, 'www');
+const server = new FileServer(www);
+const key = makeKey(directory, 'vendor');
+const cacheDir = join(directory, 'cache');
+const agent = (version: string, text = version) => ({
+  name: 'vendor-agent',
+  version,
+  files: { '/usr/share/vendor-agent/version': `${text}\n` },
+});
+const file = (name: string, version = '1.0') => join(www, name, `vendor-agent_${version}_all.deb`);
+const publish = (name: string, ...versions: Parameters<typeof buildPackages>[1]) => {
+  rmSync(join(www, name), { recursive: true, force: true });
+  buildPackages(join(www, name), versions);
+  publishFlat(join(www, name), key);
+};
+
+let url: string;
+let inputs: RootfsInputs;
+let lock: ResolvedLock;
+let runs = 0;
+const newContext = () => stageContext(directory, `run-${runs++}`);
+
+const spec = (source: string | string[]): BuildSpec => ({
+  rootfs: {
+    multistrap: {
+      kernel_base_pkg: 'bash',
+      multistrap_retries: 0,
+      packages: [],
+      repos_append: [
+        { name: 'vendor', source, suite: '/', keyring_url: `${url}/key.asc`, packages: ['vendor-agent'] },
+      ],
+    },
+  },
+});
+
+async function inputsWith(source: string | string[]) {
+  const resolved = await resolveBuild('node', spec(source), { cwd: directory });
+  const distribution = { ...resolved.distribution, boot_packages: [] };
+  return { ...resolved, distribution, multistrap: resolved.rootfs.multistrap };
+}
+
+beforeAll(async () => {
+  mkdirSync(www);
+  writeFileSync(join(www, 'key.asc'), key.armoured);
+  url = await server.start();
+  publish('vendor', agent('1.0'));
+  publish('snapshot', agent('1.0'));
+  const resolved = await inputsWith(`${url}/vendor`);
+  inputs = resolved;
+  lock = lockOf(resolved, await askRepositories(resolved, await newContext()));
+  // The world moves on: another version, another key at the same place.
+  publish('vendor', agent('2.0'));
+  writeFileSync(join(www, 'key.asc'), 'gone');
+});
+
+afterAll(async () => {
+  await server.stop();
+  forgetKey(key);
+  const { sandbox } = await stageContext(directory, 'end');
+  await sandbox.run(['rm', '-rf', '--', directory]);
+});
+
+test('a lock has every package with its hash and place, and the keys', () => {
+  expect(lock.packages.find(({ name }) => name === 'vendor-agent')).toEqual({
+    name: 'vendor-agent',
+    version: '1.0',
+    architecture: 'all',
+    repository: 'vendor',
+    path: 'vendor-agent_1.0_all.deb',
+    size: expect.any(Number),
+    sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+  });
+  expect(lock.packages.find(({ name }) => name === 'libc6')?.path).toMatch(/^pool\/.*\/libc6_.*_amd64\.deb$/);
+  expect(lock.keyrings).toEqual({ vendor: key.armoured });
+});
+
+test('a locked build takes the old version from a mirror that still has it, twice with the same bytes', async () => {
+  const resolved = await inputsWith([`${url}/vendor`, `${url}/snapshot`]);
+  const build = async () => {
+    const context = await newContext();
+    await buildRootfs({ ...resolved, lock, cacheDir }, context);
+    return context.outputDir;
+  };
+  const first = await build();
+  const packages = JSON.parse(readFileSync(join(first, 'packages.json'), 'utf8'));
+  expect(packages['vendor-agent'].version).toBe('1.0');
+  const versions = Object.entries<{ version: string }>(packages).map(([name, { version }]) => [
+    name,
+    version,
+  ]);
+  expect(Object.fromEntries(versions)).toEqual(
+    Object.fromEntries(lock.packages.map(({ name, version }) => [name, version])),
+  );
+  const { sandbox } = await newContext();
+  const inTree = async (output: string, path: string) =>
+    await sandbox.run(['tar', '--extract', '--to-stdout', `--file=${output}/rootfs.tar`, path]);
+  expect(await inTree(first, './etc/apt/keyrings/vendor.asc')).toBe(key.armoured);
+  expect(await inTree(first, './etc/apt/sources.list.d/vendor.sources')).toContain(`URIs: ${url}/vendor\n`);
+  const digest = async (output: string) =>
+    (await sandbox.run(['sha256sum', `${output}/rootfs.tar`])).slice(0, 64);
+  expect(await digest(await build())).toBe(await digest(first));
+});
+
+describe('a package that cannot be had', () => {
+  /** The packages of Debian are in the cache, that of the vendor is not. */
+  const failureOf = async (source: string | string[] = `${url}/vendor`): Promise<RootfsError> => {
+    const sha256 = lock.packages.find(({ name }) => name === 'vendor-agent')?.sha256 ?? '';
+    rmSync(join(cacheDir, 'packages', sha256), { force: true });
+    const error = await openLocked(
+      lock,
+      { ...inputs, ...(await inputsWith(source)), cacheDir },
+      await newContext(),
+    ).then(
+      () => undefined,
+      (caught: unknown) => caught,
+    );
+    if (!(error instanceof RootfsError)) throw error ?? new Error('it was found');
+    return error;
+  };
+  beforeEach(() => writeFileSync(join(www, 'key.asc'), key.armoured));
+
+  test('is named, with what there is instead', async () => {
+    const error = await failureOf();
+    expect(error).toMatchObject({ code: 'LOCKED_PACKAGE_GONE', field: 'spec.build.lock' });
+    expect(error.output).toEqual(['vendor-agent 1.0 is gone; there is 2.0']);
+  });
+
+  test('is not taken when another file has its place', async () => {
+    publish('vendor', agent('2.0'), agent('1.0', 'evil'));
+    const error = await failureOf();
+    expect(error).toMatchObject({ code: 'LOCKED_PACKAGE_CHANGED' });
+    expect(error.output?.join()).toMatch(/^vendor-agent 1\.0 is another file than [0-9a-f]{64}$/);
+  });
+
+  test('is found when it has moved', async () => {
+    publish('vendor', agent('2.0'));
+    mkdirSync(join(www, 'vendor/pool'));
+    copyFileSync(file('snapshot'), join(www, 'vendor/pool/vendor-agent_1.0_all.deb'));
+    publishFlat(join(www, 'vendor'), key);
+    await expect(failureOf()).rejects.toThrow('it was found');
+  });
+
+  test('is not looked for elsewhere when nobody can be asked', async () => {
+    expect(await failureOf('http://127.0.0.1:1')).toMatchObject({ code: 'REPOSITORY_UNREACHABLE' });
+  });
+});
+
+describe('image-builder lock', () => {
+  const cli = (...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> =>
+    new Promise((resolve) => {
+      const options = { cwd: directory, env: { ...process.env, TMPDIR: directory } };
+      execFile(executable('image-builder'), args, options, (error, stdout, stderr) =>
+        resolve({ status: error ? Number(error.code) : 0, stdout, stderr }),
+      );
+    });
+  const lockFile = join(directory, 'node.lock.yaml');
+
+  test('writes, checks and updates the file; a new version changes one line of packages', async () => {
+    writeFileSync(join(www, 'key.asc'), key.armoured);
+    publish('vendor', agent('1.0'));
+    const object = {
+      apiVersion: 'airshipit.org/v1alpha1',
+      kind: 'ImageBuilder',
+      metadata: { name: 'node' },
+      spec: { build: { ...spec(`${url}/vendor`), lock: 'node.lock.yaml' } },
+    };
+    writeFileSync(join(directory, 'node.yaml'), JSON.stringify(object));
+    expect(await cli('build', 'node.yaml')).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/spec\.build\.lock: node\.lock\.yaml does not exist/),
+    });
+    expect(await cli('lock', '--check', 'node.yaml')).toMatchObject({ status: 1, stdout: '' });
+    expect(await cli('lock', 'node.yaml')).toMatchObject({ status: 0, stdout: '' });
+    const before = readFileSync(lockFile, 'utf8');
+    expect(await cli('lock', '--check', 'node.yaml')).toMatchObject({ status: 0, stdout: '' });
+
+    publish('vendor', agent('2.0'));
+    const drifted = await cli('lock', '--check', 'node.yaml');
+    expect(drifted.status).toBe(1);
+    expect(drifted.stdout).toContain('~ packages[name=vendor-agent].version: 1.0 → 2.0\n');
+    expect(readFileSync(lockFile, 'utf8')).toBe(before);
+    expect(await cli('lock', 'node.yaml')).toMatchObject({ status: 0 });
+    const [old, current] = [before, readFileSync(lockFile, 'utf8')].map((text) => text.split('\n'));
+    const changed = old?.filter((line) => !current?.includes(line)).map((line) => line.trim().split(':')[0]);
+    expect(changed).toEqual(['sourceDateEpoch', 'vendor-agent']);
+
+    // What was locked is no longer what is asked for.
+    writeFileSync(
+      join(directory, 'node.yaml'),
+      JSON.stringify(object).replace('"packages":[]', '"packages":["vim"]'),
+    );
+    expect(await cli('plan', 'node.yaml')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('was made for other packages: +vim'),
+    });
+  });
+});
