@@ -137,6 +137,12 @@ const HINTS: Partial<Record<RegistryErrorCode, string>> = {
 /** The registry's own diagnostics, limited and on one line. */
 async function answerError(response: HttpResponse, what: string): Promise<RegistryError> {
   const body = await readBody(response, ERROR_BODY_LIMIT_BYTES).catch(() => Buffer.alloc(0));
+  if (response.status === 407) {
+    return new RegistryError('UNAUTHORIZED', `the proxy on the way to ${response.url.host} wants a login`, {
+      status: 407,
+      hint: 'Check HTTP_PROXY (with user and password) and NO_PROXY.',
+    });
+  }
   const code = STATUS_CODES[response.status] ?? 'SERVER';
   const details = diagnostics(body.toString('utf8'));
   const hint = HINTS[code];
