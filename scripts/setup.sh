@@ -26,7 +26,7 @@ build_packages=(
   e2fsprogs dosfstools mtools fdisk grub-pc-bin grub-efi-amd64-bin grub-common xorriso squashfs-tools zstd
   qemu-utils qemu-system-x86 ovmf
 )
-test_packages=(docker-registry skopeo umoci apache2-utils apt-utils dpkg-dev gnupg openssl python3 docker.io iptables busybox-static buildah)
+test_packages=(docker-registry nginx-light podman skopeo umoci apache2-utils apt-utils dpkg-dev gnupg openssl python3 docker.io iptables busybox-static buildah)
 
 install_debian_packages() {
   local missing=() package
