@@ -74,15 +74,7 @@ export class DistributionClient {
     what: string,
     limit: (response: HttpResponse) => number,
   ): Promise<{ response: HttpResponse; content: Buffer }> {
-    for (let attempt = 0; ; attempt++) {
-      const response = await this.request(path, request, accept, what);
-      try {
-        return { response, content: await readBody(response, limit(response)) };
-      } catch (error) {
-        if (attempt >= this.#client.retries || !isBroken(error)) throw error;
-        await this.#client.pause(attempt);
-      }
-    }
+    return this.#client.whole(() => this.request(path, request, accept, what), limit);
   }
 
   #send(path: string, request: Omit<HttpRequest, 'url'>): Promise<HttpResponse> {
@@ -115,11 +107,6 @@ export class DistributionClient {
   async #probe(): Promise<'https' | 'http'> {
     return (await this.#client.speaksTls(new URL(`https://${this.endpoint.host}`))) ? 'https' : 'http';
   }
-}
-
-/** Whether an answer broke off on its way: asking again may help. */
-export function isBroken(error: unknown): boolean {
-  return error instanceof RegistryError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
 }
 
 const STATUS_CODES: Record<number, RegistryErrorCode> = {

@@ -1,9 +1,9 @@
 // Images in a registry, or in one of its mirrors.
 
 import { type Digest, digestOf, isDigest } from '../digest.ts';
-import { type DistributionClient, isBroken } from '../distribution.ts';
+import type { DistributionClient } from '../distribution.ts';
 import { RegistryError } from '../error.ts';
-import { type HttpClient, type HttpResponse, readBody } from '../http/client.ts';
+import { type HttpClient, type HttpResponse, isBroken, readBody } from '../http/client.ts';
 import { networkError } from '../http/network-error.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../manifest.ts';
