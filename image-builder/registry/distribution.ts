@@ -75,15 +75,7 @@ export class DistributionClient {
     what: string,
     limit: (response: HttpResponse) => number,
   ): Promise<{ response: HttpResponse; content: Buffer }> {
-    for (let attempt = 0; ; attempt++) {
-      const response = await this.request(path, request, accept, what);
-      try {
-        return { response, content: await readBody(response, limit(response)) };
-      } catch (error) {
-        if (attempt >= this.#client.retries || !isBroken(error)) throw error;
-        await this.#client.pause(attempt);
-      }
-    }
+    return this.#client.whole(() => this.request(path, request, accept, what), limit);
   }
 
   /** Milliseconds of patience between attempts that a caller makes itself. @returns whether there may be another */
@@ -132,11 +124,6 @@ export class DistributionClient {
   }
 }
 
-/** Whether an answer broke off on its way: asking again may help. */
-export function isBroken(error: unknown): boolean {
-  return error instanceof RegistryError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
-}
-
 const STATUS_CODES: Record<number, RegistryErrorCode> = {
   401: 'UNAUTHORIZED',
   403: 'DENIED',
@@ -152,6 +139,12 @@ const HINTS: Partial<Record<RegistryErrorCode, string>> = {
 /** The registry's own diagnostics, limited and on one line. */
 async function answerError(response: HttpResponse, what: string): Promise<RegistryError> {
   const body = await readBody(response, ERROR_BODY_LIMIT_BYTES).catch(() => Buffer.alloc(0));
+  if (response.status === 407) {
+    return new RegistryError('UNAUTHORIZED', `the proxy on the way to ${response.url.host} wants a login`, {
+      status: 407,
+      hint: 'Check HTTP_PROXY (with user and password) and NO_PROXY.',
+    });
+  }
   const code = STATUS_CODES[response.status] ?? 'SERVER';
   const details = diagnostics(body.toString('utf8'));
   const hint = HINTS[code];

@@ -60,7 +60,8 @@ export function ownBundle({ qcowBytes = 2_000_000, compression = 'gzip' }: Bundl
     },
   });
   const layers: TestLayer[] = [
-    { entries: [...baseEntries(), ...functionEntries()] },
+    // The base has usr/ already, and podman takes no entry twice.
+    { entries: [...baseEntries(), ...functionEntries().slice(1)] },
     { entries: qcowEntries(qcow) },
     {
       entries: [...profileEntries(), { name: 'profiles/artifacts.json', content: artifacts }],

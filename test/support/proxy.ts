@@ -1,6 +1,6 @@
 // A forward proxy for tests: CONNECT and plain requests, with Basic authentication, remembering what it was asked.
 
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, request as send } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 
 export interface TestProxy {
@@ -9,6 +9,8 @@ export interface TestProxy {
   connects: string[];
   /** URLs that were asked for in the clear. */
   plain: string[];
+  /** Headers of the requests in the clear that were passed on, as they came in. */
+  forwarded: IncomingMessage['headers'][];
   stop(): Promise<void>;
 }
 
@@ -25,10 +27,27 @@ export async function startProxy(options: {
   const allowed = (request: IncomingMessage) =>
     expected === undefined || request.headers['proxy-authorization'] === expected;
   const [connects, plain]: [string[], string[]] = [[], []];
+  const forwarded: IncomingMessage['headers'][] = [];
   const sockets = new Set<{ destroy(): void }>();
   const server = createServer((request, response) => {
     plain.push(request.url ?? '');
-    response.writeHead(502).end();
+    const url = new URL(request.url ?? '', 'http://nowhere.invalid');
+    const target = options.rewrite[url.host];
+    if (!allowed(request) || target === undefined) {
+      response.writeHead(allowed(request) ? 502 : 407).end();
+      return;
+    }
+    // Hop-by-hop headers end here (RFC 9110, 7.6.1).
+    const { 'proxy-authorization': _, 'proxy-connection': __, connection: ___, ...headers } = request.headers;
+    forwarded.push(request.headers);
+    const [host, port] = target.split(':');
+    const path = `${url.pathname}${url.search}`;
+    const upstream = send({ host, port, path, method: request.method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    upstream.on('error', () => response.destroy());
+    request.pipe(upstream);
   });
   server.on('connect', (request, socket) => {
     connects.push(request.url ?? '');
@@ -55,6 +74,7 @@ export async function startProxy(options: {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     connects,
     plain,
+    forwarded,
     stop: () =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy();

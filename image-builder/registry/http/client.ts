@@ -99,6 +99,26 @@ export class HttpClient {
     }
   }
 
+  /**
+   * A small answer with its whole body; one that breaks off is asked for again.
+   * @param ask sends the request
+   * @param limit refused above this size, in bytes
+   */
+  async whole(
+    ask: () => Promise<HttpResponse>,
+    limit: (response: HttpResponse) => number,
+  ): Promise<{ response: HttpResponse; content: Buffer }> {
+    for (let attempt = 0; ; attempt++) {
+      const response = await ask();
+      try {
+        return { response, content: await readBody(response, limit(response)) };
+      } catch (error) {
+        if (attempt >= this.#limits.retries || !isBroken(error)) throw error;
+        await this.pause(attempt);
+      }
+    }
+  }
+
   /** Waits before the next attempt of something that the caller repeats itself. */
   async pause(attempt: number): Promise<void> {
     await this.#sleep(this.#delay(attempt) ?? 0);
@@ -255,6 +275,11 @@ function isTemporary(error: unknown): boolean {
     (error.code === 'NETWORK' || error.code === 'TIMEOUT') &&
     error.status === undefined
   );
+}
+
+/** Whether an answer broke off on its way: asking again may help. */
+export function isBroken(error: unknown): boolean {
+  return error instanceof RegistryError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
 }
 
 /** Reads a body that is expected to be small. @throws RegistryError TOO_LARGE, NETWORK, TIMEOUT */

@@ -1,6 +1,7 @@
 // Blobs of a remote image by way of files: downloaded once, checked, then read as often as needed. A download that was
-// cut off, even by the end of the process, is taken up again.
+// cut off, even by the end of the process, is taken up again; one that its reader left early as well, if it is needed.
 
+import type { Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -49,14 +50,20 @@ export class DownloadedSource implements ImageSource {
   async *blob(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
     if (descriptor.size <= WORTH_KEEPING_BYTES) {
       yield* this.#source.blob(descriptor);
-      return;
+    } else if (!this.#files.has(descriptor.digest) && !(await this.#isBegun(descriptor))) {
+      yield* this.#readWhileDownloading(descriptor);
+    } else {
+      yield* createReadStream(await this.#file(descriptor), {
+        highWaterMark: 1024 * 1024,
+      }) as AsyncIterable<Buffer>;
     }
-    yield* createReadStream(await this.#file(descriptor), {
-      highWaterMark: 1024 * 1024,
-    }) as AsyncIterable<Buffer>;
   }
 
-  readonly range = async (descriptor: Descriptor, { start, length }: ByteRange): Promise<Buffer> => {
+  /** From the file, once the blob is there: for parts alone it is not downloaded. */
+  readonly range = async (descriptor: Descriptor, part: ByteRange): Promise<Buffer> => {
+    const { range } = this.#source;
+    if (range && !this.#files.has(descriptor.digest)) return range(descriptor, part);
+    const { start, length } = part;
     const file = await open(await this.#file(descriptor));
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, start);
@@ -82,8 +89,7 @@ export class DownloadedSource implements ImageSource {
   }
 
   async #download(descriptor: Descriptor): Promise<string> {
-    const path = join(this.#directory, splitDigest(descriptor.digest).hex);
-    const partial = `${path}.partial`;
+    const { path, partial } = this.#paths(descriptor);
     if ((await sizeOf(path)) === descriptor.size) {
       // Left behind by a process that was killed: checked again before it is used.
       await rename(path, partial);
@@ -95,18 +101,48 @@ export class DownloadedSource implements ImageSource {
     return path;
   }
 
+  /** Gives a blob as it arrives. What has arrived when the reader leaves is where a download goes on. */
+  async *#readWhileDownloading(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
+    const { path, partial } = this.#paths(descriptor);
+    await mkdir(this.#directory, { recursive: true });
+    const hash = hashFor(descriptor.digest);
+    const file = await open(partial, 'w', 0o600);
+    let done = 0;
+    try {
+      for await (const chunk of this.#source.blob(descriptor)) {
+        await file.writeFile(chunk);
+        hash.update(chunk);
+        done += chunk.length;
+        this.#progress(done, descriptor.size);
+        yield chunk;
+      }
+    } finally {
+      await file.close();
+    }
+    if (!isRight(descriptor, done, hash)) {
+      await rm(partial, { force: true });
+      throw wrongContent(descriptor, this.name);
+    }
+    await rename(partial, path);
+    this.#files.set(descriptor.digest, Promise.resolve(path));
+  }
+
+  async #isBegun(descriptor: Descriptor): Promise<boolean> {
+    const { path, partial } = this.#paths(descriptor);
+    return (await sizeOf(path)) !== undefined || (await sizeOf(partial)) !== undefined;
+  }
+
+  #paths(descriptor: Descriptor): { path: string; partial: string } {
+    const path = join(this.#directory, splitDigest(descriptor.digest).hex);
+    return { path, partial: `${path}.partial` };
+  }
+
   /** What an earlier run left behind was no good: once more from the beginning. */
   async #restart(descriptor: Descriptor, partial: string): Promise<void> {
     await rm(partial, { force: true });
     if ((await this.#attempt(descriptor, partial)) !== 'wrong') return;
     await rm(partial, { force: true });
-    throw new RegistryError(
-      'DIGEST_MISMATCH',
-      `blob ${descriptor.digest} of ${this.name} does not have its digest`,
-      {
-        hint: 'The registry or a proxy returned damaged or forged content; nothing of it was used.',
-      },
-    );
+    throw wrongContent(descriptor, this.name);
   }
 
   async #attempt(descriptor: Descriptor, partial: string): Promise<'right' | 'wrong'> {
@@ -132,11 +168,18 @@ export class DownloadedSource implements ImageSource {
         await file.close();
       }
     }
-    const isRight =
-      done === descriptor.size &&
-      `${splitDigest(descriptor.digest).algorithm}:${hash.digest('hex')}` === descriptor.digest;
-    return isRight ? 'right' : 'wrong';
+    return isRight(descriptor, done, hash) ? 'right' : 'wrong';
   }
+}
+
+function isRight({ digest, size }: Descriptor, received: number, hash: Hash): boolean {
+  return received === size && `${splitDigest(digest).algorithm}:${hash.digest('hex')}` === digest;
+}
+
+function wrongContent({ digest }: Descriptor, name: string): RegistryError {
+  return new RegistryError('DIGEST_MISMATCH', `blob ${digest} of ${name} does not have its digest`, {
+    hint: 'The registry or a proxy returned damaged or forged content; nothing of it was used.',
+  });
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

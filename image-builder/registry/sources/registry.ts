@@ -1,9 +1,9 @@
 // Images in a registry, or in one of its mirrors.
 
 import { type Digest, digestOf, isDigest } from '../digest.ts';
-import { type DistributionClient, isBroken } from '../distribution.ts';
+import type { DistributionClient } from '../distribution.ts';
 import { RegistryError } from '../error.ts';
-import { type HttpClient, type HttpResponse, readBody } from '../http/client.ts';
+import { type HttpClient, type HttpResponse, isBroken, readBody } from '../http/client.ts';
 import { networkError } from '../http/network-error.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../manifest.ts';
@@ -147,14 +147,21 @@ export class RegistrySource implements ImageSource {
     const wholeBlob = start === 0 && length === undefined;
     const last = length === undefined ? '' : String(start + length - 1);
     const headers = wholeBlob ? {} : { range: `bytes=${start}-${last}` };
-    const response = await this.#anywhere((client) =>
-      client.request(
-        `blobs/${descriptor.digest}`,
-        { method: 'GET', headers },
-        [200, 206],
-        `blob ${descriptor.digest}`,
-      ),
-    );
+    const ask = (wanted: Record<string, string>, accept: number[]) =>
+      this.#anywhere((client) =>
+        client.request(
+          `blobs/${descriptor.digest}`,
+          { method: 'GET', headers: wanted },
+          accept,
+          `blob ${descriptor.digest}`,
+        ),
+      );
+    let response = await ask(headers, [200, 206, 416]);
+    if (response.status === 416) {
+      // The range lies in the blob: this server has no ranges at all.
+      response.body.resume();
+      response = await ask({}, [200]);
+    }
     if (response.status === 200) return { response, partial: start === 0 && length === undefined };
     if (!answersRange(response.headers['content-range'], start)) {
       response.body.destroy();

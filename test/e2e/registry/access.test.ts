@@ -212,6 +212,97 @@ it('goes through proxies, by CONNECT for TLS', () =>
     }
   }));
 
+describe('a plain-HTTP registry behind a proxy', () => {
+  const reference = 'registry.example.org/site/team/own:v1';
+  const insecure = { insecure: true };
+  // What asks for TLS there gets an answer as from a host that does not speak it.
+  const rewrite = (host: string) => ({
+    'registry.example.org': host,
+    'registry.example.org:443': host,
+  });
+
+  it('is read through it, the login for the registry included', () =>
+    withRegistry({ htpasswd: USER }, async ({ host }) => {
+      const proxy = await startProxy({ rewrite: rewrite(host) });
+      try {
+        const environment = {
+          HOME: home(),
+          HTTP_PROXY: `http://${proxy.host}`,
+          https_proxy: proxy.host,
+        };
+        const credentials = { login: USER };
+        expect((await read(reference, environment, { ...insecure, credentials })).profiles).toHaveLength(2);
+        expect(proxy.plain).toContain('http://registry.example.org/v2/site/team/own/manifests/v1');
+        // The first question is asked without the login.
+        expect(proxy.forwarded[0]?.authorization).toBeUndefined();
+        expect(proxy.forwarded.at(-1)?.authorization).toBe(`Basic ${AUTH}`);
+      } finally {
+        await proxy.stop();
+      }
+    }));
+
+  it("is read through one that wants a login of its own, which is not the registry's", () =>
+    withRegistry({}, async ({ host }) => {
+      const proxy = await startProxy({ username: 'proxy-user', password: 'p:w', rewrite: rewrite(host) });
+      try {
+        const through = (login: string) => ({
+          HOME: home(),
+          ALL_PROXY: `http://${login}${proxy.host}`,
+        });
+        const right = through('proxy-user:p%3Aw@');
+        expect((await read(reference, right, insecure)).profiles).toHaveLength(2);
+        for (const headers of proxy.forwarded) expect(headers.authorization).toBeUndefined();
+        for (const login of ['', 'proxy-user:wr0ng-proxy@']) {
+          const events: unknown[] = [];
+          const report = (event: unknown) => events.push(event);
+          const error = await read(reference, through(login), { ...insecure, report }).catch(
+            (thrown) => thrown,
+          );
+          expect(error).toMatchObject({ code: 'UNAUTHORIZED', status: 407 });
+          const shown = JSON.stringify([error.findings(), error.stack, String(error.cause), events]);
+          expect(shown).not.toContain('wr0ng-proxy');
+          expect(shown).not.toContain(Buffer.from('proxy-user:wr0ng-proxy').toString('base64'));
+        }
+      } finally {
+        await proxy.stop();
+      }
+    }));
+
+  it('is told from a proxy that refuses a plain request', () =>
+    withRegistry({}, async ({ host }) => {
+      const open = await startProxy({ rewrite: rewrite(host) });
+      const closed = await startProxy({ username: 'u', password: 'p', rewrite: rewrite(host) });
+      try {
+        const environment = {
+          HOME: home(),
+          HTTPS_PROXY: `http://${open.host}`,
+          HTTP_PROXY: `http://u:wr0ng-proxy@${closed.host}`,
+        };
+        const error = await read(reference, environment, insecure).catch((thrown) => thrown);
+        expect(error).toMatchObject({ code: 'UNAUTHORIZED', status: 407 });
+        expect(error.message).toContain('proxy');
+        expect(JSON.stringify([error.findings(), error.stack])).not.toContain('wr0ng-proxy');
+      } finally {
+        await Promise.all([open.stop(), closed.stop()]);
+      }
+    }));
+
+  it('is asked directly where NO_PROXY says so, and on loopback', () =>
+    withRegistry({}, async ({ host }) => {
+      const proxy = await startProxy({ rewrite: rewrite(host) });
+      try {
+        const environment = { HOME: home(), ALL_PROXY: `http://${proxy.host}` };
+        expect((await read(`${host}/site/team/own:v1`, environment)).profiles).toHaveLength(2);
+        await expect(
+          read(reference, { ...environment, no_proxy: 'other.example,registry.example.org' }, insecure),
+        ).rejects.toMatchObject({ code: 'NETWORK' });
+        expect([...proxy.plain, ...proxy.connects]).toEqual([]);
+      } finally {
+        await proxy.stop();
+      }
+    }));
+});
+
 it('uses the mirrors of registries.conf, and the registry when they fail', () =>
   withRegistry({}, async (registry) => {
     const conf = at('registries.conf');

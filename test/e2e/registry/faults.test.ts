@@ -1,7 +1,7 @@
 // Every fault at every step of reading: the answer is right, or there is an error that says what happened; never a
 // wrong or partial result.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +23,7 @@ const repositories = () => ({
   'site/own': join(directory, 'own'),
   'site/old': join(directory, 'old'),
   'site/plain': join(directory, 'plain'),
+  'site/history': join(directory, 'history'),
 });
 
 beforeAll(async () => {
@@ -36,6 +37,7 @@ beforeAll(async () => {
     join(directory, 'plain'),
     predecessorBundle({ compression: 'none', withoutHistory: true, qcowBytes: 1_200_000 }),
   );
+  await writeLayout(join(directory, 'history'), predecessorBundle({ qcowBytes: 1_200_000 }));
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 afterEach(async () => {
@@ -90,12 +92,54 @@ const LASTING: Record<string, Fault> = {
   'a redirect to a file': (_, response) => response.writeHead(307, { location: 'file:///etc/passwd' }).end(),
 };
 
-const steps = ['manifest', 'blob'] as const;
-const names = ['site/own', 'site/old', 'site/plain'];
+/** What is asked for on the way to a profile, and of which bundles. */
+const STEPS: Record<string, { of: string[]; isStep: (request: ServedRequest) => boolean }> = {
+  'the manifest': {
+    of: ['site/own', 'site/old', 'site/plain'],
+    isStep: ({ step }) => step === 'manifest',
+  },
+  // Only a bundle with a history has a config that is read.
+  'the config': { of: ['site/history'], isStep: ({ path }) => path.endsWith(configDigest('history')) },
+  'a layer': {
+    of: ['site/own', 'site/old', 'site/plain', 'site/history'],
+    isStep: ({ step, path }) => step === 'blob' && !path.endsWith(configDigest('history')),
+  },
+  'the token': { of: ['site/own', 'site/plain'], isStep: ({ path }) => path === '/token' },
+};
 const cases = (faults: Record<string, Fault>) =>
-  names.flatMap((name) =>
-    steps.flatMap((step) => Object.keys(faults).map((fault) => [fault, step, name] as const)),
+  Object.entries(STEPS).flatMap(([step, { of }]) =>
+    of.flatMap((name) => Object.keys(faults).map((fault) => [fault, step, name] as const)),
   );
+
+function configDigest(layout: string): string {
+  const blob = (digest: string) =>
+    JSON.parse(readFileSync(join(directory, layout, 'blobs', digest.replace(':', '/')), 'utf8'));
+  const index = JSON.parse(readFileSync(join(directory, layout, 'index.json'), 'utf8'));
+  return blob(index.manifests[0].digest).config.digest;
+}
+
+/** Serves everything behind a login by tokens, and breaks the answers of one step, `times` times. */
+async function serveBroken(step: string, fault: Fault | undefined, times: number): Promise<void> {
+  let broken = 0;
+  server = await serveLayouts({
+    repositories: repositories(),
+    intercept: (request, response, answer) => {
+      const body = Buffer.from('{"token":"t0ken"}');
+      const right = request.path === '/token' ? { status: 200, headers: {}, body } : answer;
+      if (request.path !== '/token' && request.headers.authorization !== 'Bearer t0ken') {
+        const challenge = `Bearer realm="http://${server?.host}/token",service="x"`;
+        response.writeHead(401, { 'www-authenticate': challenge }).end();
+      } else if (STEPS[step]?.isStep(request) && broken++ < times) fault?.(request, response, right);
+      else send(response, request, right);
+      return true;
+    },
+  });
+}
+
+/** Only by ranges of a layer that is not compressed can a fault go unseen, when it spoils what is not read. */
+function harmless(step: string, name: string, verify: string): boolean {
+  return step === 'a layer' && name === 'site/plain' && verify === 'partial';
+}
 
 async function read(name: string, verify: 'partial' | 'full' = 'partial') {
   return readBundle(`${server?.host}/${name}:v1`, {
@@ -105,46 +149,29 @@ async function read(name: string, verify: 'partial' | 'full' = 'partial') {
   });
 }
 
-it.each(cases(TRANSIENT))('%s that happens once at the %s of %s is overcome', async (fault, step, name) => {
-  server = await serveLayouts({
-    repositories: repositories(),
-    intercept: (request, response, answer, count) => {
-      if (request.step !== step || count > 1) return false;
-      TRANSIENT[fault]?.(request, response, answer);
-      return true;
-    },
-  });
+it.each(cases(TRANSIENT))('%s that happens once to %s of %s is overcome', async (fault, step, name) => {
+  await serveBroken(step, TRANSIENT[fault], 1);
   const { profiles } = await read(name);
   expect(profiles[0]?.json).toBe(MULTISTRAP_PROFILE);
 });
 
-it.each(cases(LASTING))(
-  '%s that lasts at the %s of %s is an error, or harmless',
-  async (fault, step, name) => {
-    server = await serveLayouts({
-      repositories: repositories(),
-      intercept: (request, response, answer) => {
-        if (request.step !== step) return false;
-        LASTING[fault]?.(request, response, answer);
-        return true;
-      },
-    });
-    for (const verify of ['partial', 'full'] as const) {
-      const outcome = await read(name, verify).then(
-        ({ profiles }) => profiles.map(({ json }) => json),
-        (error) => error,
-      );
-      if (Array.isArray(outcome)) {
-        // Only by ranges of a layer that is not compressed can a fault elsewhere stay unseen; what was read is right.
-        expect([name, verify]).toEqual(['site/plain', 'partial']);
-        expect(outcome[0]).toBe(MULTISTRAP_PROFILE);
-      } else {
-        expect(outcome).toMatchObject({ code: expect.stringMatching(/^[A-Z_]+$/) });
-        expect(outcome.name).not.toBe('TypeError');
-      }
+it.each(cases(LASTING))('%s that lasts for %s of %s is an error, or harmless', async (fault, step, name) => {
+  await serveBroken(step, LASTING[fault], Number.POSITIVE_INFINITY);
+  for (const verify of ['partial', 'full'] as const) {
+    const outcome = await read(name, verify).then(
+      ({ profiles }) => profiles.map(({ json }) => json),
+      (error) => error,
+    );
+    if (Array.isArray(outcome)) {
+      // Whatever the fault did, what was read is right.
+      expect(harmless(step, name, verify)).toBe(true);
+      expect(outcome[0]).toBe(MULTISTRAP_PROFILE);
+    } else {
+      expect(outcome).toMatchObject({ code: expect.stringMatching(/^[A-Z_]+$/) });
+      expect(outcome.name).not.toBe('TypeError');
     }
-  },
-);
+  }
+});
 
 it('never follows a redirect with the credentials', async () => {
   const other = await serveLayouts({ repositories: repositories() });

@@ -1,6 +1,6 @@
 // What the commands copy, inspect and pin do, against a registry in this process.
 
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { copyBundle } from '../../../image-builder/bundle/copy.ts';
 import { listFiles, readFiles } from '../../../image-builder/bundle/files.ts';
 import { inspectBundle } from '../../../image-builder/bundle/inspect.ts';
@@ -59,6 +60,54 @@ describe('copy', () => {
     const again = await copyBundle(`oci:${at(name)}`, target, ['control-plane.qcow2'], options);
     expect(again.files).toEqual([expect.objectContaining({ existed: true })]);
   });
+
+  it.each(['none', 'gzip'] as const)(
+    'fetches no byte twice, and of layers without images no more than tells that (%s)',
+    async (compression) => {
+      const bundle = predecessorBundle({ qcowBytes: 3_000_000, compression, withoutHistory: true });
+      const files = Array.from({ length: 120 }, (_, index) => ({
+        name: `usr/share/${String(index).padStart(3, '0')}`,
+        content: randomBytes(index < 110 ? 1000 : 1_200_000),
+      }));
+      await writeLayout(at('large-base'), {
+        ...bundle,
+        layers: [{ entries: files, compression }, ...bundle.layers.slice(1)],
+      });
+      let [sent, qcowSent] = [0, 0];
+      const layers = JSON.parse(
+        readFileSync(join(at('large-base'), 'blobs/sha256', manifestHex('large-base')), 'utf8'),
+      ).layers as { digest: string; size: number }[];
+      await server.stop();
+      server = await serveLayouts({
+        repositories: { bundle: at('large-base') },
+        intercept: ({ path, step }, response, { status, headers, body }) => {
+          // In small pieces, so that what is counted is what is read.
+          if (step !== 'blob') return false;
+          response.writeHead(status, { ...headers, 'content-length': String(body.length) });
+          Readable.from(
+            (function* () {
+              for (let start = 0; start < body.length; start += 65_536) {
+                const piece = body.subarray(start, start + 65_536);
+                sent += piece.length;
+                if (path.endsWith(layers[1]?.digest ?? '')) qcowSent += piece.length;
+                yield piece;
+              }
+            })(),
+          ).pipe(response);
+          return true;
+        },
+      });
+      await copyBundle(`${server.host}/bundle:v1`, at(`once-${compression}`), [], options);
+      expect(readFileSync(join(at(`once-${compression}`), 'control-plane.qcow2'))).toHaveLength(3_000_000);
+      expect(existsSync(join(at(`once-${compression}`), '.image-builder-download'))).toBe(false);
+      const [base = { size: 0 }, qcow = { size: 0 }] = layers;
+      expect(base.size).toBeGreaterThan(10_000_000);
+      // A tar header or two by ranges, before it is known that the layer is needed.
+      expect(qcowSent).toBeLessThan(qcow.size + 100_000);
+      // Buffers of the connection are filled before it is closed.
+      expect(sent - qcowSent).toBeLessThan(base.size / 2 + 1_700_000);
+    },
+  );
 
   it('takes up a download that was cut off by the end of the process', async () => {
     const target = at('resumed');

@@ -1,0 +1,111 @@
+// The executables on every Node that is supported: what differs between them is TLS, HTTP, zlib and zstd.
+
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle, QCOW_PROFILE } from '../../support/bundles.ts';
+import { writeLayout } from '../../support/images.ts';
+import { startProxy, type TestProxy } from '../../support/proxy.ts';
+import { zstdFrames } from '../../support/zstd.ts';
+import { executable } from '../support/executables.ts';
+import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
+
+const run = promisify(execFile);
+const cache = join(__dirname, '../../../.cache/node');
+const NODES = [
+  ['the Node that runs the tests', process.execPath],
+  ['Node 22', join(cache, '22/node')],
+  ['Node 24', join(cache, '24/node')],
+] as const;
+const MULTISTRAP = '/profiles/profile_multistrap.json';
+let directory: string;
+let registry: TestRegistry;
+let proxy: TestProxy;
+const at = (name: string) => join(directory, name);
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'node-versions-'));
+  await writeLayout(at('own'), ownBundle());
+  await writeLayout(at('predecessor'), predecessorBundle());
+  await writeLayout(
+    at('frames'),
+    predecessorBundle({ compression: zstdFrames(100_000), withoutHistory: true }),
+  );
+  registry = await startRegistry({ tls: true });
+  proxy = await startProxy({
+    username: 'proxy-user',
+    password: 'p:w',
+    rewrite: { 'localhost.example.org:443': registry.host },
+  });
+  for (const name of ['own', 'predecessor', 'frames']) {
+    await skopeoCopy(`oci:${at(name)}:v1`, `docker://${registry.host}/site/${name}:v1`);
+  }
+  const certificates = join(at('home'), '.config/containers/certs.d', registry.host);
+  mkdirSync(certificates, { recursive: true });
+  cpSync(registry.caFile ?? '', join(certificates, 'ca.crt'));
+});
+afterAll(async () => {
+  await proxy.stop();
+  await registry.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe.each(NODES)('%s', (_, node) => {
+  const environment = () => ({ PATH: process.env.PATH, HOME: at('home') });
+  const extract = async (args: string[], env: NodeJS.ProcessEnv = environment()) => {
+    const command = [executable('image-builder'), 'extract', '--no-cache', '--verbose', ...args];
+    return (await run(node, command, { env })).stdout;
+  };
+
+  it('is there', () => {
+    // scripts/setup.sh --tests fetches them.
+    expect([node, existsSync(node)]).toEqual([node, true]);
+  });
+
+  it.each(['own', 'predecessor', 'frames'])('reads %s by TLS, in parts and whole', async (name) => {
+    const reference = `${registry.host}/site/${name}:v1`;
+    expect(await extract([reference, MULTISTRAP])).toBe(MULTISTRAP_PROFILE);
+    expect(await extract(['--verify', reference, MULTISTRAP])).toBe(MULTISTRAP_PROFILE);
+  });
+
+  it('refuses a certificate that nobody vouches for, and names a port that is closed', async () => {
+    const stranger = { ...environment(), HOME: directory };
+    await expect(extract([`${registry.host}/site/own:v1`], stranger)).rejects.toMatchObject({
+      stderr: expect.stringContaining('no secure connection'),
+    });
+    await expect(extract(['127.0.0.1:1/site/own:v1'])).rejects.toMatchObject({
+      stderr: expect.stringContaining('ECONNREFUSED'),
+    });
+  });
+
+  it('goes through a proxy with a login', async () => {
+    const env = { ...environment(), HTTPS_PROXY: `http://proxy-user:p%3Aw@${proxy.host}` };
+    const before = proxy.connects.length;
+    const reference = 'localhost.example.org/site/own:v1';
+    expect(await extract(['--insecure', reference, MULTISTRAP], env)).toBe(MULTISTRAP_PROFILE);
+    expect(proxy.connects.length).toBeGreaterThan(before);
+  });
+
+  it('runs the function', async () => {
+    const list = {
+      apiVersion: 'config.kubernetes.io/v1',
+      kind: 'ResourceList',
+      items: [],
+      functionConfig: {
+        apiVersion: 'airshipit.org/v1alpha1',
+        kind: 'ImageBuilder',
+        metadata: { name: 'node-images' },
+        spec: { bundle: { image: `${registry.host}/site/own:v1` } },
+      },
+    };
+    const env = { ...environment(), IMAGE_BUILDER_CACHE: mkdtempSync(at('cache-')) };
+    const running = run(node, [executable('image-builder-fn')], { env });
+    running.child.stdin?.end(JSON.stringify(list));
+    const { stdout } = await running;
+    expect(stdout).toContain('kind: VariableCatalogue');
+    expect(stdout).toContain(JSON.parse(MULTISTRAP_PROFILE).k8s_version);
+    expect(stdout).toContain(JSON.parse(QCOW_PROFILE).qcow_capacity);
+  });
+});
