@@ -20,9 +20,6 @@ const ELF_MASK =
 /** Whether this machine runs programs of `architecture` itself. */
 export const isNative = (architecture: Architecture): boolean => NATIVE[process.arch] === architecture;
 
-/** Name of the file below /proc/sys/fs/binfmt_misc that Debian's packages register. */
-export const registrationName = (architecture: Architecture): string => `qemu-${QEMU_NAMES[architecture]}`;
-
 /**
  * Prefix of a command that runs programs of `architecture`.
  * @param path directories to look for QEMU in.

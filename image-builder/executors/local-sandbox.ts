@@ -4,10 +4,10 @@
 // kernel kill every process of the PID namespace when its first one dies. In `plain` mode there is no namespace, so
 // the process group is killed instead.
 
-import { existsSync } from 'node:fs';
-import { type Architecture, emulationPrefix, isNative, registrationName } from './emulation.ts';
+import { type Architecture, emulationPrefix, isNative } from './emulation.ts';
 import { findExecutable, toolEnvironment, toolPath } from './environment.ts';
 import { Lines } from './lines.ts';
+import { runsPrograms } from './probe.ts';
 import { redactCredentials } from './redact.ts';
 import type { Sandbox, SandboxCommandOptions, SandboxMode } from './sandbox.ts';
 import { ToolError } from './tool-error.ts';
@@ -54,7 +54,8 @@ export async function createLocalSandbox(options: LocalSandboxOptions = {}): Pro
   const environment = options.environment ?? process.env;
   const mode = options.mode ?? (await detectMode(environment));
   const { architecture } = options;
-  const emulated = architecture !== undefined && !isNative(architecture) && !isRegistered(architecture);
+  const emulated =
+    architecture !== undefined && !isNative(architecture) && !(await runsPrograms(architecture));
   const prefix = emulated ? await emulate(architecture, mode, environment) : PREFIXES[mode];
   return {
     // Emulation needs a user namespace, whose root cannot make devices.
@@ -86,10 +87,6 @@ export function joinSandbox(mode: Exclude<SandboxMode, 'plain'>, pid: number): S
 export function holderCommand(mode: Exclude<SandboxMode, 'plain'>): string[] {
   return [...DIES_WITH_US, ...HOLDERS[mode]];
 }
-
-/** Whether the machine runs the architecture's programs without our doing. */
-const isRegistered = (architecture: Architecture) =>
-  existsSync(`/proc/sys/fs/binfmt_misc/${registrationName(architecture)}`);
 
 async function emulate(
   architecture: Architecture,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { askRepositories } from '../../../image-builder/build/package-resolution.ts';
 import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
+import { smallestProgram } from '../../../image-builder/executors/probe.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import { ordinaryUser, runAs } from '../support/ordinary-user.ts';
 import { stageContext } from '../support/stage.ts';
@@ -41,6 +42,8 @@ test('as root of a namespace, with every id', async () => {
   const sandbox = await createLocalSandbox({ architecture: 'arm64' });
   const run = (...argv: string[]) => sandbox.run(['chroot', root, '/usr/bin/busybox', ...argv]);
   expect(await run('uname', '-m')).toBe('aarch64\n');
+  writeFileSync(join(root, 'tmp/program'), smallestProgram('arm64'), { mode: 0o755 });
+  await sandbox.run([join(root, 'tmp/program')]);
   await run('touch', '/tmp/owned');
   await run('chown', '33:65534', '/tmp/owned');
   expect(await run('stat', '-c', '%u %g', '/tmp/owned')).toBe('33 65534\n');

@@ -2,6 +2,11 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emulationPrefix } from '../../../image-builder/executors/emulation.ts';
+import { runsPrograms } from '../../../image-builder/executors/probe.ts';
+
+test('this machine runs its own programs', async () => {
+  expect(await runsPrograms(process.arch === 'arm64' ? 'arm64' : 'amd64')).toBe(true);
+});
 
 let directory: string;
 beforeEach(() => {
