@@ -39,7 +39,14 @@ async function measure() {
     ...{ stage: 'bench', workDir, outputDir: directory, sandbox, report: () => {} },
     ...{ signal: new AbortController().signal, sourceDateEpoch: 1_700_000_000 },
   };
-  const request = { tree, output, identifierSeed: 'bench', qcow: variables(), menu: menu() };
+  const request = {
+    tree,
+    architecture: 'amd64',
+    output,
+    identifierSeed: 'bench',
+    qcow: variables(),
+    menu: menu(),
+  };
   const times = [];
   for (let run = 0; run < Number(runs); run++)
     times.push(await seconds(() => assembleDisk(request, context)));

@@ -24,9 +24,12 @@ as_root() {
 build_packages=(
   mmdebstrap ansible-core ca-certificates gpgv debian-archive-keyring uidmap util-linux
   e2fsprogs dosfstools mtools fdisk grub-pc-bin grub-efi-amd64-bin grub-common xorriso squashfs-tools zstd
-  qemu-utils qemu-system-x86 ovmf
+  ovmf
 )
-test_packages=(docker-registry nginx-light podman skopeo umoci apache2-utils apt-utils dpkg-dev gnupg openssl python3 docker.io iptables busybox-static buildah)
+test_packages=(
+  docker-registry nginx-light podman skopeo umoci apache2-utils apt-utils dpkg-dev gnupg openssl python3 docker.io
+  iptables busybox-static buildah xfsprogs qemu-efi-aarch64
+)
 
 install_debian_packages() {
   local missing=() package
@@ -41,13 +44,17 @@ install_debian_packages() {
 
 # Kernels such as Debian 13's die at random when QEMU 7.2 (Debian 12) emulates them, which is how images are booted
 # where KVM does not work. The backports of the same archive have one that does not do that (docs/disk-images.md).
-upgrade_qemu() {
-  local version codename uri list
-  version=$(dpkg-query -W -f '${Version}' qemu-system-x86)
-  dpkg --compare-versions "$version" lt 1:8 || return 0
+install_recent_qemu() {
+  local old=() package version codename uri list
+  for package in "$@"; do
+    version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null || true)
+    [ -n "$version" ] || version=$(apt-cache policy "$package" | sed -n 's/^ *Candidate: //p')
+    if dpkg --compare-versions "$version" lt 1:8; then old+=("$package"); else install_debian_packages "$package"; fi
+  done
+  [ ${#old[@]} -gt 0 ] || return 0
   codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
   uri=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' | sed -n "s/ $codename\$//p" | head -n 1)
-  [ -n "$uri" ] || return 0
+  [ -n "$uri" ] || { install_debian_packages "${old[@]}"; return 0; }
   say "installing QEMU from $codename-backports"
   list=$(mktemp)
   trap 'rm -f "$list"' RETURN
@@ -56,7 +63,7 @@ upgrade_qemu() {
   # Only for these two commands: apt's own configuration stays as it is.
   as_root apt-get update -qq -o Dir::Etc::SourceList="$list" -o APT::Get::List-Cleanup=0 >&2
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    -o Dir::Etc::SourceList="$list" -t "$codename-backports" qemu-system-x86 qemu-utils >&2
+    -o Dir::Etc::SourceList="$list" -t "$codename-backports" "${old[@]}" >&2
 }
 
 install_node_modules() {
@@ -101,8 +108,11 @@ if ! command -v dpkg-query >/dev/null; then
   echo 'setup: this script installs Debian packages; on another system install what `image-builder build` names as missing' >&2
 else
   install_debian_packages "${build_packages[@]}"
-  upgrade_qemu
-  if [ "${1:-}" = --tests ]; then install_debian_packages "${test_packages[@]}"; fi
+  install_recent_qemu qemu-system-x86 qemu-utils
+  if [ "${1:-}" = --tests ]; then
+    install_recent_qemu qemu-system-arm qemu-user-static
+    install_debian_packages "${test_packages[@]}"
+  fi
 fi
 install_node_modules
 if [ "${1:-}" = --tests ]; then install_other_nodes; fi

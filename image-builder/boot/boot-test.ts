@@ -5,13 +5,15 @@ import { join, resolve } from 'node:path';
 import { type Reporter, silentReporter } from '../diagnostics/progress.ts';
 import { type Accelerator, KvmMemory } from './accelerator.ts';
 import { LOGIN_PROMPT } from './console.ts';
-import { emulatesReliably } from './emulator.ts';
+import { type Architecture, emulatesReliably, isNative } from './emulator.ts';
 import { BootError } from './error.ts';
 import { findUefiFirmware } from './firmware.ts';
 import { type Machine, machineArguments } from './machine.ts';
 import { runMachine } from './run-machine.ts';
 
 export interface BootTestOptions {
+  /** Default: amd64. */
+  architecture?: Architecture;
   format: 'qcow2' | 'iso';
   firmware: 'bios' | 'uefi';
   /** 0: as long as it takes. */
@@ -19,7 +21,7 @@ export interface BootTestOptions {
   /** What the console must show; default: a login prompt. Text is matched without terminal control sequences. */
   expect?: RegExp;
   /** How an ISO is attached; default: `cdrom`. */
-  medium?: 'disk' | 'cdrom';
+  medium?: 'disk' | 'cdrom' | 'usb';
   /** UEFI with Secure Boot enforced. */
   secureBoot?: boolean;
   /** Default: 2048. */
@@ -49,13 +51,13 @@ const processKvm = new KvmMemory();
  * @throws BootError; at once when the kernel panics or the boot loader gives up, with the last lines of the console.
  */
 export async function bootTest(image: string, options: BootTestOptions): Promise<BootTestResult> {
-  const { kvm = processKvm, report = silentReporter, timeoutSeconds } = options;
+  const { architecture = 'amd64', kvm = processKvm, report = silentReporter, timeoutSeconds } = options;
   const scratch = await mkdtemp(join(tmpdir(), 'image-builder-boot-'));
   const deadline = timeoutSeconds > 0 ? performance.now() + timeoutSeconds * 1000 : undefined;
   try {
     const machine = await describeMachine(resolve(image), options);
-    const reliable = await emulatesReliably();
-    const verdict = await kvm.verdict();
+    const reliable = await emulatesReliably(architecture);
+    const verdict = isNative(architecture) ? await kvm.verdict() : 'absent';
     if (verdict === 'works' || verdict === 'unknown') {
       const result = await attempt('kvm', verdict === 'unknown');
       if (result) {
@@ -93,10 +95,10 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
         machineArguments({
           ...machine,
           accelerator,
-
           ...(uefi ? { uefi } : {}),
         }),
         {
+          architecture,
           expect: options.expect ?? LOGIN_PROMPT,
           onLine: (line) => report({ type: 'output', stage: STAGE, line }),
           watchForStall,
@@ -116,11 +118,18 @@ async function describeMachine(
   image: string,
   options: BootTestOptions,
 ): Promise<Omit<Machine, 'accelerator'>> {
-  const { format, firmware, secureBoot = false, memoryMib = 2048, seed } = options;
+  const { architecture = 'amd64', format, firmware, secureBoot = false, memoryMib = 2048, seed } = options;
   if (secureBoot && firmware === 'bios')
     throw new BootError('FIRMWARE_MISSING', 'Secure Boot is a feature of UEFI, not of BIOS');
-  const uefi = firmware === 'uefi' ? { ...(await findUefiFirmware(secureBoot)), secureBoot } : undefined;
+  if (architecture === 'arm64' && (firmware === 'bios' || secureBoot))
+    throw new BootError(
+      'FIRMWARE_MISSING',
+      `virtual arm64 machines have no ${firmware === 'bios' ? 'BIOS' : 'Secure Boot'}`,
+    );
+  const uefi =
+    firmware === 'uefi' ? { ...(await findUefiFirmware(architecture, secureBoot)), secureBoot } : undefined;
   return {
+    architecture,
     image,
     format: format === 'iso' ? 'raw' : 'qcow2',
     medium: format === 'iso' ? (options.medium ?? 'cdrom') : 'disk',

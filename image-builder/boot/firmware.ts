@@ -1,5 +1,6 @@
 // Finds UEFI firmware for virtual machines (OVMF), which every distribution puts elsewhere.
 import { access } from 'node:fs/promises';
+import type { Architecture } from './emulator.ts';
 import { BootError } from './error.ts';
 
 /** A firmware: read-only code, and the variables that a machine starts with, which must be copied. */
@@ -9,6 +10,13 @@ export interface UefiFirmware {
 }
 
 type Candidates = readonly (readonly [code: string, variables: string])[];
+
+/** Of the virtual machine `virt`. */
+const ARM64: Candidates = [
+  ['/usr/share/AAVMF/AAVMF_CODE.fd', '/usr/share/AAVMF/AAVMF_VARS.fd'],
+  ['/usr/share/edk2/aarch64/QEMU_EFI-pflash.raw', '/usr/share/edk2/aarch64/vars-template-pflash.raw'],
+  ['/usr/share/qemu/aavmf-aarch64-code.bin', '/usr/share/qemu/aavmf-aarch64-vars.bin'],
+];
 
 const PLAIN: Candidates = [
   ['/usr/share/OVMF/OVMF_CODE_4M.fd', '/usr/share/OVMF/OVMF_VARS_4M.fd'],
@@ -28,8 +36,12 @@ const SECURE_BOOT: Candidates = [
 ];
 
 /** @throws BootError FIRMWARE_MISSING */
-export async function findUefiFirmware(secureBoot: boolean): Promise<UefiFirmware> {
-  for (const [code, variables] of secureBoot ? SECURE_BOOT : PLAIN) {
+export async function findUefiFirmware(
+  architecture: Architecture,
+  secureBoot: boolean,
+): Promise<UefiFirmware> {
+  const candidates = architecture === 'arm64' ? ARM64 : secureBoot ? SECURE_BOOT : PLAIN;
+  for (const [code, variables] of candidates) {
     try {
       await access(code);
       await access(variables);
@@ -40,7 +52,9 @@ export async function findUefiFirmware(secureBoot: boolean): Promise<UefiFirmwar
   }
   throw new BootError(
     'FIRMWARE_MISSING',
-    `no UEFI firmware for virtual machines was found${secureBoot ? ' that enforces Secure Boot' : ''}`,
-    { hint: 'Install it: apt-get install --no-install-recommends ovmf.' },
+    `no UEFI firmware for virtual ${architecture} machines was found${secureBoot ? ' that enforces Secure Boot' : ''}`,
+    {
+      hint: `Install it: apt-get install --no-install-recommends ${architecture === 'arm64' ? 'qemu-efi-aarch64' : 'ovmf'}.`,
+    },
   );
 }

@@ -1,13 +1,15 @@
 // The command line of the virtual machine that a boot test uses.
 import type { Accelerator } from './accelerator.ts';
+import type { Architecture } from './emulator.ts';
 import type { UefiFirmware } from './firmware.ts';
 
 /** A virtual machine with a serial console on standard input and output. */
 export interface Machine {
+  architecture: Architecture;
   image: string;
   /** Format of the image file. */
   format: 'qcow2' | 'raw';
-  medium: 'disk' | 'cdrom';
+  medium: 'disk' | 'cdrom' | 'usb';
   accelerator: Accelerator;
   /** Absent: BIOS (SeaBIOS). `variables` is a copy that the machine may change. */
   uefi?: UefiFirmware & { secureBoot: boolean };
@@ -16,21 +18,18 @@ export interface Machine {
   seed?: string;
 }
 
-/** Arguments of qemu-system-x86_64. */
+/** Arguments of QEMU for the machine's architecture. */
 export function machineArguments(machine: Machine): string[] {
   const { uefi, accelerator } = machine;
   const secureBoot = uefi?.secureBoot ?? false;
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
-    // Firmware that enforces Secure Boot keeps its variables in system management mode.
-    // Without graphics SeaBIOS too talks to the serial port.
-    ...['-machine', `q35,graphics=off${secureBoot ? ',smm=on' : ''}`],
-    ...(secureBoot ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
+    ...(machine.architecture === 'arm64' ? ARM64_BOARD : pcBoard(secureBoot)),
     // Emulating two CPUs is a third faster and now and then loses a timer interrupt: one that stays is better.
     ...['-accel', accelerator, '-smp', accelerator === 'kvm' ? '2' : '1'],
     ...['-m', `${machine.memoryMib}`],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console', '-monitor', 'none'],
-    ...['-device', 'VGA', '-device', 'virtio-rng-pci'],
+    ...['-device', 'virtio-rng-pci'],
     // A network with DHCP and nothing behind it: what waits for a network gets one, and nothing is downloaded.
     ...['-nic', 'user,model=virtio-net-pci,restrict=on'],
     ...['-device', 'virtio-scsi-pci,id=scsi'],
@@ -45,6 +44,16 @@ export function machineArguments(machine: Machine): string[] {
   ];
 }
 
+// Firmware that enforces Secure Boot keeps its variables in system management mode. Without graphics SeaBIOS too talks
+// to the serial port.
+const pcBoard = (secureBoot: boolean) => [
+  ...['-machine', `q35,graphics=off${secureBoot ? ',smm=on' : ''}`, '-device', 'VGA'],
+  ...(secureBoot ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
+];
+
+/** A server as Arm's SBSA describes it; its firmware names the serial port to the kernel (ACPI, table SPCR). */
+const ARM64_BOARD = ['-machine', 'virt', '-cpu', 'cortex-a72'];
+
 function firmwareArguments(uefi: Machine['uefi']): string[] {
   if (!uefi) return [];
   const flash = (unit: number, file: string, more: string) =>
@@ -54,15 +63,17 @@ function firmwareArguments(uefi: Machine['uefi']): string[] {
 
 /** The image is only read: what the guest writes goes to an overlay that QEMU removes as soon as it is open. */
 function bootDriveArguments({ image, format, medium }: Machine): string[] {
-  return medium === 'cdrom'
-    ? [
-        ...['-drive', drive(image, format, 'boot', ['media=cdrom', 'readonly=on'])],
-        ...['-device', 'scsi-cd,bus=scsi.0,drive=boot,bootindex=1'],
-      ]
-    : [
-        ...['-drive', drive(image, format, 'boot', ['snapshot=on', 'cache=unsafe'])],
-        ...['-device', 'virtio-blk-pci,drive=boot,bootindex=1'],
-      ];
+  if (medium === 'cdrom')
+    return [
+      ...['-drive', drive(image, format, 'boot', ['media=cdrom', 'readonly=on'])],
+      ...['-device', 'scsi-cd,bus=scsi.0,drive=boot,bootindex=1'],
+    ];
+  return [
+    ...['-drive', drive(image, format, 'boot', ['snapshot=on', 'cache=unsafe'])],
+    ...(medium === 'usb'
+      ? ['-device', 'qemu-xhci', '-device', 'usb-storage,drive=boot,bootindex=1']
+      : ['-device', 'virtio-blk-pci,drive=boot,bootindex=1']),
+  ];
 }
 
 function drive(file: string, format: string, id: string, more: readonly string[]): string {

@@ -1,7 +1,7 @@
 // Runs QEMU until the console shows what is expected, or that it never will.
 import { spawn } from 'node:child_process';
 import { SerialConsole } from './console.ts';
-import { EMULATOR } from './emulator.ts';
+import { type Architecture, EMULATORS } from './emulator.ts';
 import { BootError } from './error.ts';
 
 /** After a failure shows, the lines that explain it are still to come. */
@@ -11,6 +11,7 @@ const STALL_MILLISECONDS = 12_000;
 const KEPT_LINES = 40;
 
 export interface RunMachineOptions {
+  architecture: Architecture;
   expect: RegExp;
   onLine: (line: string) => void;
   /** Gives up when the console is silent for a while. */
@@ -40,7 +41,10 @@ export async function runMachine(
   if (signal?.aborted) throw new BootError('ABORTED', 'the boot test was stopped');
   const console = new SerialConsole(options.expect);
   const errors: string[] = [];
-  const child = spawn(EMULATOR, machineArguments, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const child = spawn(EMULATORS[options.architecture].command, machineArguments, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  });
   const closed = new Promise<void>((done) => child.once('close', () => done()));
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
@@ -101,15 +105,16 @@ export async function runMachine(
         { output, hint: 'Without a console=ttyS0 on its kernel command line an image is silent.' },
       );
     case 'exited':
-      throw exitError(end.how, output, errors);
+      throw exitError(options.architecture, end.how, output, errors);
   }
 }
 
-function exitError(how: string, output: string[], errors: string[]): BootError {
-  return new BootError('EMULATOR_FAILED', `${EMULATOR} ${how} before the image had booted`, {
+function exitError(architecture: Architecture, how: string, output: string[], errors: string[]): BootError {
+  const { command, debianPackage } = EMULATORS[architecture];
+  return new BootError('EMULATOR_FAILED', `${command} ${how} before the image had booted`, {
     output: [...output, ...errors.slice(-KEPT_LINES)],
     ...(how.includes('ENOENT')
-      ? { hint: 'Install it: apt-get install --no-install-recommends qemu-system-x86.' }
+      ? { hint: `Install it: apt-get install --no-install-recommends ${debianPackage}.` }
       : output.length > 0
         ? { hint: 'The machine was reset or switched off by the guest.' }
         : {}),

@@ -236,7 +236,7 @@ async function runTargets(
 
   await prepareStore(store);
   const { createLocalSandbox } = await import('../executors/local-sandbox.ts');
-  const sandbox = await createLocalSandbox();
+  const sandbox = await createLocalSandbox({ architecture: resolved.rootfs.multistrap.rootfs_arch });
   const removeTree = treeRemover(async (path) => {
     await sandbox.run(['rm', '-rf', '--', path]);
   });

@@ -1,22 +1,41 @@
-// Checks the disks of all QCOWs before anything is built: a partition that does not fit must not cost two minutes.
+// Checks the disks of all QCOWs, and what boots them, before anything is built: a partition that does not fit must not cost two minutes.
 
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import { formatFieldPath } from '../diagnostics/field-path.ts';
+import type { Architecture } from '../disk/architecture.ts';
 import { planPartitions } from '../disk/partition-table.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 
+const ERROR = { severity: 'error' as const };
+
 /** @throws InvalidInputError with the findings of all QCOWs; paths from the root of the object: `spec.build.qcows...` */
-export function checkDisks({ qcows }: Pick<ResolvedBuild, 'qcows'>): void {
+export function checkDisks({ qcows, rootfs, iso, bootTest }: ResolvedBuild): void {
+  const architecture = rootfs.multistrap.rootfs_arch;
   const findings = Object.entries(qcows).flatMap(([name, { qcow }]) => {
     const field = formatFieldPath(['spec', 'build', 'qcows', name, 'qcow']);
-    return findingsOfDisk(qcow).map((finding) => ({ ...finding, field: `${field}.${finding.field}` }));
+    return findingsOfDisk(qcow, architecture).map((finding) => ({
+      ...finding,
+      field: `${field}.${finding.field}`,
+    }));
   });
+  if (iso && architecture !== 'amd64')
+    findings.push({
+      ...ERROR,
+      field: 'spec.build.iso',
+      message: `an ISO is made for amd64, not for ${architecture}`,
+    });
+  if (architecture === 'arm64' && bootTest.timeout > 0 && bootTest.firmware.includes('bios'))
+    findings.push({
+      ...ERROR,
+      field: 'spec.build.bootTest.firmware',
+      message: 'arm64 machines have no BIOS',
+    });
   if (findings.length > 0) throw new InvalidInputError(findings);
 }
 
-function findingsOfDisk(qcow: ResolvedBuild['qcows'][string]['qcow']): Finding[] {
+function findingsOfDisk(qcow: ResolvedBuild['qcows'][string]['qcow'], architecture: Architecture): Finding[] {
   try {
-    planPartitions(qcow, '');
+    planPartitions(qcow, '', architecture);
     return [];
   } catch (error) {
     if (error instanceof InvalidInputError) return error.findings();

@@ -79,7 +79,11 @@ export async function dryRun(
     stages,
     disks: Object.fromEntries(
       Object.entries(resolved.qcows).map(([name, image]) => {
-        const { capacityBytes, partitions, fstab } = planPartitions(image.qcow, name);
+        const { capacityBytes, partitions, fstab } = planPartitions(
+          image.qcow,
+          name,
+          rootfs.multistrap.rootfs_arch,
+        );
         const { kernelCommandLine } = menuOf(image.osconfig, installed);
         return [name, { capacityBytes, kernelCommandLine, partitions, fstab }];
       }),
@@ -140,7 +144,7 @@ function commandsOf({ distribution, rootfs, qcows }: ResolvedBuild): DryRun['com
     ...Object.entries(qcows).map(([name, { qcow }]) => ({
       stage: `qcow/${name}`,
       argv: ['sfdisk', 'DISK'],
-      input: renderSfdiskScript(planPartitions(qcow, name)),
+      input: renderSfdiskScript(planPartitions(qcow, name, multistrap.rootfs_arch)),
     })),
   ];
 }

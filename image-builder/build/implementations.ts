@@ -15,13 +15,23 @@ const TASKS: Record<StageKind, readonly Task[]> = {
   osconfig: ['sandbox', 'osconfig'],
   qcow: ['sandbox', 'osconfig', 'qcow'],
   iso: ['sandbox', 'iso'],
-  'boot-test': ['boot-test'],
+  'boot-test': [],
   bundle: [],
 };
 
 /** What the tools of these stages are needed for. */
 export function tasksOf(stages: readonly PlannedStage[]): Task[] {
-  return [...new Set(stages.flatMap(({ kind }) => TASKS[kind]))];
+  return [...new Set(stages.flatMap((stage) => [...TASKS[stage.kind], ...furtherTasks(stage)]))];
+}
+
+/** What depends on more than the kind of the stage. */
+function furtherTasks({ kind, inputs }: PlannedStage): Task[] {
+  const { qcow, architecture = 'amd64' } = inputs as {
+    qcow?: ResolvedBuild['qcows'][string]['qcow'];
+    architecture?: 'amd64' | 'arm64';
+  };
+  if (kind === 'boot-test') return [`boot-test-${architecture}`];
+  return qcow?.partitions.some(({ filesystem }) => filesystem?.type === 'xfs') ? ['xfs'] : [];
 }
 
 /** The implementation of each kind for one build. */

@@ -16,12 +16,15 @@ export interface StageOptions {
 /** Stages in an order in which parents come first. */
 export function defineStages(resolved: ResolvedBuild, options: StageOptions = {}): StageDefinition[] {
   const qcows = Object.keys(resolved.qcows).sort();
+  const architecture = resolved.rootfs.multistrap.rootfs_arch;
   return [
     rootfsStage(resolved, options),
     osconfigStage(resolved),
     ...qcows.map((name) => qcowStage(resolved, name)),
     ...(resolved.bootTest.timeout > 0
-      ? qcows.flatMap((name) => resolved.bootTest.firmware.map((firmware) => bootTestStage(name, firmware)))
+      ? qcows.flatMap((name) =>
+          resolved.bootTest.firmware.map((firmware) => bootTestStage(name, firmware, architecture)),
+        )
       : []),
     ...(resolved.iso ? [isoStage(resolved.rootfs.livecdcontent, resolved.iso)] : []),
     bundleStage(resolved, qcows),
@@ -105,11 +108,11 @@ function isoStage(
   };
 }
 
-function bootTestStage(qcow: string, firmware: string): StageDefinition {
+function bootTestStage(qcow: string, firmware: string, architecture: string): StageDefinition {
   return {
     name: `boot-test/${qcow}/${firmware}`,
     kind: 'boot-test',
-    inputs: { firmware },
+    inputs: { firmware, architecture },
     parents: [`qcow/${qcow}`],
     // That an image has booted stays true when QEMU is upgraded.
     tools: [],

@@ -3,6 +3,7 @@ import { open, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checksums } from '../bundle/types.ts';
 import type { StageContext } from '../executors/stage.ts';
+import { type Architecture, BOOT_PLATFORMS } from './architecture.ts';
 import { checksumFile } from './checksums.ts';
 import { DiskError } from './error.ts';
 import { makeExt4 } from './ext4.ts';
@@ -19,10 +20,12 @@ import { swapHeader } from './swap.ts';
 import { type FileSystemSource, requirePlainPaths, withSeparateSources } from './tree.ts';
 import type { DiskPlan, DiskVariables, PlannedPartition } from './types.ts';
 import { fatVolume, makeFat } from './vfat.ts';
+import { makeXfs } from './xfs.ts';
 
 export interface AssembleDiskRequest {
   /** The unpacked root file system; /etc/fstab and /boot/grub are written into it. */
   tree: string;
+  architecture: Architecture;
   qcow: DiskVariables & { qcow_compress: boolean; qcow_compression_type: 'zstd' | 'zlib' };
   menu: GrubMenu;
   /** All identifiers on the disk are derived from it: the same seed and tree give the same bytes. */
@@ -51,7 +54,7 @@ export async function assembleDisk(
 ): Promise<AssembledDisk> {
   const { qcow, output } = request;
   const { signal, report, stage, workDir } = context;
-  const plan = planPartitions(qcow, request.identifierSeed);
+  const plan = planPartitions(qcow, request.identifierSeed, request.architecture);
   const disk = join(workDir, 'disk.raw');
   let secureBoot: boolean;
   try {
@@ -75,7 +78,7 @@ export async function assembleDisk(
 
 /** Writes fstab and GRUB into the tree. */
 async function prepareTree(
-  { tree, menu }: AssembleDiskRequest,
+  { tree, architecture, menu }: AssembleDiskRequest,
   plan: DiskPlan,
   context: StageContext,
 ): Promise<InstalledGrub> {
@@ -93,7 +96,7 @@ async function prepareTree(
     rootUuid: plan.root.fileSystem?.uuid ?? '',
     rootPartUuid: plan.root.guid,
   };
-  return installGrub(tree, location, menu, kernels, context);
+  return installGrub(tree, BOOT_PLATFORMS[architecture], location, menu, kernels, context);
 }
 
 /** Writes the raw disk: a sparse file that only takes what is in its file systems. */
@@ -142,15 +145,16 @@ async function fillEspDirectory(
   return { mode: '755', uid: 0, gid: 0, ...source, directory: espDirectory };
 }
 
-async function writeBiosLoader(disk: string, plan: DiskPlan, grub: InstalledGrub): Promise<void> {
+async function writeBiosLoader(disk: string, plan: DiskPlan, { bios }: InstalledGrub): Promise<void> {
+  if (!bios || !plan.biosGrub) return;
   const { startBytes, sizeBytes } = plan.biosGrub;
   const coreSector = startBytes / SECTOR_BYTES;
-  const core = embeddedCoreImage(grub.coreImage, coreSector);
+  const core = embeddedCoreImage(bios.coreImage, coreSector);
   if (core.length > sizeBytes)
     throw new DiskError('DOES_NOT_FIT', `GRUB's core image does not fit into the bios_grub partition`);
   const file = await open(disk, 'r+');
   try {
-    const boot = bootSector(grub.bootImage, coreSector);
+    const boot = bootSector(bios.bootImage, coreSector);
     await file.write(boot, 0, boot.length, 0);
     await file.write(core, 0, core.length, startBytes);
   } finally {
@@ -169,6 +173,8 @@ async function makeFileSystem(
       return makeExt4(disk, partition, source, context);
     case 'vfat':
       return makeFat(fatVolume(disk, partition), source?.directory, context);
+    case 'xfs':
+      return makeXfs(disk, partition, source, context);
     case 'swap':
       return writeSwap(disk, partition);
   }

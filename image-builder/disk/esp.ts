@@ -1,10 +1,12 @@
 // The content of an EFI system partition: what UEFI firmware starts, and how that finds GRUB's configuration.
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
+import type { BootPlatform } from './architecture.ts';
 import type { Release } from './release.ts';
 
 export interface EspRequest {
   tree: string;
+  platform: BootPlatform;
   release: Release;
   /** GRUB as an EFI application, for images without a signed one. */
   ownLoader: string;
@@ -15,16 +17,18 @@ export interface EspRequest {
 }
 
 /**
- * Fills `directory` for firmware without boot entries of its own: EFI/BOOT/BOOTX64.EFI (UEFI specification, section
+ * Fills `directory` for firmware without boot entries of its own: EFI/BOOT/BOOT<ARCH>.EFI (UEFI specification, section
  * 3.5.1.1). Where the image has the distribution's signed shim and GRUB, they are used, so that Secure Boot works;
  * a signed GRUB looks for its configuration in EFI/<ID of os-release>.
  */
 export async function fillEsp(request: EspRequest, context: StageContext): Promise<{ signed: boolean }> {
-  const { tree, release, ownLoader, stub, directory } = request;
+  const { tree, platform, release, ownLoader, stub, directory } = request;
   const { sandbox, signal } = context;
-  const loader = await sandbox.run(['sh', '-euc', CHOOSE_LOADER, 'sh', tree, ownLoader, directory], {
-    signal,
-  });
+  const { uefi, efiSuffix } = platform;
+  const loader = await sandbox.run(
+    ['sh', '-euc', CHOOSE_LOADER, 'sh', tree, ownLoader, directory, uefi, efiSuffix],
+    { signal },
+  );
   const config = join(directory, 'EFI', release.id, 'grub.cfg');
   await sandbox.run(['sh', '-euc', 'mkdir -p "$(dirname "$1")"; cat > "$1"', 'sh', config], {
     signal,
@@ -37,15 +41,16 @@ export async function fillEsp(request: EspRequest, context: StageContext): Promi
 const CHOOSE_LOADER = `
 tree=$1; own=$2; boot=$3/EFI/BOOT
 mkdir -p "$boot"
-shim=/usr/lib/shim/shimx64.efi.signed
-grub=/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed
-manager=/usr/lib/shim/mmx64.efi.signed
+shim=/usr/lib/shim/shim$5.efi.signed
+grub=/usr/lib/grub/$4-signed/grub$5.efi.signed
+manager=/usr/lib/shim/mm$5.efi.signed
+removable=$boot/BOOT$(echo "$5" | tr a-z A-Z).EFI
 if [ -e "$tree$grub" ] && { [ -e "$tree$shim" ] || [ -L "$tree$shim" ]; }; then
-  chroot "$tree" cat "$shim" > "$boot/BOOTX64.EFI"
-  chroot "$tree" cat "$grub" > "$boot/grubx64.efi"
-  if [ -e "$tree$manager" ]; then chroot "$tree" cat "$manager" > "$boot/mmx64.efi"; fi
+  chroot "$tree" cat "$shim" > "$removable"
+  chroot "$tree" cat "$grub" > "$boot/grub$5.efi"
+  if [ -e "$tree$manager" ]; then chroot "$tree" cat "$manager" > "$boot/mm$5.efi"; fi
   echo signed
 else
-  cp --no-preserve=all "$own" "$boot/BOOTX64.EFI"
+  cp --no-preserve=all "$own" "$removable"
   echo own
 fi`;

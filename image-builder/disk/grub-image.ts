@@ -4,9 +4,12 @@ import type { StageContext } from '../executors/stage.ts';
 import { DiskError } from './error.ts';
 
 /** GRUB's name of the platform and the package that has its modules. */
-const PLATFORM_PACKAGES = { 'i386-pc': 'grub-pc-bin', 'x86_64-efi': 'grub-efi-amd64-bin' } as const;
+const PLATFORM_PACKAGES = {
+  'i386-pc': 'grub-pc-bin',
+  'x86_64-efi': 'grub-efi-amd64-bin',
+  'arm64-efi': 'grub-efi-arm64-bin',
+} as const;
 export type GrubPlatform = keyof typeof PLATFORM_PACKAGES;
-export const GRUB_PLATFORMS = Object.keys(PLATFORM_PACKAGES) as GrubPlatform[];
 
 /** What grub-mkimage makes. */
 export interface GrubImageRequest {

@@ -3,9 +3,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
+import type { BootPlatform } from './architecture.ts';
 import { fillEsp } from './esp.ts';
 import { type BootLocation, type GrubMenu, renderGrubConfig, renderLoaderStub } from './grub-config.ts';
-import { copyGrubFiles, GRUB_PLATFORMS, type GrubPlatform, makeGrubImage } from './grub-image.ts';
+import { copyGrubFiles, type GrubPlatform, makeGrubImage } from './grub-image.ts';
 import type { Kernel } from './kernels.ts';
 import { readRelease } from './release.ts';
 
@@ -30,17 +31,20 @@ const COMMON_MODULES = [
 const MODULES: Record<GrubPlatform, readonly string[]> = {
   'i386-pc': [...COMMON_MODULES, 'biosdisk'],
   'x86_64-efi': [...COMMON_MODULES, 'all_video', 'efifwsetup', 'chain'],
+  'arm64-efi': [...COMMON_MODULES, 'all_video', 'efifwsetup', 'chain', 'fdt'],
 };
 
 /** As grub-install calls them. */
-const CORE_FILES: Record<GrubPlatform, string> = { 'i386-pc': 'core.img', 'x86_64-efi': 'core.efi' };
+const CORE_FILES: Record<GrubPlatform, string> = {
+  'i386-pc': 'core.img',
+  'x86_64-efi': 'core.efi',
+  'arm64-efi': 'core.efi',
+};
 
 /** What the boot loader needs outside of the tree. */
 export interface InstalledGrub {
-  /** boot.img of i386-pc. */
-  bootImage: Buffer;
-  /** core.img of i386-pc. */
-  coreImage: Buffer;
+  /** boot.img and core.img of i386-pc, where machines have BIOS. */
+  bios?: { bootImage: Buffer; coreImage: Buffer };
   /** Directory whose content belongs on the EFI system partition. */
   espDirectory: string;
   /** Whether UEFI starts through the image's signed shim. */
@@ -54,6 +58,7 @@ export interface InstalledGrub {
  */
 export async function installGrub(
   tree: string,
+  platform: BootPlatform,
   location: BootLocation,
   menu: GrubMenu,
   kernels: readonly Kernel[],
@@ -63,26 +68,29 @@ export async function installGrub(
   const staging = join(workDir, 'grub');
   const espDirectory = join(workDir, 'esp');
   const config = renderLoaderStub(location, 'core');
-  for (const platform of GRUB_PLATFORMS) {
+  for (const grub of [platform.uefi, ...(platform.bios ? [platform.bios] : [])]) {
     // All modules and lists, as grub-install leaves them, so that a later grub.cfg may load any.
-    const directory = join(tree, 'boot/grub', platform);
-    await copyGrubFiles(tree, platform, ['*.mod', '*.lst'], directory, context);
-    const output = join(staging, CORE_FILES[platform]);
-    await makeGrubImage({ tree, platform, modules: MODULES[platform], config, output }, context);
+    const directory = join(tree, 'boot/grub', grub);
+    await copyGrubFiles(tree, grub, ['*.mod', '*.lst'], directory, context);
+    const output = join(staging, CORE_FILES[grub]);
+    await makeGrubImage({ tree, platform: grub, modules: MODULES[grub], config, output }, context);
   }
-  await copyGrubFiles(tree, 'i386-pc', ['boot.img'], staging, context);
+  if (platform.bios) await copyGrubFiles(tree, platform.bios, ['boot.img'], staging, context);
 
   const release = await readRelease(tree, context);
   await sandbox.run(['sh', '-euc', 'rm -f "$1"; cat > "$1"', 'sh', join(tree, 'boot/grub/grub.cfg')], {
     signal,
     input: renderGrubConfig(location, menu, kernels, release.name),
   });
-  const ownLoader = join(staging, CORE_FILES['x86_64-efi']);
+  const ownLoader = join(staging, CORE_FILES[platform.uefi]);
   const stub = renderLoaderStub(location, 'configfile');
-  const { signed } = await fillEsp({ tree, release, ownLoader, stub, directory: espDirectory }, context);
+  const esp = { tree, platform, release, ownLoader, stub, directory: espDirectory };
+  const { signed } = await fillEsp(esp, context);
+  const read = (file: string) => readFile(join(staging, file));
   return {
-    bootImage: await readFile(join(staging, 'boot.img')),
-    coreImage: await readFile(join(staging, CORE_FILES['i386-pc'])),
+    ...(platform.bios && {
+      bios: { bootImage: await read('boot.img'), coreImage: await read(CORE_FILES[platform.bios]) },
+    }),
     espDirectory,
     signed,
   };

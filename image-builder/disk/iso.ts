@@ -3,6 +3,7 @@ import { chmod, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checksums } from '../bundle/types.ts';
 import type { StageContext } from '../executors/stage.ts';
+import { BOOT_PLATFORMS } from './architecture.ts';
 import { checksumFile } from './checksums.ts';
 import { DiskError } from './error.ts';
 import { fillEsp } from './esp.ts';
@@ -171,7 +172,10 @@ async function makeBootImages(
   const directory = join(boot, 'esp');
   const release = await readRelease(tree, context);
   const stub = renderIsoStub('configfile');
-  const { signed } = await fillEsp({ tree, release, ownLoader, stub, directory }, context);
+  const { signed } = await fillEsp(
+    { tree, platform: BOOT_PLATFORMS.amd64, release, ownLoader, stub, directory },
+    context,
+  );
   const file = join(boot, 'efi.img');
   await writeFile(file, '');
   await truncate(file, EFI_IMAGE_BYTES);

@@ -1,5 +1,6 @@
 // What makes a list of partitions a disk that boots: each rule reports a finding, none stops the others.
 import type { Partition } from '../spec/types.ts';
+import type { BootPlatform } from './architecture.ts';
 import { formatMib, MIB } from './size.ts';
 import type { DiskVariables, PlannedPartition } from './types.ts';
 
@@ -8,8 +9,8 @@ type Report = (field: string, message: string) => void;
 /** Directories that the kernel or the first programs need before anything else is mounted, or that are not disks. */
 const NEVER_SEPARATE =
   /^\/(bin|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|boot\/grub|lost\+found)(\/|$)/;
-/** The least that mke2fs (with a journal), mkfs.vfat make something of. */
-const MINIMUM_MIB = { ext4: 8, vfat: 1, swap: 1 };
+/** The least that mke2fs (with a journal), mkfs.xfs and mkfs.vfat make something of. */
+const MINIMUM_MIB = { ext4: 8, xfs: 300, vfat: 1, swap: 1 };
 const MAXIMUM_PARTITIONS = 128;
 
 /** Reports what is wrong with one partition taken alone. Fields are relative to the partition. */
@@ -35,9 +36,9 @@ export function checkPartition(partition: Partition, report: Report): void {
     report('mount', 'a swap area has mount "swap"');
   }
 
-  // mkfs.xfs fills a file system only from a protofile: without hard links, attributes and fixed times.
-  if (type === 'xfs')
-    report('filesystem.type', '"xfs" cannot be made reproducibly without privileges; use "ext4"');
+  // mkfs.xfs fills a file system only from a prototype: without hard links, extended attributes, names with spaces.
+  if (type === 'xfs' && (mount === '/' || mount === '/boot'))
+    report('filesystem.type', `"xfs" cannot be filled with ${mount} without privileges; use "ext4"`);
 
   if (flags.has('bios_grub')) {
     if (mount !== 'none' || filesystem)
@@ -66,7 +67,12 @@ function checkMountPoint(mount: string, report: Report): void {
 }
 
 /** Reports what is wrong with the disk as a whole. Fields are relative to the qcow variables. */
-export function checkDisk(partitions: PlannedPartition[], variables: DiskVariables, report: Report): void {
+export function checkDisk(
+  partitions: PlannedPartition[],
+  variables: DiskVariables,
+  platform: BootPlatform,
+  report: Report,
+): void {
   if (partitions.length > MAXIMUM_PARTITIONS)
     report(
       'partitions',
@@ -85,7 +91,9 @@ export function checkDisk(partitions: PlannedPartition[], variables: DiskVariabl
   }
   if (!mounts.has('/')) report('partitions', 'no partition is mounted at "/"');
   checkSingle(partitions, 'esp', 'EFI system partition (flags: [esp]); UEFI machines boot from it', report);
-  checkSingle(partitions, 'bios_grub', 'bios_grub partition; BIOS machines boot from it', report);
+  // Where there is no BIOS, the predecessor's table with its bios_grub partition is fine all the same.
+  if (platform.bios)
+    checkSingle(partitions, 'bios_grub', 'bios_grub partition; BIOS machines boot from it', report);
 }
 
 function checkSingle(

@@ -1,6 +1,7 @@
 // Plans the partitions of a disk from the qcow variables: pure, and complete in what it finds wrong.
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import type { Partition } from '../spec/types.ts';
+import { type Architecture, BOOT_PLATFORMS } from './architecture.ts';
 import { renderFstab } from './fstab.ts';
 import { deriveUuid, deriveVolumeId } from './identifiers.ts';
 import { checkDisk, checkPartition } from './partition-rules.ts';
@@ -23,7 +24,11 @@ const RESERVED_BYTES = MIB;
  * Plans the disk that `variables` describe. Every identifier is a function of `identifierSeed`.
  * @throws InvalidInputError with all findings; paths are relative to the qcow variables: `partitions[2].part_end`.
  */
-export function planPartitions(variables: DiskVariables, identifierSeed: string): DiskPlan {
+export function planPartitions(
+  variables: DiskVariables,
+  identifierSeed: string,
+  architecture: Architecture,
+): DiskPlan {
   const findings: Finding[] = [];
   const report = (field: string, message: string) => findings.push({ severity: 'error', field, message });
 
@@ -41,11 +46,12 @@ export function planPartitions(variables: DiskVariables, identifierSeed: string)
     );
     partitions.push({ ...describePartition(partition, index + 1, identifierSeed), ...place });
   }
-  checkDisk(partitions, variables, report);
+  checkDisk(partitions, variables, BOOT_PLATFORMS[architecture], report);
   if (findings.length > 0) throw new InvalidInputError(findings);
 
   const withMount = (mount: string) => partitions.find((partition) => partition.mount === mount);
   const root = withMount('/') as PlannedPartition;
+  const biosGrub = partitions.find(({ role }) => role === 'bios_grub');
   return {
     capacityBytes,
     diskGuid: deriveUuid(identifierSeed, 'disk'),
@@ -53,7 +59,7 @@ export function planPartitions(variables: DiskVariables, identifierSeed: string)
     root,
     boot: withMount('/boot') ?? root,
     esp: partitions.find(({ role }) => role === 'esp') as PlannedPartition,
-    biosGrub: partitions.find(({ role }) => role === 'bios_grub') as PlannedPartition,
+    ...(biosGrub && { biosGrub }),
     fstab: renderFstab(partitions),
   };
 }
@@ -117,7 +123,7 @@ function describeFileSystem(
   number: number,
   seed: string,
 ): PlannedFileSystem | undefined {
-  if (!filesystem || filesystem.type === 'xfs') return undefined;
+  if (!filesystem) return undefined;
   const { type, fstab } = filesystem;
   const volumeId = deriveVolumeId(seed, `filesystem-${number}`);
   return {
@@ -128,6 +134,7 @@ function describeFileSystem(
         : deriveUuid(seed, `filesystem-${number}`),
     options: fstab?.options ?? (type === 'swap' ? 'sw' : 'defaults'),
     dump: Number(fstab?.dump ?? 0),
-    fsck: Number(fstab?.fsck ?? (type === 'swap' ? 0 : mount === '/' ? 1 : 2)),
+    // fsck.xfs does nothing: xfs repairs itself when it is mounted.
+    fsck: Number(fstab?.fsck ?? (type === 'swap' || type === 'xfs' ? 0 : mount === '/' ? 1 : 2)),
   };
 }

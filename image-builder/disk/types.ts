@@ -9,8 +9,8 @@ export interface DiskVariables {
   partitions: Partition[];
 }
 
-/** What can be made; the schema also knows xfs, which planning rejects. */
-export type FileSystemType = 'ext4' | 'vfat' | 'swap';
+/** What can be made. */
+export type FileSystemType = 'ext4' | 'xfs' | 'vfat' | 'swap';
 
 /** A file system or swap area of the plan. */
 export interface PlannedFileSystem {
@@ -54,7 +54,8 @@ export interface DiskPlan {
   /** The partition that holds the kernels: /boot, or root when /boot is not separate. */
   boot: PlannedPartition;
   esp: PlannedPartition;
-  biosGrub: PlannedPartition;
+  /** Where GRUB for BIOS goes. */
+  biosGrub?: PlannedPartition;
   /** Text of /etc/fstab. */
   fstab: string;
 }

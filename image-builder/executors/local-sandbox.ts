@@ -4,8 +4,10 @@
 // kernel kill every process of the PID namespace when its first one dies. In `plain` mode there is no namespace, so
 // the process group is killed instead.
 
+import { type Architecture, emulationPrefix, isNative } from './emulation.ts';
 import { findExecutable, toolEnvironment, toolPath } from './environment.ts';
 import { Lines } from './lines.ts';
+import { runsPrograms } from './probe.ts';
 import { redactCredentials } from './redact.ts';
 import type { Sandbox, SandboxCommandOptions, SandboxMode } from './sandbox.ts';
 import { ToolError } from './tool-error.ts';
@@ -39,6 +41,8 @@ export interface LocalSandboxOptions {
   environment?: NodeJS.ProcessEnv;
   /** Skips the trial. */
   mode?: SandboxMode;
+  /** Programs of this architecture run, too; default: this machine's own. */
+  architecture?: Architecture;
 }
 
 /**
@@ -49,10 +53,16 @@ export interface LocalSandboxOptions {
 export async function createLocalSandbox(options: LocalSandboxOptions = {}): Promise<Sandbox> {
   const environment = options.environment ?? process.env;
   const mode = options.mode ?? (await detectMode(environment));
+  const { architecture } = options;
+  const emulated =
+    architecture !== undefined && !isNative(architecture) && !(await runsPrograms(architecture));
+  const prefix = emulated ? await emulate(architecture, mode, environment) : PREFIXES[mode];
   return {
-    mode,
+    // Emulation needs a user namespace, whose root cannot make devices.
+    mode: emulated ? 'user-namespaces' : mode,
+    emulates: emulated,
     run: (argv, commandOptions = {}) =>
-      run([...DIES_WITH_US, ...PREFIXES[mode], ...argv], argv, environment, commandOptions),
+      run([...DIES_WITH_US, ...prefix, ...argv], argv, environment, commandOptions),
   };
 }
 
@@ -76,6 +86,27 @@ export function joinSandbox(mode: Exclude<SandboxMode, 'plain'>, pid: number): S
 /** What starts a process that {@link joinSandbox} can join; it ends with this one. */
 export function holderCommand(mode: Exclude<SandboxMode, 'plain'>): string[] {
   return [...DIES_WITH_US, ...HOLDERS[mode]];
+}
+
+async function emulate(
+  architecture: Architecture,
+  mode: SandboxMode,
+  environment: NodeJS.ProcessEnv,
+): Promise<readonly string[]> {
+  const prefix = emulationPrefix(architecture, mode, toolPath(environment.PATH));
+  try {
+    await run([...prefix, 'true'], ['true'], environment, {});
+    return prefix;
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    throw new ToolError('TOOL_FAILED', `programs of ${architecture} cannot run here`, {
+      cause: error,
+      hint:
+        'Linux before 6.7 knows no emulation for single namespaces: register it for the whole machine ' +
+        '(package qemu-user-static with binfmt-support, or qemu-user-binfmt)',
+      ...(error.output ? { output: error.output } : {}),
+    });
+  }
 }
 
 async function detectMode(environment: NodeJS.ProcessEnv): Promise<SandboxMode> {

@@ -31,7 +31,7 @@ export interface Memory {
 /**
  * Mounts a file system in memory for at most so many bytes.
  * @param directory where commands will see it; made when absent
- * @returns undefined where nothing can be mounted, and where the kernel's tmpfs does not keep all extended attributes
+ * @returns undefined where nothing can be mounted or programs are emulated, and where the kernel's tmpfs does not keep all extended attributes
  * (before Linux 6.6)
  */
 export async function openMemory(
@@ -39,8 +39,8 @@ export async function openMemory(
   directory: string,
   bytes: number,
 ): Promise<Memory | undefined> {
-  const { mode } = sandbox;
-  if (mode === 'plain' || bytes <= 0) return undefined;
+  const { mode, emulates = false } = sandbox;
+  if (mode === 'plain' || emulates || bytes <= 0) return undefined;
   await mkdir(directory, { recursive: true });
   const [file = '', ...prefix] = holderCommand(mode);
   const holder = spawn(file, [...prefix, 'sh', '-euc', HOLD, 'sh', directory, `${bytes}`], {

@@ -26,6 +26,8 @@ export interface SandboxCommandOptions {
 /** Runs commands as root of the sandbox. */
 export interface Sandbox {
   readonly mode: SandboxMode;
+  /** Programs of another architecture run in it, which no namespace of another process knows of. */
+  readonly emulates?: boolean;
   /**
    * Runs `argv` to its end and returns its standard output.
    * @throws ToolError when the tool is missing or exits non-zero; carries the last lines of its output.

@@ -4,7 +4,15 @@ import { findExecutable, toolPath } from './environment.ts';
 import { ToolError } from './tool-error.ts';
 
 /** What a build does, as far as its tools depend on it. */
-export type Task = 'sandbox' | 'rootfs' | 'osconfig' | 'qcow' | 'iso' | 'boot-test';
+export type Task =
+  | 'sandbox'
+  | 'rootfs'
+  | 'osconfig'
+  | 'qcow'
+  | 'xfs'
+  | 'iso'
+  | 'boot-test-amd64'
+  | 'boot-test-arm64';
 
 /** Tool → Debian package. */
 const TOOLS: Record<Task, Record<string, string>> = {
@@ -21,8 +29,10 @@ const TOOLS: Record<Task, Record<string, string>> = {
     'grub-mkimage': 'grub-common',
     'qemu-img': 'qemu-utils',
   },
+  xfs: { 'mkfs.xfs': 'xfsprogs', xfs_db: 'xfsprogs', python3: 'python3' },
   iso: { mksquashfs: 'squashfs-tools', xorriso: 'xorriso', 'mkfs.vfat': 'dosfstools', mcopy: 'mtools' },
-  'boot-test': { 'qemu-system-x86_64': 'qemu-system-x86', 'qemu-img': 'qemu-utils' },
+  'boot-test-amd64': { 'qemu-system-x86_64': 'qemu-system-x86' },
+  'boot-test-arm64': { 'qemu-system-aarch64': 'qemu-system-arm' },
 };
 
 /** A tool that is not there. */

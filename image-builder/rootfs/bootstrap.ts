@@ -88,7 +88,7 @@ export function bootstrapCommand(
     '--format=directory',
     `--architectures=${architecture}`,
     // The lists and the package files come out of the private apt, by the set-up hook.
-    '--skip=update,download/empty,check/signed-by,check/chrootless',
+    '--skip=update,download/empty,check/signed-by,check/chrootless,check/qemu',
     '--aptopt=APT::Sandbox::User "root"',
     '--aptopt=Acquire::Languages "none"',
     '--aptopt=APT::Install-Recommends "false"',

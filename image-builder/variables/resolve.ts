@@ -107,7 +107,7 @@ export async function resolveBuild(
     bundle: resolveBundle(build.bundle),
     bootTest: {
       timeout: build.bootTest?.timeout ?? 0,
-      firmware: build.bootTest?.firmware ?? ['bios', 'uefi'],
+      firmware: build.bootTest?.firmware ?? (architecture === 'arm64' ? ['uefi'] : ['bios', 'uefi']),
     },
     executor: build.executor ?? { local: {} },
     whenMissing: build.whenMissing ?? 'Build',

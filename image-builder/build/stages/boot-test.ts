@@ -10,8 +10,12 @@ export function bootTestStage(options: { timeoutSeconds: number }): StageImpleme
     const { bootTest } = await import('../../boot/boot-test.ts');
     const [qcow] = Object.values(parents);
     if (!qcow) throw new TypeError(`${stage.name} has no image to boot`);
-    const { firmware } = stage.inputs as { firmware: 'bios' | 'uefi' };
+    const { architecture, firmware } = stage.inputs as {
+      architecture: 'amd64' | 'arm64';
+      firmware: 'bios' | 'uefi';
+    };
     const result = await bootTest(qcowFileOf(qcow), {
+      architecture,
       format: 'qcow2',
       firmware,
       timeoutSeconds: options.timeoutSeconds,

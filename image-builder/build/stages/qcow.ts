@@ -44,6 +44,7 @@ export function qcowStage(resolved: ResolvedBuild, options: { cacheDir: string }
     const disk = await assembleDisk(
       {
         tree: root,
+        architecture: resolved.rootfs.multistrap.rootfs_arch,
         qcow: image.qcow,
         menu: menuOf(image.osconfig, packagesOf(parents.osconfig)),
         identifierSeed: stage.recipe,

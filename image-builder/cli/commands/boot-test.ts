@@ -5,7 +5,8 @@ import { contextOf } from '../context.ts';
 interface BootTestFlags {
   firmware: 'bios' | 'uefi';
   timeout: number;
-  medium?: 'disk' | 'cdrom';
+  architecture: 'amd64' | 'arm64';
+  medium?: 'disk' | 'cdrom' | 'usb';
   secureBoot?: boolean;
   seed?: string;
   memory: number;
@@ -22,7 +23,16 @@ export function register(program: Command): void {
     )
     .option('--timeout <seconds>', 'give up after this time; 0: never', wholeNumber, 300)
     .addOption(
-      new Option('--medium <medium>', 'how an ISO is attached (default: cdrom)').choices(['disk', 'cdrom']),
+      new Option('--medium <medium>', 'how an ISO is attached (default: cdrom)').choices([
+        'disk',
+        'cdrom',
+        'usb',
+      ]),
+    )
+    .addOption(
+      new Option('--architecture <architecture>', 'of the machine')
+        .choices(['amd64', 'arm64'])
+        .default('amd64'),
     )
     .option('--secure-boot', 'enforce Secure Boot (with --firmware uefi)')
     .option('--seed <file>', 'image file with a cloud-init seed, attached as a second disk')
@@ -31,8 +41,9 @@ export function register(program: Command): void {
       const { bootTest } = await import('../../boot/boot-test.ts');
       const { detectImageFormat } = await import('../../boot/image-format.ts');
       const format = await detectImageFormat(image);
-      const { firmware, timeout, memory, secureBoot = false, medium, seed } = flags;
+      const { architecture, firmware, timeout, memory, secureBoot = false, medium, seed } = flags;
       const { seconds, accelerator } = await bootTest(image, {
+        architecture,
         format,
         firmware,
         timeoutSeconds: timeout,

@@ -30,7 +30,10 @@ let tree: string;
 let image: string;
 
 const assemble = (file: string, menu = MENU) =>
-  assembleDisk({ tree, qcow: qcowOf(PARTITIONS), menu, identifierSeed: 'boot', output: file }, stage);
+  assembleDisk(
+    { tree, architecture: 'amd64', qcow: qcowOf(PARTITIONS), menu, identifierSeed: 'boot', output: file },
+    stage,
+  );
 const qemuProcesses = () =>
   execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
     .split('\n')

@@ -6,15 +6,31 @@ import { bootTest } from '../../../image-builder/boot/boot-test.ts';
 import { detectImageFormat } from '../../../image-builder/boot/image-format.ts';
 import { type AssembledIso, type AssembleIsoRequest, assembleIso } from '../../../image-builder/disk/iso.ts';
 import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
+import { resolveIso } from '../../../image-builder/variables/iso.ts';
 import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
 import { REPORTED, readReport, reportScript } from '../support/seed.ts';
 import { type TestStage, testStage } from '../support/stage-context.ts';
 
 const TIMEOUT_SECONDS = 600;
-const REPORT = `hostname; findmnt -no FSTYPE /; grep -o 'boot=live' /proc/cmdline; blkid -s LABEL -o value /dev/sr0 /dev/vda`;
+const REPORT = `hostname; findmnt -no FSTYPE /; grep -o 'boot=live' /proc/cmdline; blkid -s LABEL -o value /dev/sr0 /dev/vda
+ip -4 -o address show scope global | sed -n 's/.* inet \\([^ ]*\\) .*/\\1/p'; grep -rho 192.0.2.53 /etc/netplan /run/systemd/network | head -n 1`;
 // Blank lines and a block scalar must arrive as they are.
 const USER_DATA = `#cloud-config\n\nhostname: ephemeral\n\nruncmd:\n  - |\n    ${reportScript(REPORT).replaceAll('\n', '\n    ')}\n\n`;
-const NETWORK_DATA = '{"links":[],"networks":[],"services":[]}\n';
+// The address that QEMU gives its card.
+const NETWORK_DATA = `${JSON.stringify({
+  links: [{ id: 'oam', type: 'phy', ethernet_mac_address: '52:54:00:12:34:56', mtu: 1400 }],
+  networks: [
+    {
+      id: 'oam4',
+      type: 'ipv4',
+      link: 'oam',
+      ip_address: '192.0.2.7',
+      netmask: '255.255.255.0',
+      network_id: 'oam',
+    },
+  ],
+  services: [{ type: 'dns', address: '192.0.2.53' }],
+})}\n`;
 
 let stage: TestStage;
 let request: AssembleIsoRequest;
@@ -117,17 +133,44 @@ test('packing that takes too long is stopped', async () => {
   expect(readdirSync(stage.workDir)).toEqual([]);
 });
 
+/** The same network, written by hand: with a tab. */
+const NETWORK_YAML = `links:
+- {id: oam, type: phy, ethernet_mac_address: '52:54:00:12:34:56'}
+networks:
+- id: oam4
+\ttype: ipv4
+\tlink: oam
+\tip_address: 192.0.2.7
+\tnetmask: 255.255.255.0
+services:
+- {type: dns, address: 192.0.2.53}
+`;
+
+async function secondIso(): Promise<string> {
+  const spec = { userData: USER_DATA, networkData: NETWORK_YAML };
+  const cloudInit = await resolveIso(spec, { files: new Map() }, 'ephemeral');
+  const livecdcontent = { ...request.livecdcontent, mksquashfs_compression: 'lz4' as const };
+  const output = join(stage.outputDir, 'lz4.iso');
+  await assembleIso({ ...request, livecdcontent, cloudInit, output }, stage);
+  return output;
+}
+
 test.each([
-  ['bios', 'cdrom', false],
-  ['uefi', 'disk', true],
-] as const)('boots under %s as a %s and applies its data', async (firmware, medium, secureBoot) => {
-  const { console } = await bootTest(image, {
-    format: 'iso',
-    firmware,
-    medium,
-    secureBoot,
-    timeoutSeconds: TIMEOUT_SECONDS,
-    expect: REPORTED,
-  });
-  expect(readReport(console)).toEqual(['ephemeral', 'overlay', 'boot=live', 'config-2']);
-});
+  ['bios', 'cdrom', false, 'zstd, network data in JSON', () => image],
+  ['uefi', 'disk', true, 'lz4, network data in YAML', secondIso],
+] as const)(
+  'boots under %s as a %s and applies its data',
+  async (firmware, medium, secureBoot, _what, make) => {
+    const { console } = await bootTest(await make(), {
+      format: 'iso',
+      firmware,
+      medium,
+      secureBoot,
+      timeoutSeconds: TIMEOUT_SECONDS,
+      expect: REPORTED,
+    });
+    expect(readReport(console)).toEqual([
+      ...['ephemeral', 'overlay', 'boot=live', 'config-2', '192.0.2.7/24', '192.0.2.53'],
+    ]);
+  },
+);

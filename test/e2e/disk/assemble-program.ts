@@ -1,11 +1,27 @@
-// Unpacks the tar argv[2], makes a disk of it in the directory argv[3] and prints its checksum and the sandbox's mode:
+// Unpacks the tar argv[2], makes an ISO and a disk of it in the directory argv[3], and prints checksums and the sandbox's mode:
 // a program of its own, so that another user can run it.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { assembleDisk } from '../../../image-builder/disk/assemble.ts';
+import { type AssembleIsoRequest, assembleIso } from '../../../image-builder/disk/iso.ts';
 import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
 import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
+import type { Partition } from '../../../image-builder/spec/types.ts';
 import { BIOS_GRUB, BOOT, ESP, MENU, qcowOf, ROOT } from '../support/partitions.ts';
+
+const LIVE: AssembleIsoRequest['livecdcontent'] = {
+  mksquashfs_compression: 'zstd',
+  mksquashfs_threads: 0,
+  squashfs_timeout: 600,
+  grub_menu_timeout: 0,
+  livecd_cmdline: 'boot=live',
+};
+const DATA: Partition = {
+  mount: '/srv',
+  part_start: '1800MiB',
+  part_end: '2200MiB',
+  filesystem: { type: 'xfs' },
+};
 
 async function main(archive: string, directory: string): Promise<void> {
   const sandbox = await createLocalSandbox();
@@ -24,12 +40,23 @@ async function main(archive: string, directory: string): Promise<void> {
   await unpackTree(archive, tree, context);
   try {
     const output = join(directory, 'node.qcow2');
-    const qcow = qcowOf([ROOT, BIOS_GRUB, ESP, BOOT]);
-    const { sha256 } = await assembleDisk(
-      { tree, qcow, menu: MENU, identifierSeed: 'user', output },
+    const iso = await assembleIso(
+      {
+        tree,
+        livecdcontent: LIVE,
+        cloudInit: { userData: '#cloud-config\n', networkData: '{}\n', metaData: '{}\n' },
+        identifierSeed: 'user',
+        output: join(directory, 'live.iso'),
+      },
       context,
     );
-    process.stdout.write(JSON.stringify({ sha256, mode: sandbox.mode }));
+    await sandbox.run(['sh', '-euc', 'mkdir -p "$1"; echo data > "$1/file"', 'sh', join(tree, 'srv/data')]);
+    const qcow = qcowOf([ROOT, BIOS_GRUB, ESP, BOOT, DATA]);
+    const { sha256 } = await assembleDisk(
+      { tree, architecture: 'amd64', qcow, menu: MENU, identifierSeed: 'user', output },
+      context,
+    );
+    process.stdout.write(JSON.stringify({ disk: sha256, iso: iso.sha256, mode: sandbox.mode }));
   } finally {
     // Its files belong to subordinate ids, which only the sandbox may remove.
     await sandbox.run(['rm', '-rf', tree]);

@@ -15,6 +15,8 @@ const DATA: Partition[] = [
   { mount: 'swap', part_start: '1800MiB', part_end: '1850MiB', filesystem: { type: 'swap' } },
   { mount: '/var/lib/data', part_start: '1850MiB', part_end: '1900MiB', filesystem: { type: 'ext4' } },
   { mount: '/srv', part_start: '1900MiB', part_end: '1910MiB', filesystem: { type: 'vfat' } },
+  { mount: '/var/lib/xfs', part_start: '1910MiB', part_end: '2310MiB', filesystem: { type: 'xfs' } },
+  { mount: '/var/lib/empty', part_start: '2310MiB', part_end: '2610MiB', filesystem: { type: 'xfs' } },
 ];
 
 let stage: TestStage;
@@ -34,8 +36,21 @@ const debugfs = (partition: string, request: string) =>
 const offsetOf = (mount: string) =>
   disk.partitions.find((partition) => partition.mount === mount)?.startBytes ?? Number.NaN;
 
+/** A copy of an xfs of the disk. */
+function xfsImage(mount: string): string {
+  const { startBytes = 0, sizeBytes = 0 } = disk.partitions.find((one) => one.mount === mount) ?? {};
+  const image = join(stage.directory, 'xfs.raw');
+  const [skip, count] = [startBytes / MIB, sizeBytes / MIB];
+  run('dd', `if=${raw}`, `of=${image}`, 'bs=1M', 'conv=sparse', `skip=${skip}`, `count=${count}`);
+  return image;
+}
+
 function request(partitions: Partition[], file: string, from = tree) {
-  return { tree: from, qcow: qcowOf(partitions), menu: MENU, identifierSeed: 'seed', output: file };
+  return {
+    ...{ tree: from, architecture: 'amd64' as const, qcow: qcowOf(partitions), menu: MENU },
+    identifierSeed: 'seed',
+    output: file,
+  };
 }
 
 beforeAll(async () => {
@@ -57,6 +72,12 @@ echo data > "$1/var/lib/data/deep/file"
 chown 12:34 "$1/var/lib/data"; chmod 2750 "$1/var/lib/data"
 echo served > "$1/srv/Some Directory/file.txt"
 echo firmware > "$1/boot/efi/EFI/vendor/tool.efi"
+mkdir -p "$1/var/lib/xfs/deep/er" "$1/var/lib/xfs/many" "$1/var/lib/empty"
+head -c 300000 /dev/zero | tr '\\0' x > "$1/var/lib/xfs/deep/er/large"
+: > "$1/var/lib/xfs/deep/none"; ln -s ../deep/er/large "$1/var/lib/xfs/many/link"
+for i in $(seq 300); do echo $i > "$1/var/lib/xfs/many/file-$i"; done
+chown 12:34 "$1/var/lib/xfs/deep"; chmod 3771 "$1/var/lib/xfs/deep"; chmod 4751 "$1/var/lib/xfs/deep/none"
+touch -d @1600000000 "$1/var/lib/xfs/deep/er/large"
 ln "$1/etc/hostname" "$1/etc/hostname.link"
 cp "$1/usr/bin/true" "$1/usr/bin/capable"; setcap cap_net_raw+ep "$1/usr/bin/capable" 2>/dev/null || true`;
 
@@ -95,6 +116,24 @@ describe('the disk', () => {
     );
     expect(run('fsck.vfat', '-n', file)).toMatch(/files, /);
     expect(run('blkid', '-p', '-o', 'value', '-s', 'UUID', file).trim()).toBe(partition?.fileSystem?.uuid);
+  });
+
+  test('has a clean xfs with everything in it', () => {
+    const image = xfsImage('/var/lib/xfs');
+    expect(run('xfs_repair', '-n', image)).toContain('No modify flag set');
+    const uuid = disk.partitions.find((one) => one.mount === '/var/lib/xfs')?.fileSystem?.uuid;
+    expect(run('blkid', '-p', '-o', 'value', '-s', 'UUID', image).trim()).toBe(uuid);
+    const print = (path: string, ...fields: string[]) =>
+      run('xfs_db', '-r', '-c', `path ${path}`, '-c', `print ${fields.join(' ')}`, image);
+    const times = ['core.mtime.sec', 'core.ctime.sec', 'v3.crtime.sec', 'core.atime.sec', 'core.ctime.nsec'];
+    for (const path of ['/', '/deep/none', '/many/link', '/many'])
+      expect([path, print(path, ...times).match(/Nov 14 22:13:20 2023/g)?.length]).toEqual([path, 4]);
+    expect(print('/deep/er/large', 'core.size', 'core.mtime.sec')).toMatch(/300000\n.*Sep 13 12:26:40 2020/);
+    expect(print('/deep', 'core.mode', 'core.uid', 'core.gid')).toMatch(/043771\n.* 12\n.* 34\n/);
+    expect(print('/deep/none', 'core.mode')).toContain('0104751');
+    expect(print('/many/link', 'u3.symlink')).toContain('../deep/er/large');
+    expect(print('/many/file-300', 'core.size')).toContain('= 4');
+    expect(run('xfs_repair', '-n', xfsImage('/var/lib/empty'))).toContain('No modify flag set');
   });
 
   test('has swap', () => {
@@ -198,6 +237,21 @@ describe('what goes wrong', () => {
       code: 'DOES_NOT_FIT',
       message: expect.stringMatching(/^\/ holds \d+\S* MiB, its partition \(number 1\) has 200 MiB$/),
     });
+  });
+
+  test('what an xfs cannot be filled with is named, with its file', async () => {
+    const linked = join(tree, 'var/lib/xfs/many/linked');
+    const spaced = join(tree, 'var/lib/xfs/a name');
+    await stage.sandbox.run(['ln', join(tree, 'var/lib/xfs/many/file-1'), linked]);
+    await stage.sandbox.run(['touch', spaced]);
+    await expect(assembleDisk(request([...STANDARD, ...DATA], file()), stage)).rejects.toMatchObject({
+      code: 'TREE_UNUSABLE',
+      message:
+        'mkfs.xfs cannot take over the content of /var/lib/xfs: /var/lib/xfs/a name has white space or quotes in its ' +
+        'name or target; /var/lib/xfs/many/file-1 has hard links; /var/lib/xfs/many/linked has hard links',
+      hint: 'Make /var/lib/xfs an ext4.',
+    });
+    await stage.sandbox.run(['rm', linked, spaced]);
   });
 
   test('an impossible table, before anything is made', async () => {

@@ -236,6 +236,29 @@ test.each(['bios', 'uefi'])(
   },
 );
 
+test('an image that does not boot is not published; what was there before stays', () => {
+  const index = readFileSync(join(example, 'out/index.json'), 'utf8');
+  const broken = join(directory, 'broken.yaml');
+  writeFileSync(
+    broken,
+    config().replace(
+      'control-plane:\n        qcow:',
+      'control-plane:\n        osconfig: {grub_cmdline_linux_default_append: [{name: rdinit, value: /bin/false}]}\n        qcow:',
+    ),
+  );
+  const cli = executable('image-builder');
+  const failed = run([cli, 'build', broken, '--boot-test', '600'], { env, cwd: example });
+  expect({ status: failed.status, stdout: failed.stdout }).toEqual({ status: 1, stdout: '' });
+  expect(failed.stderr).toMatch(/error: .*does not boot: the kernel panicked/);
+  expect(failed.stderr).toContain('Kernel panic - not syncing');
+  expect(readFileSync(join(example, 'out/index.json'), 'utf8')).toBe(index);
+  expect(readdirSync(join(directory, 'store/work'))).toEqual([]);
+  // The image that was published is still known to be good, and found at once.
+  const again = run([cli, 'build', join(example, 'image-builder.yaml')], { env, cwd: example });
+  expect(again.status).toBe(0);
+  expect(again.stderr).not.toMatch(/rootfs|osconfig|qcow\//);
+});
+
 /** The manifest of the layout, and the checksums of the QCOW in it, computed by other tools than ours. */
 function published() {
   const blob = (digest: string) => join(example, 'out/blobs', digest.replace(':', '/'));

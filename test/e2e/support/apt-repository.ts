@@ -26,7 +26,10 @@ export function makeKey(directory: string, name: string): SigningKey {
 export const forgetKey = ({ home }: SigningKey) =>
   execFileSync('gpgconf', ['--homedir', home, '--kill', 'gpg-agent']);
 
-/** A package that installs the given files; text by absolute path. */
+/**
+ * A package that installs the given files; text by absolute path. Those in /usr/bin are executable, those in /etc are
+ * conffiles.
+ */
 export interface TestPackage {
   name: string;
   version: string;
@@ -62,7 +65,12 @@ export function buildPackages(directory: string, packages: readonly TestPackage[
       write('DEBIAN/postinst', postinst);
       chmodSync(join(root, 'DEBIAN/postinst'), 0o755);
     }
-    for (const [path, text] of Object.entries(files)) write(path, text);
+    for (const [path, text] of Object.entries(files)) {
+      write(path, text);
+      if (path.startsWith('/usr/bin/')) chmodSync(join(root, path), 0o755);
+    }
+    const conffiles = Object.keys(files).filter((path) => path.startsWith('/etc/'));
+    if (conffiles.length > 0) write('DEBIAN/conffiles', `${conffiles.join('\n')}\n`);
     const file = join(directory, `${name}_${version.replace(':', '%3a')}_all.deb`);
     execFileSync('dpkg-deb', ['--root-owner-group', '--build', root, file], { stdio: 'ignore' });
     execFileSync('rm', ['-r', root]);

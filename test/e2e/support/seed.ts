@@ -11,25 +11,38 @@ const END = '----- end of report';
 export const REPORTED = new RegExp(`^${END}`, 'm');
 
 /**
- * Writes an image that cloud-init takes for a seed of its data source NoCloud. `script` (of sh) runs when the machine
- * is up; its output is the report.
+ * Writes an image that cloud-init takes for a seed of its data source NoCloud. `script` (of sh) runs as the last step of
+ * cloud-init, or when systemd has started everything; its output is the report.
  */
-export async function writeSeed(directory: string, script: string): Promise<string> {
+export async function writeSeed(
+  directory: string,
+  script: string,
+  when: 'cloud-init' | 'started' = 'cloud-init',
+): Promise<string> {
   const content = join(directory, 'seed');
   const image = join(directory, 'seed.img');
   await mkdir(content, { recursive: true });
   await writeFile(join(content, 'meta-data'), '{"instance-id": "test", "local-hostname": "seeded"}\n');
-  // No network to wait for.
-  await writeFile(join(content, 'network-config'), 'version: 2\nethernets: {}\n');
+  // No network to wait for, or one that answers.
+  const ethernets = when === 'started' ? { all: { match: { name: 'en*' }, dhcp4: true } } : {};
+  await writeFile(join(content, 'network-config'), JSON.stringify({ version: 2, ethernets }));
   await writeFile(
     join(content, 'user-data'),
-    `#cloud-config\n${JSON.stringify({ runcmd: [reportScript(script)] })}\n`,
+    `#cloud-config\n${JSON.stringify(when === 'started' ? afterStart(script) : { runcmd: [reportScript(script)] })}\n`,
   );
   await promisify(execFile)('xorriso', [
     ...['-as', 'mkisofs', '-quiet', '-V', 'cidata', '-r', '-J', '-o', image, content],
   ]);
   return image;
 }
+
+/** cloud-init is itself a part of what is being started, so another unit waits. */
+const afterStart = (script: string) => ({
+  write_files: [
+    { path: '/run/report.sh', content: `systemctl is-system-running --wait\n${reportScript(script)}\n` },
+  ],
+  runcmd: ['systemd-run --quiet --no-block sh /run/report.sh'],
+});
 
 /**
  * A command that prints the output of `script` on the first serial port, between markers. All at once, and again: a

@@ -6,6 +6,7 @@ import { isReliable } from '../../../image-builder/boot/emulator.ts';
 import { type Machine, machineArguments } from '../../../image-builder/boot/machine.ts';
 
 const machine: Machine = {
+  architecture: 'amd64',
   image: '/images/a.qcow2',
   format: 'qcow2',
   medium: 'disk',
@@ -22,6 +23,18 @@ test('an emulated machine has one CPU', () => {
 test('the image is never written to', () => {
   expect(text({})).toContain('format=qcow2,file=/images/a.qcow2,snapshot=on');
   expect(text({ medium: 'cdrom', format: 'raw' })).toContain('media=cdrom,readonly=on');
+});
+
+test('a stick is written to an overlay, too', () => {
+  expect(text({ medium: 'usb', format: 'raw' })).toMatch(
+    /snapshot=on.* -device usb-storage,drive=boot,bootindex=1$/,
+  );
+});
+
+test('an arm64 machine has nothing of a PC', () => {
+  const uefi = { code: '/code', variables: '/variables', secureBoot: false };
+  expect(text({ architecture: 'arm64', uefi })).toMatch(/-machine virt -cpu cortex-a72 .*file=\/code/);
+  expect(text({ architecture: 'arm64', uefi })).not.toMatch(/q35|VGA|smm/);
 });
 
 test('commas in file names do not become options', () => {

@@ -34,7 +34,7 @@ const standard = disk(root, biosGrub, esp, boot);
 /** Field and message of every finding. */
 function findingsOf(variables: DiskVariables): [string, string][] {
   try {
-    planPartitions(variables, 'seed');
+    planPartitions(variables, 'seed', 'amd64');
   } catch (error) {
     if (error instanceof InvalidInputError)
       return error.findings().map(({ field = '', message }) => [field, message]);
@@ -45,7 +45,7 @@ function findingsOf(variables: DiskVariables): [string, string][] {
 const fieldsOf = (variables: DiskVariables) => findingsOf(variables).map(([field]) => field);
 
 describe('the predecessor’s table', () => {
-  const plan = planPartitions(standard, 'seed');
+  const plan = planPartitions(standard, 'seed', 'amd64');
 
   test('keeps the order of the list as the partition numbers', () => {
     expect(plan.partitions.map(({ number, mount, role }) => [number, mount, role])).toEqual([
@@ -54,7 +54,9 @@ describe('the predecessor’s table', () => {
       [3, '/boot/efi', 'esp'],
       [4, '/boot', 'data'],
     ]);
-    expect([plan.root.number, plan.boot.number, plan.esp.number, plan.biosGrub.number]).toEqual([1, 4, 3, 2]);
+    expect([plan.root.number, plan.boot.number, plan.esp.number, plan.biosGrub?.number]).toEqual([
+      1, 4, 3, 2,
+    ]);
   });
 
   test('places the partitions, the last one up to the backup table', () => {
@@ -94,7 +96,7 @@ describe('the predecessor’s table', () => {
 
 describe('identifiers', () => {
   const identifiers = (seed: string) => {
-    const { diskGuid, partitions } = planPartitions(standard, seed);
+    const { diskGuid, partitions } = planPartitions(standard, seed, 'amd64');
     return [diskGuid, ...partitions.flatMap(({ guid, fileSystem }) => [guid, fileSystem?.uuid ?? ''])];
   };
 
@@ -110,11 +112,17 @@ describe('identifiers', () => {
   });
 });
 
+test('a machine without BIOS needs no bios_grub partition, and may have one', () => {
+  expect(planPartitions(disk(root, esp), 'seed', 'arm64').biosGrub).toBeUndefined();
+  expect(planPartitions(standard, 'seed', 'arm64').biosGrub?.number).toBe(2);
+});
+
 describe('sizes', () => {
   const rootFrom = (part_start: string, part_end: string, qcow_capacity = '10G') => {
     const plan = planPartitions(
       { qcow_capacity, partitions: [{ ...root, part_start, part_end }, biosGrub, esp] },
       'seed',
+      'amd64',
     );
     return [plan.root.startBytes / MIB, (plan.root.startBytes + plan.root.sizeBytes) / MIB];
   };
@@ -135,7 +143,9 @@ describe('sizes', () => {
     ['3T', 3 * 1024 * 1024],
     ['20480MiB', 20480],
   ])('capacity %s', (capacity, mib) => {
-    expect(planPartitions({ ...standard, qcow_capacity: capacity }, 'seed').capacityBytes / MIB).toBe(mib);
+    expect(
+      planPartitions({ ...standard, qcow_capacity: capacity }, 'seed', 'amd64').capacityBytes / MIB,
+    ).toBe(mib);
   });
 });
 
@@ -147,7 +157,11 @@ describe('more file systems', () => {
       part_end: '3GiB',
       filesystem: { type: 'swap' },
     };
-    const plan = planPartitions(disk({ ...root, part_start: '3GiB' }, biosGrub, swap, esp, boot), 'seed');
+    const plan = planPartitions(
+      disk({ ...root, part_start: '3GiB' }, biosGrub, swap, esp, boot),
+      'seed',
+      'amd64',
+    );
     expect(plan.partitions[2]?.typeGuid).toMatch(/^0657FD6D/);
     expect(plan.fstab.trim().split('\n').at(-1)).toMatch(/^UUID=\S+ none swap sw 0 0$/);
   });
@@ -159,12 +173,16 @@ describe('more file systems', () => {
       part_end: '3GiB',
       filesystem: { type: 'ext4' },
     };
-    const plan = planPartitions(disk({ ...root, part_start: '3GiB' }, biosGrub, data, esp, boot), 'seed');
+    const plan = planPartitions(
+      disk({ ...root, part_start: '3GiB' }, biosGrub, data, esp, boot),
+      'seed',
+      'amd64',
+    );
     expect(plan.fstab).toContain(' /srv/my\\040data ext4 ');
   });
 
   test('/boot may be a directory of the root file system', () => {
-    const plan = planPartitions(disk(root, biosGrub, esp), 'seed');
+    const plan = planPartitions(disk(root, biosGrub, esp), 'seed', 'amd64');
     expect(plan.boot).toBe(plan.root);
   });
 });
@@ -268,7 +286,7 @@ describe('what is wrong', () => {
       'xfs',
       disk(root, biosGrub, esp, { ...boot, filesystem: { type: 'xfs' } }),
       'partitions[3].filesystem.type',
-      /"xfs" cannot be made reproducibly without privileges/,
+      /"xfs" cannot be filled with \/boot without privileges/,
     ],
     [
       'a tiny file system',
