@@ -2,7 +2,7 @@
 import { open, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checksums } from '../bundle/types.ts';
-import type { StageContext } from '../executors/stage.ts';
+import { roomFor, type StageContext } from '../executors/stage.ts';
 import { checksumFile } from './checksums.ts';
 import { DiskError } from './error.ts';
 import { makeExt4 } from './ext4.ts';
@@ -14,7 +14,7 @@ import { findKernels } from './kernels.ts';
 import { planPartitions } from './partition-table.ts';
 import { convertToQcow2 } from './qcow2.ts';
 import { renderSfdiskScript } from './sfdisk.ts';
-import { SECTOR_BYTES } from './size.ts';
+import { MIB, SECTOR_BYTES } from './size.ts';
 import { swapHeader } from './swap.ts';
 import { type FileSystemSource, requirePlainPaths, withSeparateSources } from './tree.ts';
 import type { DiskPlan, DiskVariables, PlannedPartition } from './types.ts';
@@ -52,7 +52,7 @@ export async function assembleDisk(
   const { qcow, output } = request;
   const { signal, report, stage, workDir } = context;
   const plan = planPartitions(qcow, request.identifierSeed);
-  const disk = join(workDir, 'disk.raw');
+  const disk = join(await roomFor(await usedBytes(request.tree, context), context), 'disk.raw');
   let secureBoot: boolean;
   try {
     const grub = await prepareTree(request, plan, context);
@@ -62,7 +62,7 @@ export async function assembleDisk(
     const compression = { compress: qcow.qcow_compress, compressionType: qcow.qcow_compression_type };
     await convertToQcow2(disk, output, compression, context);
   } finally {
-    for (const scratch of [disk, join(workDir, 'grub'), join(workDir, 'esp')])
+    for (const scratch of [context.sandbox.hostPath(disk), join(workDir, 'grub'), join(workDir, 'esp')])
       await rm(scratch, { recursive: true, force: true });
   }
   reportStep(context, 'compute checksums');
@@ -72,6 +72,14 @@ export async function assembleDisk(
   });
   return { ...checksums, virtualSize: plan.capacityBytes, partitions: plan.partitions, secureBoot };
 }
+
+/** About what the file systems of a tree take: the tree, boot loaders, journals and tables. */
+async function usedBytes(tree: string, { sandbox, signal }: StageContext): Promise<number> {
+  const usage = await sandbox.run(['du', '--summarize', '--block-size=1', tree], { signal });
+  return Number.parseInt(usage, 10) * 1.1 + OVERHEAD_BYTES;
+}
+
+const OVERHEAD_BYTES = 128 * MIB;
 
 /** Writes fstab and GRUB into the tree. */
 async function prepareTree(
@@ -105,13 +113,13 @@ async function writeDisk(
   context: StageContext,
 ): Promise<void> {
   reportStep(context, 'partition the disk');
-  await writeFile(disk, '');
-  await truncate(disk, plan.capacityBytes);
+  await writeFile(context.sandbox.hostPath(disk), '');
+  await truncate(context.sandbox.hostPath(disk), plan.capacityBytes);
   await context.sandbox.run(['sfdisk', '--quiet', '--no-reread', '--no-tell-kernel', disk], {
     signal: context.signal,
     input: renderSfdiskScript(plan),
   });
-  await writeBiosLoader(disk, plan, grub);
+  await writeBiosLoader(context.sandbox.hostPath(disk), plan, grub);
 
   const mounts = plan.partitions.flatMap(({ mount }) => mount ?? []);
   await withSeparateSources(tree, mounts, context, async (sources) => {
@@ -170,7 +178,7 @@ async function makeFileSystem(
     case 'vfat':
       return makeFat(fatVolume(disk, partition), source?.directory, context);
     case 'swap':
-      return writeSwap(disk, partition);
+      return writeSwap(context.sandbox.hostPath(disk), partition);
   }
 }
 

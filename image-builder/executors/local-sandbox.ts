@@ -51,6 +51,7 @@ export async function createLocalSandbox(options: LocalSandboxOptions = {}): Pro
   const mode = options.mode ?? (await detectMode(environment));
   return {
     mode,
+    hostPath: (path) => path,
     run: (argv, commandOptions = {}) =>
       run([...DIES_WITH_US, ...PREFIXES[mode], ...argv], argv, environment, commandOptions),
   };
@@ -64,6 +65,7 @@ export function joinSandbox(mode: Exclude<SandboxMode, 'plain'>, pid: number): S
   const enter = ['nsenter', `--target=${pid}`, '--mount', ...(mode === 'namespaces' ? [] : ['--user'])];
   return {
     mode,
+    hostPath: (path) => `/proc/${pid}/root${path}`,
     run: (argv, options = {}) => {
       // Entering a mount namespace leads to its root directory.
       const { cwd = process.cwd(), ...others } = options;

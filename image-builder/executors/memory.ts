@@ -22,8 +22,8 @@ export interface Memory {
   reserve(bytes: number): Promise<string | undefined>;
   /** Whether `error` is there because more was written than there is memory. */
   explains(error: unknown): Promise<boolean>;
-  /** Removes a directory that was reserved. */
-  free(directory: string): Promise<void>;
+  /** Gives a directory back that was reserved; what is in it goes when the memory is needed, or closed. */
+  free(directory: string): void;
   /** Frees all of it. */
   close(): Promise<void>;
 }
@@ -72,6 +72,8 @@ class MountedMemory implements Memory {
   readonly close: () => Promise<void>;
   readonly #directory: string;
   readonly #reserved = new Map<string, number>();
+  /** Directories that may go: removing a tree takes a second, closing everything nearly no time. */
+  readonly #freed: string[] = [];
   #left: number;
   #count = 0;
 
@@ -83,6 +85,7 @@ class MountedMemory implements Memory {
   }
 
   async reserve(bytes: number): Promise<string | undefined> {
+    if (bytes > this.#left) await this.#remove(this.#freed.splice(0));
     if (bytes > this.#left) return undefined;
     this.#left -= bytes;
     this.#count += 1;
@@ -92,14 +95,22 @@ class MountedMemory implements Memory {
     return directory;
   }
 
-  async free(directory: string): Promise<void> {
-    await this.sandbox.run(['rm', '-rf', '--', directory]);
-    this.#left += this.#reserved.get(directory) ?? 0;
-    this.#reserved.delete(directory);
+  free(directory: string): void {
+    this.#freed.push(directory);
+  }
+
+  async #remove(directories: readonly string[]): Promise<void> {
+    if (directories.length === 0) return;
+    await this.sandbox.run(['rm', '-rf', '--', ...directories]);
+    for (const directory of directories) {
+      this.#left += this.#reserved.get(directory) ?? 0;
+      this.#reserved.delete(directory);
+    }
   }
 
   async explains(error: unknown): Promise<boolean> {
     if (/No space left on device/.test(textOf(error))) return true;
+    await this.#remove(this.#freed.splice(0));
     const free = await this.sandbox.run(['stat', '--file-system', '--format=%a', this.#directory]);
     return Number(free) === 0;
   }

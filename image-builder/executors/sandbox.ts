@@ -26,6 +26,8 @@ export interface SandboxCommandOptions {
 /** Runs commands as root of the sandbox. */
 export interface Sandbox {
   readonly mode: SandboxMode;
+  /** Where this process finds what commands know as `path`: they may see mounts that it does not. */
+  hostPath(path: string): string;
   /**
    * Runs `argv` to its end and returns its standard output.
    * @throws ToolError when the tool is missing or exits non-zero; carries the last lines of its output.
