@@ -84,7 +84,8 @@ exec chroot "$tree" sh -euc "cd /work; $command"`;
 export function contestants(packages, sources, work) {
   const [main] = sources;
   mkdirSync(work, { recursive: true });
-  writeMkosi(packages, sources, work);
+  // Its boot loader comes out of the image.
+  writeMkosi([...packages, 'systemd-boot'], sources, work);
   writeMultistrap(packages, sources, work);
   const oneInitramfs = 'env --unset=INITRD chroot root update-initramfs -c -k all';
   const lines = sources.map(({ uri, suite, components }) => `deb ${uri} ${suite} ${components.join(' ')}`);
