@@ -7,11 +7,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import { join, resolve } from 'node:path';
+import { loadEngine } from './engine.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const LIMIT_SECONDS = 6;
 const [archive, runs = '3'] = process.argv.slice(2);
 if (!archive) {
@@ -27,7 +25,10 @@ try {
 }
 
 async function measure() {
-  const { assembleDisk, createLocalSandbox } = await load();
+  const { assembleDisk, createLocalSandbox } = await loadEngine(directory, {
+    assembleDisk: 'disk/assemble.ts',
+    createLocalSandbox: 'executors/local-sandbox.ts',
+  });
   const tree = join(directory, 'tree');
   const workDir = join(directory, 'work');
   mkdirSync(tree);
@@ -66,24 +67,6 @@ async function measure() {
       `ratio ${(ours / theirs).toFixed(2)}; limit ${LIMIT_SECONDS} s for a tree of 500 MB on two idle processors\n`,
     ].join('\n'),
   );
-}
-
-/** The engine's modules, bundled: Node does not run TypeScript everywhere. */
-async function load() {
-  const outfile = join(directory, 'engine.mjs');
-  await build({
-    stdin: {
-      contents:
-        "export { assembleDisk } from './image-builder/disk/assemble.ts';" +
-        "export { createLocalSandbox } from './image-builder/executors/local-sandbox.ts';",
-      resolveDir: root,
-    },
-    ...{ bundle: true, platform: 'node', format: 'esm', outfile, logLevel: 'error' },
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
-  });
-  return import(pathToFileURL(outfile).href);
 }
 
 function variables() {

@@ -322,8 +322,8 @@ class Runner {
       return room;
     };
     const remove = () => {
-      const removals = [workspace.remove(directory), ...reserved.map((room) => memory?.free(room))];
-      this.#removals.push(...removals.map((removal) => Promise.resolve(removal).catch(() => {})));
+      this.#removals.push(workspace.remove(directory).catch(() => {}));
+      for (const room of reserved) memory?.free(room);
       tree?.place.remove();
     };
     return { workDir, outputDir, ...(memory && { memory: { reserve } }), remove };

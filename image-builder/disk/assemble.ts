@@ -2,7 +2,7 @@
 import { open, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checksums } from '../bundle/types.ts';
-import type { StageContext } from '../executors/stage.ts';
+import { roomFor, type StageContext } from '../executors/stage.ts';
 import { type Architecture, BOOT_PLATFORMS } from './architecture.ts';
 import { checksumFile } from './checksums.ts';
 import { DiskError } from './error.ts';
@@ -15,7 +15,7 @@ import { findKernels } from './kernels.ts';
 import { planPartitions } from './partition-table.ts';
 import { convertToQcow2 } from './qcow2.ts';
 import { renderSfdiskScript } from './sfdisk.ts';
-import { SECTOR_BYTES } from './size.ts';
+import { MIB, SECTOR_BYTES } from './size.ts';
 import { swapHeader } from './swap.ts';
 import { type FileSystemSource, requirePlainPaths, withSeparateSources } from './tree.ts';
 import type { DiskPlan, DiskVariables, PlannedPartition } from './types.ts';
@@ -55,7 +55,7 @@ export async function assembleDisk(
   const { qcow, output } = request;
   const { signal, report, stage, workDir } = context;
   const plan = planPartitions(qcow, request.identifierSeed, request.architecture);
-  const disk = join(workDir, 'disk.raw');
+  const disk = join(await roomFor(await usedBytes(request.tree, context), context), 'disk.raw');
   let secureBoot: boolean;
   try {
     const grub = await prepareTree(request, plan, context);
@@ -65,7 +65,7 @@ export async function assembleDisk(
     const compression = { compress: qcow.qcow_compress, compressionType: qcow.qcow_compression_type };
     await convertToQcow2(disk, output, compression, context);
   } finally {
-    for (const scratch of [disk, join(workDir, 'grub'), join(workDir, 'esp')])
+    for (const scratch of [context.sandbox.hostPath(disk), join(workDir, 'grub'), join(workDir, 'esp')])
       await rm(scratch, { recursive: true, force: true });
   }
   reportStep(context, 'compute checksums');
@@ -75,6 +75,14 @@ export async function assembleDisk(
   });
   return { ...checksums, virtualSize: plan.capacityBytes, partitions: plan.partitions, secureBoot };
 }
+
+/** About what the file systems of a tree take: the tree, boot loaders, journals and tables. */
+async function usedBytes(tree: string, { sandbox, signal }: StageContext): Promise<number> {
+  const usage = await sandbox.run(['du', '--summarize', '--block-size=1', tree], { signal });
+  return Number.parseInt(usage, 10) * 1.1 + OVERHEAD_BYTES;
+}
+
+const OVERHEAD_BYTES = 128 * MIB;
 
 /** Writes fstab and GRUB into the tree. */
 async function prepareTree(
@@ -108,13 +116,13 @@ async function writeDisk(
   context: StageContext,
 ): Promise<void> {
   reportStep(context, 'partition the disk');
-  await writeFile(disk, '');
-  await truncate(disk, plan.capacityBytes);
+  await writeFile(context.sandbox.hostPath(disk), '');
+  await truncate(context.sandbox.hostPath(disk), plan.capacityBytes);
   await context.sandbox.run(['sfdisk', '--quiet', '--no-reread', '--no-tell-kernel', disk], {
     signal: context.signal,
     input: renderSfdiskScript(plan),
   });
-  await writeBiosLoader(disk, plan, grub);
+  await writeBiosLoader(context.sandbox.hostPath(disk), plan, grub);
 
   const mounts = plan.partitions.flatMap(({ mount }) => mount ?? []);
   await withSeparateSources(tree, mounts, context, async (sources) => {
@@ -176,7 +184,7 @@ async function makeFileSystem(
     case 'xfs':
       return makeXfs(disk, partition, source, context);
     case 'swap':
-      return writeSwap(disk, partition);
+      return writeSwap(context.sandbox.hostPath(disk), partition);
   }
 }
 

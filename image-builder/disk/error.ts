@@ -9,7 +9,9 @@ export type DiskErrorCode =
   /** Neither the image nor this machine has the boot loader's files. */
   | 'NO_BOOT_LOADER'
   /** A step took longer than the variables allow. */
-  | 'TIMEOUT';
+  | 'TIMEOUT'
+  /** qemu-img has written an image with something in it that it was not expected to write. */
+  | 'QCOW2_UNEXPECTED';
 
 /** An error of disk assembly. */
 export class DiskError extends ImageBuilderError<DiskErrorCode> {}

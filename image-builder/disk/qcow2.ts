@@ -1,6 +1,8 @@
 // Converts a raw disk file to qcow2 (https://www.qemu.org/docs/master/interop/qcow2.html).
 import { chmod, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
+import { orderQcow2 } from './qcow2-order.ts';
 
 export interface Qcow2Options {
   compress: boolean;
@@ -17,22 +19,33 @@ export async function convertToQcow2(
   raw: string,
   output: string,
   options: Qcow2Options,
-  { sandbox, signal }: StageContext,
+  { sandbox, signal, workDir }: StageContext,
 ): Promise<void> {
   const partial = `${output}.partial`;
-  const format = options.compress
-    ? ['-c', '-o', `compression_type=${options.compressionType},cluster_size=${COMPRESSED_CLUSTER}`]
+  const unordered = join(workDir, 'unordered.qcow2');
+  const { compress, compressionType } = options;
+  const format = compress
+    ? ['-c', '-o', `compression_type=${compressionType},cluster_size=${COMPRESSED_CLUSTER}`]
     : [];
-  try {
-    // More coroutines keep both cores busy; -W (out of order) would make the output depend on timing.
-    await sandbox.run(
-      ['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', '-m', '16', ...format, raw, partial],
-      { signal },
+  const convert = (to: string, ...extra: string[]) =>
+    sandbox.run(
+      ['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', '-m', '16', ...format, ...extra, raw, to],
+      {
+        signal,
+      },
     );
+  try {
+    // Out of order (-W) clusters are compressed side by side, otherwise one after the other.
+    if (compress && compressionType === 'zstd') {
+      await convert(unordered, '-W');
+      await orderQcow2(unordered, partial, signal);
+    } else {
+      await convert(partial);
+    }
     // Web servers serve it.
     await chmod(partial, 0o644);
     await rename(partial, output);
   } finally {
-    await rm(partial, { force: true });
+    for (const scratch of [unordered, partial]) await rm(scratch, { force: true });
   }
 }

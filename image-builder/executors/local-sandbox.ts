@@ -61,6 +61,7 @@ export async function createLocalSandbox(options: LocalSandboxOptions = {}): Pro
     // Emulation needs a user namespace, whose root cannot make devices.
     mode: emulated ? 'user-namespaces' : mode,
     emulates: emulated,
+    hostPath: (path) => path,
     run: (argv, commandOptions = {}) =>
       run([...DIES_WITH_US, ...prefix, ...argv], argv, environment, commandOptions),
   };
@@ -74,6 +75,7 @@ export function joinSandbox(mode: Exclude<SandboxMode, 'plain'>, pid: number): S
   const enter = ['nsenter', `--target=${pid}`, '--mount', ...(mode === 'namespaces' ? [] : ['--user'])];
   return {
     mode,
+    hostPath: (path) => `/proc/${pid}/root${path}`,
     run: (argv, options = {}) => {
       // Entering a mount namespace leads to its root directory.
       const { cwd = process.cwd(), ...others } = options;

@@ -22,8 +22,8 @@ export interface Memory {
   reserve(bytes: number): Promise<string | undefined>;
   /** Whether `error` is there because more was written than there is memory. */
   explains(error: unknown): Promise<boolean>;
-  /** Removes a directory that was reserved. */
-  free(directory: string): Promise<void>;
+  /** Gives a directory back that was reserved; what is in it goes when the memory is needed, or closed. */
+  free(directory: string): void;
   /** Frees all of it. */
   close(): Promise<void>;
 }
@@ -72,6 +72,8 @@ class MountedMemory implements Memory {
   readonly close: () => Promise<void>;
   readonly #directory: string;
   readonly #reserved = new Map<string, number>();
+  /** Directories that may go: removing a tree takes a second, closing everything nearly no time. */
+  readonly #freed: string[] = [];
   #left: number;
   #count = 0;
 
@@ -83,6 +85,7 @@ class MountedMemory implements Memory {
   }
 
   async reserve(bytes: number): Promise<string | undefined> {
+    if (bytes > this.#left) await this.#remove(this.#freed.splice(0));
     if (bytes > this.#left) return undefined;
     this.#left -= bytes;
     this.#count += 1;
@@ -92,14 +95,22 @@ class MountedMemory implements Memory {
     return directory;
   }
 
-  async free(directory: string): Promise<void> {
-    await this.sandbox.run(['rm', '-rf', '--', directory]);
-    this.#left += this.#reserved.get(directory) ?? 0;
-    this.#reserved.delete(directory);
+  free(directory: string): void {
+    this.#freed.push(directory);
+  }
+
+  async #remove(directories: readonly string[]): Promise<void> {
+    if (directories.length === 0) return;
+    await this.sandbox.run(['rm', '-rf', '--', ...directories]);
+    for (const directory of directories) {
+      this.#left += this.#reserved.get(directory) ?? 0;
+      this.#reserved.delete(directory);
+    }
   }
 
   async explains(error: unknown): Promise<boolean> {
     if (/No space left on device/.test(textOf(error))) return true;
+    await this.#remove(this.#freed.splice(0));
     const free = await this.sandbox.run(['stat', '--file-system', '--format=%a', this.#directory]);
     return Number(free) === 0;
   }
@@ -112,22 +123,46 @@ function textOf(error: unknown): string {
   return [error.message, ...(output ?? []), ...(error.cause ? [textOf(error.cause)] : [])].join('\n');
 }
 
-/** Bytes that a build may fill: half of what the machine has left, and of what is left of a control group's limit. */
+/** Bytes that a build may fill: half of what the machine has left, and of what control groups leave. */
 export async function spareMemory(): Promise<number> {
-  const meminfo = await readFile('/proc/meminfo', 'utf8').catch(() => '');
+  const meminfo = await readText('/proc/meminfo');
   const machine = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? 0) * 1024;
-  return Math.floor(Math.min(machine, ...(await Promise.all(CGROUP_FILES.map(leftOf)))) / 2);
+  const groups = controlGroups(await readText('/proc/self/cgroup'));
+  return Math.floor(Math.min(machine, ...(await Promise.all(groups.map(leftOf)))) / 2);
 }
 
-/** Limit and usage as a container sees them, in versions 2 and 1. */
-const CGROUP_FILES = [
-  ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory.current'],
-  ['/sys/fs/cgroup/memory/memory.limit_in_bytes', '/sys/fs/cgroup/memory/memory.usage_in_bytes'],
-] as const;
+/** Files with the limit and the usage of memory of a control group, in bytes. */
+interface GroupFiles {
+  limit: string;
+  used: string;
+}
 
-async function leftOf(files: readonly [string, string]): Promise<number> {
-  const [limit, used] = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => 'max')));
-  // `max` is no limit.
-  const left = Number(limit) - Number(used);
+/**
+ * The control groups that limit a process, its own and those above it, of versions 2 and 1.
+ * @param membership text of /proc/self/cgroup; see cgroups(7)
+ */
+export function controlGroups(membership: string): GroupFiles[] {
+  return membership.split('\n').flatMap((line) => {
+    const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
+    if (path === undefined || controllers === undefined) return [];
+    const isMemory = controllers.split(',').includes('memory');
+    if (controllers !== '' && !isMemory) return [];
+    const names = path.split('/').filter((name) => name !== '');
+    const root = isMemory ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup';
+    const [limit, used] = isMemory
+      ? ['memory.limit_in_bytes', 'memory.usage_in_bytes']
+      : ['memory.max', 'memory.current'];
+    return Array.from({ length: names.length + 1 }, (_, depth) => {
+      const group = join(root, ...names.slice(0, depth));
+      return { limit: join(group, limit), used: join(group, used) };
+    });
+  });
+}
+
+async function leftOf({ limit, used }: GroupFiles): Promise<number> {
+  // `max`, or no such file: no limit.
+  const left = Number((await readText(limit)) || 'max') - Number(await readText(used));
   return Number.isNaN(left) ? Number.POSITIVE_INFINITY : Math.max(left, 0);
 }
+
+const readText = (file: string) => readFile(file, 'utf8').catch(() => '');

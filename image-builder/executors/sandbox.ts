@@ -28,6 +28,8 @@ export interface Sandbox {
   readonly mode: SandboxMode;
   /** Programs of another architecture run in it, which no namespace of another process knows of. */
   readonly emulates?: boolean;
+  /** Where this process finds what commands know as `path`: they may see mounts that it does not. */
+  hostPath(path: string): string;
   /**
    * Runs `argv` to its end and returns its standard output.
    * @throws ToolError when the tool is missing or exits non-zero; carries the last lines of its output.

@@ -16,7 +16,14 @@ export type Task =
 
 /** Tool → Debian package. */
 const TOOLS: Record<Task, Record<string, string>> = {
-  sandbox: { setpriv: 'util-linux', unshare: 'util-linux', mount: 'mount', tar: 'tar', sh: 'dash' },
+  sandbox: {
+    setpriv: 'util-linux',
+    unshare: 'util-linux',
+    nsenter: 'util-linux',
+    mount: 'mount',
+    tar: 'tar',
+    sh: 'dash',
+  },
   rootfs: { mmdebstrap: 'mmdebstrap', 'apt-get': 'apt', 'dpkg-deb': 'dpkg', gpgv: 'gpgv', xz: 'xz-utils' },
   osconfig: { 'ansible-playbook': 'ansible-core', python3: 'python3', chroot: 'coreutils' },
   qcow: {

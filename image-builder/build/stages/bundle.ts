@@ -1,4 +1,5 @@
 // The stage `bundle`: puts the layers of the QCOWs, their checksums and the profiles together to an image.
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assembleBundle } from '../../bundle/write.ts';
 import type { CredentialOptions } from '../../registry/credentials/types.ts';
@@ -40,8 +41,15 @@ export function bundleStage(
       },
       join(context.outputDir, LAYOUT_DIRECTORY),
     );
-    return { facts: bundleFacts(bundle, profiles) };
+    return { facts: bundleFacts(bundle, profiles), digests: await blobDigests(context.outputDir) };
   };
+}
+
+/** Blobs are named by their digests, which were computed when they were written. */
+async function blobDigests(outputDir: string): Promise<Record<string, string>> {
+  const blobs = join(LAYOUT_DIRECTORY, 'blobs', 'sha256');
+  const names = await readdir(join(outputDir, blobs));
+  return Object.fromEntries(names.map((name) => [join(blobs, name), name]));
 }
 
 /** Nothing in the labels depends on the name of the build: renaming it changes no byte. */

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { roomFor, type StageContext } from '../../executors/stage.ts';
+import { qcowDiffers } from '../../osconfig/differences.ts';
 import { fingerprintInitramfs, makeInitramfs } from '../../osconfig/initramfs.ts';
 import { runOsconfig } from '../../osconfig/playbook.ts';
 import { packTree, unpackTree } from '../../rootfs/archive.ts';
@@ -67,6 +68,8 @@ export interface QcowTreeInputs {
   tree: string;
   /** The variables of the QCOW, those of the root file system among them. */
   osconfig: ResolvedOsconfig;
+  /** The variables that the tree has been configured with. */
+  common: ResolvedOsconfig;
   /** scripts/qcow of the manifests. */
   scripts: readonly ScriptFile[];
   /** `qcow_container_runtime_scripts`; they run last. */
@@ -79,21 +82,16 @@ export interface QcowTreeInputs {
  * @throws OsconfigError, ToolError
  */
 export async function configureQcowTree(inputs: QcowTreeInputs, context: StageContext): Promise<void> {
-  const { tree, osconfig, scripts, runtimeScripts, cacheDir } = inputs;
+  const { tree, osconfig, common, cacheDir } = inputs;
+  const scripts = [
+    ...inputs.scripts,
+    ...scriptsOf(osconfig.user_scripts, 'qcow'),
+    ...inputs.runtimeScripts.map(({ name, file_content }) => ({ name, content: file_content })),
+  ];
+  // Ansible takes more than a second to find out that there is nothing to do.
+  if (scripts.length === 0 && !qcowDiffers(osconfig, common)) return;
   const before = await fingerprintInitramfs(tree, context);
-  await runOsconfig(
-    {
-      tree,
-      context: 'qcow',
-      osconfig,
-      scripts: [
-        ...scripts,
-        ...scriptsOf(osconfig.user_scripts, 'qcow'),
-        ...runtimeScripts.map(({ name, file_content }) => ({ name, content: file_content })),
-      ],
-    },
-    context,
-  );
+  await runOsconfig({ tree, context: 'qcow', osconfig, scripts }, context);
   // Most QCOWs differ in what is no business of the initramfs.
   if ((await fingerprintInitramfs(tree, context)) !== before) await makeInitramfs(tree, cacheDir, context);
   await cleanTree(tree, context);

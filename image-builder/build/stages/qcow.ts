@@ -33,6 +33,7 @@ export function qcowStage(resolved: ResolvedBuild, options: { cacheDir: string }
       {
         tree: root,
         osconfig: image.osconfig,
+        common: resolved.rootfs.osconfig,
         scripts: image.scripts,
         runtimeScripts: image.qcow.qcow_container_runtime_scripts,
         ...options,

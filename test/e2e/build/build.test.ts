@@ -156,6 +156,15 @@ test('a change of one QCOW builds that one and the bundle', async () => {
   expect(leftovers()).toEqual([]);
 });
 
+test('the same bytes come out of packed results as out of the trees that stages hand on', async () => {
+  const entries = join(store, 'entries');
+  const others = readdirSync(entries).filter((name) => !name.startsWith('rootfs-'));
+  for (const name of others) rmSync(join(entries, name), { recursive: true });
+  const { built, contents } = await run();
+  expect(built).toEqual(['bundle', 'osconfig', 'qcow/a', 'qcow/b']);
+  expect(contents.reference.digest).toBe(first.contents.reference.digest);
+});
+
 test('a package that does not exist fails before anything is built, and publishes nothing', async () => {
   const rootfs = { multistrap: { ...spec.rootfs?.multistrap, packages: ['no-such-package'] } };
   await expect(run({ rootfs, bundle: { layout: 'never', tag: 'v1' } })).rejects.toMatchObject({

@@ -178,6 +178,7 @@ beforeAll(async () => {
     {
       tree,
       osconfig: image.osconfig,
+      common: rootfs.osconfig,
       scripts: image.scripts,
       runtimeScripts: image.qcow.qcow_container_runtime_scripts,
       cacheDir,
