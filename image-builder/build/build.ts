@@ -1,5 +1,7 @@
 // Builds what a spec describes, or finds it in the store: the engine's front door.
+
 import { join } from 'node:path';
+
 import type { BundleContents } from '../bundle/types.ts';
 import { InvalidInputError } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';

@@ -53,6 +53,7 @@ export async function buildInContainer(
   const image = await ensureImage(engine, executor.image, (message) =>
     report({ type: 'step', stage: STAGE, message }),
   );
+  await prepareBase(engine, resolved, options);
   const container = (network: string | undefined): ContainerConfig => ({
     image: executor.image,
     argv: ['image-builder', '--log-format', 'json', 'run-build'],
@@ -97,6 +98,31 @@ export async function buildInContainer(
     ...(await publish(resolved, finished, { ...options, defaultLayout: place.directory })),
     profiles: contents.profiles.map((profile) => withBuilder(profile, image)),
   };
+}
+
+/** The places outside of the container. */
+function withoutPlaces(bundle: ResolvedBuild['bundle']): ResolvedBuild['bundle'] {
+  const { layout: _, archive: __, repository: ___, ...rest } = bundle;
+  return { ...rest, disks: false };
+}
+
+/** The container has no network: it finds the base where builds on this machine keep theirs. */
+async function prepareBase(
+  engine: ContainerEngine,
+  resolved: ResolvedBuild,
+  options: BuildOptions,
+): Promise<void> {
+  if (!resolved.bundle.base) return;
+  if (engine.remote) {
+    const message =
+      'a remote engine cannot be handed a base image; build without, or with the executor local';
+    throw new InvalidInputError([{ severity: 'error', field: 'spec.build.bundle.base', message }]);
+  }
+  const store = await openStore(storeDirectory(options.env ?? process.env, options));
+  await localBase(resolved, storePath(store, 'cache'), {
+    ...options,
+    step: (message) => options.report({ type: 'step', stage: STAGE, message }),
+  });
 }
 
 /** Where a build reads and writes, on this machine and in the container. */
