@@ -61,8 +61,12 @@ export async function buildInContainer(
     network,
     environment: environmentOf(env),
   });
+  if (resolved.store) {
+    report({ type: 'step', stage: STAGE, message: 'warning: spec.build.store is not used in a container' });
+  }
+  const { store: _, ...local } = resolved;
   const contained: ResolvedBuild = {
-    ...resolved,
+    ...local,
     executor: { local: {} },
     whenMissing: 'Build',
     bundle: { ...withoutPlaces(resolved.bundle), layout: place.inContainer },
@@ -191,12 +195,6 @@ function refuseToLose(env: Readonly<Record<string, string | undefined>>): void {
         'is needed here: this runs in a container, and the bundle would be lost with it. Mount a directory and name it, for example layout: /out with mounts: [{type: bind, src: ./out, dst: /out, rw: true}] in the annotation, or --mount type=bind,src=$PWD/out,dst=/out,rw=true',
     },
   ]);
-}
-
-/** The places outside of the container. */
-function withoutPlaces(bundle: ResolvedBuild['bundle']): ResolvedBuild['bundle'] {
-  const { layout: _, archive: __, repository: ___, ...rest } = bundle;
-  return { ...rest, disks: false };
 }
 
 function refuseBase({ bundle }: ResolvedBuild): void {

@@ -1,9 +1,7 @@
 // Writes a qcow bundle: an OCI image made without a container engine, the same bytes for the same content.
 import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-
 import type { InstalledPackages } from './packages.ts';
-
 import {
   ARTIFACTS_FILE,
   type ArtifactPartition,
@@ -14,7 +12,6 @@ import {
   QCOWS_DIRECTORY,
   type QcowArtifact,
 } from './types.ts';
-
 import { addFile, addJson, blobPath } from './write-blobs.ts';
 import { BundleWriteError } from './write-errors.ts';
 import { type FileChecksums, type Layer, type LayerOptions, writeLayer } from './write-layer.ts';
