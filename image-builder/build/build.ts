@@ -89,7 +89,10 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
   if (container && resolved.whenMissing === 'Build')
     return await (await import('./in-container.ts')).buildInContainer(resolved, container, options);
   const plan = await planBuild(resolved, options);
-  const entry = (await findFinished(resolved, plan, options)) ?? (await obtain(resolved, plan, options));
+  const entry =
+    (await findFinished(resolved, plan, options)) ??
+    (await fetchShared(resolved, plan, options)) ??
+    (await obtain(resolved, plan, options));
   await touchEntry(entry);
   const { directory, manifest, artifacts, profiles } = readBundleEntry(entry);
   const finished = { directory, digest: manifest.digest, artifacts };
@@ -193,6 +196,19 @@ async function findFinished(
   return bundle;
 }
 
+/** The same after a look into the shared store, which costs no more than a few requests. */
+async function fetchShared(
+  resolved: ResolvedBuild,
+  plan: BuildPlan,
+  options: BuildOptions,
+): Promise<Entry | undefined> {
+  const { fetchFinished, openShared } = await import('./shared.ts');
+  const shared = await openShared(resolved, options);
+  if (!shared) return undefined;
+  await fetchFinished(shared, plan, takesAnyTools(resolved, plan), options.signal);
+  return await findFinished(resolved, plan, options);
+}
+
 /** Packages without which nothing can be built; others are needed by some builds only, or have several names. */
 const INDISPENSABLE = ['mmdebstrap', 'ansible-core', 'e2fsprogs', 'qemu-utils'];
 
@@ -240,13 +256,16 @@ async function runTargets(
   const removeTree = treeRemover(async (path) => {
     await sandbox.run(['rm', '-rf', '--', path]);
   });
+  const { openShared, shareResults } = await import('./shared.ts');
+  const shared = await openShared(resolved, options);
   const workspace = await createWorkspace(store, removeTree);
   const { openMemory, spareMemory } = await import('../executors/memory.ts');
   const memory = await openMemory(sandbox, join(workspace.directory, 'memory'), await spareMemory());
   try {
-    return await withRepairs(store, stages, workspace.directory, () =>
+    const results = await withRepairs(store, stages, workspace.directory, () =>
       runStages(stages, targets, {
         ...options,
+        ...(shared && { fetch: (stage) => shared.pull(stage, 'key', store, workspace.directory) }),
         store,
         workspace,
         sandbox,
@@ -257,6 +276,8 @@ async function runTargets(
         sourceDateEpoch: readSourceDateEpoch(options.env ?? process.env) ?? 0,
       }),
     );
+    if (shared) await shareResults(shared, plan, options.signal);
+    return results;
   } catch (error) {
     throw await explainFullDisk(error, store);
   } finally {

@@ -53,6 +53,7 @@ export async function buildInContainer(
   const image = await ensureImage(engine, executor.image, (message) =>
     report({ type: 'step', stage: STAGE, message }),
   );
+  await prepareBase(engine, resolved, options);
   const container = (network: string | undefined): ContainerConfig => ({
     image: executor.image,
     argv: ['image-builder', '--log-format', 'json', 'run-build'],
@@ -60,8 +61,12 @@ export async function buildInContainer(
     network,
     environment: environmentOf(env),
   });
+  if (resolved.store) {
+    report({ type: 'step', stage: STAGE, message: 'warning: spec.build.store is not used in a container' });
+  }
+  const { store: _, ...local } = resolved;
   const contained: ResolvedBuild = {
-    ...resolved,
+    ...local,
     executor: { local: {} },
     whenMissing: 'Build',
     bundle: { ...withoutPlaces(resolved.bundle), layout: place.inContainer },
@@ -97,6 +102,31 @@ export async function buildInContainer(
     ...(await publish(resolved, finished, { ...options, defaultLayout: place.directory })),
     profiles: contents.profiles.map((profile) => withBuilder(profile, image)),
   };
+}
+
+/** The places outside of the container. */
+function withoutPlaces(bundle: ResolvedBuild['bundle']): ResolvedBuild['bundle'] {
+  const { layout: _, archive: __, repository: ___, ...rest } = bundle;
+  return { ...rest, disks: false };
+}
+
+/** The container has no network: it finds the base where builds on this machine keep theirs. */
+async function prepareBase(
+  engine: ContainerEngine,
+  resolved: ResolvedBuild,
+  options: BuildOptions,
+): Promise<void> {
+  if (!resolved.bundle.base) return;
+  if (engine.remote) {
+    const message =
+      'a remote engine cannot be handed a base image; build without, or with the executor local';
+    throw new InvalidInputError([{ severity: 'error', field: 'spec.build.bundle.base', message }]);
+  }
+  const store = await openStore(storeDirectory(options.env ?? process.env, options));
+  await localBase(resolved, storePath(store, 'cache'), {
+    ...options,
+    step: (message) => options.report({ type: 'step', stage: STAGE, message }),
+  });
 }
 
 /** Where a build reads and writes, on this machine and in the container. */
@@ -165,12 +195,6 @@ function refuseToLose(env: Readonly<Record<string, string | undefined>>): void {
         'is needed here: this runs in a container, and the bundle would be lost with it. Mount a directory and name it, for example layout: /out with mounts: [{type: bind, src: ./out, dst: /out, rw: true}] in the annotation, or --mount type=bind,src=$PWD/out,dst=/out,rw=true',
     },
   ]);
-}
-
-/** The places outside of the container. */
-function withoutPlaces(bundle: ResolvedBuild['bundle']): ResolvedBuild['bundle'] {
-  const { layout: _, archive: __, repository: ___, ...rest } = bundle;
-  return { ...rest, disks: false };
 }
 
 function refuseBase({ bundle }: ResolvedBuild): void {

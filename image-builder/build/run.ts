@@ -58,6 +58,8 @@ export interface RunOptions {
   sourceDateEpoch: number;
   report: Reporter;
   signal: AbortSignal;
+  /** Gets a stage's result from elsewhere into the store; undefined when there is none. */
+  fetch?: (stage: PlannedStage) => Promise<Entry | undefined>;
   /** How many stages run at the same time; default: one per processor. */
   concurrency?: number;
 }
@@ -157,6 +159,9 @@ class Runner {
       return cached(found);
     }
 
+    const fetched = await this.#fetch(stage);
+    if (fetched) return cached(fetched);
+
     const parents = await this.#ensureAll(stage.parents);
     const lock = await this.#lock(stage);
     let kept = false;
@@ -174,6 +179,18 @@ class Runner {
       });
     } finally {
       if (!kept) await lock.release();
+    }
+  }
+
+  /** From elsewhere, by one of the processes that want it. */
+  async #fetch(stage: PlannedStage): Promise<Entry | undefined> {
+    const { fetch } = this.#options;
+    if (!fetch) return undefined;
+    const lock = await this.#lock(stage);
+    try {
+      return (await this.#usable(stage, { drop: true })) ?? (await fetch(stage));
+    } finally {
+      await lock.release();
     }
   }
 

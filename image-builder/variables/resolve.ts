@@ -105,6 +105,7 @@ export async function resolveBuild(
     ),
     ...(build.iso === undefined ? {} : { iso: await resolveIso(build.iso, manifests, name) }),
     bundle: resolveBundle(build.bundle),
+    ...(build.store && { store: build.store }),
     bootTest: {
       timeout: build.bootTest?.timeout ?? 0,
       firmware: build.bootTest?.firmware ?? (architecture === 'arm64' ? ['uefi'] : ['bios', 'uefi']),

@@ -272,6 +272,8 @@ export interface ResolvedBuild {
     /** The image below the bundle. `digest` once it is known what the reference stands for. */
     base?: { image: string; digest?: string };
   };
+  /** The registry by which results of stages are shared. */
+  store?: NonNullable<BuildSpec['store']>;
   /** `timeout` in seconds, 0: no boot test. */
   bootTest: { timeout: number; firmware: ('bios' | 'uefi')[] };
   executor: NonNullable<BuildSpec['executor']>;

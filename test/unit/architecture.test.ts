@@ -14,6 +14,11 @@ const allowed: Record<string, string[]> = {
   'image-builder/executors': ['image-builder/diagnostics'],
   'image-builder/locking': ['image-builder/diagnostics'],
   'image-builder/store': ['image-builder/diagnostics', 'image-builder/locking'],
+  'image-builder/shared-store': [
+    'image-builder/diagnostics',
+    'image-builder/registry',
+    'image-builder/store',
+  ],
   'image-builder/bundle': [
     'image-builder/diagnostics',
     'image-builder/locking',

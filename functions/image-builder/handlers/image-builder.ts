@@ -34,7 +34,13 @@ export interface Engine {
   build(
     name: string,
     spec: BuildSpec,
-    options: { cwd: string; file?: string; report: Reporter; signal: AbortSignal },
+    options: {
+      cwd: string;
+      file?: string;
+      credentials?: { pullSecrets: string[] };
+      report: Reporter;
+      signal: AbortSignal;
+    },
   ): Promise<BundleContents>;
 }
 
@@ -67,14 +73,23 @@ function catalogueNode({ apiVersion, kind, metadata, ...data }: VariableCatalogu
 async function buildOrFind(
   engine: Engine,
   { name, value }: FunctionConfig,
-  { cwd, report, signal }: FunctionContext,
+  { cwd, report, signal, readItems }: FunctionContext,
   spec: BuildSpec,
 ): Promise<BundleContents> {
   const { annotations } = value.metadata as { annotations?: Record<string, unknown> };
   const file = ['internal.config.kubernetes.io/path', 'config.kubernetes.io/path']
     .map((annotation) => annotations?.[annotation])
     .find((path): path is string => typeof path === 'string' && path !== '');
-  return await engine.build(name, spec, { cwd, report, signal, ...(file !== undefined && { file }) });
+  // Reading the items takes time that a render with nothing to publish need not spend.
+  const asksRegistries = Boolean(spec.bundle?.repository ?? spec.bundle?.base ?? spec.store);
+  const pullSecrets = asksRegistries ? pullSecretsOf(readItems()) : [];
+  return await engine.build(name, spec, {
+    cwd,
+    report,
+    signal,
+    ...(file !== undefined && { file }),
+    ...(pullSecrets.length > 0 && { credentials: { pullSecrets } }),
+  });
 }
 
 async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }: FunctionContext) {

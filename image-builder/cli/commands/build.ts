@@ -10,6 +10,7 @@ import { contextOf } from '../context.ts';
 interface BuildCommandOptions {
   output: 'yaml' | 'json';
   store?: string;
+  storeRepository?: string;
   bootTest?: number;
   whenMissing?: ResolvedBuild['whenMissing'];
   reuse?: ReusableStage;
@@ -27,6 +28,10 @@ export function register(program: Command): void {
         .default('yaml'),
     )
     .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
+    .option(
+      '--store-repository <repository>',
+      'registry repository to share results by; default: store.repository of the spec, else $IMAGE_BUILDER_STORE_REPOSITORY',
+    )
     .option('--boot-test <seconds>', 'boot every QCOW before it is published; 0: do not', parseSeconds)
     .addOption(
       new Option(
@@ -84,7 +89,13 @@ export function register(program: Command): void {
 /** The build with what the command line says instead of the spec. */
 function withOptions(resolved: ResolvedBuild, options: BuildCommandOptions): ResolvedBuild {
   const { bootTest: timeout = resolved.bootTest.timeout, whenMissing = resolved.whenMissing } = options;
-  return { ...resolved, bootTest: { ...resolved.bootTest, timeout }, whenMissing };
+  const { storeRepository: repository } = options;
+  return {
+    ...resolved,
+    bootTest: { ...resolved.bootTest, timeout },
+    whenMissing,
+    ...(repository && { store: { ...resolved.store, repository } }),
+  };
 }
 
 /** The build on the earlier result that the command line asks for. */

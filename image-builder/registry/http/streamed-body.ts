@@ -1,8 +1,6 @@
 // Request bodies that are too large for memory: sent at the pace of the network, and only when the server wants them.
 
 import type { ClientRequest } from 'node:http';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 
 /** A body of known length. */
 export interface StreamedBody {
@@ -24,8 +22,7 @@ export function sendStream(outgoing: ClientRequest, body: StreamedBody): void {
   const begin = () => {
     if (state !== 'waiting') return;
     state = 'sending';
-    // A failure destroys the request with it.
-    pipeline(Readable.from(body.open(), { objectMode: false }), outgoing).catch(() => {});
+    void feed(outgoing, body);
   };
   const timer = setTimeout(begin, LONGEST_EXPECTATION);
   outgoing.once('continue', begin);
@@ -41,4 +38,31 @@ export function sendStream(outgoing: ClientRequest, body: StreamedBody): void {
     if (state === 'waiting') state = 'refused';
   });
   outgoing.flushHeaders();
+}
+
+/** Not a pipeline: that would turn a failure of the source into one of the connection. */
+async function feed(outgoing: ClientRequest, body: StreamedBody): Promise<void> {
+  try {
+    for await (const part of body.open()) {
+      if (outgoing.destroyed) return;
+      if (!outgoing.write(part)) await drained(outgoing);
+    }
+    outgoing.end();
+  } catch (error) {
+    outgoing.destroy(error as Error);
+  }
+}
+
+/** Resolves when the request takes more, or when it never will. */
+function drained(outgoing: ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      outgoing.off('drain', done);
+      outgoing.off('close', done);
+      resolve();
+    };
+    outgoing.on('drain', done);
+    outgoing.on('close', done);
+    if (outgoing.destroyed) done();
+  });
 }

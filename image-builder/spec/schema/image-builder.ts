@@ -163,6 +163,39 @@ export const BuildSpec = strictObject(
           'What a render does when the result is in no store. Build (default): build it and wait. Trigger: start the build in the background and fail until it is finished. Fail: fail with the command that builds it.',
       }),
     ),
+    store: Type.Optional(
+      strictObject(
+        {
+          repository: Type.String({
+            pattern: RepositoryName,
+            description: 'Repository for the results of stages, for example registry.example.org/site/store.',
+          }),
+          trust: Type.Optional(
+            strictObject(
+              {
+                keys: Type.Optional(
+                  Type.Array(
+                    Type.String({
+                      description: 'Ed25519 public key in PEM, or the base64 between its lines.',
+                    }),
+                  ),
+                ),
+                registry: Type.Optional(
+                  Type.Literal(true, { description: 'Believe whoever may write to the repository.' }),
+                ),
+              },
+              { description: 'Whose results are taken. Default: those of nobody, so nothing is pulled.' },
+            ),
+          ),
+          push: Type.Optional(
+            Type.Boolean({
+              description: 'Push what was built here. Default: when IMAGE_BUILDER_SIGNING_KEY names a key.',
+            }),
+          ),
+        },
+        { description: 'A registry that several machines share results of stages by.' },
+      ),
+    ),
     bootTest: Type.Optional(
       strictObject({
         timeout: Type.Optional(

@@ -1,13 +1,25 @@
 // Whole builds of a small Debian from the machine's mirror, and all that does not build anything afterwards.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from '../../../image-builder/build/build.ts';
+import { readBundle } from '../../../image-builder/bundle/read.ts';
 import type { BundleContents } from '../../../image-builder/bundle/types.ts';
 import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { bundleProgram, start } from './programs.ts';
 
 jest.setTimeout(900_000);
@@ -41,12 +53,13 @@ interface Outcome {
   built: string[];
 }
 
-async function run(changes: Partial<BuildSpec> = {}, name = 'small'): Promise<Outcome> {
+async function run(changes: Partial<BuildSpec> = {}, name = 'small', at = store): Promise<Outcome> {
   const events: ProgressEvent[] = [];
   const resolved = await resolveBuild(name, { ...spec, ...changes }, { cwd });
   const contents = await build(resolved, {
     cwd,
-    store,
+    store: at,
+    env: { ...process.env, IMAGE_BUILDER_SIGNING_KEY: join(cwd, 'key.pem') },
     report: (event) => events.push(event),
     signal: new AbortController().signal,
   });
@@ -57,9 +70,16 @@ async function run(changes: Partial<BuildSpec> = {}, name = 'small'): Promise<Ou
 }
 
 let first: Outcome;
+let registry: TestRegistry;
 beforeAll(async () => {
+  registry = await startRegistry();
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  writeFileSync(join(cwd, 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  const keys = [publicKey.export({ type: 'spki', format: 'pem' }).toString()];
+  spec.store = { repository: `${registry.host}/site/store`, trust: { keys } };
   first = await run();
 });
+afterAll(() => registry.stop());
 
 /** What builds leave in their work directories; nothing when all is well. */
 const leftovers = () => readdirSync(join(store, 'work'));
@@ -129,22 +149,60 @@ describe('nothing is built', () => {
     execFileSync('skopeo', ['copy', 'oci:out:v1', 'oci:copy:v1'], { cwd });
   });
 
-  test('on a machine that has none of the tools, and no dpkg', async () => {
-    const empty = join(cwd, 'empty');
-    mkdirSync(empty);
-    const program = bundleProgram('build-program', cwd);
-    // As in a container with nothing but the function.
-    const script = 'mount --bind "$1" /var/lib/dpkg; PATH="$1"; export PATH; shift; exec "$@"';
-    const running = start(
-      program,
-      [store, 'small', JSON.stringify({ ...spec, bundle: { tag: 'v1' } })],
-      ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', empty],
-    );
-    expect(await running.ended).toBe(0);
-    expect(running.lines.at(-1)?.contents).toMatchObject({
-      reference: { digest: first.contents.reference.digest },
-    });
+  test.each(['its own store', 'the shared store'])(
+    'on a machine without tools and dpkg, out of %s',
+    async (from) => {
+      const isOwn = from === 'its own store';
+      const path = join(cwd, isOwn ? 'empty' : 'only-flock');
+      mkdirSync(path);
+      // What comes from elsewhere is put in place under a lock.
+      if (!isOwn) symlinkSync('/usr/bin/flock', join(path, 'flock'));
+      const program = bundleProgram('build-program', cwd);
+      // As in a container with nothing but the function.
+      const script = 'mount --bind "$1" /var/lib/dpkg; PATH="$1"; export PATH; shift; exec "$@"';
+      const running = start(
+        program,
+        [
+          isOwn ? store : join(cwd, 'bare-store'),
+          'small',
+          JSON.stringify({ ...spec, bundle: { tag: 'v1' } }),
+        ],
+        ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', path],
+      );
+      expect(await running.ended).toBe(0);
+      expect(running.lines.at(-1)?.contents).toMatchObject({
+        reference: { digest: first.contents.reference.digest },
+      });
+    },
+  );
+});
+
+describe('a machine with an empty store', () => {
+  test('builds only what no machine has built', async () => {
+    const qcows = { ...spec.qcows, b: { qcow: { qcow_capacity: '7G' } } };
+    const { built, contents } = await run({ qcows }, 'small', join(cwd, 'second-store'));
+    expect(built).toEqual(['bundle', 'qcow/b']);
+    expect(contents.artifacts.qcows.a).toEqual(first.contents.artifacts.qcows.a);
   });
+
+  test('builds nothing that is there, also when several begin at once', async () => {
+    const stores = ['third-store', 'third-store', 'fourth-store'].map((name) => join(cwd, name));
+    const outcomes = await Promise.all(
+      stores.map((at) => run({ bundle: { layout: 'out', tag: 'v1' } }, 'small', at)),
+    );
+    expect(outcomes).toEqual(stores.map(() => ({ contents: first.contents, built: [] })));
+  });
+});
+
+test('a bundle that goes to a registry is pushed, and what is pushed is what was built', async () => {
+  const bundle = { repository: `${registry.host}/site/bundle`, tag: 'v1', disks: true };
+  const { built, contents } = await run({ bundle });
+  expect(built).toEqual([]);
+  expect(contents.reference.image).toBe(`${bundle.repository}:v1@${contents.reference.digest}`);
+  const read = await readBundle(`${bundle.repository}:v1`, { cache: false });
+  expect(read.artifacts).toEqual(contents.artifacts);
+  expect(read.reference).toEqual(contents.reference);
+  expect(await run({ bundle })).toEqual({ built, contents });
 });
 
 test('a change of one QCOW builds that one and the bundle', async () => {

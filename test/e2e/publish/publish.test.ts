@@ -1,10 +1,10 @@
 // A bundle over the function image, made without a container engine, published under one tag, as everybody sees it who
 // takes it from the registry: Docker, podman, kustomize, init containers, Ironic, and our own reader.
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { localBase, withPinnedBase } from '../../../image-builder/build/base.ts';
 import { type FinishedBundle, type Published, publish } from '../../../image-builder/build/publish.ts';
 import { readBundle } from '../../../image-builder/bundle/read.ts';
@@ -18,6 +18,7 @@ import { chooseByIronic } from '../support/ironic.ts';
 import { kustomizes } from '../support/kustomize.ts';
 import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
 
+const root = join(__dirname, '../../..');
 let engine: DockerEngine;
 let registry: TestRegistry;
 let directory: string;
@@ -33,6 +34,7 @@ const options = () => ({
   report: () => {},
   signal: new AbortController().signal,
 });
+const artifacts = () => published.artifacts.qcows;
 const tag = () => `${registry.host}/site/bundle:v1`;
 
 async function resolve(changes: BuildSpec['bundle']): Promise<ResolvedBuild> {
@@ -153,7 +155,7 @@ test('podman takes the image out of the index, and runs it', async () => {
     ['run', '--rm', '-i', '--network', 'none', '--cgroups=disabled', '--user', 'nobody', tag()],
     resourceList,
   );
-  expect(ran).toMatchObject({ status: 0 });
+  expect([ran.status, ran.stderr]).toEqual([0, expect.any(String)]);
   expect(parse(ran.stdout).items[0]).toMatchObject({ k8s_version: '1.34.2-1.1' });
   await podman(['rmi', '--all', '--force']);
 });
@@ -180,6 +182,30 @@ test('the same base by the registry gives the same bundle, and its layers are no
     expect(steps.filter((step) => step.startsWith(layer.slice(0, 19)))).toEqual([
       expect.stringMatching(/mounted$/),
     ]);
+});
+
+test('examples/metal3 gives the disk to a machine template and a host', async () => {
+  const example = join(directory, 'examples/metal3');
+  await cp(join(root, 'examples/metal3'), example, { recursive: true });
+  await symlink(join(root, 'dist'), join(directory, 'dist'));
+  const config = await readFile(join(example, 'image-builder.yaml'), 'utf8');
+  const published = config.replace('registry.example.org/site/qcow-bundle:k8s-1.34-latest', tag());
+  await writeFile(join(example, 'image-builder.yaml'), published);
+  for (const [version, kustomize] of await kustomizes()) {
+    const result = await run(kustomize, ['build', '--enable-alpha-plugins', '--enable-exec', example]);
+    expect([version, result.status, result.stderr]).toEqual([version, 0, '']);
+    const [template, host, ...others] = parseAllDocuments(result.stdout).map((one) => one.toJS());
+    expect(others).toEqual([]);
+    const { oci, sha256: checksum } = artifacts()['control-plane'] ?? {};
+    expect(oci).toMatch(/^oci:\/\/127\.0\.0\.1:\d+\/site\/bundle@sha256:[0-9a-f]{64}$/);
+    expect(template.spec.template.spec.image).toEqual({
+      url: oci,
+      checksum,
+      checksumType: 'sha256',
+      format: 'qcow2',
+    });
+    expect(host.spec.image).toEqual({ url: oci });
+  }
 });
 
 describe('Ironic', () => {

@@ -23,6 +23,8 @@ export interface TestRegistry {
   /** `127.0.0.1:port`. */
   host: string;
   url: string;
+  /** Directory of its blobs and tags. */
+  storage: string;
   /** Certificate of the test authority, with `tls`. */
   caFile?: string;
   /** Client certificate and key, with `clientCertificates`. */
@@ -90,6 +92,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   return {
     host,
     url: `${options.tls ? 'https' : 'http'}://${host}`,
+    storage: join(directory, 'storage'),
     ...(certificates && { caFile: certificates.caFile }),
     ...(certificates && { client: { cert: certificates.clientCert, key: certificates.clientKey } }),
     ...(tokens && { tokens }),

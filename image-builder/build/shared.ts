@@ -1,0 +1,128 @@
+// The shared store of a build: opened as the spec and the environment say, asked for finished bundles, and given what
+// was built here.
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import type { SharedStore } from '../shared-store/shared-store.ts';
+import type { TrustPolicy } from '../shared-store/trust.ts';
+import type { Entry } from '../store/entry.ts';
+import { prepareStore } from '../store/store.ts';
+import { createWorkspace, treeRemover } from '../store/workspace.ts';
+import type { ResolvedBuild } from '../variables/types.ts';
+import type { BuildOptions, BuildPlan } from './build.ts';
+import { findEntry } from './lookup.ts';
+
+/** Variables that say the same as `spec.build.store`; the spec counts first. */
+const REPOSITORY = 'IMAGE_BUILDER_STORE_REPOSITORY';
+const TRUSTED_KEYS = 'IMAGE_BUILDER_STORE_KEYS';
+const SIGNING_KEY = 'IMAGE_BUILDER_SIGNING_KEY';
+
+/**
+ * The shared store; undefined when none is named.
+ * @throws InvalidInputError for keys that are none
+ */
+export async function openShared(
+  resolved: ResolvedBuild,
+  options: BuildOptions,
+): Promise<SharedStore | undefined> {
+  const env = options.env ?? process.env;
+  const repository = resolved.store?.repository ?? env[REPOSITORY];
+  if (!repository) return undefined;
+  const [{ SharedStore: Shared }, trust, signingKey] = await Promise.all([
+    import('../shared-store/shared-store.ts'),
+    trustOf(resolved.store?.trust, env, options.cwd),
+    signingKeyOf(env, options.cwd),
+  ]);
+  return new Shared({
+    repository,
+    trust,
+    push: resolved.store?.push ?? signingKey !== undefined,
+    ...(signingKey && { signingKey }),
+    ...(options.credentials && { credentials: options.credentials }),
+    environment: env,
+    // A build does not wait long for what only saves time.
+    limits: { connectTimeout: 5000, retries: 2 },
+    report: options.report,
+    signal: options.signal,
+  });
+}
+
+async function trustOf(
+  trust: NonNullable<ResolvedBuild['store']>['trust'],
+  env: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+): Promise<TrustPolicy> {
+  if (trust?.registry) return { kind: 'registry' };
+  const { parsePublicKey } = await import('../shared-store/trust.ts');
+  const file = env[TRUSTED_KEYS];
+  const inFile = file && !trust?.keys ? pemBlocks(await readKeyFile(TRUSTED_KEYS, resolve(cwd, file))) : [];
+  const fields = trust?.keys
+    ? trust.keys.map((text, index) => ({ text, field: `spec.build.store.trust.keys[${index}]` }))
+    : inFile.map((text) => ({ text, field: TRUSTED_KEYS }));
+  const keys = fields.map(({ text }) => parsePublicKey(text));
+  const findings = fields
+    .filter((_, index) => !keys[index])
+    .map(({ field }) => wrong(field, 'is no Ed25519 public key (openssl pkey -in key.pem -pubout)'));
+  if (findings.length > 0) throw new InvalidInputError(findings);
+  return { kind: 'keys', keys: keys.filter((key) => key !== undefined) };
+}
+
+async function signingKeyOf(env: Readonly<Record<string, string | undefined>>, cwd: string) {
+  const file = env[SIGNING_KEY];
+  if (!file) return undefined;
+  const { parsePrivateKey } = await import('../shared-store/trust.ts');
+  const key = parsePrivateKey(await readKeyFile(SIGNING_KEY, resolve(cwd, file)));
+  if (key) return key;
+  const message = `${file} holds no Ed25519 private key (openssl genpkey -algorithm ed25519)`;
+  throw new InvalidInputError([wrong(SIGNING_KEY, message)]);
+}
+
+async function readKeyFile(variable: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new InvalidInputError([wrong(variable, `cannot be read: ${(cause as Error).message}`)], { cause });
+  }
+}
+
+function pemBlocks(text: string): string[] {
+  return text.match(/-----BEGIN [^-]+-----[^-]*-----END [^-]+-----/g) ?? [text];
+}
+
+function wrong(field: string, message: string): Finding {
+  return { severity: 'error', field, message };
+}
+
+/**
+ * Gets the results that a build is about from the shared store, as far as they are missing: no tool is needed for that.
+ * @param anyTools whether what other tools have made of the same inputs will do
+ */
+export async function fetchFinished(
+  shared: SharedStore,
+  plan: BuildPlan,
+  anyTools: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  await prepareStore(plan.store);
+  const workspace = await createWorkspace(plan.store, treeRemover());
+  try {
+    for (const stage of plan.stages.filter(({ name }) => plan.targets.includes(name))) {
+      if (await findEntry(plan.store, stage, signal)) continue;
+      const found =
+        (await shared.pull(stage, 'key', plan.store, workspace.directory)) ??
+        (anyTools ? await shared.pull(stage, 'recipe', plan.store, workspace.directory) : undefined);
+      // Without one of them the build goes on from what there is.
+      if (!found) return;
+    }
+  } finally {
+    await workspace.dispose();
+  }
+}
+
+/** Pushes all that the store has of a plan, parents first. */
+export async function shareResults(shared: SharedStore, plan: BuildPlan, signal: AbortSignal): Promise<void> {
+  for (const stage of plan.stages) {
+    const entry: Entry | undefined = await findEntry(plan.store, stage, signal);
+    if (entry) await shared.push(entry);
+  }
+}
