@@ -101,7 +101,7 @@ package_qcow: $(addprefix package_,$(QCOW_BUNDLE_DIRS))
 
 package_%: $(IMAGE_BUILDER)
 	$(call object,$*,bundle: {layout: $(OUTPUT)/$*$(comma) tag: $(TAG)}) | $(IMAGE_BUILDER) build - --boot-test $(BOOT_TIMEOUT) $(REUSE) > /dev/null
-	$(if $(filter true,$(PUSH_IMAGE)),$(MAKE) push_$*)
+	$(if $(filter true,$(PUSH_IMAGE)),$(MAKE) --file $(firstword $(MAKEFILE_LIST)) push_$*)
 
 ## Give SOURCE_IMAGE_TAG in a registry the name TARGET_IMAGE_TAG too.
 tag: $(IMAGE_BUILDER)

@@ -19,19 +19,18 @@ export async function onEarlierResults(
   options: { cwd: string; store?: string },
 ): Promise<{ resolved: ResolvedBuild; pinned?: PinnedStages }> {
   if (reuse === undefined) return { resolved };
-  if (resolved.executor.local === undefined) {
-    throw new InvalidInputError([
-      {
-        severity: 'error',
-        field: 'spec.build.executor',
-        message: '--reuse works on this machine only (local)',
-      },
-    ]);
-  }
+  requireLocal(resolved, '--reuse');
   const [{ reuseResults }, { storeDirectory }, { openStore }] = await Promise.all([
     import('../build/reuse.ts'),
     import('../store/location.ts'),
     import('../store/store.ts'),
   ]);
   return await reuseResults(resolved, reuse, await openStore(storeDirectory(process.env, options)));
+}
+
+/** @throws InvalidInputError when the build would run elsewhere, where `option` does not reach */
+export function requireLocal({ executor }: ResolvedBuild, option: string): void {
+  if (executor.local !== undefined) return;
+  const message = `${option} works on this machine only (local)`;
+  throw new InvalidInputError([{ severity: 'error', field: 'spec.build.executor', message }]);
 }

@@ -4,7 +4,7 @@ import type { ReusableStage } from '../../build/reuse.ts';
 import type { BundleContents } from '../../bundle/types.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
 import { contextOf } from '../context.ts';
-import { onEarlierResults, reuseOption } from '../earlier-results.ts';
+import { onEarlierResults, requireLocal, reuseOption } from '../earlier-results.ts';
 
 interface BuildCommandOptions {
   output: 'yaml' | 'json';
@@ -59,6 +59,7 @@ export function register(program: Command): void {
         ...store,
       });
       if (options.stage !== undefined) {
+        requireLocal(resolved, '--stage');
         const { buildStages } = await import('../../build/build.ts');
         const surroundings = { cwd, report, signal, ...store, ...(pinned && { pinned }) };
         const entries = await buildStages(resolved, [options.stage], surroundings);

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { ReusableStage } from '../../build/reuse.ts';
 import { contextOf } from '../context.ts';
-import { onEarlierResults, reuseOption } from '../earlier-results.ts';
+import { onEarlierResults, requireLocal, reuseOption } from '../earlier-results.ts';
 
 interface IsoOptions {
   output: string;
@@ -37,6 +37,7 @@ export function register(program: Command): void {
         const message = 'is missing: the file describes no ISO';
         throw new InvalidInputError([{ severity: 'error', field: 'spec.build.iso', message, file }]);
       }
+      requireLocal(asWritten, 'image-builder iso');
       const { resolved, pinned } = await onEarlierResults(asWritten, options.reuse, surroundings);
       const { iso, osconfig } = await buildStages(resolved, ['osconfig', 'iso'], {
         ...surroundings,
