@@ -122,7 +122,14 @@ export async function buildStages(
   targets: string[],
   options: BuildOptions,
 ): Promise<Record<string, Entry>> {
-  return await runTargets(resolved, { ...(await planBuild(resolved, options)), targets }, options);
+  const plan = await planBuild(resolved, options);
+  const names = plan.stages.map(({ name }) => name);
+  const unknown = targets.find((target) => !names.includes(target));
+  if (unknown !== undefined) {
+    const message = `the build has no stage ${unknown}; it has ${names.join(', ')}`;
+    throw new InvalidInputError([{ severity: 'error', message }]);
+  }
+  return await runTargets(resolved, { ...plan, targets }, options);
 }
 
 /** Builds those of the stages whose results the bundle still waits for: the part of a build that needs a network. */

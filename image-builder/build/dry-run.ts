@@ -121,6 +121,8 @@ const withoutPatience = (resolved: ResolvedBuild): ResolvedBuild => ({
 /** Nobody has answered; a repository that answers without having what is asked for is another matter. */
 function isUnreachable(error: unknown): error is RootfsError {
   if (!(error instanceof RootfsError)) return false;
+  // A machine of another distribution, which has no trusted copy of the keys.
+  if (error.code === 'KEY_UNAVAILABLE' && error.field === 'spec.build.distribution') return true;
   if (error.code !== 'REPOSITORY_UNREACHABLE' && error.code !== 'KEY_UNAVAILABLE') return false;
   return /Could not (connect|resolve|wait)|Temporary failure|timed out|Unable to connect|unreachable|Connection (refused|failed)/i.test(
     (error.output ?? []).join('\n'),

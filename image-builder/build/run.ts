@@ -4,6 +4,7 @@
 import { mkdir, mkdtemp } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { ImageBuilderError } from '../diagnostics/error.ts';
 import type { ProgressEvent, Reporter } from '../diagnostics/progress.ts';
 import type { Memory } from '../executors/memory.ts';
 import type { Sandbox } from '../executors/sandbox.ts';
@@ -264,6 +265,7 @@ class Runner {
         throw error;
       }
     } catch (error) {
+      if (error instanceof ImageBuilderError && !signal.aborted) error.log = log.path;
       this.#options.report({
         type: 'stage',
         stage: stage.name,

@@ -4,6 +4,7 @@ import type { ProgressEvent } from '../diagnostics/progress.ts';
 
 /** An open log. */
 export interface StageLog {
+  readonly path: string;
   write(event: ProgressEvent): void;
   close(): Promise<void>;
 }
@@ -17,6 +18,7 @@ export async function openStageLog(path: string): Promise<StageLog> {
     broken = true;
   });
   return {
+    path,
     write: (event) => {
       if (broken) return;
       if (event.type === 'step') stream.write(`== ${event.message}\n`);

@@ -11,6 +11,7 @@ import { register as registerFn } from './commands/fn.ts';
 import { register as registerHistory } from './commands/history.ts';
 import { register as registerInspect } from './commands/inspect.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
+import { register as registerIso } from './commands/iso.ts';
 import { register as registerLock } from './commands/lock.ts';
 import { register as registerPin } from './commands/pin.ts';
 import { register as registerPlan } from './commands/plan.ts';
@@ -28,6 +29,7 @@ export type Register = (program: Command) => void;
 /** In the order in which the help lists them. */
 export const COMMANDS: readonly Register[] = [
   registerBuild,
+  registerIso,
   registerPlan,
   registerHistory,
   registerDiff,

@@ -35,6 +35,8 @@ export class ImageBuilderError<Code extends string = string> extends Error {
   readonly code: Code;
   readonly hint?: string;
   readonly output?: string[];
+  /** File with everything that the failed stage has said; whoever keeps it sets it. */
+  log?: string;
 
   constructor(code: Code, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -48,6 +50,7 @@ export class ImageBuilderError<Code extends string = string> extends Error {
   findings(): Finding[] {
     const lines = [this.message];
     if (this.output?.length) lines.push(...this.output.map((line) => `  | ${line}`));
+    if (this.log) lines.push(`log: ${this.log}`);
     if (this.hint) lines.push(`hint: ${this.hint}`);
     return [{ severity: 'error', message: lines.join('\n'), tags: { code: this.code } }];
   }

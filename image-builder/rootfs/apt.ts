@@ -1,6 +1,6 @@
 // A private apt: its own sources, keys, pins and state in a directory of the build, nothing of this machine's apt but
 // its proxies. Here packages are chosen and fetched, so that what installs them needs no network.
-import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
@@ -26,9 +26,6 @@ export interface AptOptions {
   /** apt_preferences(5). */
   preferences: string;
 }
-
-/** Package files that no build has used for so long are removed from the cache. */
-const CACHE_DAYS = 30;
 
 export class Apt {
   readonly directory: string;
@@ -214,63 +211,4 @@ async function readProxies({ sandbox, signal }: StageContext): Promise<string> {
     .filter((line) => /^Acquire::(http|https|ftp)::(Proxy|proxy)\b.* ".+";$/.test(line))
     .map((line) => `${line}\n`)
     .join('');
-}
-
-/**
- * Puts the files of a plan that earlier builds have fetched where apt looks for them, each after its hash was checked.
- * @param cache directory of package files by hash; may not exist.
- */
-export async function takeFromCache(
-  cache: string,
-  files: readonly PackageFile[],
-  archives: string,
-  { sandbox, signal }: StageContext,
-): Promise<void> {
-  const known = new Set(await readdir(cache).catch(() => []));
-  const present = files.filter(({ sha256 }) => sha256 !== undefined && known.has(sha256));
-  if (present.length === 0) return;
-  const list = present.map(({ sha256 }) => `${sha256}  ${sha256}\n`).join('');
-  const output = await sandbox
-    .run(['sha256sum', '--check', '-'], { cwd: cache, input: list, signal })
-    .catch((error: unknown) => {
-      // A damaged file is fetched again.
-      if (error instanceof ToolError && error.code === 'TOOL_FAILED') return '';
-      throw error;
-    });
-  const now = new Date();
-  for (const { sha256 = '', file } of present) {
-    if (!output.includes(`${sha256}: OK`)) continue;
-    await linkOrCopy(join(cache, sha256), join(archives, file));
-    await utimes(join(cache, sha256), now, now);
-  }
-}
-
-/** Keeps the files of a plan for later builds, and forgets those that nobody has used for {@link CACHE_DAYS} days. */
-export async function putIntoCache(
-  cache: string,
-  files: readonly PackageFile[],
-  archives: string,
-): Promise<void> {
-  await mkdir(cache, { recursive: true });
-  const known = new Set(await readdir(cache));
-  for (const { sha256, file } of files) {
-    if (sha256 === undefined || known.has(sha256)) continue;
-    const temporary = join(cache, `.${sha256}.${process.pid}`);
-    await linkOrCopy(join(archives, file), temporary);
-    await rename(temporary, join(cache, sha256));
-  }
-  const oldest = Date.now() - CACHE_DAYS * 24 * 3600 * 1000;
-  for (const name of known) {
-    const path = join(cache, name);
-    if ((await stat(path)).mtimeMs < oldest) await rm(path, { force: true });
-  }
-}
-
-async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
-    await copyFile(from, to);
-  }
 }

@@ -4,10 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import type { ResolvedBuild, ResolvedMultistrap, ResolvedRepository } from '../variables/types.ts';
-import { Apt, type PackageFile, putIntoCache, takeFromCache } from './apt.ts';
+import { Apt, type PackageFile } from './apt.ts';
 import { explainFetchError, explainPlanError } from './apt-errors.ts';
 import { distributionKey, type Key, repositoryKey } from './keyrings.ts';
 import { Mirrors } from './mirrors.ts';
+import { putIntoCache, takeFromCache } from './package-cache.ts';
 import { renderPins, renderSource } from './repositories.ts';
 
 /** What decides which packages there are. */

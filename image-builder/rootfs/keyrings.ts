@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
+import { ToolError } from '../executors/tool-error.ts';
 import type { ResolvedDistribution, ResolvedRepository } from '../variables/types.ts';
 import { download } from './download.ts';
 import { RootfsError } from './error.ts';
@@ -70,7 +71,7 @@ export async function repositoryKey(
       throw new RootfsError('KEY_UNAVAILABLE', `${keyring_url} cannot be fetched`, {
         cause,
         field: `${field}.keyring_url`,
-        output: [cause instanceof Error ? cause.message : String(cause)],
+        output: outputOf(cause),
       });
     });
     checkKey(content, repository, field);
@@ -96,6 +97,9 @@ export async function repositoryKey(
     });
   });
 }
+
+const outputOf = (cause: unknown): string[] =>
+  cause instanceof ToolError && cause.output ? cause.output : [(cause as Error).message];
 
 /** A key as the spec or a lock file has it, as a file. */
 export const keyFromText = (directory: string, name: string, keyring: string): Promise<Key> =>

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import type { LockedPackage, ResolvedLock, ResolvedRepository } from '../variables/types.ts';
-import { Apt, type PackageFile, putIntoCache, takeFromCache } from './apt.ts';
+import { Apt, type PackageFile } from './apt.ts';
 import { ArchiveAccess, type ArchiveInputs } from './archive-access.ts';
 import { RootfsError } from './error.ts';
 import { distributionKey, type Key, keyFromText, repositoryKey } from './keyrings.ts';
+import { putIntoCache, takeFromCache } from './package-cache.ts';
 import { renderPins } from './repositories.ts';
 
 /** What {@link openLocked} has made ready to be installed. */

@@ -29,20 +29,24 @@ export const distributionNames = (): string[] =>
     .filter((path) => path.startsWith(DIRECTORY))
     .map((path) => path.slice(DIRECTORY.length, -'.yaml'.length));
 
-/** The data are shared by all callers. @throws InvalidInputError when there is no such distribution. */
-export function readDistribution(name: string): DistributionData {
-  const path = `${DIRECTORY}${name}.yaml`;
-  if (!Object.hasOwn(defaults, path)) {
-    const names = distributionNames().join(', ');
-    throw new InvalidInputError([
-      {
-        severity: 'error',
-        field: 'spec.build.distribution',
-        message: `no distribution "${name}"; there are ${names}`,
-      },
-    ]);
+/**
+ * @param given a name such as `debian-13`, or as the predecessor writes it: `ubuntu_focal`.
+ * @returns the distribution with its name; the data are shared by all callers
+ * @throws InvalidInputError when there is no such distribution.
+ */
+export function readDistribution(given: string): { name: string; data: DistributionData } {
+  const names = distributionNames();
+  for (const name of names.includes(given) ? [given] : names) {
+    const data = defaults[`${DIRECTORY}${name}.yaml`] as DistributionData;
+    if (name === given || `${data.family}_${data.codename}` === given) return { name, data };
   }
-  return defaults[path] as DistributionData;
+  throw new InvalidInputError([
+    {
+      severity: 'error',
+      field: 'spec.build.distribution',
+      message: `no distribution "${given}"; there are ${names.join(', ')}`,
+    },
+  ]);
 }
 
 /** The defaults of an Ansible role; shared by all callers. */

@@ -30,12 +30,14 @@ const APPEND_TARGETS: Record<string, readonly string[]> = {
 /** The variables of `layers`, the later ones over the earlier ones; no `_append` list is left. */
 export function mergeLayers(layers: readonly Pick<Layer, 'values'>[]): Record<string, unknown> {
   return layers.reduce<Record<string, unknown>>((merged, { values }) => {
-    const named = Object.fromEntries(
-      Object.entries(values).map(([name, value]) => [SYNONYMS[name] ?? name, value]),
-    );
-    const own = Object.fromEntries(Object.entries(named).filter(([name]) => !APPEND.test(name)));
+    // Not an object: both names of a list may be there, and both lists are appended.
+    const named = Object.entries(values).map(([name, value]): [string, unknown] => [
+      SYNONYMS[name] ?? name,
+      value,
+    ]);
+    const own = Object.fromEntries(named.filter(([name]) => !APPEND.test(name)));
     let result = mergeMaps(merged, own);
-    for (const [name, value] of Object.entries(named)) {
+    for (const [name, value] of named) {
       if (APPEND.test(name) && Array.isArray(value)) {
         result = append(result, APPEND_TARGETS[name] ?? [name.replace(APPEND, '')], value);
       }

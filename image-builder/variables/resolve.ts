@@ -44,8 +44,9 @@ export async function resolveBuild(
   build: BuildSpec,
   options: ResolveOptions,
 ): Promise<ResolvedBuild> {
-  const distributionName = build.distribution ?? DEFAULT_DISTRIBUTION;
-  const distribution = readDistribution(distributionName);
+  const { name: distributionName, data: distribution } = readDistribution(
+    build.distribution ?? DEFAULT_DISTRIBUTION,
+  );
   const manifests = await findManifests(build, options.cwd);
   const given = await readScopes(name, build, manifests);
   const rendered = await renderTemplates(builtInScope(distribution), given, options.signal);

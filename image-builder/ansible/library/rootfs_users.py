@@ -17,6 +17,23 @@ options:
 """
 
 
+# Ansible takes what is marked here out of everything that it prints, and leaves the reason of a failure in.
+OPTIONS = {
+    "name": {"required": True},
+    "state": {"default": "present"},
+    "uid": {},
+    "group": {},
+    "groups": {"type": "list", "elements": "str", "default": []},
+    "shell": {},
+    "home": {},
+    "comment": {},
+    "system": {"type": "bool", "default": False},
+    "password_hash": {"no_log": True},
+    "ssh_authorized_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "run_contexts": {"type": "list", "elements": "str"},
+}
+
+
 def exists(lookup, name):
     try:
         lookup(name)
@@ -31,7 +48,12 @@ class Users:
 
     def run(self, *argv, **options):
         # A password hash is given on standard input, never on a command line.
-        self.module.run_command(list(argv), check_rc=True, **options)
+        status, _output, complaint = self.module.run_command(list(argv), **options)
+        if status != 0:
+            reason = complaint.strip() or "%s failed" % argv[0]
+            if argv[0] == "useradd" and "-g" in reason and exists(grp.getgrnam, self.name):
+                reason = "there is a group of this name; give the user group: %s to make it its own" % self.name
+            self.module.fail_json(msg="user %s: %s" % (self.name, reason))
 
     def groups(self, user):
         # Numeric ids are taken as they are.
@@ -41,7 +63,7 @@ class Users:
                 self.run("groupadd", *(["--system"] if user.get("system") else []), group)
 
     def present(self, user):
-        name = user["name"]
+        name = self.name = user["name"]
         self.groups(user)
         options = []
         for option, value in (
@@ -79,15 +101,18 @@ class Users:
             os.chown(entry, account.pw_uid, account.pw_gid)
 
     def absent(self, user):
+        self.name = user["name"]
         if exists(pwd.getpwnam, user["name"]):
             self.run("userdel", user["name"])
 
 
 def main():
-    module = AnsibleModule(argument_spec={"users": {"type": "list", "elements": "dict", "required": True}})
+    module = AnsibleModule(
+        argument_spec={"users": {"type": "list", "elements": "dict", "required": True, "options": OPTIONS}}
+    )
     users = Users(module)
     for user in module.params["users"]:
-        (users.absent if user.get("state") == "absent" else users.present)(user)
+        (users.absent if user["state"] == "absent" else users.present)(user)
     module.exit_json(changed=bool(module.params["users"]))
 
 

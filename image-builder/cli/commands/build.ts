@@ -1,11 +1,10 @@
 // `image-builder build`: builds what a file describes and prints its catalogues, as the function would.
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { PinnedStages } from '../../build/plan.ts';
 import type { ReusableStage } from '../../build/reuse.ts';
 import type { BundleContents } from '../../bundle/types.ts';
-import { InvalidInputError } from '../../diagnostics/error.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
 import { contextOf } from '../context.ts';
+import { onEarlierResults, requireLocal, reuseOption } from '../earlier-results.ts';
 
 interface BuildCommandOptions {
   output: 'yaml' | 'json';
@@ -14,6 +13,7 @@ interface BuildCommandOptions {
   bootTest?: number;
   whenMissing?: ResolvedBuild['whenMissing'];
   reuse?: ReusableStage;
+  stage?: string;
   dryRun?: boolean;
 }
 
@@ -39,11 +39,10 @@ export function register(program: Command): void {
         'what to do when no store has the result; default: whenMissing of the spec, else Build. Trigger also starts again what has failed',
       ).choices(['Build', 'Trigger', 'Fail']),
     )
-    .addOption(
-      new Option(
-        '--reuse <stage>',
-        'use the newest earlier result of this stage, whatever has changed since; fail when there is none',
-      ).choices(['rootfs', 'osconfig']),
+    .addOption(reuseOption())
+    .option(
+      '--stage <stage>',
+      'only make sure that the store has the result of this stage, and print its directory',
     )
     .option('--dry-run', 'build nothing: check everything, and print what would be installed, made and run')
     .addHelpText(
@@ -60,10 +59,18 @@ export function register(program: Command): void {
       const cwd = process.cwd();
       const store = options.store && { store: options.store };
       const { object, resolved: asWritten } = await readBuildFile(file, cwd);
-      const { resolved, pinned } = await onEarlierResults(withOptions(asWritten, options), options, {
+      const { resolved, pinned } = await onEarlierResults(withOptions(asWritten, options), options.reuse, {
         cwd,
         ...store,
       });
+      if (options.stage !== undefined) {
+        requireLocal(resolved, '--stage');
+        const { buildStages } = await import('../../build/build.ts');
+        const surroundings = { cwd, report, signal, ...store, ...(pinned && { pinned }) };
+        const entries = await buildStages(resolved, [options.stage], surroundings);
+        process.stdout.write(`${entries[options.stage]?.directory}\n`);
+        return;
+      }
       if (options.dryRun) {
         const { dryRun } = await import('../../build/dry-run.ts');
         const plan = await dryRun(resolved, { cwd, report, signal, ...store, ...(pinned && { pinned }) });
@@ -96,30 +103,6 @@ function withOptions(resolved: ResolvedBuild, options: BuildCommandOptions): Res
     whenMissing,
     ...(repository && { store: { ...resolved.store, repository } }),
   };
-}
-
-/** The build on the earlier result that the command line asks for. */
-async function onEarlierResults(
-  resolved: ResolvedBuild,
-  { reuse }: BuildCommandOptions,
-  options: { cwd: string; store?: string },
-): Promise<{ resolved: ResolvedBuild; pinned?: PinnedStages }> {
-  if (reuse === undefined) return { resolved };
-  if (resolved.executor.local === undefined) {
-    throw new InvalidInputError([
-      {
-        severity: 'error',
-        field: 'spec.build.executor',
-        message: '--reuse works on this machine only (local)',
-      },
-    ]);
-  }
-  const [{ reuseResults }, { storeDirectory }, { openStore }] = await Promise.all([
-    import('../../build/reuse.ts'),
-    import('../../store/location.ts'),
-    import('../../store/store.ts'),
-  ]);
-  return await reuseResults(resolved, reuse, await openStore(storeDirectory(process.env, options)));
 }
 
 function parseSeconds(text: string): number {

@@ -316,3 +316,17 @@ describe('iso', () => {
     ]);
   });
 });
+
+test('both names of a list that is appended to may stand in one place', async () => {
+  const multistrap = {
+    packages: ['a1'],
+    packages_append: ['b1'],
+    ubuntu_packages_append: ['c1'],
+  };
+  expect((await resolve({ rootfs: { multistrap } })).rootfs.multistrap.packages).toEqual(['a1', 'b1', 'c1']);
+});
+
+test('a distribution by the name that the predecessor gives it', async () => {
+  expect((await resolve({ distribution: 'ubuntu_focal' })).distribution.name).toBe('ubuntu-20.04');
+  expect((await findingsOf({ distribution: 'ubuntu_disco' }))[0]?.message).toMatch(/there are debian-12/);
+});

@@ -1,0 +1,36 @@
+// The option --reuse: a build on an earlier result of one of its stages.
+import { Option } from 'commander';
+import type { PinnedStages } from '../build/plan.ts';
+import type { ReusableStage } from '../build/reuse.ts';
+import { InvalidInputError } from '../diagnostics/error.ts';
+import type { ResolvedBuild } from '../variables/types.ts';
+
+/** `--reuse <stage>`. */
+export const reuseOption = (): Option =>
+  new Option(
+    '--reuse <stage>',
+    'use the newest earlier result of this stage, whatever has changed since; fail when there is none',
+  ).choices(['rootfs', 'osconfig']);
+
+/** The build on the earlier result that the command line asks for. */
+export async function onEarlierResults(
+  resolved: ResolvedBuild,
+  reuse: ReusableStage | undefined,
+  options: { cwd: string; store?: string },
+): Promise<{ resolved: ResolvedBuild; pinned?: PinnedStages }> {
+  if (reuse === undefined) return { resolved };
+  requireLocal(resolved, '--reuse');
+  const [{ reuseResults }, { storeDirectory }, { openStore }] = await Promise.all([
+    import('../build/reuse.ts'),
+    import('../store/location.ts'),
+    import('../store/store.ts'),
+  ]);
+  return await reuseResults(resolved, reuse, await openStore(storeDirectory(process.env, options)));
+}
+
+/** @throws InvalidInputError when the build would run elsewhere, where `option` does not reach */
+export function requireLocal({ executor }: ResolvedBuild, option: string): void {
+  if (executor.local !== undefined) return;
+  const message = `${option} works on this machine only (local)`;
+  throw new InvalidInputError([{ severity: 'error', field: 'spec.build.executor', message }]);
+}

@@ -1,0 +1,282 @@
+// The variables whose effect no other test looks up in an image, all in one small Debian: answers for debconf among
+// them. (The others: rootfs/debian-13, rootfs/repositories, disk/assemble, boot/iso.)
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { multistrapProfile } from '../../../image-builder/build/profiles.ts';
+import { menuOf } from '../../../image-builder/build/stages/qcow.ts';
+import { buildRootfs, type InstalledPackages } from '../../../image-builder/build/stages/rootfs.ts';
+import { runOsconfig } from '../../../image-builder/osconfig/playbook.ts';
+import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import type { ResolvedBuild } from '../../../image-builder/variables/types.ts';
+import { buildPackages, FileServer, forgetKey, makeKey, publishFlat } from '../support/apt-repository.ts';
+import { type Observed, stageContext } from '../support/stage.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'variables-'));
+const www = join(directory, 'www');
+const server = new FileServer(www);
+const key = makeKey(directory, 'own');
+const observed: Observed = { steps: [], lines: [] };
+const SECRET = 'correct-horse-battery';
+/** Refuses everything: a download that goes through it fails. */
+const proxy = createServer((_, response) => response.writeHead(502).end());
+
+let resolved: ResolvedBuild;
+let packages: InstalledPackages;
+let context: Awaited<ReturnType<typeof stageContext>>;
+let tree: string;
+
+const TEMPLATES = ['string', 'boolean', 'select', 'multiselect', 'password']
+  .map(
+    (type) =>
+      `Template: asker/${type}\nType: ${type}\n${/select/.test(type) ? 'Choices: one, two, three\n' : ''}Description: ${type}?\n`,
+  )
+  .join('\n');
+// What a package does with answers: it acts on them, and forgets the secret.
+const ASKER = `#!/bin/sh
+. /usr/share/debconf/confmodule
+for name in string boolean select multiselect; do
+  db_get "asker/$name"; echo "$name=$RET" >> /etc/asker.conf
+done
+db_get asker/password; printf %s "$RET" | sha256sum >> /etc/asker.conf
+db_set asker/password ''
+`;
+
+const spec = (url: string): BuildSpec => ({
+  manifests: 'manifests',
+  rootfs: {
+    multistrap: {
+      rootfs_root: '/nowhere',
+      kernel_base_pkg: 'fake-kernel',
+      kernel_headers_pkg: 'fake-headers',
+      systemd_nic_alternative_names_policy: 'mac',
+      ubuntu_packages: ['python3'],
+      ubuntu_packages_append: ['systemd'],
+      packages_append: ['fake-appended'],
+      unapproved_packages: ['fake-unapproved'],
+      debconf: [{ package: 'asker', question: 'asker/string', type: 'string', value: 'with two  spaces' }],
+      debconf_append: [
+        { package: 'asker', question: 'asker/boolean', type: 'boolean', value: true },
+        { package: 'asker', question: 'asker/select', type: 'select', value: 'two' },
+        { package: 'asker', question: 'asker/multiselect', type: 'multiselect', value: 'one, three' },
+        { package: 'asker', question: 'asker/password', type: 'password', value: SECRET },
+      ],
+      repos_append: [
+        {
+          name: 'own',
+          source: [`${url}/absent`, `${url}/own`],
+          suite: '/',
+          keyring: key.armoured,
+          packages: ['asker', 'kdump-tools'],
+          omitdebsrc: 'no',
+        },
+      ],
+    },
+    osconfig: {
+      grub: { GRUB_SERIAL_COMMAND: 'serial --unit=1', GRUB_CMDLINE_LINUX_DEFAULT: [{ name: 'quiet' }] },
+      kdump_tools: { crashkernel: '128M' },
+      directories: [{ name: '/srv/a', run_contexts: ['common'] }],
+      directories_append: [{ name: '/srv/b', group: 'daemon' }],
+      files: [{ name: '/srv/a/file', file_content: '1\n' }],
+      files_append: [{ name: '/srv/a/more', file_content: '2\n' }],
+      systemd: [{ name: 'a', file_name: 'renamed.service', file_content: '[Service]\nExecStart=true\n' }],
+      systemd_append: [{ name: 'b.socket', file_name: '10-b.conf', override: '[Socket]\nBacklog=1\n' }],
+      user_scripts: [{ file_content: '#!/bin/sh\necho 1 >> /srv/a/order\n' }],
+      user_scripts_append: [{ file_content: '#!/bin/sh\necho 2 >> /srv/a/order\n' }],
+      file_permissions: [{ name: '/srv/a', owner: 'daemon', recurse: true, run_contexts: ['common'] }],
+      file_permissions_append: [{ name: '/srv/b', permissions: '0711' }],
+      user_management: [
+        { name: 'agent', system: true, group: 'agents', home: '/srv/agent', shell: '/bin/false' },
+      ],
+      user_management_append: [{ name: 'second', groups: ['agents'] }],
+      fetch_from_url: [
+        {
+          url: `${url}/tool`,
+          dest: '/srv/fetched/tool',
+          owner: 'agent',
+          use_proxy: false,
+          permissions: '0700',
+        },
+      ],
+      fetch_from_url_append: [{ url: `${url}/tool`, dest: '/srv/fetched/second', use_proxy: 'off' }],
+    },
+  },
+  qcows: { node: { osconfig: { limits: [{ domain: 'x', type: '-', item: 'core', value: 1 }] } } },
+});
+
+const inTree = (...argv: string[]) => context.sandbox.run(argv, { cwd: tree });
+const textOf = (path: string) => inTree('cat', `.${path}`);
+const ownerOf = async (path: string) => (await inTree('chroot', tree, 'stat', '-c', '%a %U %G', path)).trim();
+
+beforeAll(async () => {
+  const fake = (name: string) => ({ name, version: '1' });
+  buildPackages(join(www, 'own'), [
+    ...['fake-kernel', 'fake-headers', 'fake-appended'].map(fake),
+    {
+      ...fake('asker'),
+      control: ['Depends: debconf, fake-unapproved | fake-appended'],
+      templates: TEMPLATES,
+      postinst: ASKER,
+    },
+    fake('fake-unapproved'),
+    { name: 'kdump-tools', version: '99', files: { '/etc/default/kdump-tools': 'USE_KDUMP=1\n' } },
+  ]);
+  // A package list is what deb-src asks for, also when there is no source.
+  writeFileSync(join(www, 'own/Sources'), '');
+  publishFlat(join(www, 'own'), key);
+  writeFileSync(join(www, 'tool'), 'tool\n');
+  const write = (path: string, text: string) => {
+    mkdirSync(dirname(join(directory, 'manifests', path)), { recursive: true });
+    writeFileSync(join(directory, 'manifests', path), text);
+  };
+  write('scripts/common/10-first', '#!/bin/sh\necho common >> /srv/a/order\n');
+  write('scripts/common/README.md', 'no script');
+  write('scripts/qcow/20-second', '#!/bin/sh\necho qcow >> /srv/a/order\n');
+  resolved = await resolveBuild('node', spec(await server.start()), { cwd: directory });
+
+  context = await stageContext(directory, 'rootfs', { observed });
+  const { distribution, mirror, sources, rootfs } = resolved;
+  const built = await buildRootfs(
+    { distribution: { ...distribution, boot_packages: [] }, mirror, sources, multistrap: rootfs.multistrap },
+    context,
+  );
+  ({ tree, packages } = built);
+  await new Promise<void>((listening) => proxy.listen(0, '127.0.0.1', listening));
+  const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const before = process.env.http_proxy;
+  process.env.http_proxy = address;
+  try {
+    const common = { tree, context: 'common', osconfig: rootfs.osconfig } as const;
+    const scripts = rootfs.osconfig.user_scripts.map(({ name, file_content }) => ({
+      name,
+      content: file_content,
+    }));
+    await runOsconfig({ ...common, scripts: [...rootfs.scripts, ...scripts] }, context);
+    const image = resolved.qcows.node;
+    if (!image) throw new Error('no QCOW');
+    await runOsconfig({ tree, context: 'qcow', osconfig: image.osconfig, scripts: image.scripts }, context);
+  } finally {
+    if (before === undefined) delete process.env.http_proxy;
+    else process.env.http_proxy = before;
+  }
+});
+
+afterAll(async () => {
+  await server.stop();
+  proxy.close();
+  forgetKey(key);
+  await context.sandbox.run(['rm', '-rf', '--', directory]);
+});
+
+test('packages: by every name that lists of them have, none that is not approved, none that stays out', () => {
+  expect(Object.keys(packages)).toEqual(
+    expect.arrayContaining([
+      'python3',
+      'systemd',
+      'fake-kernel',
+      'fake-headers',
+      'fake-appended',
+      'kdump-tools',
+    ]),
+  );
+  expect(packages['fake-unapproved']).toBeUndefined();
+});
+
+describe('debconf', () => {
+  test('packages find their answers', async () => {
+    const { createHash } = await import('node:crypto');
+    const digest = createHash('sha256').update(SECRET).digest('hex');
+    expect(await textOf('/etc/asker.conf')).toBe(
+      `string=with two  spaces\nboolean=true\nselect=two\nmultiselect=one, three\n${digest}  -\n`,
+    );
+  });
+
+  test('a password is neither in the log, nor in a profile, nor left in the image by us', async () => {
+    expect(observed.lines.join('\n')).not.toContain(SECRET);
+    const { json } = multistrapProfile(resolved, packages);
+    expect(json).not.toContain(SECRET);
+    expect(JSON.parse(json).debconf).toContainEqual({
+      package: 'asker',
+      question: 'asker/password',
+      type: 'password',
+    });
+    expect(await inTree('sh', '-c', `grep -rlF ${SECRET} etc var usr run tmp || :`)).toBe('');
+    expect(
+      await context.sandbox.run(['sh', '-c', `grep -rlF ${SECRET} . || :`], { cwd: context.workDir }),
+    ).toBe('');
+  });
+});
+
+test('the image has the preferred mirror, with sources where they are wanted', async () => {
+  const own = await textOf('/etc/apt/sources.list.d/own.sources');
+  expect(own).toMatch(/^Types: deb deb-src\nURIs: http:\/\/[^/]*\/absent$/m);
+  expect(observed.steps.join('\n')).toContain('a mirror failed, trying');
+});
+
+test('the alternative names of network interfaces', async () => {
+  expect(await textOf('/etc/systemd/network/99-default.link')).toMatch(/^AlternativeNamesPolicy=mac$/m);
+});
+
+test('GRUB: serial console, command line, crash kernel', async () => {
+  const grub = await textOf('/etc/default/grub.d/50-image-builder.cfg');
+  expect(grub).toMatch(/^GRUB_SERIAL_COMMAND="serial --unit=1"$/m);
+  expect(grub).toMatch(/^GRUB_CMDLINE_LINUX_DEFAULT="quiet"$/m);
+  expect(await textOf('/etc/default/grub.d/kdump-tools.cfg')).toContain('crashkernel=128M');
+  expect(menuOf(resolved.rootfs.osconfig, packages)).toEqual({
+    timeoutSeconds: 5,
+    serialCommand: 'serial --unit=1',
+    kernelCommandLine: 'quiet crashkernel=128M',
+  });
+  expect(menuOf(resolved.rootfs.osconfig, {}).kernelCommandLine).toBe('quiet');
+});
+
+test('lists and what is appended to them', async () => {
+  expect(await ownerOf('/srv/b')).toBe('711 root daemon');
+  expect(await textOf('/srv/a/file')).toBe('1\n');
+  expect(await textOf('/srv/a/more')).toBe('2\n');
+  expect(await textOf('/etc/systemd/system/renamed.service')).toContain('ExecStart=true');
+  expect(await textOf('/etc/systemd/system/b.socket.d/10-b.conf')).toContain('Backlog=1');
+});
+
+test('scripts of the manifests before those of the variables, each in its context', async () => {
+  expect(await textOf('/srv/a/order')).toBe('common\n1\n2\nqcow\n');
+});
+
+test('owners of a whole directory', async () => {
+  for (const path of ['/srv/a', '/srv/a/file']) expect(await ownerOf(path)).toMatch(/ daemon root$/);
+});
+
+test('users: system, group, home', async () => {
+  expect(await textOf('/etc/passwd')).toMatch(/^agent:x:(\d{1,3}):\d+::\/srv\/agent:\/bin\/false$/m);
+  expect(await ownerOf('/srv/agent')).toMatch(/ agent agents$/);
+  expect(await textOf('/etc/group')).toMatch(/^agents:x:\d+:second$/m);
+});
+
+test('downloads past the proxy, with their owners', async () => {
+  expect(await ownerOf('/srv/fetched/tool')).toBe('700 agent root');
+  expect(await textOf('/srv/fetched/second')).toBe('tool\n');
+});
+
+test('limits of a QCOW replace the common ones', async () => {
+  expect(await textOf('/etc/security/limits.d/image-builder.conf')).toBe('x - core 1\n');
+});
+
+test('what is always set', async () => {
+  expect(await textOf('/etc/default/locale')).toBe('LANG=C.UTF-8\n');
+  expect(await textOf('/etc/hosts')).toMatch(/^127\.0\.0\.1 localhost$/m);
+  expect(await textOf('/etc/apt/apt.conf.d/20auto-upgrades')).toMatch(/Unattended-Upgrade "0"/);
+});
+
+test('the defaults that nobody has changed are those of the roles', () => {
+  expect(resolved.rootfs.multistrap).toMatchObject({
+    rootfs_arch: 'amd64',
+    systemd_nic_names_policy: 'kernel database onboard path slot',
+    multistrap_retries: 3,
+    multistrap_retries_delay: 3,
+  });
+  expect(JSON.stringify(resolved)).not.toContain('/nowhere');
+  expect(readFileSync(join(directory, 'rootfs/output/packages.json'), 'utf8')).toContain('"asker"');
+});
