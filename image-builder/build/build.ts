@@ -90,7 +90,7 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
     return await (await import('./in-container.ts')).buildInContainer(resolved, container, options);
   const plan = await planBuild(resolved, options);
   const entry = (await findFinished(resolved, plan, options)) ?? (await obtain(resolved, plan, options));
-  await touchEntry(entry);
+  await touchEntry(plan.store, entry);
   const { directory, manifest, artifacts, profiles } = readBundleEntry(entry);
   const finished = { directory, digest: manifest.digest, artifacts };
   const defaultLayout = storePath(plan.store, 'bundles', fileNameOf(resolved.name));
@@ -161,8 +161,16 @@ async function obtain(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOp
   if (!program) throw new TypeError('the caller has no program that goes on in the background');
   refuseInContainer(source);
   const command = [...program, 'run-triggered'];
-  return await triggerBuild({ id, resolved, store: plan.store, cwd, source, command, env, retry }, () =>
-    findFinished(resolved, plan, options),
+  const { pinned, credentials } = options;
+  const surroundings = {
+    cwd,
+    store: plan.store.directory,
+    ...(pinned && { pinned }),
+    ...(credentials && { credentials }),
+  };
+  return await triggerBuild(
+    { id, resolved, store: plan.store, surroundings, source, command, env, retry },
+    () => findFinished(resolved, plan, options),
   );
 }
 

@@ -13,6 +13,7 @@ import type { Entry } from '../store/entry.ts';
 import { storeFailure } from '../store/errors.ts';
 import { prepareStore, type Store, storePath } from '../store/store.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
+import type { BuildOptions } from './build.ts';
 import { MissingResultError } from './missing.ts';
 import { formatBuildCommand, type SpecSource } from './spec-source.ts';
 
@@ -21,10 +22,8 @@ export interface TriggeredBuild {
   resolved: ResolvedBuild;
   /** Directory of the trigger. */
   directory: string;
-  /** What relative paths of the spec are relative to. */
-  cwd: string;
-  /** Directory of the store. */
-  store: string;
+  /** Those of the build that the render would have made. */
+  surroundings: Pick<BuildOptions, 'cwd' | 'store' | 'pinned' | 'credentials'>;
 }
 
 /** The build that is wanted, and who wants it. */
@@ -33,7 +32,7 @@ export interface TriggerRequest {
   id: string;
   resolved: ResolvedBuild;
   store: Store;
-  cwd: string;
+  surroundings: TriggeredBuild['surroundings'];
   source: SpecSource;
   /** Command that runs this program's `run-triggered`. */
   command: readonly string[];
@@ -160,18 +159,14 @@ async function startBackground(request: TriggerRequest, directory: string, lockF
   const log = await open(join(directory, LOG), 'w', 0o600);
   try {
     const child = spawn(file, args, {
-      cwd: request.cwd,
+      cwd: request.surroundings.cwd,
       env: request.env,
       detached: true,
       stdio: ['pipe', log.fd, log.fd, lockFd],
     });
     await hasStarted(child);
-    const build: TriggeredBuild = {
-      resolved: request.resolved,
-      directory,
-      cwd: request.cwd,
-      store: request.store.directory,
-    };
+    const { resolved, surroundings } = request;
+    const build: TriggeredBuild = { resolved, directory, surroundings };
     await handOver(child, JSON.stringify(build));
     child.unref();
   } finally {

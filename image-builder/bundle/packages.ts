@@ -1,4 +1,5 @@
 // /manifests/packages.json: what is installed in the images of a bundle of ours.
+import type { Cost } from '../registry/image-source.ts';
 import { parseReference } from '../registry/reference.ts';
 import { BundleError } from './error.ts';
 import { readFromLayers } from './image-files.ts';
@@ -12,7 +13,7 @@ import { PACKAGES_FILE, PROFILES_LAYER_ANNOTATION } from './types.ts';
 export type InstalledPackages = Readonly<Record<string, { version: string; architecture: string }>>;
 
 /**
- * Reads the list out of the small layers. Undefined for a bundle that has none, or that we have not written: nobody
+ * Reads the list out of the small layers. There is none for a bundle that has none, or that we have not written: nobody
  * reads gigabytes to find out that the predecessor had no such file.
  * @param text a reference, best with its digest
  * @throws RegistryError, TarError, BundleError
@@ -20,18 +21,19 @@ export type InstalledPackages = Readonly<Record<string, { version: string; archi
 export async function readPackages(
   text: string,
   options: ReadBundleOptions,
-): Promise<InstalledPackages | undefined> {
-  const { image, close } = await openImage(parseReference(text), options);
+): Promise<{ packages?: InstalledPackages; cost: Cost }> {
+  const { image, close, cost } = await openImage(parseReference(text), options);
   try {
     const { layers } = image.manifest;
     const isOurs = layers.some(({ annotations }) => annotations?.[PROFILES_LAYER_ANNOTATION] !== undefined);
-    if (!isOurs) return undefined;
+    if (!isOurs) return { cost: cost() };
     const small = layers.filter(({ size }) => size <= WHOLE_LAYER_BYTES).reverse();
     const path = cleanPath(PACKAGES_FILE);
     const query = { files: [path], directories: [] };
     const found = await readFromLayers(image, { layers: small, basis: 'marked' }, query, 'partial');
     const content = found.files.get(path)?.content;
-    return content && parsePackages(content.toString('utf8'), image.source.name);
+    if (!content) return { cost: cost() };
+    return { packages: parsePackages(content.toString('utf8'), image.source.name), cost: cost() };
   } finally {
     await close();
   }
