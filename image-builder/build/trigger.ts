@@ -47,6 +47,8 @@ interface TriggerState {
   startedAt: string;
   /** Attempts so far that ended without a word. */
   attempts: number;
+  /** Process id of the attempt, for people; it means nothing in another PID namespace. */
+  pid?: number;
 }
 
 const LOCK = 'lock';
@@ -81,11 +83,11 @@ export async function triggerBuild(
       if (!request.retry) await refuseToRepeat(request, directory, state);
       const attempts = request.retry ? 1 : (state?.attempts ?? 0) + 1;
       await rm(join(directory, FAILURE), { force: true });
-      await writeJson(join(directory, STATE), {
-        startedAt: new Date().toISOString(),
-        attempts,
-      } satisfies TriggerState);
-      await startBackground(request, directory, lock.fd);
+      const started: TriggerState = { startedAt: new Date().toISOString(), attempts };
+      // Before: an attempt that takes this process down with it counts too.
+      await writeJson(join(directory, STATE), started);
+      const pid = await startBackground(request, directory, lock.fd);
+      await writeJson(join(directory, STATE), { ...started, ...(pid !== undefined && { pid }) });
       throw new MissingResultError(
         'BUILD_TRIGGERED',
         `the bundle is not built yet; a build was started in the background. ${whereToFollow(request, directory)}`,
@@ -153,8 +155,12 @@ function whereToFollow({ source }: TriggerRequest, directory: string): string {
   return `Follow it: tail -f ${join(directory, LOG)}; wait for it: ${formatBuildCommand(source)}`;
 }
 
-/** Starts the process that builds; it has nothing of ours but the log and the lock. */
-async function startBackground(request: TriggerRequest, directory: string, lockFd: number): Promise<void> {
+/** Starts the process that builds; it has nothing of ours but the log and the lock. Returns its id. */
+async function startBackground(
+  request: TriggerRequest,
+  directory: string,
+  lockFd: number,
+): Promise<number | undefined> {
   const [file = process.execPath, ...args] = request.command;
   const log = await open(join(directory, LOG), 'w', 0o600);
   try {
@@ -169,6 +175,7 @@ async function startBackground(request: TriggerRequest, directory: string, lockF
     const build: TriggeredBuild = { resolved, directory, surroundings };
     await handOver(child, JSON.stringify(build));
     child.unref();
+    return child.pid;
   } finally {
     await log.close();
   }
@@ -198,7 +205,7 @@ async function readJson<T>(path: string): Promise<T | undefined> {
   }
 }
 
-async function writeJson(path: string, value: unknown): Promise<void> {
+async function writeJson(path: string, value: TriggerState | readonly Finding[]): Promise<void> {
   await writeFile(`${path}.partial`, `${JSON.stringify(value)}\n`, { mode: 0o600 });
   await rename(`${path}.partial`, path);
 }

@@ -38,7 +38,7 @@ export function register(program: Command): void {
     );
     const [left, right] = await Promise.all([readSubject(a, store, options), readSubject(b, store, options)]);
     const comparison = compareBundles(left, right);
-    if (flags.verbose) {
+    if (command.optsWithGlobals<DiffFlags>().verbose) {
       const [requests, bytes] = (['requests', 'bytes'] as const).map(
         (what) => left.cost[what] + right.cost[what],
       );

@@ -170,6 +170,7 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
   rootfs: 'variables',
   qcows: 'variables',
   iso: 'variables',
+  lock: 'variables',
   // Where packages come from, where the result goes, who builds, and when: no byte of an image.
   mirror: 'nothing',
   bundle: 'nothing',
@@ -182,10 +183,11 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
 test('every field of the build is classified, and those that reach nothing are no input of any stage', () => {
   expect(Object.keys(BuildSchema.properties).sort()).toEqual(Object.keys(CLASSIFIED).sort());
   const used = usedFields();
+  // What a resolved build has beside the fields of the spec: its name, and where packages are fetched from.
+  const beside = ['name', 'securityMirror', 'sources'];
   const nothing = Object.keys(CLASSIFIED).filter((name) => CLASSIFIED[name as keyof BuildSpec] === 'nothing');
-  expect(nothing.filter((name) => used.has(name))).toEqual([]);
-  // What a resolved build has beside the fields of the spec.
-  const known = new Set([...Object.keys(CLASSIFIED), 'name']);
+  expect([...nothing, ...beside].filter((name) => used.has(name))).toEqual([]);
+  const known = new Set([...Object.keys(CLASSIFIED), ...beside]);
   expect(Object.keys(resolved).filter((name) => !known.has(name))).toEqual([]);
 });
 
