@@ -94,8 +94,19 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
   const { directory, manifest, artifacts, profiles } = readBundleEntry(entry);
   const finished = { directory, digest: manifest.digest, artifacts };
   const defaultLayout = storePath(plan.store, 'bundles', fileNameOf(resolved.name));
-  const published = await publish(resolved, finished, { ...options, defaultLayout });
+  const published = await publish(resolved, finished, { ...options, defaultLayout }).catch((error) => {
+    if (options.signal.aborted || !mayStay(resolved)) throw error;
+    // Nobody has asked for a place, and this render cannot or must not write: the bundle is good where it is.
+    const { digest } = finished;
+    return { reference: { image: `oci:${directory}@${digest}`, digest }, artifacts };
+  });
   return { ...published, profiles };
+}
+
+/** Whether a bundle that cannot be put anywhere is of use all the same. */
+function mayStay({ whenMissing, bundle }: ResolvedBuild): boolean {
+  const { layout, archive, repository } = bundle;
+  return whenMissing === 'Fail' && layout === undefined && archive === undefined && repository === undefined;
 }
 
 /** An ISO carries cloud-init's passwords and keys, so it has no place in a bundle that is published. */
