@@ -93,12 +93,23 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
     (await findFinished(resolved, plan, options)) ??
     (await fetchShared(resolved, plan, options)) ??
     (await obtain(resolved, plan, options));
-  await touchEntry(entry);
+  await touchEntry(plan.store, entry);
   const { directory, manifest, artifacts, profiles } = readBundleEntry(entry);
   const finished = { directory, digest: manifest.digest, artifacts };
   const defaultLayout = storePath(plan.store, 'bundles', fileNameOf(resolved.name));
-  const published = await publish(resolved, finished, { ...options, defaultLayout });
+  const published = await publish(resolved, finished, { ...options, defaultLayout }).catch((error) => {
+    if (options.signal.aborted || !mayStay(resolved)) throw error;
+    // Nobody has asked for a place, and this render cannot or must not write: the bundle is good where it is.
+    const { digest } = finished;
+    return { reference: { image: `oci:${directory}@${digest}`, digest }, artifacts };
+  });
   return { ...published, profiles };
+}
+
+/** Whether a bundle that cannot be put anywhere is of use all the same. */
+function mayStay({ whenMissing, bundle }: ResolvedBuild): boolean {
+  const { layout, archive, repository } = bundle;
+  return whenMissing === 'Fail' && layout === undefined && archive === undefined && repository === undefined;
 }
 
 /** An ISO carries cloud-init's passwords and keys, so it has no place in a bundle that is published. */
@@ -171,8 +182,16 @@ async function obtain(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOp
   if (!program) throw new TypeError('the caller has no program that goes on in the background');
   refuseInContainer(source);
   const command = [...program, 'run-triggered'];
-  return await triggerBuild({ id, resolved, store: plan.store, cwd, source, command, env, retry }, () =>
-    findFinished(resolved, plan, options),
+  const { pinned, credentials } = options;
+  const surroundings = {
+    cwd,
+    store: plan.store.directory,
+    ...(pinned && { pinned }),
+    ...(credentials && { credentials }),
+  };
+  return await triggerBuild(
+    { id, resolved, store: plan.store, surroundings, source, command, env, retry },
+    () => findFinished(resolved, plan, options),
   );
 }
 

@@ -155,10 +155,7 @@ class Runner {
       return entry;
     };
     const found = await this.#usable(stage);
-    if (found) {
-      await touchEntry(found);
-      return cached(found);
-    }
+    if (found) return cached(found);
 
     const fetched = await this.#fetch(stage);
     if (fetched) return cached(fetched);
@@ -203,6 +200,7 @@ class Runner {
   /** The entry if the store has it undamaged. */
   async #usable(stage: PlannedStage, { drop = false } = {}): Promise<Entry | undefined> {
     const { store, signal, workspace } = this.#options;
+    await touchEntry(store, stage);
     const entry = await findEntry(store, stage, signal);
     // Only under the lock: without it, somebody may have put a good one there meanwhile.
     if (!entry && drop) await removeEntry(store, entryName(stage), workspace.directory);

@@ -1,5 +1,6 @@
 // The log of a stage: every step and every line of output, kept in the store beside the results.
 import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import type { ProgressEvent } from '../diagnostics/progress.ts';
 
 /** An open log. */
@@ -11,6 +12,8 @@ export interface StageLog {
 
 /** Begins the log anew. */
 export async function openStageLog(path: string): Promise<StageLog> {
+  // It may be another user's.
+  await rm(path, { force: true }).catch(() => {});
   const stream = createWriteStream(path, { mode: 0o600 });
   // A log that cannot be written (a full disk) must not hide the error of the stage.
   let broken = false;

@@ -13,6 +13,7 @@ import type { Entry } from '../store/entry.ts';
 import { storeFailure } from '../store/errors.ts';
 import { prepareStore, type Store, storePath } from '../store/store.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
+import type { BuildOptions } from './build.ts';
 import { MissingResultError } from './missing.ts';
 import { formatBuildCommand, type SpecSource } from './spec-source.ts';
 
@@ -21,10 +22,8 @@ export interface TriggeredBuild {
   resolved: ResolvedBuild;
   /** Directory of the trigger. */
   directory: string;
-  /** What relative paths of the spec are relative to. */
-  cwd: string;
-  /** Directory of the store. */
-  store: string;
+  /** Those of the build that the render would have made. */
+  surroundings: Pick<BuildOptions, 'cwd' | 'store' | 'pinned' | 'credentials'>;
 }
 
 /** The build that is wanted, and who wants it. */
@@ -33,7 +32,7 @@ export interface TriggerRequest {
   id: string;
   resolved: ResolvedBuild;
   store: Store;
-  cwd: string;
+  surroundings: TriggeredBuild['surroundings'];
   source: SpecSource;
   /** Command that runs this program's `run-triggered`. */
   command: readonly string[];
@@ -48,6 +47,8 @@ interface TriggerState {
   startedAt: string;
   /** Attempts so far that ended without a word. */
   attempts: number;
+  /** Process id of the attempt, for people; it means nothing in another PID namespace. */
+  pid?: number;
 }
 
 const LOCK = 'lock';
@@ -82,11 +83,11 @@ export async function triggerBuild(
       if (!request.retry) await refuseToRepeat(request, directory, state);
       const attempts = request.retry ? 1 : (state?.attempts ?? 0) + 1;
       await rm(join(directory, FAILURE), { force: true });
-      await writeJson(join(directory, STATE), {
-        startedAt: new Date().toISOString(),
-        attempts,
-      } satisfies TriggerState);
-      await startBackground(request, directory, lock.fd);
+      const started: TriggerState = { startedAt: new Date().toISOString(), attempts };
+      // Before: an attempt that takes this process down with it counts too.
+      await writeJson(join(directory, STATE), started);
+      const pid = await startBackground(request, directory, lock.fd);
+      await writeJson(join(directory, STATE), { ...started, ...(pid !== undefined && { pid }) });
       throw new MissingResultError(
         'BUILD_TRIGGERED',
         `the bundle is not built yet; a build was started in the background. ${whereToFollow(request, directory)}`,
@@ -154,26 +155,27 @@ function whereToFollow({ source }: TriggerRequest, directory: string): string {
   return `Follow it: tail -f ${join(directory, LOG)}; wait for it: ${formatBuildCommand(source)}`;
 }
 
-/** Starts the process that builds; it has nothing of ours but the log and the lock. */
-async function startBackground(request: TriggerRequest, directory: string, lockFd: number): Promise<void> {
+/** Starts the process that builds; it has nothing of ours but the log and the lock. Returns its id. */
+async function startBackground(
+  request: TriggerRequest,
+  directory: string,
+  lockFd: number,
+): Promise<number | undefined> {
   const [file = process.execPath, ...args] = request.command;
   const log = await open(join(directory, LOG), 'w', 0o600);
   try {
     const child = spawn(file, args, {
-      cwd: request.cwd,
+      cwd: request.surroundings.cwd,
       env: request.env,
       detached: true,
       stdio: ['pipe', log.fd, log.fd, lockFd],
     });
     await hasStarted(child);
-    const build: TriggeredBuild = {
-      resolved: request.resolved,
-      directory,
-      cwd: request.cwd,
-      store: request.store.directory,
-    };
+    const { resolved, surroundings } = request;
+    const build: TriggeredBuild = { resolved, directory, surroundings };
     await handOver(child, JSON.stringify(build));
     child.unref();
+    return child.pid;
   } finally {
     await log.close();
   }
@@ -203,7 +205,7 @@ async function readJson<T>(path: string): Promise<T | undefined> {
   }
 }
 
-async function writeJson(path: string, value: unknown): Promise<void> {
+async function writeJson(path: string, value: TriggerState | readonly Finding[]): Promise<void> {
   await writeFile(`${path}.partial`, `${JSON.stringify(value)}\n`, { mode: 0o600 });
   await rename(`${path}.partial`, path);
 }

@@ -17,8 +17,7 @@ export async function runTriggeredBuild(): Promise<void> {
     const { reference } = await build(
       { ...request.resolved, whenMissing: 'Build' },
       {
-        cwd: request.cwd,
-        store: request.store,
+        ...request.surroundings,
         report: plainReporter(writeLine, { verbose: true }),
         signal: interrupt.signal,
       },

@@ -1,37 +1,39 @@
 // /manifests/packages.json: what is installed in the images of a bundle of ours.
+import type { Cost } from '../registry/image-source.ts';
 import { parseReference } from '../registry/reference.ts';
 import { BundleError } from './error.ts';
 import { readFromLayers } from './image-files.ts';
-import { WHOLE_LAYER_BYTES } from './layer-access.ts';
 import { openImage } from './open-image.ts';
 import { cleanPath } from './overlay/path.ts';
 import type { ReadBundleOptions } from './read.ts';
-import { PACKAGES_FILE, PROFILES_LAYER_ANNOTATION } from './types.ts';
+import { PACKAGES_FILE, PACKAGES_LAYER_HISTORY } from './types.ts';
 
 /** Versions by package name. */
 export type InstalledPackages = Readonly<Record<string, { version: string; architecture: string }>>;
 
 /**
- * Reads the list out of the small layers. Undefined for a bundle that has none, or that we have not written: nobody
- * reads gigabytes to find out that the predecessor had no such file.
+ * Reads the list out of the layer that our builder has put it into. A bundle that somebody else has written has none:
+ * nobody reads gigabytes to find out that the predecessor had no such file.
  * @param text a reference, best with its digest
  * @throws RegistryError, TarError, BundleError
  */
 export async function readPackages(
   text: string,
   options: ReadBundleOptions,
-): Promise<InstalledPackages | undefined> {
-  const { image, close } = await openImage(parseReference(text), options);
+): Promise<{ packages?: InstalledPackages; cost: Cost }> {
+  const { image, close, cost } = await openImage(parseReference(text), options);
   try {
-    const { layers } = image.manifest;
-    const isOurs = layers.some(({ annotations }) => annotations?.[PROFILES_LAYER_ANNOTATION] !== undefined);
-    if (!isOurs) return undefined;
-    const small = layers.filter(({ size }) => size <= WHOLE_LAYER_BYTES).reverse();
+    // By the history, which survives tools that compress layers anew, as the marks of layers do not.
+    const steps = (await image.config()).history.filter(({ emptyLayer }) => !emptyLayer);
+    const index = steps.findIndex(({ createdBy }) => createdBy === PACKAGES_LAYER_HISTORY);
+    const layer = steps.length === image.manifest.layers.length ? image.manifest.layers[index] : undefined;
+    if (!layer) return { cost: cost() };
     const path = cleanPath(PACKAGES_FILE);
     const query = { files: [path], directories: [] };
-    const found = await readFromLayers(image, { layers: small, basis: 'marked' }, query, 'partial');
+    const found = await readFromLayers(image, { layers: [layer], basis: 'history' }, query, 'partial');
     const content = found.files.get(path)?.content;
-    return content && parsePackages(content.toString('utf8'), image.source.name);
+    if (!content) return { cost: cost() };
+    return { packages: parsePackages(content.toString('utf8'), image.source.name), cost: cost() };
   } finally {
     await close();
   }

@@ -7,6 +7,8 @@ export const PROFILES_DIRECTORY = '/profiles';
 export const ARTIFACTS_FILE = '/profiles/artifacts.json';
 /** What is installed in the images. Not in /profiles: it is large, and a reader of profiles does not want it. */
 export const PACKAGES_FILE = '/manifests/packages.json';
+/** What the history of the image says of the layer with the checksums and that file. */
+export const PACKAGES_LAYER_HISTORY = 'image-builder: checksums and packages';
 /** OCI annotation, on a layer descriptor: this layer alone holds all of /profiles. */
 export const PROFILES_LAYER_ANNOTATION = 'org.airshipit.image-builder.profiles';
 

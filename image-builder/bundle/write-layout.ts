@@ -35,6 +35,7 @@ export async function addToLayout(
       const index = await readIndex(directory);
       const blobs = join(directory, 'blobs', 'sha256');
       await mkdir(blobs, { recursive: true });
+      for (const place of [directory, blobs]) await removeAbandoned(place);
       for (const descriptor of await blobsOf(bundle.directory, bundle.manifest)) {
         signal?.throwIfAborted();
         await addFile(
@@ -96,13 +97,24 @@ export async function blobsOf(directory: string, descriptor: Descriptor): Promis
   return [descriptor, manifest.config, ...manifest.layers];
 }
 
+/** A file that is renamed when it is complete. */
+const UNFINISHED = /^(oci-layout|index\.json|[0-9a-f]{64})\.\d+$/;
+
+/** What a process that was killed has not renamed; nobody else writes while the directory is locked. */
+async function removeAbandoned(directory: string): Promise<void> {
+  const abandoned = (await readdir(directory)).filter((name) => UNFINISHED.test(name));
+  for (const name of abandoned) await rm(join(directory, name), { force: true });
+}
+
 async function readIndex(directory: string): Promise<Index> {
   let text: string;
   try {
     text = await readFile(join(directory, 'index.json'), 'utf8');
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
-    const names = (await readdir(directory)).filter((name) => name !== 'blobs' && name !== 'oci-layout');
+    const names = (await readdir(directory)).filter(
+      (name) => name !== 'blobs' && name !== 'oci-layout' && !UNFINISHED.test(name),
+    );
     if (names.length === 0) return { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] };
     throw notALayout(directory, `it has no index.json, but ${names[0]}`);
   }

@@ -7,6 +7,7 @@ import {
   type ArtifactPartition,
   type Artifacts,
   PACKAGES_FILE,
+  PACKAGES_LAYER_HISTORY,
   PROFILES_DIRECTORY,
   type Profile,
   QCOWS_DIRECTORY,
@@ -101,7 +102,7 @@ export async function assembleBundle(request: BundleRequest, directory: string):
     blobs,
     options,
   );
-  layers.push({ descriptor: checksums, createdBy: 'image-builder: checksums and packages' });
+  layers.push({ descriptor: checksums, createdBy: PACKAGES_LAYER_HISTORY });
   const profiles = await addSmallLayer(profileFiles(request, artifacts), blobs, options);
   layers.push({ descriptor: markProfilesLayer(profiles), createdBy: 'image-builder: profiles' });
 

@@ -5,11 +5,15 @@ import type { ImageChange, SizeChange } from './types.ts';
 /** Characters of a value that are shown. */
 const SHOWN = 120;
 
+/** The text in one line, without the control characters that could rewrite a terminal. */
+export function printable(text: string): string {
+  return text.replaceAll('\n', '⏎').replace(/\p{Cc}/gu, ' ');
+}
+
 /** A value in one line. */
 export function describeValue(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  // Control characters could rewrite the terminal.
-  const line = text.replaceAll('\n', '⏎').replace(/\p{Cc}/gu, ' ');
+  const line = printable(text);
   return line.length > SHOWN ? `${line.slice(0, SHOWN)}…` : line;
 }
 

@@ -3,7 +3,7 @@
 // All texts come from whoever has published the bundles. They stand in <code>, with every character that Markdown or
 // HTML could take for its own as a character reference, which never forms structure (CommonMark 0.31, 2.5).
 import type { Change } from '../build/changes.ts';
-import { describeImage, describePartitionValue, describeValue } from './describe.ts';
+import { describeImage, describePartitionValue, describeValue, printable } from './describe.ts';
 import { countPackages } from './text.ts';
 import type { Comparison } from './types.ts';
 
@@ -54,7 +54,7 @@ export function renderMarkdown(comparison: Comparison): string {
     const title = `Variables (${variables.length})`;
     parts.push(section(title, ['variable', 'before', 'after', 'profiles'], rows));
   }
-  parts.push(...unknown.map((what) => `Not compared: ${harmless(describeValue(what))}.`));
+  parts.push(...unknown.map((what) => `Not compared: ${harmless(printable(what))}.`));
   return `${parts.join('\n\n')}\n`;
 }
 

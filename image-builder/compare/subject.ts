@@ -24,7 +24,7 @@ const EARLIER = /^(.+)~(\d{1,2})$/;
 export async function readSubject(text: string, store: Store, options: ReadBundleOptions): Promise<Subject> {
   const reading = await readBundle(await referenceOf(text, store), options);
   const { image, digest } = reading.reference;
-  const packages = await readPackages(image, options);
+  const { packages, cost } = await readPackages(image, options);
   return {
     name: text,
     image,
@@ -37,6 +37,10 @@ export async function readSubject(text: string, store: Store, options: ReadBundl
     ),
     ...(packages && { packages }),
     artifacts: reading.artifacts,
+    cost: {
+      requests: reading.cost.requests + cost.requests,
+      bytes: reading.cost.bytes + cost.bytes,
+    },
   };
 }
 

@@ -1,12 +1,12 @@
 // A comparison for people at a terminal.
 import type { Change } from '../build/changes.ts';
-import { describeImage, describePartitionValue, describeValue } from './describe.ts';
+import { describeImage, describePartitionValue, describeValue, printable } from './describe.ts';
 import type { Comparison, PackageChange } from './types.ts';
 
 /** Lines of text. */
 export function renderText(comparison: Comparison): string {
   const { a, b, identical, variables, packages, images, unknown } = comparison;
-  const lines = [`a: ${a.image}`, `b: ${b.image}`];
+  const lines = [`a: ${printable(a.image)}`, `b: ${printable(b.image)}`];
   if (identical) lines.push('The two are the same.');
   else if (variables.length + packages.length + images.length === 0) lines.push('No difference is known.');
   if (variables.length > 0) lines.push('', `Variables (${variables.length})`);
@@ -21,7 +21,7 @@ export function renderText(comparison: Comparison): string {
     const partitions = image.partitions ?? [];
     lines.push(...partitions.map((change) => `    ${changeLine(change, describePartitionValue)}`));
   }
-  if (unknown.length > 0) lines.push('', ...unknown.map((what) => `Not compared: ${describeValue(what)}`));
+  if (unknown.length > 0) lines.push('', ...unknown.map((what) => `Not compared: ${printable(what)}`));
   return `${lines.join('\n')}\n`;
 }
 

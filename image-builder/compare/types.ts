@@ -14,6 +14,8 @@ export interface Subject {
   /** Versions by package; absent for bundles that do not tell. */
   packages?: Readonly<Record<string, { version: string; architecture: string }>>;
   artifacts: Artifacts;
+  /** What reading it has cost: HTTP requests, and bytes received or read from local files. */
+  cost: { requests: number; bytes: number };
 }
 
 /** A variable that differs. */

@@ -2,9 +2,9 @@
 // from another repository of the registry, or in chunks that are taken up again where the registry says it stands.
 
 import type { Digest } from './digest.ts';
-import { type DistributionClient, isBroken } from './distribution.ts';
+import type { DistributionClient } from './distribution.ts';
 import { RegistryError } from './error.ts';
-import type { HttpRequest, HttpResponse } from './http/client.ts';
+import { type HttpRequest, type HttpResponse, isBroken } from './http/client.ts';
 
 /** A blob to upload. */
 export interface BlobContent {

@@ -1,10 +1,11 @@
 // Frees space: what has not been used for long, then what was used longest ago.
-import { readdir, rm, stat, utimes } from 'node:fs/promises';
+import { readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { tryLock } from '../locking/lock.ts';
-import { type Entry, entryName, listEntries, removeEntry } from './entry.ts';
+import { type Entry, type EntryId, entryName, listEntries, removeEntry } from './entry.ts';
 import { type Store, storePath } from './store.ts';
-import { runningSince } from './workspace.ts';
+import { holdWorkspaces, runningSince } from './workspace.ts';
 
 /** An entry with what it costs and when it was last of use. */
 export interface EntryUsage {
@@ -43,10 +44,20 @@ async function usageOf(entry: Entry): Promise<EntryUsage> {
   return { name: entryName(entry), kind, key, stage, build, bytes, createdAt, usedAt: mtime.toISOString() };
 }
 
-/** Notes that an entry was of use. The note is the directory's time stamp: a store that is only read has none. */
-export async function touchEntry(entry: Entry): Promise<void> {
+/**
+ * Notes that an entry is of use. The note is the directory's time stamp: a store that is only read has none. Whoever
+ * is about to use an entry notes it before looking: then the collector either has seen the note, or the entry is gone.
+ */
+export async function touchEntry(store: Store, id: EntryId): Promise<void> {
+  const directory = storePath(store, 'entries', entryName(id));
   const now = new Date();
-  await utimes(entry.directory, now, now).catch(() => {});
+  await utimes(directory, now, now).catch(async (error) => {
+    if (errnoOf(error) !== 'EPERM') return;
+    // Another user's entry: only its owner may set a time, but whoever may write into it changes it all the same.
+    const mark = join(directory, `.used.${process.pid}`);
+    await writeFile(mark, '').catch(() => {});
+    await rm(mark, { force: true }).catch(() => {});
+  });
 }
 
 /**
@@ -55,12 +66,23 @@ export async function touchEntry(entry: Entry): Promise<void> {
  * @returns what was removed
  */
 export async function collectGarbage(store: Store, limits: Limits, now = new Date()): Promise<EntryUsage[]> {
+  // No build begins meanwhile, so those that run are all that there are.
+  const pause = await holdWorkspaces(store);
+  try {
+    return await collect(store, limits, now);
+  } finally {
+    await pause.release();
+  }
+}
+
+async function collect(store: Store, limits: Limits, now: Date): Promise<EntryUsage[]> {
   const since = await runningSince(store);
   const usages = await listUsage(store);
   let total = usages.reduce((sum, { bytes }) => sum + bytes, 0);
   const removed: EntryUsage[] = [];
   for (const usage of usages) {
-    const used = Date.parse(usage.usedAt);
+    // Again: listing takes its time, and a running build may have come to this entry.
+    const used = await lastUse(store, usage).catch(() => Date.now());
     const old = limits.maxAge !== undefined && now.getTime() - used > limits.maxAge * 1000;
     const tooMuch = limits.maxBytes !== undefined && total > limits.maxBytes;
     if ((!old && !tooMuch) || (since !== undefined && used >= since.getTime())) continue;
@@ -70,7 +92,24 @@ export async function collectGarbage(store: Store, limits: Limits, now = new Dat
     total -= usage.bytes;
   }
   await removeIdleLocks(store);
+  if (limits.maxAge !== undefined) await removeOldTriggers(store, now.getTime() - limits.maxAge * 1000);
   return removed;
+}
+
+async function lastUse(store: Store, id: EntryId): Promise<number> {
+  return (await stat(storePath(store, 'entries', entryName(id)))).mtimeMs;
+}
+
+/** Logs and failures of builds in the background that have ended before `until` (milliseconds since the epoch). */
+async function removeOldTriggers(store: Store, until: number): Promise<void> {
+  for (const name of await readdir(storePath(store, 'triggers'))) {
+    const directory = storePath(store, 'triggers', name);
+    const { mtimeMs } = await stat(directory);
+    if (mtimeMs > until) continue;
+    const lock = await tryLock(join(directory, 'lock'));
+    if (lock) await rm(directory, { recursive: true, force: true });
+    await lock?.release();
+  }
 }
 
 /** Lock files of entries that are gone and that nobody builds. */

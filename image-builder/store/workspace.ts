@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
-import { acquireLock, tryLock } from '../locking/lock.ts';
+import { acquireLock, type Lock, tryLock } from '../locking/lock.ts';
 import { storeFailure } from './errors.ts';
 import { type Store, storePath } from './store.ts';
 
@@ -26,7 +26,7 @@ const NURSERY = 'workspaces';
 /** Removes what dead processes have left behind and makes a new work directory. */
 export async function createWorkspace(store: Store, removeTree: RemoveTree): Promise<Workspace> {
   try {
-    const nursery = await acquireLock(storePath(store, 'locks', NURSERY));
+    const nursery = await holdWorkspaces(store);
     try {
       await removeAbandoned(store, removeTree);
       const directory = storePath(store, 'work', `${process.pid}-${randomBytes(4).toString('hex')}`);
@@ -46,6 +46,11 @@ export async function createWorkspace(store: Store, removeTree: RemoveTree): Pro
   } catch (error) {
     throw storeFailure(error, 'make a work directory', store.directory);
   }
+}
+
+/** Keeps builds from beginning until it is released. */
+export async function holdWorkspaces(store: Store): Promise<Lock> {
+  return await acquireLock(storePath(store, 'locks', NURSERY));
 }
 
 async function removeAbandoned(store: Store, removeTree: RemoveTree): Promise<void> {

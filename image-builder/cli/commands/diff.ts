@@ -1,7 +1,7 @@
 // `image-builder diff A B`: what differs between two bundles.
 import { type Command, Option } from 'commander';
 import type { Comparison } from '../../compare/types.ts';
-import { addRegistryOptions, engineOptions, type RegistryFlags } from '../registry-options.ts';
+import { addRegistryOptions, engineOptions, formatBytes, type RegistryFlags } from '../registry-options.ts';
 
 interface DiffFlags extends RegistryFlags {
   output: 'text' | 'json' | 'markdown';
@@ -38,6 +38,12 @@ export function register(program: Command): void {
     );
     const [left, right] = await Promise.all([readSubject(a, store, options), readSubject(b, store, options)]);
     const comparison = compareBundles(left, right);
+    if (command.optsWithGlobals<DiffFlags>().verbose) {
+      const [requests, bytes] = (['requests', 'bytes'] as const).map(
+        (what) => left.cost[what] + right.cost[what],
+      );
+      process.stderr.write(`${requests} requests, ${formatBytes(bytes ?? 0)}\n`);
+    }
     process.stdout.write(await render(comparison, flags.output));
     if (flags.exitCode && !comparison.identical) process.exitCode = 1;
   });

@@ -1,7 +1,10 @@
 // Whole builds of a small Debian from the machine's mirror, and all that does not build anything afterwards.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import {
+  chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,12 +16,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { build } from '../../../image-builder/build/build.ts';
 import { readBundle } from '../../../image-builder/bundle/read.ts';
 import type { BundleContents } from '../../../image-builder/bundle/types.ts';
 import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { executable, run as runProcess } from '../support/executables.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { bundleProgram, start } from './programs.ts';
 
@@ -80,6 +85,65 @@ beforeAll(async () => {
   first = await run();
 });
 afterAll(() => registry.stop());
+
+/** The object as the function gets it. */
+const imageBuilder = (changes: Partial<BuildSpec>, { name = 'small', catalogue = {} } = {}) => ({
+  apiVersion: 'airshipit.org/v1alpha1',
+  kind: 'ImageBuilder',
+  metadata: { name },
+  spec: { build: { ...spec, ...changes }, catalogue },
+});
+const resourceList = (changes: Partial<BuildSpec>, given: RenderInput = {}) => ({
+  apiVersion: 'config.kubernetes.io/v1',
+  kind: 'ResourceList',
+  items: given.items ?? [],
+  functionConfig: imageBuilder(changes, given),
+});
+const options = () => ({ cwd, env: { ...process.env, IMAGE_BUILDER_STORE: store } });
+
+interface RenderInput {
+  name?: string;
+  catalogue?: object;
+  items?: object[];
+}
+
+interface Rendered {
+  status: number | null;
+  items: unknown[];
+  results: { message: string; tags?: Record<string, string> }[];
+}
+
+function rendered(status: number | null, stdout: string): Rendered {
+  const { items, results = [] } = parse(stdout);
+  return { status, items, results };
+}
+
+/** Runs the function as kustomize does. */
+function render(changes: Partial<BuildSpec>, given: RenderInput = {}): Rendered {
+  const input = JSON.stringify(resourceList(changes, given));
+  const { status, stdout } = runProcess([executable('image-builder-fn')], { input, ...options() });
+  return rendered(status, stdout);
+}
+
+/** The same beside others. */
+async function renderAside(changes: Partial<BuildSpec>, given: RenderInput = {}): Promise<Rendered> {
+  const child = spawn(executable('image-builder-fn'), { ...options(), stdio: ['pipe', 'pipe', 'ignore'] });
+  child.stdin.end(JSON.stringify(resourceList(changes, given)));
+  let stdout = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  const [status] = (await once(child, 'close')) as [number];
+  return rendered(status, stdout);
+}
+
+const codeOf = ({ results }: Rendered) => results[0]?.tags?.code;
+
+async function waitFor(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 500));
+}
+
+const logged = (log: string, line: string) => waitFor(() => readFileSync(log, 'utf8').includes(line));
 
 /** What builds leave in their work directories; nothing when all is well. */
 const leftovers = () => readdirSync(join(store, 'work'));
@@ -203,6 +267,128 @@ test('a bundle that goes to a registry is pushed, and what is pushed is what was
   expect(read.artifacts).toEqual(contents.artifacts);
   expect(read.reference).toEqual(contents.reference);
   expect(await run({ bundle })).toEqual({ built, contents });
+});
+
+test('the catalogue is named and labelled without building', () => {
+  const catalogue = { labels: { a: 'b' }, imageBaseURL: 'http://192.0.2.1' };
+  const { status, items } = render({ bundle: { tag: 'v1' } }, { name: 'other-name', catalogue });
+  expect(status).toBe(0);
+  const last = items.at(-1) as { metadata: unknown; bundle: { digest: string } };
+  expect(last.metadata).toEqual({ name: 'other-name-artifacts', labels: { a: 'b' } });
+  expect(last.bundle.digest).toBe(first.contents.reference.digest);
+});
+
+describe('whenMissing', () => {
+  const other = { name: 'kept', apiVersion: 'v1', kind: 'Secret', metadata: { name: 'kept' } };
+  const changed = (banner: string): Partial<BuildSpec> => ({
+    bundle: { tag: 'v1' },
+    rootfs: { ...spec.rootfs, osconfig: { ...spec.rootfs?.osconfig, banners: { login: banner } } },
+  });
+
+  test('Fail tells the command, and keeps every item', () => {
+    const answer = render({ ...changed('never\n'), whenMissing: 'Fail' }, { items: [other] });
+    expect(answer).toMatchObject({ status: 1, items: [other] });
+    expect(answer.results).toMatchObject([
+      { severity: 'error', field: { path: 'spec.build.whenMissing' }, tags: { code: 'RESULT_MISSING' } },
+    ]);
+    expect(answer.results[0]?.message).toContain(
+      `image-builder build '<file of small>' --when-missing Build --store ${store}`.replaceAll("'", ''),
+    );
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('Fail takes what is there without tools, privileges, network and write permission', () => {
+    const place = mkdtempSync('/tmp/image-builder-render-');
+    try {
+      execFileSync('chmod', ['-R', 'a+rX', cwd]);
+      cpSync(executable('image-builder-fn'), join(place, 'image-builder-fn.cjs'));
+      chmodSync(place, 0o755);
+      mkdirSync(join(place, 'empty'));
+      // As an engine runs the function: nobody, no network, nothing but Node in the image.
+      const script = `mount --bind "$1/empty" /var/lib/dpkg
+        exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- \
+          env --ignore-environment PATH="$1/empty" IMAGE_BUILDER_STORE="$2" "$3" "$1/image-builder-fn.cjs"`;
+      const argv = ['--mount', '--net', 'sh', '-euc', script, 'sh', place, store, process.execPath];
+      const input = JSON.stringify(resourceList({ bundle: { tag: 'v1' }, whenMissing: 'Fail' }));
+      const { status, stdout, stderr } = runProcess(['unshare', ...argv], { input, cwd: '/' });
+      expect(stderr).not.toContain('error');
+      expect(status).toBe(0);
+      expect(stdout).toContain(first.contents.reference.digest);
+      const missing = JSON.stringify(resourceList({ ...changed('never\n'), whenMissing: 'Fail' }));
+      expect(runProcess(['unshare', ...argv], { input: missing, cwd: '/' }).stdout).toContain(
+        'RESULT_MISSING',
+      );
+    } finally {
+      rmSync(place, { recursive: true });
+    }
+  });
+
+  test('Trigger leaves one build behind, which survives the render, and its own death', async () => {
+    const wanted = { ...changed('triggered\n'), whenMissing: 'Trigger' } as const;
+    const answers = await Promise.all([1, 2, 3].map(() => renderAside(wanted, { items: [other] })));
+    expect(answers.map(({ status, items }) => [status, items])).toEqual(answers.map(() => [1, [other]]));
+    const codes = answers.map(({ results }) => results[0]?.tags?.code).sort();
+    expect(codes).toEqual(['BUILD_RUNNING', 'BUILD_RUNNING', 'BUILD_TRIGGERED']);
+    const log = answers[0]?.results[0]?.tags?.log ?? '';
+
+    // Whoever kills it has not changed what is wanted: the next render starts it again.
+    await logged(log, 'osconfig: started');
+    process.kill(JSON.parse(readFileSync(join(log, '../state.json'), 'utf8')).pid, 'SIGKILL');
+    await waitFor(() => codeOf(render(wanted)) === 'BUILD_TRIGGERED');
+    await waitFor(() => render(wanted).status === 0);
+
+    const lines = readFileSync(log, 'utf8').split('\n');
+    expect(lines.some((line) => line.startsWith('rootfs: cached'))).toBe(true);
+    expect(lines).toContain('osconfig: started');
+    expect(lines).not.toContain('rootfs: started');
+    expect(lines.at(-2)).toMatch(/^finished: oci:/);
+    const finished = render({ ...wanted, whenMissing: 'Fail' });
+    expect(finished.status).toBe(0);
+    const rebuilt = await run({ ...changed('triggered\n') });
+    expect(rebuilt.built).toEqual([]);
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('a build that fails in the background is reported, and not repeated before somebody asks', async () => {
+    const rootfs = { multistrap: { ...spec.rootfs?.multistrap, packages: ['no-such-package'] } };
+    const wanted = { rootfs, bundle: { tag: 'v1' }, whenMissing: 'Trigger' } as const;
+    expect(codeOf(render(wanted))).toBe('BUILD_TRIGGERED');
+    await waitFor(() => codeOf(render(wanted)) === 'TRIGGERED_BUILD_FAILED');
+    const { results, status } = render(wanted);
+    expect(status).toBe(1);
+    expect(results.map(({ tags }) => tags?.code)).toEqual(['TRIGGERED_BUILD_FAILED', 'PACKAGE_UNAVAILABLE']);
+    expect(results[0]?.message).toContain(results[0]?.tags?.log);
+
+    const file = join(cwd, 'failing.yaml');
+    writeFileSync(file, JSON.stringify(imageBuilder(wanted)));
+    const asked = runProcess(
+      [executable('image-builder'), 'build', file, '--when-missing', 'Trigger'],
+      options(),
+    );
+    expect(asked.stderr).toContain('a build was started in the background');
+    await waitFor(() => codeOf(render(wanted)) === 'TRIGGERED_BUILD_FAILED');
+  });
+});
+
+test('history and diff tell what has changed', async () => {
+  const image = (text: string) => runProcess([executable('image-builder'), ...text.split(' ')], options());
+  const history = JSON.parse(image('history small -o json').stdout);
+  expect(history.at(-1)).toMatchObject({ digest: first.contents.reference.digest });
+  expect(history.at(-1).changes).toBeUndefined();
+  expect(history[0].changes.osconfig.changes).toEqual([
+    { path: 'osconfig.banners.login', before: expect.any(String), after: 'triggered\n' },
+  ]);
+  expect(history[0].changes).toMatchObject({ 'qcow/a': { changes: [], follows: ['osconfig'] } });
+  expect(history[0].changes.rootfs).toBeUndefined();
+
+  const diff = JSON.parse(image(`diff ${first.contents.reference.digest} small~0 -o json`).stdout);
+  expect(diff).toMatchObject({ identical: false, packages: [], unknown: [] });
+  expect(diff.variables).toMatchObject([
+    { path: 'banners.login', profiles: ['profile_multistrap', 'profile_qcow_a', 'profile_qcow_b'] },
+  ]);
+  expect(diff.images.map(({ name }: { name: string }) => name)).toEqual(['a', 'b']);
+  expect(image(`diff small~0 ${history[0].key.slice(0, 12)} --exit-code`)).toMatchObject({ status: 0 });
+  expect(image('diff small~40 small~0').stderr).toContain('has no build 40');
 });
 
 test('a change of one QCOW builds that one and the bundle', async () => {

@@ -1,10 +1,14 @@
-// A small pipeline of real stages: a tree of files, packed, changed, and turned into images by the machine's tools.
+// A small pipeline of real stages: a tree of files, packed, changed, turned into images by the machine's tools, tested,
+// and put into a bundle that can be published.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { explainFullDisk } from '../../../image-builder/build/full-disk.ts';
 import { type PlannedStage, planStages, type StageDefinition } from '../../../image-builder/build/plan.ts';
 import { withRepairs } from '../../../image-builder/build/repair.ts';
 import { runStages, type StageImplementation } from '../../../image-builder/build/run.ts';
+import { assembleBundle } from '../../../image-builder/bundle/write.ts';
+import { publishBundle } from '../../../image-builder/bundle/write-destination.ts';
+import type { Descriptor } from '../../../image-builder/bundle/write-oci.ts';
 import type { Reporter } from '../../../image-builder/diagnostics/progress.ts';
 import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
 import type { Entry } from '../../../image-builder/store/entry.ts';
@@ -23,6 +27,8 @@ export interface SmallInputs {
   script?: string;
   /** Seconds that each stage takes at least. */
   delay?: number;
+  /** Test the images, too. */
+  tested?: boolean;
 }
 
 export function smallPlan(inputs: SmallInputs): PlannedStage[] {
@@ -42,6 +48,15 @@ export function smallPlan(inputs: SmallInputs): PlannedStage[] {
         kind: 'qcow',
         inputs: { says: inputs.images[name] },
         parents: ['osconfig'],
+        tools: [],
+      }),
+    ),
+    ...(inputs.tested ? images : []).map(
+      (name): StageDefinition => ({
+        name: `boot-test/${name}`,
+        kind: 'boot-test',
+        inputs: {},
+        parents: [`qcow/${name}`],
         tools: [],
       }),
     ),
@@ -79,12 +94,30 @@ function implementations({ delay = 0, script = '' }: SmallInputs): Record<string
       await shell(pack, [root, join(context.outputDir, 'image'), `${context.sourceDateEpoch}`], context);
       return { facts: { unpacked: tree === undefined } };
     },
+    'boot-test': async ({ parents, context }) => {
+      const [image] = Object.values(parents) as [Entry];
+      const check = `tar -tf "$1" > "$2"; sleep ${delay}`;
+      await shell(check, [join(image.directory, 'image'), join(context.outputDir, 'console.txt')], context);
+      return {};
+    },
     bundle: async ({ parents, context }) => {
       const digests = Object.entries(parents).map(
         ([name, entry]) => `${name} ${entry.files.image?.sha256}\n`,
       );
       await writeFile(join(context.outputDir, 'digests'), digests.join(''));
-      return {};
+      const json = JSON.stringify(digests);
+      const { manifest } = await assembleBundle(
+        {
+          qcows: {},
+          profiles: [{ path: '/profiles/profile_small.json', name: 'profile_small', json }],
+          created: context.sourceDateEpoch,
+          architecture: 'amd64',
+          labels: {},
+        },
+        join(context.outputDir, 'layout'),
+      );
+      await shell(`sleep ${delay}`, [], context);
+      return { facts: { manifest } };
     },
   };
 }
@@ -111,6 +144,7 @@ export async function smallBuild(
 ): Promise<Entry> {
   const store = await openStore(directory);
   const plan = smallPlan(inputs);
+  const targets = plan.map(({ name }) => name).filter((name) => /^(bundle|boot-test)/.test(name));
   await prepareStore(store);
   const sandbox = await createLocalSandbox();
   const workspace = await createWorkspace(
@@ -121,7 +155,7 @@ export async function smallBuild(
   );
   try {
     const results = await withRepairs(store, plan, workspace.directory, () =>
-      runStages(plan, ['bundle'], {
+      runStages(plan, targets, {
         store,
         workspace,
         sandbox,
@@ -139,4 +173,15 @@ export async function smallBuild(
   } finally {
     await workspace.dispose();
   }
+}
+
+/** Publishes the bundle of the small build in an OCI layout; returns its reference. */
+export async function publishSmall(bundle: Entry, directory: string): Promise<string> {
+  const { manifest } = bundle.facts as { manifest: Descriptor };
+  const { image } = await publishBundle(
+    { directory: join(bundle.directory, 'layout'), manifest },
+    { kind: 'layout', path: directory, tag: 'v1' },
+    { cwd: '/' },
+  );
+  return image;
 }

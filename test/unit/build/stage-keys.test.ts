@@ -1,6 +1,7 @@
 // Every variable changes the keys of exactly the stages that it influences.
 import { planStages } from '../../../image-builder/build/plan.ts';
 import { defineStages } from '../../../image-builder/build/stages.ts';
+import { BuildSpec as BuildSchema } from '../../../image-builder/spec/schema/image-builder.ts';
 import { LivecdcontentVariables } from '../../../image-builder/spec/schema/livecdcontent.ts';
 import { MultistrapVariables } from '../../../image-builder/spec/schema/multistrap.ts';
 import { OsconfigVariables } from '../../../image-builder/spec/schema/osconfig.ts';
@@ -160,11 +161,52 @@ test('every variable of the schema is among them', () => {
   }
 });
 
+/** Every field of `spec.build`, and what it has to do with keys. Who adds a field decides here. */
+const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
+  // What the images are made of; the test above knows each variable of it.
+  distribution: 'variables',
+  profile: 'variables',
+  manifests: 'variables',
+  rootfs: 'variables',
+  qcows: 'variables',
+  iso: 'variables',
+  lock: 'variables',
+  // Where packages come from, where the result goes, who builds, and when: no byte of an image.
+  mirror: 'nothing',
+  bundle: 'nothing',
+  // Its firmware names the stages of the test; the bundle does not depend on them.
+  bootTest: 'nothing',
+  executor: 'nothing',
+  whenMissing: 'nothing',
+};
+
+test('every field of the build is classified, and those that reach nothing are no input of any stage', () => {
+  expect(Object.keys(BuildSchema.properties).sort()).toEqual(Object.keys(CLASSIFIED).sort());
+  const used = usedFields();
+  // What a resolved build has beside the fields of the spec: its name, and where packages are fetched from.
+  const beside = ['name', 'securityMirror', 'sources'];
+  const nothing = Object.keys(CLASSIFIED).filter((name) => CLASSIFIED[name as keyof BuildSpec] === 'nothing');
+  expect([...nothing, ...beside].filter((name) => used.has(name))).toEqual([]);
+  const known = new Set([...Object.keys(CLASSIFIED), ...beside]);
+  expect(Object.keys(resolved).filter((name) => !known.has(name))).toEqual([]);
+});
+
+/** Fields of the resolved build whose change reaches a key. */
+function usedFields(): Set<string> {
+  const fields = Object.keys(resolved).filter((name) => {
+    const paths = leaves(resolved[name as keyof ResolvedBuild], [name]);
+    // Lists of a boot test name stages; a stage more or less is no other key.
+    return paths.some((path) => reachedBy((build) => alter(build, path)).length > 0);
+  });
+  return new Set(fields);
+}
+
 test('names, places and tests reach nothing', () => {
   const nothing = (change: (build: ResolvedBuild) => void) => expect(reachedBy(change)).toEqual([]);
   nothing((build) => Object.assign(build, { name: 'other', mirror: 'http://elsewhere.example.org/debian' }));
   nothing((build) => Object.assign(build.bundle, { layout: '/x', tag: 'x', repository: 'r', push: true }));
   nothing((build) => Object.assign(build.bootTest, { timeout: 300 }));
+  for (const whenMissing of ['Trigger', 'Fail']) nothing((build) => Object.assign(build, { whenMissing }));
 });
 
 test('what is secret is in no record of the inputs', () => {
