@@ -139,6 +139,28 @@ describe('contract v2, as the make targets call it', () => {
       { env: engine.environment, input },
     );
 
+  test('an ISO of these cloud-init files, byte for byte', async () => {
+    const path = await volume();
+    const input = `user_data:\n${indent(USER_DATA)}\nnetwork_config:\n${indent(NETWORK_DATA)}\noutputFileName: site.iso\n`;
+    const result = await cut(path, 'iso', input);
+    expect(result).toMatchObject({ status: 0, stdout: '' });
+    expect((await readdir(path)).sort()).toEqual([
+      ...['profile_entrypoint.json', 'profile_multistrap.json', 'site.iso', 'site.iso.md5sum'],
+    ]);
+    const iso = join(path, 'site.iso');
+    expect(await readFile(`${iso}.md5sum`, 'utf8')).toBe(`${await md5(iso)}\n`);
+    // The blank line stays: the predecessor lost it.
+    expect(await isoFile(iso, '/openstack/latest/user_data')).toBe(USER_DATA);
+    expect(JSON.parse(await isoFile(iso, '/openstack/latest/network_data.json'))).toEqual(
+      JSON.parse(NETWORK_DATA),
+    );
+    expect(await isoFile(iso, '/AIRSHIP')).toBeDefined();
+    // The same input gives the same bytes, whoever calls.
+    const again = await volume();
+    expect((await cut(again, 'iso', input)).status).toBe(0);
+    expect(await md5(join(again, 'site.iso'))).toBe(await md5(iso));
+  });
+
   test('a QCOW of these variables', async () => {
     const path = await volume();
     const osconfig = indent('banners:\n  login: hello from v2');

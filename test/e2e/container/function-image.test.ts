@@ -22,6 +22,7 @@ const PROFILE = {
   directories: [{ name: '/a', permissions: '0755' }],
   switch: 'on',
   version: '1.20',
+  grub: { GRUB_TIMEOUT: 0, GRUB_CMDLINE_LINUX_DEFAULT: [{ name: 'console', value: 'ttyS0,115200n8' }] },
 };
 /** What kustomize passes to every container function (contract of kustomize 4.5 to 5.6). */
 const KUSTOMIZE_RUN = [
@@ -239,12 +240,16 @@ replacements:
     }
   });
 
-  test('renders examples/container-function with this bundle', async () => {
-    const example = join(root, 'examples/container-function');
+  test.each([
+    ['container-function', ['version: v1.21.2']],
+    // The predecessor's kustomization, unchanged but for the image's name.
+    ['predecessor', ['version: v1.21.2', 'console: ttyS0,115200n8', 'kind: VariableCatalogue']],
+  ])('renders examples/%s with this bundle', async (name, expected) => {
+    const example = join(root, 'examples', name);
     const files: Record<string, string> = {};
-    for (const name of await readdir(example)) {
-      const text = await readFile(join(example, name), 'utf8');
-      files[name] = text.replace(/image: quay\.io\S+/, `image: ${bundleImage}`);
+    for (const file of await readdir(example)) {
+      const text = await readFile(join(example, file), 'utf8');
+      files[file] = text.replace(/image: quay\.io\S+/, `image: ${bundleImage}`);
     }
     const path = await kustomization(files);
     for (const [version, kustomize] of await kustomizes()) {
@@ -252,7 +257,7 @@ replacements:
         env: engine.environment,
       });
       expect([version, result.status, result.stderr]).toEqual([version, 0, expect.any(String)]);
-      expect(result.stdout).toContain('version: v1.21.2');
+      for (const text of expected) expect(result.stdout).toContain(text);
     }
   });
 
