@@ -25,7 +25,7 @@ export function containerFacts(
 const NETWORK =
   'this function runs in a container without a network; add `network: true` to `container` in the annotation config.kubernetes.io/function, and run `kustomize build --network`';
 const MOUNT =
-  'this function runs in a container and sees only what is mounted: add it to `container` in the annotation, for example `mounts: [{type: bind, src: ./out, dst: /out, rw: true}]`, or run `kustomize build --mount type=bind,src=$PWD/out,dst=/out,rw=true`, and name it by its path there';
+  'this function runs in a container and sees only what is mounted: run `kustomize build --mount type=bind,src=$PWD/out,dst=/out,rw=true`, or from kustomize 5 on add `mounts: [{type: bind, src: ./out, dst: /out, rw: true}]` to `container` in the annotation; then name it by its path there';
 const USER =
   'this function runs in a container as nobody; run `kustomize build --as-current-user` to give it your user id';
 const ENGINE =

@@ -134,30 +134,6 @@ describe('the image', () => {
     expect(parse(result.stdout).items).toHaveLength(1);
     expect(result.stderr).toContain('data.configPath');
   });
-
-  test('can be built by buildah', async () => {
-    const archive = join(directory, 'base.tar');
-    const base = `${TEST_PREFIX}/node-base:${process.version}`;
-    await engine.docker(['save', '--output', archive, base]);
-    const storage = ['--root', join(directory, 'buildah'), '--runroot', join(directory, 'buildah-run')];
-    const buildah = ['--storage-driver', 'vfs', ...storage];
-    const built = await run('buildah', [
-      ...buildah,
-      ...['bud', '--isolation', 'chroot', '--target', 'function', '--tag', 'function', '--quiet'],
-      ...['--build-arg', `FUNCTION_BASE=docker-archive:${archive}`, '--file', join(root, 'Dockerfile'), root],
-    ]);
-    expect(built).toMatchObject({ status: 0 });
-    const layout = join(directory, 'layout');
-    const pushed = await run('buildah', [...buildah, 'push', 'function', `oci:${layout}:function`]);
-    expect(pushed).toMatchObject({ status: 0 });
-    const index = JSON.parse(await readFile(join(layout, 'index.json'), 'utf8'));
-    const blob = async (digest: string) =>
-      JSON.parse(await readFile(join(layout, 'blobs', digest.replace(':', '/')), 'utf8'));
-    const manifest = await blob(index.manifests[0].digest);
-    const { config } = await blob(manifest.config.digest);
-    expect(config).toMatchObject({ Entrypoint: ['function'], User: '65534:65534' });
-    await run('buildah', [...buildah, 'rmi', '--all', '--force']);
-  });
 });
 
 describe('kustomize', () => {
