@@ -1,6 +1,5 @@
 // The same build on every engine that can run here, from wherever it is reached, gives the same bundle; and whoever is
 // killed on the way, nothing is left that the next build does not clear away.
-import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chmod,
   copyFile,
@@ -15,16 +14,20 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { parseAllDocuments, stringify } from 'yaml';
+import { stringify } from 'yaml';
+import { type EngineCommand, engineCommand } from '../../../image-builder/executors/container/command.ts';
+import { findEngine } from '../../../image-builder/executors/container/find-engine.ts';
+import { ensureImage } from '../../../image-builder/executors/container/image.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
-import { buildTarget, type DockerEngine, run, TEST_PREFIX, useDocker } from '../support/docker.ts';
+import { containedObject, digestIn, eventually, start } from '../support/contained-build.ts';
+import { buildTarget, type DockerEngine, nodeBase, run, TEST_PREFIX, useDocker } from '../support/docker.ts';
 import { type EngineTls, startEngineTls } from '../support/engine-tls.ts';
 import { executable } from '../support/executables.ts';
 import { kustomizes } from '../support/kustomize.ts';
 import { ordinaryUser } from '../support/ordinary-user.ts';
 import { type Podman, usePodman } from '../support/podman.ts';
-import { preparedSpec, prepareImage } from '../support/prepared-image.ts';
+import { prepareImage } from '../support/prepared-image.ts';
+import { startRegistry } from '../support/registry.ts';
 
 let engine: DockerEngine;
 let image: string;
@@ -35,6 +38,7 @@ let program: string;
 let digest: string;
 
 type Container = NonNullable<NonNullable<BuildSpec['executor']>['container']>;
+const executor = (container: Partial<Container>) => ({ container: { image, network: 'host', ...container } });
 
 beforeAll(async () => {
   engine = await useDocker();
@@ -64,28 +68,13 @@ async function storeCopy(): Promise<string> {
   return path;
 }
 
-async function object(container: Partial<Container>, layout?: string, annotation?: string) {
-  const build: BuildSpec = {
-    ...(await preparedSpec()),
-    qcows: { node: { qcow: { qcow_capacity: '3G' } } },
-    bundle: { ...(layout && { layout }), tag: 'v1' },
-    executor: { container: { image, network: 'host', ...container } },
-  };
-  return stringify({
-    apiVersion: 'airshipit.org/v1alpha1',
-    kind: 'ImageBuilder',
-    metadata: {
-      name: 'contained',
-      ...(annotation && { annotations: { 'config.kubernetes.io/function': annotation } }),
-    },
-    spec: { build },
-  });
-}
-
 /** A directory with the object in it, to build in. */
 async function workplace(container: Partial<Container>): Promise<string> {
   const path = await mkdtemp(join(directory, 'work-'));
-  await writeFile(join(path, 'image.yaml'), await object(container, 'out'));
+  await writeFile(
+    join(path, 'image.yaml'),
+    await containedObject({ executor: executor(container), layout: 'out' }),
+  );
   return path;
 }
 
@@ -96,14 +85,6 @@ async function cliBuild(container: Partial<Container>, environment: NodeJS.Proce
     env: { ...environment, IMAGE_BUILDER_STORE: store },
   });
   return { ...result, cwd };
-}
-
-function digestIn({ status, stdout, stderr }: { status: number; stdout: string; stderr: string }): string {
-  if (status !== 0) throw new Error(stderr);
-  const artifacts = parseAllDocuments(stdout)
-    .map((document) => document.toJS())
-    .find(({ metadata }) => metadata?.name === 'contained-artifacts');
-  return artifacts.bundle.digest;
 }
 
 /** What the layout itself says, every blob checked by skopeo. */
@@ -133,6 +114,48 @@ async function pathWithoutEngines(): Promise<string> {
 const socketOf = () =>
   (engine.environment.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace('unix://', '');
 
+test('the executor local gives the same with these tools: those of the image', async () => {
+  const local = await run(
+    'docker',
+    ['run', '--rm', '-i', '--network', 'none', image, 'image-builder', 'build', '-'],
+    {
+      env: engine.environment,
+      input: await containedObject({ layout: 'out' }),
+    },
+  );
+  expect(digestIn(local)).toBe(digest);
+});
+
+test('a second build is answered from the store, by one container without a network', async () => {
+  const store = await storeCopy();
+  const options = { executor: executor({}), layout: 'out' };
+  const cwd = await mkdtemp(join(directory, 'work-'));
+  await writeFile(join(cwd, 'image.yaml'), await containedObject(options));
+  const build = () =>
+    run(process.execPath, [program, '--log-format', 'json', 'build', 'image.yaml'], {
+      cwd,
+      env: { ...engine.environment, IMAGE_BUILDER_STORE: store },
+    });
+  const first = await build();
+  expect(digestIn(first)).toBe(digest);
+  expect(first.stderr).toContain('"stage":"qcow/node","status":"finished"');
+  expect(first.stdout).toContain(`image_builder_image: ${image}`);
+  const second = await build();
+  expect(digestIn(second)).toBe(digest);
+  expect(second.stderr).not.toContain('"type":"step"');
+  expect(await leftContainers()).toBe('');
+});
+
+test('a caller that sends something else gets findings', async () => {
+  const answer = await run(
+    'docker',
+    ['run', '--rm', '--network', 'none', '-i', image, 'image-builder', 'run-build'],
+    { env: engine.environment, input: 'not JSON\n' },
+  );
+  expect(answer.status).toBe(1);
+  expect(JSON.parse(answer.stdout).findings).toHaveLength(1);
+});
+
 test('the socket serves where there is no command line', async () => {
   const environment = {
     ...engine.environment,
@@ -143,6 +166,32 @@ test('the socket serves where there is no command line', async () => {
   expect(digestIn(built)).toBe(digest);
   expect(built.stderr).toContain('qcow/node');
   expect(await leftContainers()).toBe('');
+});
+
+test('an image that is not there is pulled, with progress, and pinned by its digest', async () => {
+  const registry = await startRegistry();
+  const reference = `${registry.host}/site/tools:v1`;
+  try {
+    await engine.docker(['tag', await nodeBase(engine), reference]);
+    await engine.docker(['push', '--quiet', reference]);
+    const [{ RepoDigests }] = JSON.parse(await engine.docker(['image', 'inspect', reference]));
+    const pushed = RepoDigests.find((one: string) => one.startsWith(registry.host)).split('@')[1];
+    const noCommand: EngineCommand = async () => ({ status: 127, stdout: '', lastLines: [] });
+    const environment = { ...engine.environment, DOCKER_HOST: `unix://${socketOf()}` };
+    for (const command of [engineCommand(environment), noCommand]) {
+      await engine.docker(['image', 'rm', reference]);
+      const lines: string[] = [];
+      const found = await findEngine('docker', environment, command);
+      const pinned = await ensureImage(found, reference, (line) => lines.push(line));
+      expect(pinned).toBe(`${reference}@${pushed}`);
+      expect(lines[0]).toBe(`pull ${reference}`);
+      const absent = ensureImage(found, `${registry.host}/site/nothing:v1`, () => {});
+      await expect(absent).rejects.toMatchObject({ code: 'IMAGE_MISSING' });
+    }
+  } finally {
+    await run('docker', ['image', 'rm', '--force', reference], { env: engine.environment });
+    await registry.stop();
+  }
 });
 
 describe('a remote engine behind TLS', () => {
@@ -217,37 +266,6 @@ describe.each([
   });
 });
 
-/** A build on its way. */
-function start([file = '', ...args]: readonly string[], env: NodeJS.ProcessEnv, cwd: string) {
-  const child: ChildProcess = spawn(file, args, { env, cwd, stdio: ['ignore', 'ignore', 'pipe'] });
-  let stderr = '';
-  child.stderr?.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  const exited = new Promise<{ status: number | null; stderr: string }>((done) =>
-    child.once('close', (status) => done({ status, stderr })),
-  );
-  const prints = async (text: string) => {
-    while (!stderr.includes(text)) {
-      if (child.exitCode !== null) throw new Error(`ended before ${text}:\n${stderr}`);
-      await sleep(50);
-    }
-  };
-  return { child, exited, prints };
-}
-
-/** Waits until the expectation holds; the last failure is thrown. */
-async function eventually(expectation: () => Promise<void>): Promise<void> {
-  for (let attempt = 0; attempt < 240; attempt++) {
-    try {
-      return await expectation();
-    } catch {
-      await sleep(250);
-    }
-  }
-  await expectation();
-}
-
 describe('whoever is killed in mid-build', () => {
   const begin = async (store: string) =>
     start(
@@ -301,7 +319,10 @@ describe('the function in its own container, under kustomize', () => {
     const path = await mkdtemp(join(directory, 'kustomization-'));
     await mkdir(join(path, 'out'), { mode: 0o777 });
     const annotation = stringify({ container: { image: functionImage, ...container } });
-    await writeFile(join(path, 'image.yaml'), await object({}, layout, annotation));
+    await writeFile(
+      join(path, 'image.yaml'),
+      await containedObject({ executor: executor({}), layout, annotation }),
+    );
     await writeFile(join(path, 'kustomization.yaml'), 'generators: [image.yaml]\n');
     return path;
   }
