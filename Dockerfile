@@ -14,6 +14,8 @@ ARG BUILDER_BASE=docker.io/library/debian:trixie-slim
 
 FROM ${FUNCTION_BASE} AS function
 COPY dist/image-builder-fn /usr/local/bin/function
+# The function's errors say what a container would need.
+ENV IMAGE_BUILDER_CONTAINER=1
 # nobody, by number: Kubernetes' runAsNonRoot cannot judge names.
 USER 65534:65534
 WORKDIR /tmp

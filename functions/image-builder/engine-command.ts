@@ -2,6 +2,7 @@
 // its own, compressed, that is only unpacked when it is called (scripts/build.mjs). So it shares no classes with its
 // callers, and takes and gives nothing but text.
 import { answer } from './answer.ts';
+import { containerFacts, withContainerAdvice } from './container-advice.ts';
 import { localEngine } from './engine.ts';
 import { handleConfigMap } from './handlers/config-map.ts';
 import { imageBuilderHandler } from './handlers/image-builder.ts';
@@ -12,7 +13,8 @@ import { runStandalone, type StandaloneInput } from './standalone.ts';
 /** Handlers of all kinds. */
 export const HANDLERS: Handlers = {
   ConfigMap: async () => handleConfigMap,
-  ImageBuilder: async () => imageBuilderHandler(localEngine),
+  ImageBuilder: async () =>
+    withContainerAdvice(imageBuilderHandler(localEngine), containerFacts(process.env)),
   IsoConfiguration: async () => handleIsoConfiguration,
 };
 

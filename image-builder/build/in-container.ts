@@ -192,7 +192,7 @@ function refuseToLose(env: Readonly<Record<string, string | undefined>>): void {
       severity: 'error',
       field: 'spec.build.bundle.layout',
       message:
-        'is needed here: this runs in a container, and the bundle would be lost with it. Mount a directory and name it, for example layout: /out with mounts: [{type: bind, src: ./out, dst: /out, rw: true}] in the annotation, or --mount type=bind,src=$PWD/out,dst=/out,rw=true',
+        'is needed here: this runs in a container, and the bundle would be lost with it. Mount a directory and name it, for example layout: /out with `kustomize build --mount type=bind,src=$PWD/out,dst=/out,rw=true`, or from kustomize 5 on with `mounts: [{type: bind, src: ./out, dst: /out, rw: true}]` in the annotation',
     },
   ]);
 }

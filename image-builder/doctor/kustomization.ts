@@ -128,11 +128,27 @@ function checkContainer(
   const network = container.network === true || container.network === 'true';
   const spec = (object.spec ?? {}) as Record<string, unknown>;
   if (isOurs(object) && spec.build !== undefined) {
-    const mounted = Array.isArray(container.mounts) && container.mounts.length > 0;
+    const { executor } = spec.build as { executor?: { container?: unknown } };
+    if (executor?.container === undefined) {
+      say(
+        'error',
+        'a container function has no tools: build with exec, or with spec.build.executor.container on an engine whose socket is mounted',
+        `${field}.container`,
+      );
+    } else {
+      say(
+        'warning',
+        'builds with `kustomize build --as-current-user --mount type=bind,src=/var/run/docker.sock,dst=/var/run/docker.sock,rw=true` only, or with DOCKER_HOST in `envs` and `network: true`',
+        `${field}.container`,
+      );
+    }
+  }
+  const mounts = (container.mounts as { src?: unknown }[] | undefined) ?? [];
+  if (Array.isArray(mounts) && mounts.some(({ src }) => String(src).startsWith('/'))) {
     say(
-      mounted ? 'warning' : 'error',
-      'a container function has no tools, no directory of its own and runs as nobody: build with exec, or mount a store and an engine socket and run kustomize with --as-current-user',
-      `${field}.container`,
+      'error',
+      'kustomize 5 refuses absolute paths in the annotation, and kustomize 4 ignores mounts there: use `kustomize build --mount`',
+      `${field}.container.mounts`,
     );
   }
   const image = String((spec.bundle as Record<string, unknown> | undefined)?.image ?? '');

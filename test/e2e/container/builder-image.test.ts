@@ -58,25 +58,29 @@ test('the image has no ENTRYPOINT, the path that callers have hard-coded, and wh
 });
 
 describe('contract v1, as airshipctl calls it', () => {
-  const phase = (path: string, extra: string[] = []) =>
+  /** The command that every known site has in its phase; undefined leaves it to the image. */
+  const COMMAND = ['/bin/bash', '-c', '/usr/bin/local/entrypoint.sh 1>&2'];
+  const phase = (path: string, cmd?: string[]) =>
     runGenericContainer(
       {
         image,
-        cmd: ['/bin/bash', '-c', '/usr/bin/local/entrypoint.sh 1>&2'],
+        ...(cmd && { cmd }),
         mounts: [{ src: path, dst: '/config', readWrite: true }],
         envVars: [
           ...['IMAGE_TYPE=iso', 'BUILDER_CONFIG=/config/builder-conf.yaml', 'USER_DATA_FILE=user-data'],
           ...['NET_CONFIG_FILE=network-data', 'OUTPUT_FILE_NAME=ephemerial.iso'],
           ...['OUTPUT_METADATA_FILE_NAME=output-metadata.yaml', 'http_proxy=', 'https_proxy=', 'no_proxy='],
           ...['HTTP_PROXY=', 'HTTPS_PROXY=', 'NO_PROXY=', 'LOG_TO_STDERR=true', 'STRUCTURED_RESULTS=true'],
-          ...extra,
         ],
       },
       'apiVersion: config.kubernetes.io/v1alpha1\nkind: ResourceList\nitems: []\nfunctionConfig:\n  apiVersion: airshipit.org/v1alpha1\n  kind: DoesNotMatter\n  metadata:\n    name: isogen\n',
       engine.environment,
     );
 
-  test('an ISO with the cloud-init data, its metadata with the path on the host', async () => {
+  test.each([
+    ['the command of airshipctl', COMMAND],
+    ["no command but the image's own", undefined],
+  ])('an ISO with the cloud-init data, its metadata with the path on the host: %s', async (_, cmd) => {
     const path = await volume({
       'builder-conf.yaml':
         'builder:\n  outputFileName: ephemeral.iso\ncontainer:\n  volume: /srv/images:/config\n',
@@ -84,7 +88,7 @@ describe('contract v1, as airshipctl calls it', () => {
       'network-data': NETWORK_DATA,
     });
     const began = performance.now();
-    const result = await phase(path);
+    const result = await phase(path, cmd);
     const seconds = (performance.now() - began) / 1000;
     expect(result).toMatchObject({ status: 0, stdout: '' });
     expect((await readdir(path)).sort()).toEqual([
@@ -109,7 +113,7 @@ describe('contract v1, as airshipctl calls it', () => {
       'builder-conf.yaml': 'container:\n  volume: /srv/images:/config\n',
       'user-data': 'x',
     });
-    const result = await phase(path);
+    const result = await phase(path, COMMAND);
     expect(result.status).toBe(1);
     expect(result.stdout).toBe('');
     expect(result.stderr).toContain('NET_CONFIG_FILE: /config/network-data does not exist');
@@ -138,6 +142,28 @@ describe('contract v2, as the make targets call it', () => {
       ],
       { env: engine.environment, input },
     );
+
+  test('an ISO of these cloud-init files, byte for byte', async () => {
+    const path = await volume();
+    const input = `user_data:\n${indent(USER_DATA)}\nnetwork_config:\n${indent(NETWORK_DATA)}\noutputFileName: site.iso\n`;
+    const result = await cut(path, 'iso', input);
+    expect(result).toMatchObject({ status: 0, stdout: '' });
+    expect((await readdir(path)).sort()).toEqual([
+      ...['profile_entrypoint.json', 'profile_multistrap.json', 'site.iso', 'site.iso.md5sum'],
+    ]);
+    const iso = join(path, 'site.iso');
+    expect(await readFile(`${iso}.md5sum`, 'utf8')).toBe(`${await md5(iso)}\n`);
+    // The blank line stays: the predecessor lost it.
+    expect(await isoFile(iso, '/openstack/latest/user_data')).toBe(USER_DATA);
+    expect(JSON.parse(await isoFile(iso, '/openstack/latest/network_data.json'))).toEqual(
+      JSON.parse(NETWORK_DATA),
+    );
+    expect(await isoFile(iso, '/AIRSHIP')).toBeDefined();
+    // The same input gives the same bytes, whoever calls.
+    const again = await volume();
+    expect((await cut(again, 'iso', input)).status).toBe(0);
+    expect(await md5(join(again, 'site.iso'))).toBe(await md5(iso));
+  });
 
   test('a QCOW of these variables', async () => {
     const path = await volume();

@@ -22,6 +22,7 @@ const PROFILE = {
   directories: [{ name: '/a', permissions: '0755' }],
   switch: 'on',
   version: '1.20',
+  grub: { GRUB_TIMEOUT: 0, GRUB_CMDLINE_LINUX_DEFAULT: [{ name: 'console', value: 'ttyS0,115200n8' }] },
 };
 /** What kustomize passes to every container function (contract of kustomize 4.5 to 5.6). */
 const KUSTOMIZE_RUN = [
@@ -133,30 +134,6 @@ describe('the image', () => {
     expect(parse(result.stdout).items).toHaveLength(1);
     expect(result.stderr).toContain('data.configPath');
   });
-
-  test('can be built by buildah', async () => {
-    const archive = join(directory, 'base.tar');
-    const base = `${TEST_PREFIX}/node-base:${process.version}`;
-    await engine.docker(['save', '--output', archive, base]);
-    const storage = ['--root', join(directory, 'buildah'), '--runroot', join(directory, 'buildah-run')];
-    const buildah = ['--storage-driver', 'vfs', ...storage];
-    const built = await run('buildah', [
-      ...buildah,
-      ...['bud', '--isolation', 'chroot', '--target', 'function', '--tag', 'function', '--quiet'],
-      ...['--build-arg', `FUNCTION_BASE=docker-archive:${archive}`, '--file', join(root, 'Dockerfile'), root],
-    ]);
-    expect(built).toMatchObject({ status: 0 });
-    const layout = join(directory, 'layout');
-    const pushed = await run('buildah', [...buildah, 'push', 'function', `oci:${layout}:function`]);
-    expect(pushed).toMatchObject({ status: 0 });
-    const index = JSON.parse(await readFile(join(layout, 'index.json'), 'utf8'));
-    const blob = async (digest: string) =>
-      JSON.parse(await readFile(join(layout, 'blobs', digest.replace(':', '/')), 'utf8'));
-    const manifest = await blob(index.manifests[0].digest);
-    const { config } = await blob(manifest.config.digest);
-    expect(config).toMatchObject({ Entrypoint: ['function'], User: '65534:65534' });
-    await run('buildah', [...buildah, 'rmi', '--all', '--force']);
-  });
 });
 
 describe('kustomize', () => {
@@ -239,12 +216,16 @@ replacements:
     }
   });
 
-  test('renders examples/container-function with this bundle', async () => {
-    const example = join(root, 'examples/container-function');
+  test.each([
+    ['container-function', ['version: v1.21.2']],
+    // The predecessor's kustomization, unchanged but for the image's name.
+    ['predecessor', ['version: v1.21.2', 'console: ttyS0,115200n8', 'kind: VariableCatalogue']],
+  ])('renders examples/%s with this bundle', async (name, expected) => {
+    const example = join(root, 'examples', name);
     const files: Record<string, string> = {};
-    for (const name of await readdir(example)) {
-      const text = await readFile(join(example, name), 'utf8');
-      files[name] = text.replace(/image: quay\.io\S+/, `image: ${bundleImage}`);
+    for (const file of await readdir(example)) {
+      const text = await readFile(join(example, file), 'utf8');
+      files[file] = text.replace(/image: quay\.io\S+/, `image: ${bundleImage}`);
     }
     const path = await kustomization(files);
     for (const [version, kustomize] of await kustomizes()) {
@@ -252,7 +233,7 @@ replacements:
         env: engine.environment,
       });
       expect([version, result.status, result.stderr]).toEqual([version, 0, expect.any(String)]);
-      expect(result.stdout).toContain('version: v1.21.2');
+      for (const text of expected) expect(result.stdout).toContain(text);
     }
   });
 

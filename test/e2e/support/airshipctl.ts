@@ -1,13 +1,15 @@
 // What airshipctl does with a GenericContainer of type airship, re-enacted from its source (pkg/container: api.go,
-// container_docker.go): the same calls of Docker's API in the same order. Real airshipctl cannot be built here, for its
-// module is not on the Go module proxy.
+// container_docker.go): the same calls of Docker's API in the same order: the image is looked at (and pulled when it is
+// not there), a container created, attached to, started, waited for, its logs read, itself removed. Real airshipctl
+// cannot be built here, for its module is not on the Go module proxy.
 import http from 'node:http';
 import type { Socket } from 'node:net';
 
 /** `spec` of a GenericContainer, as far as phases of the ISO use it. */
 export interface GenericContainer {
   image: string;
-  cmd: string[];
+  /** Without one it takes the image's own. */
+  cmd?: string[];
   envVars: string[];
   mounts: { src: string; dst: string; readWrite: boolean }[];
 }
@@ -32,9 +34,14 @@ export async function runGenericContainer(
 ): Promise<PhaseResult> {
   const path = socketPath(environment);
   const call = (method: string, url: string, body?: unknown) => request(path, method, url, body);
+  const inspect = () => call('GET', `/images/${spec.image}/json`);
+  const image = await inspect().catch(async () => {
+    await call('POST', `/images/create?fromImage=${encodeURIComponent(spec.image)}`);
+    return await inspect();
+  });
   const created = await call('POST', '/containers/create', {
     Image: spec.image,
-    Cmd: spec.cmd,
+    Cmd: spec.cmd ?? JSON.parse(image.toString('utf8')).Config.Cmd,
     AttachStdin: true,
     OpenStdin: true,
     Env: spec.envVars,

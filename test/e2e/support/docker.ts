@@ -158,6 +158,8 @@ export async function nodeBase(engine: DockerEngine): Promise<string> {
     }
     await symlink('/bin/busybox', join(tree, 'usr/bin/env'));
     await copyWithLibraries(process.execPath, '/usr/local/bin/node', tree);
+    // Alpine's busybox has it, Debian's has not.
+    await copyWithLibraries('/usr/bin/flock', '/usr/bin/flock', tree);
     await writeFile(
       join(tree, 'etc/passwd'),
       'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n',

@@ -178,6 +178,7 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
   bootTest: 'nothing',
   executor: 'nothing',
   whenMissing: 'nothing',
+  store: 'nothing',
 };
 
 test('every field of the build is classified, and those that reach nothing are no input of any stage', () => {

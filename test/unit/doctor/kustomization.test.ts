@@ -71,6 +71,13 @@ test.each([
     'add `network: true`',
   ],
   ['a build in a container', 'container: {image: b}', { build: {} }, {}, 'has no tools'],
+  [
+    'a mount that kustomize refuses',
+    'container: {image: b, mounts: [{type: bind, src: /srv, dst: /srv}]}',
+    undefined,
+    {},
+    'use `kustomize build --mount`',
+  ],
 ])('an error for %s', (_, annotation, spec, other, message) => {
   const findings = check([configured('generators', annotation, spec)], {}, other);
   expect(findings.filter((finding) => finding.startsWith('error'))).toEqual([
@@ -82,6 +89,9 @@ test('no error for what works', () => {
   const healthy = [
     configured('generators', 'container: {image: b, network: true}', { bundle: { image: 'quay.io/a/b:c' } }),
     configured('generators', 'container: {image: b}', { bundle: { image: 'oci:out' } }),
+    configured('generators', 'container: {image: b, mounts: [{type: bind, src: ./out, dst: /out}]}', {
+      build: { executor: { container: { image: 'c' } } },
+    }),
     { ...configured('generators', undefined), object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: {} } },
   ];
   expect(check(healthy).filter((finding) => finding.startsWith('error'))).toEqual([]);

@@ -61,7 +61,7 @@ export class ApiClient {
 
   #request(method: Method, path: string, headers: http.OutgoingHttpHeaders): http.ClientRequest {
     // A connection for each request: a container is waited for over one of them while others come and go.
-    const options = { method, path, headers: { host: 'engine', ...headers }, agent: false as const };
+    const options = { method, path, headers, agent: false as const };
     if ('socketPath' in this.#address) return http.request({ ...options, ...this.#address });
     const { tls, ...address } = this.#address;
     return tls ? https.request({ ...options, ...address, ...tls }) : http.request({ ...options, ...address });
