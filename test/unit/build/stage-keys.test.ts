@@ -173,12 +173,13 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
   lock: 'variables',
   // Where packages come from, where the result goes, who builds, and when: no byte of an image.
   mirror: 'nothing',
+  store: 'nothing',
+  // But for its base image, which has a test of its own.
   bundle: 'nothing',
   // Its firmware names the stages of the test; the bundle does not depend on them.
   bootTest: 'nothing',
   executor: 'nothing',
   whenMissing: 'nothing',
-  store: 'nothing',
 };
 
 test('every field of the build is classified, and those that reach nothing are no input of any stage', () => {
@@ -208,6 +209,15 @@ test('names, places and tests reach nothing', () => {
   nothing((build) => Object.assign(build.bundle, { layout: '/x', tag: 'x', repository: 'r', push: true }));
   nothing((build) => Object.assign(build.bootTest, { timeout: 300 }));
   for (const whenMissing of ['Trigger', 'Fail']) nothing((build) => Object.assign(build, { whenMissing }));
+});
+
+test('a base image reaches the bundle, by its digest alone', () => {
+  const withBase = (image: string, digest?: string) => (build: ResolvedBuild) =>
+    Object.assign(build.bundle, { base: { image, ...(digest && { digest }) } });
+  expect(reachedBy(withBase('registry.example.org/function:a'))).toEqual([]);
+  expect(reachedBy(withBase('registry.example.org/function:a', `sha256:${'1'.repeat(64)}`))).toEqual([
+    'bundle',
+  ]);
 });
 
 test('what is secret is in no record of the inputs', () => {
