@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { type ReadBundleOptions, readBundle } from '../../../image-builder/bundle/read.ts';
 import { ownBundle } from '../../support/bundles.ts';
 import { writeLayout } from '../../support/images.ts';
@@ -158,6 +159,15 @@ it('speaks TLS with the authorities of certs.d, and with nobody else', () =>
     cpSync(caFile ?? '', join(trusting, '.config/containers/certs.d', host, 'ca.crt'));
     expect((await read(reference, { HOME: trusting })).profiles).toHaveLength(2);
     expect((await read(reference, { HOME: home(), SSL_CERT_FILE: caFile ?? '' })).profiles).toHaveLength(2);
+    // A copy of the system's bundle with a line of text and the site's own authority.
+    const bundle = at('bundle.pem');
+    const own = readFileSync(caFile ?? '', 'utf8');
+    writeFileSync(bundle, [rootCertificates[0], '# our own', own, ...rootCertificates.slice(1)].join('\r\n'));
+    expect((await read(reference, { HOME: home(), SSL_CERT_FILE: bundle })).profiles).toHaveLength(2);
+    writeFileSync(bundle, rootCertificates.join('\n'));
+    await expect(read(reference, { HOME: home(), SSL_CERT_FILE: bundle })).rejects.toMatchObject({
+      code: 'TLS',
+    });
     expect((await read(reference, { HOME: home() }, { insecure: true })).profiles).toHaveLength(2);
   }));
 

@@ -24,7 +24,8 @@ beforeAll(async () => {
   await writeLayout(at('own'), ownBundle());
   await writeLayout(at('plain'), predecessorBundle({ compression: 'none', withoutHistory: true }));
   for (const name of ['own', 'plain']) {
-    await skopeoCopy(`oci:${at(name)}:v1`, `docker://${registry.host}/site/${name}:v1`);
+    // As it is: otherwise skopeo compresses the layers that are to be read by ranges.
+    await skopeoCopy(`oci:${at(name)}:v1`, `docker://${registry.host}/site/${name}:v1`, '--preserve-digests');
   }
   execFileSync('htpasswd', ['-Bbc', at('htpasswd'), USER.username, USER.password], { stdio: 'ignore' });
 });
