@@ -179,6 +179,7 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
   // Its firmware names the stages of the test; the bundle does not depend on them.
   bootTest: 'nothing',
   executor: 'nothing',
+  store: 'nothing',
   whenMissing: 'nothing',
 };
 
