@@ -3,8 +3,6 @@ import { execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import {
-  chmodSync,
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -285,44 +283,6 @@ describe('whenMissing', () => {
     rootfs: { ...spec.rootfs, osconfig: { ...spec.rootfs?.osconfig, banners: { login: banner } } },
   });
 
-  test('Fail tells the command, and keeps every item', () => {
-    const answer = render({ ...changed('never\n'), whenMissing: 'Fail' }, { items: [other] });
-    expect(answer).toMatchObject({ status: 1, items: [other] });
-    expect(answer.results).toMatchObject([
-      { severity: 'error', field: { path: 'spec.build.whenMissing' }, tags: { code: 'RESULT_MISSING' } },
-    ]);
-    expect(answer.results[0]?.message).toContain(
-      `image-builder build '<file of small>' --when-missing Build --store ${store}`.replaceAll("'", ''),
-    );
-    expect(leftovers()).toEqual([]);
-  });
-
-  test('Fail takes what is there without tools, privileges, network and write permission', () => {
-    const place = mkdtempSync('/tmp/image-builder-render-');
-    try {
-      execFileSync('chmod', ['-R', 'a+rX', cwd]);
-      cpSync(executable('image-builder-fn'), join(place, 'image-builder-fn.cjs'));
-      chmodSync(place, 0o755);
-      mkdirSync(join(place, 'empty'));
-      // As an engine runs the function: nobody, no network, nothing but Node in the image.
-      const script = `mount --bind "$1/empty" /var/lib/dpkg
-        exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- \
-          env --ignore-environment PATH="$1/empty" IMAGE_BUILDER_STORE="$2" "$3" "$1/image-builder-fn.cjs"`;
-      const argv = ['--mount', '--net', 'sh', '-euc', script, 'sh', place, store, process.execPath];
-      const input = JSON.stringify(resourceList({ bundle: { tag: 'v1' }, whenMissing: 'Fail' }));
-      const { status, stdout, stderr } = runProcess(['unshare', ...argv], { input, cwd: '/' });
-      expect(stderr).not.toContain('error');
-      expect(status).toBe(0);
-      expect(stdout).toContain(first.contents.reference.digest);
-      const missing = JSON.stringify(resourceList({ ...changed('never\n'), whenMissing: 'Fail' }));
-      expect(runProcess(['unshare', ...argv], { input: missing, cwd: '/' }).stdout).toContain(
-        'RESULT_MISSING',
-      );
-    } finally {
-      rmSync(place, { recursive: true });
-    }
-  });
-
   test('Trigger leaves one build behind, which survives the render, and its own death', async () => {
     const wanted = { ...changed('triggered\n'), whenMissing: 'Trigger' } as const;
     const answers = await Promise.all([1, 2, 3].map(() => renderAside(wanted, { items: [other] })));
@@ -347,26 +307,6 @@ describe('whenMissing', () => {
     const rebuilt = await run({ ...changed('triggered\n') });
     expect(rebuilt.built).toEqual([]);
     expect(leftovers()).toEqual([]);
-  });
-
-  test('a build that fails in the background is reported, and not repeated before somebody asks', async () => {
-    const rootfs = { multistrap: { ...spec.rootfs?.multistrap, packages: ['no-such-package'] } };
-    const wanted = { rootfs, bundle: { tag: 'v1' }, whenMissing: 'Trigger' } as const;
-    expect(codeOf(render(wanted))).toBe('BUILD_TRIGGERED');
-    await waitFor(() => codeOf(render(wanted)) === 'TRIGGERED_BUILD_FAILED');
-    const { results, status } = render(wanted);
-    expect(status).toBe(1);
-    expect(results.map(({ tags }) => tags?.code)).toEqual(['TRIGGERED_BUILD_FAILED', 'PACKAGE_UNAVAILABLE']);
-    expect(results[0]?.message).toContain(results[0]?.tags?.log);
-
-    const file = join(cwd, 'failing.yaml');
-    writeFileSync(file, JSON.stringify(imageBuilder(wanted)));
-    const asked = runProcess(
-      [executable('image-builder'), 'build', file, '--when-missing', 'Trigger'],
-      options(),
-    );
-    expect(asked.stderr).toContain('a build was started in the background');
-    await waitFor(() => codeOf(render(wanted)) === 'TRIGGERED_BUILD_FAILED');
   });
 });
 

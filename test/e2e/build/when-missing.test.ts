@@ -42,13 +42,9 @@ async function putBundle(changes: Partial<BuildSpec> = {}): Promise<string> {
   if (!stage) throw new Error('no bundle');
   await prepareStore(plan.store);
   const output = join(store, 'work', `bundle-${Date.now()}`);
-  const profiles = [
-    {
-      path: '/profiles/profile_multistrap.json',
-      name: 'profile_multistrap',
-      json: '{"rootfs_arch":"amd64"}',
-    },
-  ];
+  // Another bundle for other images.
+  const json = JSON.stringify({ images: Object.keys(resolved.qcows) });
+  const profiles = [{ path: '/profiles/profile_multistrap.json', name: 'profile_multistrap', json }];
   const bundle = await assembleBundle(
     { qcows: {}, profiles, created: 1, architecture: 'amd64', labels: {} },
     join(output, 'layout'),
