@@ -1,7 +1,6 @@
 // Whole builds of a small Debian from the machine's mirror, and all that does not build anything afterwards.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -122,26 +121,6 @@ function render(changes: Partial<BuildSpec>, given: RenderInput = {}): Rendered 
   const { status, stdout } = runProcess([executable('image-builder-fn')], { input, ...options() });
   return rendered(status, stdout);
 }
-
-/** The same beside others. */
-async function renderAside(changes: Partial<BuildSpec>, given: RenderInput = {}): Promise<Rendered> {
-  const child = spawn(executable('image-builder-fn'), { ...options(), stdio: ['pipe', 'pipe', 'ignore'] });
-  child.stdin.end(JSON.stringify(resourceList(changes, given)));
-  let stdout = '';
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  const [status] = (await once(child, 'close')) as [number];
-  return rendered(status, stdout);
-}
-
-const codeOf = ({ results }: Rendered) => results[0]?.tags?.code;
-
-async function waitFor(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 500));
-}
-
-const logged = (log: string, line: string) => waitFor(() => readFileSync(log, 'utf8').includes(line));
 
 /** What builds leave in their work directories; nothing when all is well. */
 const leftovers = () => readdirSync(join(store, 'work'));
@@ -276,38 +255,11 @@ test('the catalogue is named and labelled without building', () => {
   expect(last.bundle.digest).toBe(first.contents.reference.digest);
 });
 
-describe('whenMissing', () => {
-  const other = { name: 'kept', apiVersion: 'v1', kind: 'Secret', metadata: { name: 'kept' } };
-  const changed = (banner: string): Partial<BuildSpec> => ({
-    bundle: { tag: 'v1' },
-    rootfs: { ...spec.rootfs, osconfig: { ...spec.rootfs?.osconfig, banners: { login: banner } } },
-  });
-
-  test('Trigger leaves one build behind, which survives the render, and its own death', async () => {
-    const wanted = { ...changed('triggered\n'), whenMissing: 'Trigger' } as const;
-    const answers = await Promise.all([1, 2, 3].map(() => renderAside(wanted, { items: [other] })));
-    expect(answers.map(({ status, items }) => [status, items])).toEqual(answers.map(() => [1, [other]]));
-    const codes = answers.map(({ results }) => results[0]?.tags?.code).sort();
-    expect(codes).toEqual(['BUILD_RUNNING', 'BUILD_RUNNING', 'BUILD_TRIGGERED']);
-    const log = answers[0]?.results[0]?.tags?.log ?? '';
-
-    // Whoever kills it has not changed what is wanted: the next render starts it again.
-    await logged(log, 'osconfig: started');
-    process.kill(JSON.parse(readFileSync(join(log, '../state.json'), 'utf8')).pid, 'SIGKILL');
-    await waitFor(() => codeOf(render(wanted)) === 'BUILD_TRIGGERED');
-    await waitFor(() => render(wanted).status === 0);
-
-    const lines = readFileSync(log, 'utf8').split('\n');
-    expect(lines.some((line) => line.startsWith('rootfs: cached'))).toBe(true);
-    expect(lines).toContain('osconfig: started');
-    expect(lines).not.toContain('rootfs: started');
-    expect(lines.at(-2)).toMatch(/^finished: oci:/);
-    const finished = render({ ...wanted, whenMissing: 'Fail' });
-    expect(finished.status).toBe(0);
-    const rebuilt = await run({ ...changed('triggered\n') });
-    expect(rebuilt.built).toEqual([]);
-    expect(leftovers()).toEqual([]);
-  });
+test('a change of an osconfig variable builds from there, not the root file system', async () => {
+  const osconfig = { ...spec.rootfs?.osconfig, banners: { login: 'changed\n' } };
+  const { built } = await run({ rootfs: { ...spec.rootfs, osconfig }, bundle: { tag: 'v1' } });
+  expect(built).toEqual(['bundle', 'osconfig', 'qcow/a', 'qcow/b']);
+  expect(leftovers()).toEqual([]);
 });
 
 test('history and diff tell what has changed', async () => {
@@ -316,7 +268,7 @@ test('history and diff tell what has changed', async () => {
   expect(history.at(-1)).toMatchObject({ digest: first.contents.reference.digest });
   expect(history.at(-1).changes).toBeUndefined();
   expect(history[0].changes.osconfig.changes).toEqual([
-    { path: 'osconfig.banners.login', before: expect.any(String), after: 'triggered\n' },
+    { path: 'osconfig.banners.login', before: expect.any(String), after: 'changed\n' },
   ]);
   expect(history[0].changes).toMatchObject({ 'qcow/a': { changes: [], follows: ['osconfig'] } });
   expect(history[0].changes.rootfs).toBeUndefined();
