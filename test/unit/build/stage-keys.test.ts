@@ -179,7 +179,6 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
   // Its firmware names the stages of the test; the bundle does not depend on them.
   bootTest: 'nothing',
   executor: 'nothing',
-  store: 'nothing',
   whenMissing: 'nothing',
 };
 
