@@ -1,10 +1,7 @@
 // Whole builds of a small Debian from the machine's mirror, and all that does not build anything afterwards.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { once } from 'node:events';
 import {
-  chmodSync,
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -124,26 +121,6 @@ function render(changes: Partial<BuildSpec>, given: RenderInput = {}): Rendered 
   const { status, stdout } = runProcess([executable('image-builder-fn')], { input, ...options() });
   return rendered(status, stdout);
 }
-
-/** The same beside others. */
-async function renderAside(changes: Partial<BuildSpec>, given: RenderInput = {}): Promise<Rendered> {
-  const child = spawn(executable('image-builder-fn'), { ...options(), stdio: ['pipe', 'pipe', 'ignore'] });
-  child.stdin.end(JSON.stringify(resourceList(changes, given)));
-  let stdout = '';
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  const [status] = (await once(child, 'close')) as [number];
-  return rendered(status, stdout);
-}
-
-const codeOf = ({ results }: Rendered) => results[0]?.tags?.code;
-
-async function waitFor(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 500));
-}
-
-const logged = (log: string, line: string) => waitFor(() => readFileSync(log, 'utf8').includes(line));
 
 /** What builds leave in their work directories; nothing when all is well. */
 const leftovers = () => readdirSync(join(store, 'work'));
@@ -278,96 +255,11 @@ test('the catalogue is named and labelled without building', () => {
   expect(last.bundle.digest).toBe(first.contents.reference.digest);
 });
 
-describe('whenMissing', () => {
-  const other = { name: 'kept', apiVersion: 'v1', kind: 'Secret', metadata: { name: 'kept' } };
-  const changed = (banner: string): Partial<BuildSpec> => ({
-    bundle: { tag: 'v1' },
-    rootfs: { ...spec.rootfs, osconfig: { ...spec.rootfs?.osconfig, banners: { login: banner } } },
-  });
-
-  test('Fail tells the command, and keeps every item', () => {
-    const answer = render({ ...changed('never\n'), whenMissing: 'Fail' }, { items: [other] });
-    expect(answer).toMatchObject({ status: 1, items: [other] });
-    expect(answer.results).toMatchObject([
-      { severity: 'error', field: { path: 'spec.build.whenMissing' }, tags: { code: 'RESULT_MISSING' } },
-    ]);
-    expect(answer.results[0]?.message).toContain(
-      `image-builder build '<file of small>' --when-missing Build --store ${store}`.replaceAll("'", ''),
-    );
-    expect(leftovers()).toEqual([]);
-  });
-
-  test('Fail takes what is there without tools, privileges, network and write permission', () => {
-    const place = mkdtempSync('/tmp/image-builder-render-');
-    try {
-      execFileSync('chmod', ['-R', 'a+rX', cwd]);
-      cpSync(executable('image-builder-fn'), join(place, 'image-builder-fn.cjs'));
-      chmodSync(place, 0o755);
-      mkdirSync(join(place, 'empty'));
-      // As an engine runs the function: nobody, no network, nothing but Node in the image.
-      const script = `mount --bind "$1/empty" /var/lib/dpkg
-        exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- \
-          env --ignore-environment PATH="$1/empty" IMAGE_BUILDER_STORE="$2" "$3" "$1/image-builder-fn.cjs"`;
-      const argv = ['--mount', '--net', 'sh', '-euc', script, 'sh', place, store, process.execPath];
-      const input = JSON.stringify(resourceList({ bundle: { tag: 'v1' }, whenMissing: 'Fail' }));
-      const { status, stdout, stderr } = runProcess(['unshare', ...argv], { input, cwd: '/' });
-      expect(stderr).not.toContain('error');
-      expect(status).toBe(0);
-      expect(stdout).toContain(first.contents.reference.digest);
-      const missing = JSON.stringify(resourceList({ ...changed('never\n'), whenMissing: 'Fail' }));
-      expect(runProcess(['unshare', ...argv], { input: missing, cwd: '/' }).stdout).toContain(
-        'RESULT_MISSING',
-      );
-    } finally {
-      rmSync(place, { recursive: true });
-    }
-  });
-
-  test('Trigger leaves one build behind, which survives the render, and its own death', async () => {
-    const wanted = { ...changed('triggered\n'), whenMissing: 'Trigger' } as const;
-    const answers = await Promise.all([1, 2, 3].map(() => renderAside(wanted, { items: [other] })));
-    expect(answers.map(({ status, items }) => [status, items])).toEqual(answers.map(() => [1, [other]]));
-    const codes = answers.map(({ results }) => results[0]?.tags?.code).sort();
-    expect(codes).toEqual(['BUILD_RUNNING', 'BUILD_RUNNING', 'BUILD_TRIGGERED']);
-    const log = answers[0]?.results[0]?.tags?.log ?? '';
-
-    // Whoever kills it has not changed what is wanted: the next render starts it again.
-    await logged(log, 'osconfig: started');
-    process.kill(JSON.parse(readFileSync(join(log, '../state.json'), 'utf8')).pid, 'SIGKILL');
-    await waitFor(() => codeOf(render(wanted)) === 'BUILD_TRIGGERED');
-    await waitFor(() => render(wanted).status === 0);
-
-    const lines = readFileSync(log, 'utf8').split('\n');
-    expect(lines.some((line) => line.startsWith('rootfs: cached'))).toBe(true);
-    expect(lines).toContain('osconfig: started');
-    expect(lines).not.toContain('rootfs: started');
-    expect(lines.at(-2)).toMatch(/^finished: oci:/);
-    const finished = render({ ...wanted, whenMissing: 'Fail' });
-    expect(finished.status).toBe(0);
-    const rebuilt = await run({ ...changed('triggered\n') });
-    expect(rebuilt.built).toEqual([]);
-    expect(leftovers()).toEqual([]);
-  });
-
-  test('a build that fails in the background is reported, and not repeated before somebody asks', async () => {
-    const rootfs = { multistrap: { ...spec.rootfs?.multistrap, packages: ['no-such-package'] } };
-    const wanted = { rootfs, bundle: { tag: 'v1' }, whenMissing: 'Trigger' } as const;
-    expect(codeOf(render(wanted))).toBe('BUILD_TRIGGERED');
-    await waitFor(() => codeOf(render(wanted)) === 'TRIGGERED_BUILD_FAILED');
-    const { results, status } = render(wanted);
-    expect(status).toBe(1);
-    expect(results.map(({ tags }) => tags?.code)).toEqual(['TRIGGERED_BUILD_FAILED', 'PACKAGE_UNAVAILABLE']);
-    expect(results[0]?.message).toContain(results[0]?.tags?.log);
-
-    const file = join(cwd, 'failing.yaml');
-    writeFileSync(file, JSON.stringify(imageBuilder(wanted)));
-    const asked = runProcess(
-      [executable('image-builder'), 'build', file, '--when-missing', 'Trigger'],
-      options(),
-    );
-    expect(asked.stderr).toContain('a build was started in the background');
-    await waitFor(() => codeOf(render(wanted)) === 'TRIGGERED_BUILD_FAILED');
-  });
+test('a change of an osconfig variable builds from there, not the root file system', async () => {
+  const osconfig = { ...spec.rootfs?.osconfig, banners: { login: 'changed\n' } };
+  const { built } = await run({ rootfs: { ...spec.rootfs, osconfig }, bundle: { tag: 'v1' } });
+  expect(built).toEqual(['bundle', 'osconfig', 'qcow/a', 'qcow/b']);
+  expect(leftovers()).toEqual([]);
 });
 
 test('history and diff tell what has changed', async () => {
@@ -376,7 +268,7 @@ test('history and diff tell what has changed', async () => {
   expect(history.at(-1)).toMatchObject({ digest: first.contents.reference.digest });
   expect(history.at(-1).changes).toBeUndefined();
   expect(history[0].changes.osconfig.changes).toEqual([
-    { path: 'osconfig.banners.login', before: expect.any(String), after: 'triggered\n' },
+    { path: 'osconfig.banners.login', before: expect.any(String), after: 'changed\n' },
   ]);
   expect(history[0].changes).toMatchObject({ 'qcow/a': { changes: [], follows: ['osconfig'] } });
   expect(history[0].changes.rootfs).toBeUndefined();
