@@ -88,6 +88,27 @@ describe('defaults', () => {
     },
   );
 
+  test('another container runtime takes the place of the default one; what the spec names stays', async () => {
+    const repository = (name: string) => ({
+      ...{ name: 'vendor', source: 'http://vendor.test/', suite: '/', keyring: 'key' },
+      packages: [name],
+    });
+    const packagesOf = async (multistrap: NonNullable<NonNullable<BuildSpec['rootfs']>['multistrap']>) =>
+      (await resolve({ rootfs: { multistrap } })).rootfs.multistrap.packages;
+    expect(await packagesOf({})).toContain('containerd');
+    expect(await packagesOf({ repos_append: [repository('other')] })).toContain('containerd');
+    expect(await packagesOf({ repos_append: [repository('containerd.io=2.1.5-1')] })).not.toContain(
+      'containerd',
+    );
+    expect(await packagesOf({ packages_append: ['cri-o'] })).not.toContain('containerd');
+    expect(await packagesOf({ packages: ['containerd', 'cri-o'] })).toEqual(['containerd', 'cri-o']);
+  });
+
+  test('what an arm64 machine has not is no default', async () => {
+    const { bootTest } = await resolve({ rootfs: { multistrap: { rootfs_arch: 'arm64' } } });
+    expect(bootTest.firmware).toEqual(['uefi']);
+  });
+
   test('the same input gives the same text', async () => {
     expect(JSON.stringify(await resolve({}))).toBe(JSON.stringify(await resolve({})));
   });

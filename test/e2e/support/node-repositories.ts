@@ -1,0 +1,146 @@
+// The third-party repositories of a Kubernetes node, made by the tests: Kubernetes (flat, as pkgs.k8s.io) and Docker
+// (with a suite). Their packages are small, but have the files, conflicts and maintainer scripts of the real ones.
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  buildPackages,
+  FileServer,
+  forgetKey,
+  makeKey,
+  publishFlat,
+  publishSuite,
+  type TestPackage,
+} from './apt-repository.ts';
+
+const root = join(__dirname, '../../..');
+
+/** A service that stays up and writes down how it was started. */
+const daemon = (name: string) => `#!/bin/sh
+[ "$1" != --version ] || { echo "${name} of the tests"; exit; }
+echo "$*" > /run/${name}.arguments
+exec sleep infinity
+`;
+const unit = (name: string) =>
+  `[Unit]\nDescription=${name}\n[Service]\nExecStart=/usr/bin/${name}\nRestart=always\n[Install]\nWantedBy=multi-user.target\n`;
+// What debhelper's and OBS's macros come to.
+const enable = (name: string) =>
+  `#!/bin/sh\nset -e\n[ "$1" != configure ] || deb-systemd-helper enable ${name}.service >/dev/null\n`;
+
+// The unit reads KUBELET_EXTRA_ARGS from a conffile of the package, which sets it to nothing.
+const KUBEADM_DROP_IN = `[Service]
+Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+EnvironmentFile=-/etc/default/kubelet
+ExecStart=
+ExecStart=/usr/bin/kubelet $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS
+`;
+
+function kubernetesPackages(version: string): TestPackage[] {
+  return [
+    {
+      name: 'kubelet',
+      version,
+      files: {
+        '/usr/bin/kubelet': daemon('kubelet'),
+        '/usr/lib/systemd/system/kubelet.service': unit('kubelet'),
+        '/etc/default/kubelet': 'KUBELET_EXTRA_ARGS=\n',
+      },
+      control: ['Depends: kubernetes-cni, mount'],
+      postinst: enable('kubelet'),
+    },
+    {
+      name: 'kubeadm',
+      version,
+      files: {
+        '/usr/bin/kubeadm': daemon('kubeadm'),
+        '/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf': KUBEADM_DROP_IN,
+      },
+      control: ['Depends: cri-tools'],
+    },
+    { name: 'kubectl', version, files: { '/usr/bin/kubectl': daemon('kubectl') } },
+  ];
+}
+
+const DOCKER_PACKAGES: TestPackage[] = [
+  {
+    name: 'containerd.io',
+    version: '2.1.5-1~debian',
+    files: {
+      '/usr/bin/containerd': daemon('containerd'),
+      '/usr/lib/systemd/system/containerd.service': unit('containerd'),
+      '/etc/containerd/config.toml': 'disabled_plugins = ["cri"]\n',
+    },
+    control: [...['Provides: containerd, runc', 'Conflicts: containerd, runc', 'Replaces: containerd, runc']],
+    postinst: enable('containerd'),
+  },
+  {
+    name: 'docker-ce',
+    version: '5:29.0.2-1~debian',
+    files: {
+      '/usr/bin/dockerd': daemon('dockerd'),
+      '/usr/lib/systemd/system/docker.service': unit('dockerd'),
+    },
+    control: ['Depends: containerd.io, docker-ce-cli, iptables'],
+    postinst: `${enable('docker')}groupadd --force --system docker\n`,
+  },
+  { name: 'docker-ce-cli', version: '5:29.0.2-1~debian', files: { '/usr/bin/docker': daemon('docker') } },
+];
+
+/** Repositories that are being served, and manifests that name them. */
+export interface NodeRepositories {
+  /** Of the Kubernetes packages; there are newer ones. */
+  k8sVersion: string;
+  /** The product's manifests and profiles, in which Kubernetes' and Docker's repositories are these. */
+  manifests: string;
+  profiles: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * @param directory for everything; it must exist.
+ * @param codename suite of Docker's repository.
+ */
+export async function serveNodeRepositories(directory: string, codename: string): Promise<NodeRepositories> {
+  const www = join(directory, 'www');
+  const key = makeKey(directory, 'vendor');
+  const k8sVersion = '1.34.2-1.1';
+  const others = ['kubernetes-cni', 'cri-tools'].map((name) => ({ name, version: '1.7.1-1.1' }));
+  buildPackages(join(www, 'kubernetes'), [
+    ...kubernetesPackages(k8sVersion),
+    ...kubernetesPackages('1.34.3-1.1'),
+    ...others,
+  ]);
+  publishFlat(join(www, 'kubernetes'), key);
+  buildPackages(join(www, 'docker/pool'), DOCKER_PACKAGES);
+  publishSuite(join(www, 'docker'), codename, key);
+  writeFileSync(join(www, 'key.asc'), key.armoured);
+  const server = new FileServer(www);
+  const url = await server.start();
+
+  const site = join(directory, 'site');
+  mkdirSync(site);
+  for (const name of ['manifests', 'profiles'])
+    cpSync(join(root, name), join(site, name), { recursive: true });
+  const profile = join(site, 'profiles/k8s-1.34/manifests/rootfs/multistrap-vars.yaml');
+  const text = readFileSync(profile, 'utf8')
+    .replace(/https:\S+\/deb$/m, `${url}/kubernetes`)
+    .replace(/https:\S+\.key$/m, `${url}/key.asc`);
+  writeFileSync(profile, `${text}${dockerRepository(url, codename)}`);
+  return {
+    k8sVersion,
+    manifests: join(site, 'manifests'),
+    profiles: join(site, 'profiles'),
+    async stop() {
+      await server.stop();
+      forgetKey(key);
+    },
+  };
+}
+
+const dockerRepository = (url: string, codename: string) => `  - name: docker
+    source: ${url}/docker
+    suite: ${codename}
+    components: main
+    keyring_url: ${url}/key.asc
+    packages: [docker-ce, docker-ce-cli, containerd.io]
+`;
