@@ -16,6 +16,7 @@ import { bundleOf, makeQcow, writeBundle } from '../bundle/support.ts';
 import { buildTarget, type DockerEngine, run, TEST_PREFIX, useDocker } from '../support/docker.ts';
 import { chooseByIronic } from '../support/ironic.ts';
 import { kustomizes } from '../support/kustomize.ts';
+import { usePodman } from '../support/podman.ts';
 import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
 
 const root = join(__dirname, '../../..');
@@ -147,17 +148,18 @@ test.each(['0:0', 'nobody'])('an init container copies the images as %s', async 
 });
 
 test('podman takes the image out of the index, and runs it', async () => {
-  const storage = ['--root', join(directory, 'podman'), '--runroot', join(directory, 'podman-run')];
-  const podman = (args: string[], input?: string) =>
-    run('podman', ['--storage-driver', 'vfs', ...storage, ...args], input === undefined ? {} : { input });
-  expect(await podman(['pull', '--quiet', '--tls-verify=false', tag()])).toMatchObject({ status: 0 });
-  const ran = await podman(
-    ['run', '--rm', '-i', '--network', 'none', '--cgroups=disabled', '--user', 'nobody', tag()],
-    resourceList,
-  );
-  expect([ran.status, ran.stderr]).toEqual([0, expect.any(String)]);
-  expect(parse(ran.stdout).items[0]).toMatchObject({ k8s_version: '1.34.2-1.1' });
-  await podman(['rmi', '--all', '--force']);
+  const podman = await usePodman(join(directory, 'podman'));
+  try {
+    const pulled = await podman.run(['podman', 'pull', '--quiet', '--tls-verify=false', tag()]);
+    expect(pulled).toMatchObject({ status: 0 });
+    await writeFile(join(directory, 'input'), resourceList);
+    const script = 'podman run --rm -i --network none --user nobody "$1" <"$2"';
+    const ran = await podman.run(['sh', '-c', script, 'sh', tag(), join(directory, 'input')]);
+    if (ran.status !== 0) throw new Error(ran.stderr);
+    expect(parse(ran.stdout).items[0]).toMatchObject({ k8s_version: '1.34.2-1.1' });
+  } finally {
+    await podman.dispose();
+  }
 });
 
 test('the same base by the registry gives the same bundle, and its layers are not sent again', async () => {
