@@ -28,9 +28,7 @@ export function isRemote(host: string, surroundings: Surroundings): boolean {
   if (!surroundings.insideContainer) return false;
   // An engine that was started in this container has its socket on the container's own file system.
   const path = realPath(socket);
-  return surroundings.mountPoints.some(
-    (point) => point !== '/' && (path === point || path.startsWith(`${point}/`)),
-  );
+  return surroundings.mountPoints.some((point) => path === point || path.startsWith(`${point}/`));
 }
 
 function readMountPoints(): string[] {

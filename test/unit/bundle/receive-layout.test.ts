@@ -48,6 +48,14 @@ test.each<[string, () => TestEntry[]]>([
     'other content in a blob',
     () => entries.map((one) => (isBlob(one) ? { ...one, content: Buffer.from('x') } : one)),
   ],
+  [
+    'other content of the same size in a layer',
+    () => {
+      const size = ({ content = '' }: TestEntry) => content.length;
+      const layer = entries.reduce((largest, one) => (size(one) > size(largest) ? one : largest));
+      return entries.map((one) => (one === layer ? { ...one, content: Buffer.alloc(size(one)) } : one));
+    },
+  ],
   ['a blob too few', () => entries.filter((one) => one !== entries.find(isBlob))],
   ['no index', () => entries.filter(({ name }) => name !== 'index.json')],
   ['nothing at all', () => []],

@@ -120,6 +120,8 @@ describe('a container', () => {
       { type: 'output', stage: 'container', line: 'a plain line' },
     ]);
     expect(asked[0]).not.toMatch(/privileged|cap-add/);
+    // Removed by the engine, whoever is killed.
+    expect(asked[0]).toContain('docker run --rm --interactive ');
     expect(asked[0]).toContain(
       '--network none --mount type=bind,source=/s,target=/t --env A=b builder image-builder',
     );
