@@ -1,9 +1,7 @@
 // Runs the stages of a plan that the store does not have: parents first, side by side where they can be, each once
 // even when several processes want it.
 
-import { mkdir, mkdtemp } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { ImageBuilderError } from '../diagnostics/error.ts';
 import type { ProgressEvent, Reporter } from '../diagnostics/progress.ts';
 import type { Memory } from '../executors/memory.ts';
@@ -15,6 +13,7 @@ import { touchEntry } from '../store/gc.ts';
 import { type Store, storePath } from '../store/store.ts';
 import type { Workspace } from '../store/workspace.ts';
 import { findEntry } from './lookup.ts';
+import { makePlace, type Place, type Tree } from './place.ts';
 import type { PlannedStage } from './plan.ts';
 import { createSlots, type Slots } from './slots.ts';
 import { openStageLog } from './stage-log.ts';
@@ -95,21 +94,9 @@ export async function runStages(
   );
 }
 
-/** An unpacked tree, and what it lies in. */
-interface Tree {
-  path: string;
-  place: Place;
-}
-
 /** A tree that waits for the stage that goes on with it, and the lock that keeps others from starting without it. */
 interface LeftTree extends Tree {
   lock: Lock;
-}
-
-/** Where a stage works. */
-interface Place extends Pick<StageContext, 'workDir' | 'outputDir' | 'memory'> {
-  /** Begins to remove it, and the tree that the stage has been given. */
-  remove(): void;
 }
 
 class Runner {
@@ -142,7 +129,10 @@ class Runner {
   /** Waits for everything that was begun and frees what is still held. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#ensured.values());
-    for (const name of [...this.#trees.keys()]) (await this.#takeTree(name))?.place.remove();
+    for (const name of [...this.#trees.keys()]) {
+      const tree = await this.#takeTree(name);
+      if (tree) this.#discard(tree.place);
+    }
     // What could not be removed is tried again with the whole work directory.
     await Promise.all(this.#removals);
   }
@@ -256,10 +246,10 @@ class Runner {
           status: 'finished',
           seconds: secondsSince(began),
         });
-        if (outcome.tree === undefined) place.remove();
+        if (outcome.tree === undefined) this.#discard(place);
         return { entry, ...(outcome.tree && { tree: { path: outcome.tree, place } }) };
       } catch (error) {
-        place.remove();
+        this.#discard(place);
         throw error;
       }
     } catch (error) {
@@ -289,7 +279,7 @@ class Runner {
     ]);
     if (performed.status === 'fulfilled' && verdict.status === 'fulfilled' && !surroundings.signal.aborted)
       return performed.value;
-    if (performed.status === 'fulfilled') performed.value.place.remove();
+    if (performed.status === 'fulfilled') this.#discard(performed.value.place);
     // A damaged parent is the reason for whatever went wrong after it.
     if (verdict.status === 'rejected') throw verdict.reason;
     surroundings.signal.throwIfAborted();
@@ -308,7 +298,7 @@ class Runner {
       memory?: Memory,
       tree?: Tree,
     ): Promise<{ place: Place; outcome: StageOutcome }> => {
-      const place = await this.#makePlace(stage, memory, tree);
+      const place = await makePlace(stage.name, this.#options.workspace, memory, tree);
       try {
         const { remove: _, ...directories } = place;
         const context = { ...surroundings, ...directories };
@@ -316,7 +306,7 @@ class Runner {
         return { place, outcome };
       } catch (error) {
         const again = !surroundings.signal.aborted && (await memory?.explains(error));
-        place.remove();
+        this.#discard(place);
         if (!again) throw error;
         const message = 'there is not enough memory: once more on the disk';
         surroundings.report({ type: 'step', stage: stage.name, message });
@@ -326,24 +316,9 @@ class Runner {
     return await attempt(this.#options.memory, await this.#takeTree(stage.parents[0]));
   }
 
-  /** Directories for a stage, which go together with those of the tree that it is given. */
-  async #makePlace(stage: PlannedStage, memory?: Memory, tree?: Tree): Promise<Place> {
-    const { workspace } = this.#options;
-    const directory = await mkdtemp(join(workspace.directory, `${stage.name.replaceAll('/', '.')}-`));
-    const [workDir, outputDir] = [join(directory, 'work'), join(directory, 'output')];
-    for (const path of [workDir, outputDir]) await mkdir(path);
-    const reserved: string[] = [];
-    const reserve = async (bytes: number) => {
-      const room = await memory?.reserve(bytes);
-      if (room !== undefined) reserved.push(room);
-      return room;
-    };
-    const remove = () => {
-      this.#removals.push(workspace.remove(directory).catch(() => {}));
-      for (const room of reserved) memory?.free(room);
-      tree?.place.remove();
-    };
-    return { workDir, outputDir, ...(memory && { memory: { reserve } }), remove };
+  /** Begins to remove what a stage has worked in. */
+  #discard(place: Place): void {
+    this.#removals.push(place.remove());
   }
 
   #provenance(stage: PlannedStage, outcome: StageOutcome, context: Pick<StageContext, 'sourceDateEpoch'>) {

@@ -37,6 +37,23 @@ export async function packTree(
   await rename(partial, output);
 }
 
+/**
+ * Removes what {@link packTree} leaves out, so that going on with a tree and unpacking it again lead to the same: access
+ * control lists. Packages set some only where /proc is there while they are installed; systemd-tmpfiles sets them at boot.
+ */
+export async function dropAccessLists(tree: string, { sandbox, signal }: StageContext): Promise<void> {
+  await sandbox.run(['python3', '-ISc', DROP_ACCESS_LISTS, tree], { signal });
+}
+
+const DROP_ACCESS_LISTS = `
+import os, sys
+for directory, directories, files in os.walk(os.fsencode(sys.argv[1])):
+    for name in [b"."] + directories + files:
+        path = os.path.join(directory, name)
+        for attribute in os.listxattr(path, follow_symlinks=False):
+            if attribute.startswith("system.posix_acl_"):
+                os.removexattr(path, attribute, follow_symlinks=False)`;
+
 /** Unpacks what {@link packTree} has written into the directory `tree`, which is made. */
 export async function unpackTree(
   archive: string,

@@ -5,7 +5,7 @@ import { roomFor, type StageContext } from '../../executors/stage.ts';
 import { qcowDiffers } from '../../osconfig/differences.ts';
 import { fingerprintInitramfs, makeInitramfs } from '../../osconfig/initramfs.ts';
 import { runOsconfig } from '../../osconfig/playbook.ts';
-import { packTree, unpackTree } from '../../rootfs/archive.ts';
+import { dropAccessLists, packTree, unpackTree } from '../../rootfs/archive.ts';
 import { cleanTree } from '../../rootfs/clean.ts';
 import type { ResolvedOsconfig, ResolvedScript, ScriptFile } from '../../variables/types.ts';
 import { ROOTFS_FILE } from './rootfs.ts';
@@ -48,6 +48,7 @@ export async function configureRootfs(
   await cleanTree(tree, context);
   step(context, 'pack the root file system');
   await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
+  await dropAccessLists(tree, context);
   return { tree };
 }
 
