@@ -27,7 +27,7 @@ build_packages=(
   ovmf
 )
 test_packages=(
-  docker-registry nginx-light podman skopeo umoci apache2-utils apt-utils dpkg-dev gnupg openssl python3 docker.io
+  docker-registry nginx-light podman skopeo umoci apache2-utils apt-utils dpkg-dev gnupg openssl python3 python3-venv docker.io
   iptables busybox-static buildah xfsprogs qemu-efi-aarch64
 )
 
