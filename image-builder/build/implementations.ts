@@ -2,8 +2,8 @@
 import type { Task } from '../executors/tools.ts';
 import type { CredentialOptions } from '../registry/credentials/types.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
+import type { StageImplementation } from './perform.ts';
 import type { PlannedStage, StageKind } from './plan.ts';
-import type { StageImplementation } from './run.ts';
 import { bootTestStage } from './stages/boot-test.ts';
 import { bundleStage } from './stages/bundle.ts';
 import { osconfigStage, rootfsStage } from './stages/common.ts';

@@ -1,63 +1,19 @@
 // Runs the stages of a plan that the store does not have: parents first, side by side where they can be, each once
 // even when several processes want it.
-
 import { availableParallelism } from 'node:os';
-import { ImageBuilderError } from '../diagnostics/error.ts';
-import type { ProgressEvent, Reporter } from '../diagnostics/progress.ts';
-import type { Memory } from '../executors/memory.ts';
-import type { Sandbox } from '../executors/sandbox.ts';
-import type { StageContext } from '../executors/stage.ts';
+import type { ProgressEvent } from '../diagnostics/progress.ts';
 import { acquireLock, type Lock } from '../locking/lock.ts';
-import { checkEntry, commitEntry, type Entry, entryName, removeEntry } from '../store/entry.ts';
+import { type Entry, entryName, removeEntry } from '../store/entry.ts';
 import { touchEntry } from '../store/gc.ts';
-import { type Store, storePath } from '../store/store.ts';
-import type { Workspace } from '../store/workspace.ts';
+import { storePath } from '../store/store.ts';
 import { findEntry } from './lookup.ts';
-import { makePlace, type Place, type Tree } from './place.ts';
+import { Performer, type PerformOptions } from './perform.ts';
+import type { Tree } from './place.ts';
 import type { PlannedStage } from './plan.ts';
 import { createSlots, type Slots } from './slots.ts';
-import { openStageLog } from './stage-log.ts';
-
-/** A stage about to run. */
-export interface StageRun {
-  stage: PlannedStage;
-  /** The results of its parents, verified, by stage name. */
-  parents: Readonly<Record<string, Entry>>;
-  /**
-   * The unpacked tree that the parent has left behind; it is the stage's own now. Absent when the parent came out of
-   * the store, or another stage was first.
-   */
-  tree?: string;
-  context: StageContext;
-}
-
-/** What a stage has done, beside the files in its output directory. */
-export interface StageOutcome {
-  /** Plain data for later stages and for the caller. `sourceDateEpoch` replaces the one that the stage was given. */
-  facts?: Readonly<Record<string, unknown>>;
-  /** SHA-256 of output files that the stage has computed on the way, by path. */
-  digests?: Readonly<Record<string, string>>;
-  /** An unpacked tree of what it has packed, for one of the stages after it. */
-  tree?: string;
-}
-
-/** Does the work of one kind of stage. */
-export type StageImplementation = (run: StageRun) => Promise<StageOutcome>;
 
 /** The surroundings of all stages. */
-export interface RunOptions {
-  store: Store;
-  workspace: Workspace;
-  sandbox: Sandbox;
-  /** Where stages may keep trees; its sandbox is used instead then. */
-  memory?: Memory;
-  /** Name of the build, noted in the entries. */
-  build: string;
-  implementations: Readonly<Record<string, StageImplementation>>;
-  /** Time stamp for a stage without parents, which may find a better one; the others inherit it. Seconds. */
-  sourceDateEpoch: number;
-  report: Reporter;
-  signal: AbortSignal;
+export interface RunOptions extends PerformOptions {
   /** Gets a stage's result from elsewhere into the store; undefined when there is none. */
   fetch?: (stage: PlannedStage) => Promise<Entry | undefined>;
   /** How many stages run at the same time; default: one per processor. */
@@ -102,16 +58,15 @@ interface LeftTree extends Tree {
 class Runner {
   readonly #plan: ReadonlyMap<string, PlannedStage>;
   readonly #options: RunOptions;
+  readonly #performer: Performer;
   readonly #slots: Slots;
   readonly #ensured = new Map<string, Promise<Entry>>();
-  readonly #verified = new Map<string, Promise<void>>();
   readonly #trees = new Map<string, LeftTree>();
-  /** Directories that are going while other stages run. */
-  readonly #removals: Promise<void>[] = [];
 
   constructor(plan: readonly PlannedStage[], options: RunOptions) {
     this.#plan = new Map(plan.map((stage) => [stage.name, stage]));
     this.#options = options;
+    this.#performer = new Performer(this.#plan, options);
     this.#slots = createSlots(options.concurrency ?? availableParallelism());
   }
 
@@ -131,10 +86,9 @@ class Runner {
     await Promise.allSettled(this.#ensured.values());
     for (const name of [...this.#trees.keys()]) {
       const tree = await this.#takeTree(name);
-      if (tree) this.#discard(tree.place);
+      if (tree) this.#performer.discard(tree.place);
     }
-    // What could not be removed is tried again with the whole work directory.
-    await Promise.all(this.#removals);
+    await this.#performer.settle();
   }
 
   async #obtain(stage: PlannedStage): Promise<Entry> {
@@ -158,7 +112,9 @@ class Runner {
       if (appeared) return cached(appeared);
       return await this.#slots.run(async () => {
         signal.throwIfAborted();
-        const { entry, tree } = await this.#build(stage, parents, lock);
+        const { entry, tree } = await this.#performer.perform(stage, parents, lock, () =>
+          this.#takeTree(stage.parents[0]),
+        );
         if (tree) {
           this.#trees.set(stage.name, { ...tree, lock });
           kept = true;
@@ -207,147 +163,6 @@ class Runner {
         if (event) report(event);
       },
     });
-  }
-
-  async #build(
-    stage: PlannedStage,
-    parents: Readonly<Record<string, Entry>>,
-    lock: Lock,
-  ): Promise<{ entry: Entry; tree?: Tree }> {
-    const { store, sandbox, memory, signal } = this.#options;
-    const began = performance.now();
-    const log = await openStageLog(storePath(store, 'logs', `${entryName(stage)}.log`));
-    const report: Reporter = (event) => {
-      log.write(event);
-      if (event.type === 'step') void lock.note(JSON.stringify(event)).catch(() => {});
-      this.#options.report(event);
-    };
-    this.#options.report({ type: 'stage', stage: stage.name, status: 'started' });
-    const surroundings = {
-      stage: stage.name,
-      sandbox: memory?.sandbox ?? sandbox,
-      signal,
-      sourceDateEpoch: this.#epoch(parents),
-      report,
-    };
-    try {
-      const { place, outcome } = await this.#perform(stage, parents, surroundings);
-      try {
-        const provenance = this.#provenance(stage, outcome, surroundings);
-        const entry = await commitEntry(store, provenance, place.outputDir, {
-          seconds: secondsSince(began),
-          signal,
-          ...(outcome.digests && { known: outcome.digests }),
-        });
-        this.#verified.set(entryName(entry), Promise.resolve());
-        this.#options.report({
-          type: 'stage',
-          stage: stage.name,
-          status: 'finished',
-          seconds: secondsSince(began),
-        });
-        if (outcome.tree === undefined) this.#discard(place);
-        return { entry, ...(outcome.tree && { tree: { path: outcome.tree, place } }) };
-      } catch (error) {
-        this.#discard(place);
-        throw error;
-      }
-    } catch (error) {
-      if (error instanceof ImageBuilderError && !signal.aborted) error.log = log.path;
-      this.#options.report({
-        type: 'stage',
-        stage: stage.name,
-        status: 'failed',
-        seconds: secondsSince(began),
-      });
-      throw error;
-    } finally {
-      await log.close();
-    }
-  }
-
-  /** Runs the implementation while the parents are read once more: it is fine to begin with what is most likely good. */
-  async #perform(
-    stage: PlannedStage,
-    parents: Readonly<Record<string, Entry>>,
-    surroundings: Omit<StageContext, 'workDir' | 'outputDir'>,
-  ): Promise<{ place: Place; outcome: StageOutcome }> {
-    const verified = Promise.all(Object.values(parents).map((parent) => this.#verify(parent)));
-    const [performed, verdict] = await Promise.allSettled([
-      this.#implement(stage, parents, surroundings),
-      verified,
-    ]);
-    if (performed.status === 'fulfilled' && verdict.status === 'fulfilled' && !surroundings.signal.aborted)
-      return performed.value;
-    if (performed.status === 'fulfilled') this.#discard(performed.value.place);
-    // A damaged parent is the reason for whatever went wrong after it.
-    if (verdict.status === 'rejected') throw verdict.reason;
-    surroundings.signal.throwIfAborted();
-    throw (performed as PromiseRejectedResult).reason;
-  }
-
-  /** Runs the implementation with its trees in memory, and again on the disk if they do not fit. */
-  async #implement(
-    stage: PlannedStage,
-    parents: Readonly<Record<string, Entry>>,
-    surroundings: Omit<StageContext, 'workDir' | 'outputDir'>,
-  ): Promise<{ place: Place; outcome: StageOutcome }> {
-    const implementation = this.#options.implementations[stage.kind];
-    if (!implementation) throw new TypeError(`nothing implements ${stage.kind}`);
-    const attempt = async (
-      memory?: Memory,
-      tree?: Tree,
-    ): Promise<{ place: Place; outcome: StageOutcome }> => {
-      const place = await makePlace(stage.name, this.#options.workspace, memory, tree);
-      try {
-        const { remove: _, ...directories } = place;
-        const context = { ...surroundings, ...directories };
-        const outcome = await implementation({ stage, parents, ...(tree && { tree: tree.path }), context });
-        return { place, outcome };
-      } catch (error) {
-        const again = !surroundings.signal.aborted && (await memory?.explains(error));
-        this.#discard(place);
-        if (!again) throw error;
-        const message = 'there is not enough memory: once more on the disk';
-        surroundings.report({ type: 'step', stage: stage.name, message });
-        return await attempt();
-      }
-    };
-    return await attempt(this.#options.memory, await this.#takeTree(stage.parents[0]));
-  }
-
-  /** Begins to remove what a stage has worked in. */
-  #discard(place: Place): void {
-    this.#removals.push(place.remove());
-  }
-
-  #provenance(stage: PlannedStage, outcome: StageOutcome, context: Pick<StageContext, 'sourceDateEpoch'>) {
-    return {
-      kind: stage.kind,
-      key: stage.key,
-      recipe: stage.recipe,
-      stage: stage.name,
-      build: this.#options.build,
-      tools: stage.toolVersions,
-      parents: Object.fromEntries(stage.parents.map((name) => [name, this.#plan.get(name)?.key ?? ''])),
-      inputs: stage.inputs,
-      facts: { sourceDateEpoch: context.sourceDateEpoch, ...outcome.facts },
-    };
-  }
-
-  /** Reads every byte of a parent that was not made just now, once: what is built from it will be believed. */
-  #verify(entry: Entry): Promise<void> {
-    const name = entryName(entry);
-    const known = this.#verified.get(name);
-    if (known) return known;
-    const verified = checkEntry(entry, 'full', this.#options.signal);
-    this.#verified.set(name, verified);
-    return verified;
-  }
-
-  #epoch(parents: Readonly<Record<string, Entry>>): number {
-    const inherited = Object.values(parents).map((parent) => Number(parent.facts.sourceDateEpoch));
-    return inherited.length > 0 ? Math.max(...inherited) : this.#options.sourceDateEpoch;
   }
 
   /** Whoever asks first gets the tree that a stage has left; its lock has served its purpose then. */

@@ -1,7 +1,7 @@
 // The stage `boot-test/<qcow>/<firmware>`: the image must reach its login prompt before it goes anywhere.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageImplementation } from '../run.ts';
+import type { StageImplementation } from '../perform.ts';
 import { qcowFileOf } from './qcow.ts';
 
 /** Implements the stage. `timeoutSeconds` is not among its inputs: a patient test is worth no more than a quick one. */

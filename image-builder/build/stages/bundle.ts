@@ -6,8 +6,8 @@ import type { CredentialOptions } from '../../registry/credentials/types.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
 import { localBase } from '../base.ts';
 import { bundleFacts, LAYOUT_DIRECTORY } from '../bundle-entry.ts';
+import type { StageImplementation } from '../perform.ts';
 import { multistrapProfile, qcowProfile } from '../profiles.ts';
-import type { StageImplementation } from '../run.ts';
 import { packagesOf } from './common.ts';
 import { qcowLayerOf } from './qcow.ts';
 

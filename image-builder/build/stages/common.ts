@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Entry } from '../../store/entry.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
-import type { StageImplementation } from '../run.ts';
+import type { StageImplementation } from '../perform.ts';
 import { configureRootfs } from './osconfig.ts';
 import { buildRootfs, type InstalledPackages, ROOTFS_FILE } from './rootfs.ts';
 

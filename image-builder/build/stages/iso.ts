@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { IsoArtifact } from '../../bundle/types.ts';
 import { assembleIso } from '../../disk/iso.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
-import type { StageImplementation } from '../run.ts';
+import type { StageImplementation } from '../perform.ts';
 import { rootfsFileOf } from './common.ts';
 import { unpackRootfs } from './osconfig.ts';
 

@@ -9,7 +9,7 @@ import type { GrubMenu } from '../../disk/grub-config.ts';
 import type { PlannedPartition } from '../../disk/types.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { ResolvedBuild, ResolvedOsconfig } from '../../variables/types.ts';
-import type { StageImplementation } from '../run.ts';
+import type { StageImplementation } from '../perform.ts';
 import { packagesOf, rootfsFileOf } from './common.ts';
 import { configureQcowTree, unpackRootfs } from './osconfig.ts';
 import type { InstalledPackages } from './rootfs.ts';

@@ -3,9 +3,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { explainFullDisk } from '../../../image-builder/build/full-disk.ts';
+import type { StageImplementation } from '../../../image-builder/build/perform.ts';
 import { type PlannedStage, planStages, type StageDefinition } from '../../../image-builder/build/plan.ts';
 import { withRepairs } from '../../../image-builder/build/repair.ts';
-import { runStages, type StageImplementation } from '../../../image-builder/build/run.ts';
+import { runStages } from '../../../image-builder/build/run.ts';
 import { assembleBundle } from '../../../image-builder/bundle/write.ts';
 import { publishBundle } from '../../../image-builder/bundle/write-destination.ts';
 import type { Descriptor } from '../../../image-builder/bundle/write-oci.ts';
