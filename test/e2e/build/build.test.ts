@@ -296,7 +296,7 @@ test('the same bytes come out of packed results as out of the trees that stages 
   const entries = join(store, 'entries');
   const others = readdirSync(entries).filter((name) => !name.startsWith('rootfs-'));
   for (const name of others) rmSync(join(entries, name), { recursive: true });
-  const { built, contents } = await run();
+  const { built, contents } = await run({ store: { repository: `${registry.host}/site/empty` } });
   expect(built).toEqual(['bundle', 'osconfig', 'qcow/a', 'qcow/b']);
   expect(contents.reference.digest).toBe(first.contents.reference.digest);
 });
