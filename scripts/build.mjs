@@ -75,6 +75,47 @@ const replaceKnownModules = {
   },
 };
 
+/** Libraries that most runs do not need. */
+const RARE_LIBRARIES = /^(?:execa|fzstd|smol-toml|tar-stream)$/;
+
+/**
+ * Code that unpacks and runs a program; its exports are `program.exports` then. Node has to read through all the code of
+ * a file before it starts it, 10 ms for each half megabyte; a string costs next to nothing.
+ */
+function packed(program) {
+  const base64 = deflateRawSync(program, { level: 9 }).toString('base64');
+  return `
+    const { inflateRawSync } = require('node:zlib');
+    const { compileFunction } = require('node:vm');
+    const program = { exports: {} };
+    const code = inflateRawSync(Buffer.from('${base64}', 'base64')).toString();
+    const run = compileFunction(code, ['module', 'exports', 'require', '__filename'], { filename: __filename + ' (packed)' });
+    run(program, program.exports, require, __filename);`;
+}
+
+const packRareLibraries = {
+  name: 'pack-rare-libraries',
+  setup(build) {
+    build.onResolve({ filter: RARE_LIBRARIES }, ({ path }) => ({ path, namespace: 'packed' }));
+    build.onLoad({ filter: /./, namespace: 'packed' }, async ({ path }) => {
+      const { outputFiles } = await esbuild.build({
+        ...BUNDLING,
+        plugins: [],
+        absWorkingDir: root,
+        entryPoints: [path],
+        write: false,
+        supported: CODE_FOR_VM,
+      });
+      const contents = `${packed(outputFiles[0].contents)}
+        module.exports = program.exports;`;
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
+/** Code that node:vm compiles cannot import(); what is left of that are modules of Node. */
+const CODE_FOR_VM = { 'dynamic-import': false };
+
 /** How every program is bundled. */
 const BUNDLING = {
   bundle: true,
@@ -84,14 +125,11 @@ const BUNDLING = {
   // Names stay: error classes are shown by name, and a stack trace has to be readable.
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [replaceKnownModules],
+  plugins: [replaceKnownModules, packRareLibraries],
   logLevel: 'warning',
 };
 
-/**
- * Replaces the modules that few runs need by their own programs, compressed, with the same exports. Node has to read
- * through all the code of a file before it starts it, 10 ms for each megabyte; a string costs next to nothing.
- */
+/** Replaces the modules that few runs need by their own programs, compressed, with the same exports. */
 const packRareModules = {
   name: 'pack-rare-modules',
   setup(build) {
@@ -100,19 +138,10 @@ const packRareModules = {
         ...BUNDLING,
         entryPoints: [path],
         write: false,
-        // Code that node:vm compiles cannot import(), what is left of that are modules of Node.
-        supported: { 'dynamic-import': false },
+        supported: CODE_FOR_VM,
       });
-      const names = await exportedNames(path);
-      const packed = deflateRawSync(outputFiles[0].contents, { level: 9 }).toString('base64');
-      const contents = `
-        import { inflateRawSync } from 'node:zlib';
-        import { compileFunction } from 'node:vm';
-        const code = inflateRawSync(Buffer.from('${packed}', 'base64')).toString();
-        const program = { exports: {} };
-        const run = compileFunction(code, ['module', 'exports', 'require'], { filename: __filename + ' (packed)' });
-        run(program, program.exports, require);
-        export const { ${names.join(', ')} } = program.exports;`;
+      const contents = `${packed(outputFiles[0].contents)}
+        export const { ${(await exportedNames(path)).join(', ')} } = program.exports;`;
       return { contents, loader: 'js' };
     });
   },

@@ -4,7 +4,7 @@ import { type Finding, formatFinding } from '../../image-builder/diagnostics/err
 import { interruptExitCode, listenForInterrupt } from '../../image-builder/diagnostics/interrupt.ts';
 import { plainReporter } from '../../image-builder/diagnostics/render.ts';
 import type { RunContext } from './run.ts';
-import { fail, writeOut } from './streams.ts';
+import { fail, writeLine, writeOut } from './streams.ts';
 
 /** What goes out of the process. */
 export interface Answer {
@@ -22,13 +22,13 @@ export async function answer(run: (context: RunContext) => Promise<Answer>): Pro
     const { findings, output, lines } = await run({
       cwd: process.cwd(),
       profilesDirectory: PROFILES_DIRECTORY,
-      report: plainReporter((line) => process.stderr.write(`${line}\n`)),
+      report: plainReporter(writeLine),
       signal: interrupt.signal,
     });
     const told = lines ?? findings.filter(({ severity }) => severity !== 'info').map(formatFinding);
     const isFailure = findings.some(({ severity }) => severity === 'error');
     if (isFailure) fail(told, interruptExitCode(interrupt.signal) ?? 1);
-    else for (const line of told) process.stderr.write(`${line}\n`);
+    else for (const line of told) writeLine(line);
     writeOut(output);
   } finally {
     interrupt.dispose();

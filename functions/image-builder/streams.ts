@@ -26,25 +26,35 @@ export async function isTerminal(): Promise<boolean> {
 
 /** Writes to standard output; what a slow non-blocking pipe does not take goes out as a stream. */
 export function writeOut(text: string): void {
+  // A reader that goes away (`| head`) is no reason for a stack trace.
+  write(1, text, () => fail([]));
+}
+
+/** Writes a line to standard error; that nobody reads it is no failure. */
+export function writeLine(line: string): void {
+  write(2, `${line}\n`, () => {});
+}
+
+function write(fd: 1 | 2, text: string, onGone: () => void): void {
   let rest = Buffer.from(text);
   try {
-    while (rest.length > 0) rest = rest.subarray(writeSync(1, rest));
+    while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // A reader that goes away (`| head`) is no reason for a stack trace.
-    if (code === 'EPIPE') fail([]);
-    else if (code === 'EAGAIN') writeAsStream(rest);
+    if (code === 'EPIPE') onGone();
+    else if (code === 'EAGAIN') writeAsStream(fd, rest, onGone);
     else throw error;
   }
 }
 
-function writeAsStream(text: Buffer): void {
-  process.stdout.on('error', () => fail([]));
-  process.stdout.write(text);
+function writeAsStream(fd: 1 | 2, text: Buffer, onGone: () => void): void {
+  const stream = fd === 1 ? process.stdout : process.stderr;
+  stream.on('error', onGone);
+  stream.write(text);
 }
 
 /** Says why the run has failed. Never process.exit(): what a slow pipe has not taken yet would be lost. */
 export function fail(lines: string[], exitCode = 1): void {
-  for (const line of lines) process.stderr.write(`${line}\n`);
+  for (const line of lines) writeLine(line);
   process.exitCode = exitCode;
 }

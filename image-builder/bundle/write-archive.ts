@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type Pack, pack } from 'tar-stream';
+import type { Pack } from 'tar-stream';
 import { blobPath } from './write-blobs.ts';
 import { BundleWriteError } from './write-errors.ts';
 import { blobsOf } from './write-layout.ts';
@@ -22,6 +22,7 @@ export async function writeArchive(
   signal?: AbortSignal,
 ): Promise<void> {
   const temporary = join(dirname(path), `.${process.pid}.oci-archive`);
+  const { pack } = await import('tar-stream');
   const archive = pack({ highWaterMark: BLOCK });
   try {
     await mkdir(dirname(path), { recursive: true });
