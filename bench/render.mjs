@@ -11,6 +11,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const command = join(root, 'dist/image-builder');
@@ -127,7 +128,7 @@ function concurrent() {
 
 /** Seconds of user and system time of so many renders at once, with everything that they have started. */
 function processorTime(count, wish) {
-  const input = join(directory, 'list.json');
+  const input = join(directory, 'list.yaml');
   writeFileSync(input, list(wish.spec.build));
   const script = `for ((i = 0; i < ${count}; i++)); do "$0" < "$1" > /dev/null 2>&1 & pids+=($!); done
     for pid in "\${pids[@]}"; do wait "$pid" || exit 1; done; times`;
@@ -144,7 +145,8 @@ function processorTime(count, wish) {
 
 function list(build) {
   const functionConfig = { ...object(), spec: { build } };
-  return JSON.stringify({
+  // As kustomize writes it.
+  return stringify({
     apiVersion: 'config.kubernetes.io/v1',
     kind: 'ResourceList',
     items: [],
@@ -159,7 +161,8 @@ function coldStart() {
     metadata: { name: 'x' },
     data: { configPath: '/profiles/profile_multistrap.json' },
   };
-  return JSON.stringify({
+  // As kustomize writes it.
+  return stringify({
     apiVersion: 'config.kubernetes.io/v1',
     kind: 'ResourceList',
     items: [],

@@ -39,7 +39,7 @@ async function dispatch(args: string[]): Promise<void> {
 }
 
 /** A list that names such an object most likely has it as its functionConfig. */
-const HEAVY_KIND = /^ +kind: ["']?(ImageBuilder|IsoConfiguration)["']?$/m;
+const HEAVY_KIND = /\bkind["']?: *["']?(?:ImageBuilder|IsoConfiguration)\b/;
 
 async function answerResourceList(text: string): Promise<void> {
   // Only a guess, that spares parsing the list twice: the engine answers everything.

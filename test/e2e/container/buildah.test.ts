@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { type DockerEngine, debianBase, nodeBase, run, useDocker } from '../support/docker.ts';
 import { type Podman, usePodman } from '../support/podman.ts';
+import { preparedSpec } from '../support/prepared-image.ts';
 
 const root = resolve(__dirname, '../../..');
 let engine: DockerEngine;
@@ -44,6 +45,7 @@ async function build(tool: readonly string[], target: string) {
     NODE_BASE: bases.node,
     BUILDER_BASE: bases.debian,
     REVISION: 'abc',
+    BUILD_SPEC: JSON.stringify(await preparedSpec()),
   };
   const built = await podman.run([
     ...tool,
@@ -88,9 +90,11 @@ describe.each([
     ]);
   });
 
-  test('builds the builder', async () => {
-    const builder = await build(tool, 'builder');
-    expect(builder.Entrypoint ?? []).toEqual([]);
-    expect(builder.Cmd).toEqual(['/usr/bin/local/entrypoint.sh']);
+  test('builds the builder, and on it the image with a root file system', async () => {
+    for (const target of ['builder', 'image-builder']) {
+      const config = await build(tool, target);
+      expect(config.Entrypoint ?? []).toEqual([]);
+      expect(config.Cmd).toEqual(['/usr/bin/local/entrypoint.sh']);
+    }
   });
 });
