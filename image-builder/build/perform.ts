@@ -56,6 +56,12 @@ export interface PerformOptions {
 
 type TakeTree = () => Promise<Tree | undefined>;
 
+/** What an implementation has done, and where its results lie until they are committed. */
+interface Performed {
+  place: Place;
+  outcome: StageOutcome;
+}
+
 /** Runs the stages of one plan. */
 export class Performer {
   readonly #plan: ReadonlyMap<string, PlannedStage>;
@@ -143,7 +149,7 @@ export class Performer {
     parents: Readonly<Record<string, Entry>>,
     surroundings: Omit<StageContext, 'workDir' | 'outputDir'>,
     takeTree: TakeTree,
-  ): Promise<{ place: Place; outcome: StageOutcome }> {
+  ): Promise<Performed> {
     const verified = Promise.all(Object.values(parents).map((parent) => this.#verify(parent)));
     const [performed, verdict] = await Promise.allSettled([
       this.#implement(stage, parents, surroundings, takeTree),
@@ -164,13 +170,10 @@ export class Performer {
     parents: Readonly<Record<string, Entry>>,
     surroundings: Omit<StageContext, 'workDir' | 'outputDir'>,
     takeTree: TakeTree,
-  ): Promise<{ place: Place; outcome: StageOutcome }> {
+  ): Promise<Performed> {
     const implementation = this.#options.implementations[stage.kind];
     if (!implementation) throw new TypeError(`nothing implements ${stage.kind}`);
-    const attempt = async (
-      memory?: Memory,
-      tree?: Tree,
-    ): Promise<{ place: Place; outcome: StageOutcome }> => {
+    const attempt = async (memory?: Memory, tree?: Tree): Promise<Performed> => {
       const place = await makePlace(stage.name, this.#options.workspace, memory, tree);
       try {
         const { remove: _, ...directories } = place;
