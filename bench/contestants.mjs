@@ -43,14 +43,15 @@ const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Makes the tree, unless it is there. */
 export function makeToolsTree(tree, mirror) {
-  if (!existsSync(join(tree, 'usr/bin/mkosi')))
+  if (!existsSync(join(tree, 'usr/bin/mkosi'))) {
+    // Debian 13 dropped multistrap, so that one comes from Debian 12.
+    const sources = ['trixie', 'bookworm'].map((suite) => `deb ${mirror} ${suite} main`);
     execFileSync(
       'mmdebstrap',
-      ['--variant=minbase', `--include=${TOOLS.join(',')}`, 'trixie', tree, mirror],
-      {
-        stdio: ['ignore', 'ignore', 'inherit'],
-      },
+      ['--variant=minbase', `--include=${TOOLS.join(',')}`, 'trixie', tree, ...sources],
+      { stdio: ['ignore', 'ignore', 'inherit'] },
     );
+  }
   for (const file of ['/etc/resolv.conf', '/etc/hosts']) {
     rmSync(join(tree, file), { force: true });
     cpSync(file, join(tree, file));
@@ -98,7 +99,7 @@ export function contestants(packages, sources, work) {
     'mkosi, nothing changed': 'mkosi build',
     'mmdebstrap, tree': `rm -rf root; INITRD=No mmdebstrap --variant=minbase --include=${list} ${main.suite} root sources.list; ${oneInitramfs}`,
     'debootstrap, tree': `rm -rf root; export INITRD=No; debootstrap --variant=minbase ${main.suite} root ${main.uri}; cp sources.list root/etc/apt/; chroot root apt-get -qq update; DEBIAN_FRONTEND=noninteractive chroot root apt-get -qqy --no-install-recommends install ${packages.join(' ')}; ${oneInitramfs}`,
-    'multistrap, tree': `rm -rf root; multistrap --arch amd64 --dir root --file multistrap.conf; export INITRD=No DEBIAN_FRONTEND=noninteractive; chroot root dpkg --configure -a || chroot root dpkg --configure -a; ${oneInitramfs}`,
+    'multistrap, tree': `rm -rf root; mkdir -p root/etc/apt/trusted.gpg.d; cp ${KEYRING} root/etc/apt/trusted.gpg.d; export INITRD=No DEBIAN_FRONTEND=noninteractive; multistrap --arch amd64 --dir root --file multistrap.conf; chroot root dpkg --configure -a || chroot root dpkg --configure -a; ${oneInitramfs}`,
   };
 }
 
@@ -142,7 +143,6 @@ packages=${index === 0 ? packages.join(' ') : ''}
 source=${uri}
 suite=${suite}
 components=${components.join(' ')}
-keyring=debian-archive-keyring
 omitdebsrc=true
 `,
   );
