@@ -42,7 +42,7 @@ export function osconfigStage({ rootfs }: ResolvedBuild, options: { cacheDir: st
       },
       context,
     );
-    return { tree: configured.tree, facts: { packages: packagesOf(parents.rootfs) } };
+    return { ...configured, facts: { packages: packagesOf(parents.rootfs) } };
   };
 }
 

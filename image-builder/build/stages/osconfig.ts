@@ -7,6 +7,7 @@ import { fingerprintInitramfs, makeInitramfs } from '../../osconfig/initramfs.ts
 import { runOsconfig } from '../../osconfig/playbook.ts';
 import { dropAccessLists, packTree, unpackTree } from '../../rootfs/archive.ts';
 import { cleanTree } from '../../rootfs/clean.ts';
+import { digestFile } from '../../store/files.ts';
 import type { ResolvedOsconfig, ResolvedScript, ScriptFile } from '../../variables/types.ts';
 import { ROOTFS_FILE } from './rootfs.ts';
 
@@ -25,13 +26,13 @@ export interface OsconfigInputs {
 /**
  * Writes `rootfs.tar` to the output directory: the parent with the items of osconfig of context `common`, and with its
  * initramfs.
- * @returns the tree, still unpacked
+ * @returns the tree, still unpacked, and the SHA-256 of the file
  * @throws OsconfigError, ToolError
  */
 export async function configureRootfs(
   inputs: OsconfigInputs,
   context: StageContext,
-): Promise<{ tree: string }> {
+): Promise<{ tree: string; digests: Record<string, string> }> {
   const { osconfig, scripts, cacheDir } = inputs;
   const tree = inputs.tree ?? (await unpackRootfs(inputs.parent, context));
   await runOsconfig(
@@ -47,9 +48,10 @@ export async function configureRootfs(
   await makeInitramfs(tree, cacheDir, context);
   await cleanTree(tree, context);
   step(context, 'pack the root file system');
-  await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
-  await dropAccessLists(tree, context);
-  return { tree };
+  const archive = join(context.outputDir, ROOTFS_FILE);
+  await packTree(tree, archive, context);
+  const [sha256] = await Promise.all([digestFile(archive, context.signal), dropAccessLists(tree, context)]);
+  return { tree, digests: { [ROOTFS_FILE]: sha256 } };
 }
 
 /** Unpacks a rootfs.tar; returns the tree. */
