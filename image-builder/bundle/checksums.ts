@@ -2,9 +2,12 @@
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
-import type { Checksums } from '../bundle/types.ts';
+import type { Checksums } from './types.ts';
 
 const ALGORITHMS = ['md5', 'sha256', 'sha512'] as const;
+
+/** Checksums of a file and its size in bytes. */
+export type FileChecksums = Checksums & { size: number };
 
 /**
  * All digests of `file`, each computed by a thread of its own: one after the other they take twice as long.
@@ -13,7 +16,7 @@ const ALGORITHMS = ['md5', 'sha256', 'sha512'] as const;
 export async function checksumFile(
   file: string,
   options: { signal?: AbortSignal; onBytes?: (done: number) => void } = {},
-): Promise<Checksums & { size: number }> {
+): Promise<FileChecksums> {
   const { size } = await stat(file);
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
@@ -23,7 +26,7 @@ export async function checksumFile(
         digestInThread(file, algorithm, signal, algorithm === 'md5' ? options.onBytes : undefined),
       ),
     );
-    return { md5, sha256, sha512, size } as Checksums & { size: number };
+    return { md5, sha256, sha512, size } as FileChecksums;
   } finally {
     stop.abort();
   }

@@ -11,19 +11,14 @@ type EntrySink = ReturnType<Pack['entry']>;
  * Copies a file into an entry of an archive and ends the entry. Memory: one block.
  * @returns the number of bytes
  */
-export async function pour(
-  source: string,
-  entry: EntrySink,
-  options: { signal?: AbortSignal | undefined; onChunk?: (chunk: Buffer) => void } = {},
-): Promise<number> {
+export async function pour(source: string, entry: EntrySink, signal?: AbortSignal): Promise<number> {
   let failure: unknown;
   entry.on('error', (error) => {
     failure = error;
   });
   let count = 0;
   for await (const chunk of createReadStream(source, { highWaterMark: BLOCK }) as AsyncIterable<Buffer>) {
-    options.signal?.throwIfAborted();
-    options.onChunk?.(chunk);
+    signal?.throwIfAborted();
     count += chunk.length;
     if (!entry.write(chunk)) await drained(entry);
     if (failure) throw failure;

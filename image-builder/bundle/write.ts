@@ -1,6 +1,7 @@
 // Writes a qcow bundle: an OCI image made without a container engine, the same bytes for the same content.
 import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { checksumFile } from './checksums.ts';
 import type { InstalledPackages } from './packages.ts';
 import {
   ARTIFACTS_FILE,
@@ -15,7 +16,7 @@ import {
 } from './types.ts';
 import { addFile, addJson, blobPath } from './write-blobs.ts';
 import { BundleWriteError } from './write-errors.ts';
-import { type FileChecksums, type Layer, type LayerOptions, writeLayer } from './write-layer.ts';
+import { type Layer, type LayerOptions, writeLayer } from './write-layer.ts';
 import {
   type AddedLayer,
   type BaseImage,
@@ -60,22 +61,30 @@ export interface AssembledBundle {
 
 /**
  * Writes a QCOW's layer: `/qcows/<name>.qcow2` alone in a tar that is not compressed, since the QCOW is, so that a
- * registry serves any part of it by range.
- * @param qcow `checksums`, `partitions`: those of the file, when they are known
+ * registry serves any part of it by range. Its checksums are computed meanwhile.
+ * @param qcow `partitions`: those on the disk, when they are known
  * @throws BundleWriteError when the file is not a QCOW2 image
  */
 export async function writeQcowLayer(
-  qcow: { path: string; fileName: string; checksums?: FileChecksums; partitions?: ArtifactPartition[] },
+  qcow: { path: string; fileName: string; partitions?: ArtifactPartition[] },
   target: string,
-  options: LayerOptions,
+  options: LayerOptions & { onBytes?: (done: number) => void },
 ): Promise<QcowLayer> {
   const virtualSize = await readVirtualSize(qcow.path);
   const path = `${QCOWS_DIRECTORY}/${checkFileName(qcow.fileName)}`;
-  const source = { path, source: qcow.path, ...(qcow.checksums && { checksums: qcow.checksums }) };
-  const { layer, checksums } = await writeLayer([source], target, options);
-  const known = checksums.get(path) as FileChecksums;
+  const failed = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
+  const stopOthers = (error: unknown) => {
+    failed.abort(error);
+    throw error;
+  };
+  const written = writeLayer([{ path, source: qcow.path }], target, { ...options, signal }).catch(stopOthers);
+  const computed = checksumFile(qcow.path, { ...options, signal }).catch(stopOthers);
+  // Whoever is told of a failure may remove the files: nothing reads or writes them any more then.
+  await Promise.allSettled([written, computed]);
+  const [layer, checksums] = [await written, await computed];
   const { partitions } = qcow;
-  const artifact: QcowArtifact = { file: qcow.fileName, format: 'qcow2', ...known, virtualSize };
+  const artifact: QcowArtifact = { file: qcow.fileName, format: 'qcow2', ...checksums, virtualSize };
   return { layer, artifact: partitions ? { ...artifact, partitions } : artifact };
 }
 
@@ -171,7 +180,7 @@ async function addSmallLayer(
   options: LayerOptions,
 ): Promise<Descriptor> {
   const temporary = join(blobs, '.layer');
-  const { layer } = await writeLayer(files, temporary, options);
+  const layer = await writeLayer(files, temporary, options);
   await rename(temporary, blobPath(blobs, layer.descriptor.digest));
   return layer.descriptor;
 }

@@ -1,10 +1,8 @@
 // From a root file system tree to a bootable qcow2 image, without privileges: no loop device, no nbd, no mount.
 import { open, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Checksums } from '../bundle/types.ts';
 import { roomFor, type StageContext } from '../executors/stage.ts';
 import { type Architecture, BOOT_PLATFORMS } from './architecture.ts';
-import { checksumFile } from './checksums.ts';
 import { DiskError } from './error.ts';
 import { makeExt4 } from './ext4.ts';
 import { explainMissingSpace } from './fitting.ts';
@@ -34,9 +32,7 @@ export interface AssembleDiskRequest {
   output: string;
 }
 
-export interface AssembledDisk extends Checksums {
-  /** Size of the qcow2 file in bytes. */
-  size: number;
+export interface AssembledDisk {
   /** Size of the disk that the guest sees, in bytes. */
   virtualSize: number;
   partitions: PlannedPartition[];
@@ -53,7 +49,7 @@ export async function assembleDisk(
   context: StageContext,
 ): Promise<AssembledDisk> {
   const { qcow, output } = request;
-  const { signal, report, stage, workDir } = context;
+  const { workDir } = context;
   const plan = planPartitions(qcow, request.identifierSeed, request.architecture);
   const disk = join(await roomFor(await usedBytes(request.tree, context), context), 'disk.raw');
   let secureBoot: boolean;
@@ -68,12 +64,7 @@ export async function assembleDisk(
     for (const scratch of [context.sandbox.hostPath(disk), join(workDir, 'grub'), join(workDir, 'esp')])
       await rm(scratch, { recursive: true, force: true });
   }
-  reportStep(context, 'compute checksums');
-  const checksums = await checksumFile(output, {
-    signal,
-    onBytes: (done) => report({ type: 'bytes', stage, done }),
-  });
-  return { ...checksums, virtualSize: plan.capacityBytes, partitions: plan.partitions, secureBoot };
+  return { virtualSize: plan.capacityBytes, partitions: plan.partitions, secureBoot };
 }
 
 /** About what the file systems of a tree take: the tree, boot loaders, journals and tables. */

@@ -1,10 +1,8 @@
 // From a root file system tree to a live ISO that boots four ways: BIOS and UEFI, as a CD and as a disk.
 import { chmod, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Checksums } from '../bundle/types.ts';
 import type { StageContext } from '../executors/stage.ts';
 import { BOOT_PLATFORMS } from './architecture.ts';
-import { checksumFile } from './checksums.ts';
 import { DiskError } from './error.ts';
 import { fillEsp } from './esp.ts';
 import { copyGrubFiles, makeGrubImage } from './grub-image.ts';
@@ -57,9 +55,7 @@ export interface AssembleIsoRequest {
   output: string;
 }
 
-export interface AssembledIso extends Checksums {
-  /** Bytes. */
-  size: number;
+export interface AssembledIso {
   /** Whether UEFI Secure Boot works. */
   secureBoot: boolean;
 }
@@ -67,7 +63,7 @@ export interface AssembledIso extends Checksums {
 /** @throws DiskError, ToolError */
 export async function assembleIso(request: AssembleIsoRequest, context: StageContext): Promise<AssembledIso> {
   const { tree, output, identifierSeed } = request;
-  const { workDir, report, stage, signal } = context;
+  const { workDir, report, stage } = context;
   const step = (message: string) => report({ type: 'step', stage, message });
   const content = join(workDir, 'iso');
   const boot = join(workDir, 'iso-boot');
@@ -96,9 +92,7 @@ export async function assembleIso(request: AssembleIsoRequest, context: StageCon
   } finally {
     for (const scratch of [content, boot, partial]) await rm(scratch, { recursive: true, force: true });
   }
-  step('compute checksums');
-  const onBytes = (done: number) => report({ type: 'bytes', stage, done });
-  return { ...(await checksumFile(output, { signal, onBytes })), secureBoot };
+  return { secureBoot };
 }
 
 /** Everything on the ISO but the live system and GRUB's images. */

@@ -1,5 +1,6 @@
 // The stage `iso`: the live system of the ephemeral node, from the common root file system and cloud-init's data.
 import { join } from 'node:path';
+import { checksumFile } from '../../bundle/checksums.ts';
 import type { IsoArtifact } from '../../bundle/types.ts';
 import { assembleIso } from '../../disk/iso.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
@@ -14,17 +15,25 @@ export function isoStage(resolved: ResolvedBuild): StageImplementation {
     if (!iso) throw new TypeError('the build has no ISO');
     const tree = left ?? (await unpackRootfs(rootfsFileOf(parents.osconfig), context));
     const file = iso.outputFileName;
-    const { size, md5, sha256, sha512, secureBoot } = await assembleIso(
+    const output = join(context.outputDir, file);
+    const { secureBoot } = await assembleIso(
       {
         tree,
         livecdcontent: rootfs.livecdcontent,
         cloudInit: { userData: iso.userData, networkData: iso.networkData, metaData: iso.metaData },
         identifierSeed: stage.recipe,
-        output: join(context.outputDir, file),
+        output,
       },
       context,
     );
-    const artifact: IsoArtifact = { file, format: 'iso', size, md5, sha256, sha512 };
-    return { facts: { artifact, secureBoot }, digests: { [file]: sha256 } };
+    context.report({ type: 'step', stage: context.stage, message: 'compute checksums' });
+    const { signal, report } = context;
+    const onBytes = (done: number) => report({ type: 'bytes', stage: context.stage, done });
+    const artifact: IsoArtifact = {
+      file,
+      format: 'iso',
+      ...(await checksumFile(output, { signal, onBytes })),
+    };
+    return { facts: { artifact, secureBoot }, digests: { [file]: artifact.sha256 } };
   };
 }

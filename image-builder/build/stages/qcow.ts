@@ -53,11 +53,15 @@ export function qcowStage(resolved: ResolvedBuild, options: { cacheDir: string }
       },
       context,
     );
-    context.report({ type: 'step', stage: context.stage, message: 'pack the layer' });
+    context.report({ type: 'step', stage: context.stage, message: 'compute checksums and pack the layer' });
     const { layer, artifact } = await writeQcowLayer(
-      { path: output, fileName, checksums: disk, partitions: disk.partitions.map(describePartition) },
+      { path: output, fileName, partitions: disk.partitions.map(describePartition) },
       join(context.outputDir, LAYER_FILE),
-      { mtime: context.sourceDateEpoch, signal: context.signal },
+      {
+        mtime: context.sourceDateEpoch,
+        signal: context.signal,
+        onBytes: (done) => context.report({ type: 'bytes', stage: context.stage, done }),
+      },
     );
     const facts: QcowFacts = { artifact, layer: layer.descriptor };
     return {

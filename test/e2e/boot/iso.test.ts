@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootTest } from '../../../image-builder/boot/boot-test.ts';
 import { detectImageFormat } from '../../../image-builder/boot/image-format.ts';
-import { type AssembledIso, type AssembleIsoRequest, assembleIso } from '../../../image-builder/disk/iso.ts';
+import { type AssembleIsoRequest, assembleIso } from '../../../image-builder/disk/iso.ts';
 import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
 import { resolveIso } from '../../../image-builder/variables/iso.ts';
 import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
@@ -34,7 +34,6 @@ const NETWORK_DATA = `${JSON.stringify({
 
 let stage: TestStage;
 let request: AssembleIsoRequest;
-let iso: AssembledIso;
 let image: string;
 
 beforeAll(async () => {
@@ -55,7 +54,7 @@ beforeAll(async () => {
     identifierSeed: 'iso',
     output: image,
   };
-  iso = await assembleIso(request, stage);
+  await assembleIso(request, stage);
 });
 afterAll(() => stage.remove());
 
@@ -108,8 +107,9 @@ test('leaves neither scratch files nor traces in the tree', () => {
 });
 
 test('is the same when it is made again', async () => {
-  const again = await assembleIso({ ...request, output: join(stage.outputDir, 'again.iso') }, stage);
-  expect(again.sha512).toBe(iso.sha512);
+  const output = join(stage.outputDir, 'again.iso');
+  await assembleIso({ ...request, output }, stage);
+  execFileSync('cmp', [output, request.output]);
 });
 
 test('a tree without live-boot is told before anything is packed', async () => {

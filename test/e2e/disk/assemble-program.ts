@@ -2,6 +2,7 @@
 // a program of its own, so that another user can run it.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { checksumFile } from '../../../image-builder/bundle/checksums.ts';
 import { assembleDisk } from '../../../image-builder/disk/assemble.ts';
 import { type AssembleIsoRequest, assembleIso } from '../../../image-builder/disk/iso.ts';
 import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
@@ -40,23 +41,25 @@ async function main(archive: string, directory: string): Promise<void> {
   await unpackTree(archive, tree, context);
   try {
     const output = join(directory, 'node.qcow2');
-    const iso = await assembleIso(
+    const iso = join(directory, 'live.iso');
+    await assembleIso(
       {
         tree,
         livecdcontent: LIVE,
         cloudInit: { userData: '#cloud-config\n', networkData: '{}\n', metaData: '{}\n' },
         identifierSeed: 'user',
-        output: join(directory, 'live.iso'),
+        output: iso,
       },
       context,
     );
     await sandbox.run(['sh', '-euc', 'mkdir -p "$1"; echo data > "$1/file"', 'sh', join(tree, 'srv/data')]);
     const qcow = qcowOf([ROOT, BIOS_GRUB, ESP, BOOT, DATA]);
-    const { sha256 } = await assembleDisk(
+    await assembleDisk(
       { tree, architecture: 'amd64', qcow, menu: MENU, identifierSeed: 'user', output },
       context,
     );
-    process.stdout.write(JSON.stringify({ disk: sha256, iso: iso.sha256, mode: sandbox.mode }));
+    const [disk, live] = await Promise.all([output, iso].map((file) => checksumFile(file)));
+    process.stdout.write(JSON.stringify({ disk: disk?.sha256, iso: live?.sha256, mode: sandbox.mode }));
   } finally {
     // Its files belong to subordinate ids, which only the sandbox may remove.
     await sandbox.run(['rm', '-rf', tree]);

@@ -82,13 +82,11 @@ ln "$1/etc/hostname" "$1/etc/hostname.link"
 cp "$1/usr/bin/true" "$1/usr/bin/capable"; setcap cap_net_raw+ep "$1/usr/bin/capable" 2>/dev/null || true`;
 
 describe('the disk', () => {
-  test('is a qcow2 that tells its size and has the checksums that it was given', () => {
+  test('is a qcow2 of the planned size', () => {
     const info = JSON.parse(run('qemu-img', 'info', '--output=json', output));
     expect(info).toMatchObject({ format: 'qcow2', 'virtual-size': 3 * 1024 * MIB });
     expect(info['format-specific'].data['compression-type']).toBe('zstd');
-    expect(disk).toMatchObject({ size: statSync(output).size, virtualSize: 3 * 1024 * MIB });
-    for (const name of ['md5', 'sha256', 'sha512'] as const)
-      expect(run(`${name}sum`, output).split(' ')[0]).toBe(disk[name]);
+    expect(disk.virtualSize).toBe(3 * 1024 * MIB);
     expect(run('qemu-img', 'check', output)).toContain('No errors');
     expect(statSync(output).mode & 0o777).toBe(0o644);
   });
@@ -203,11 +201,9 @@ test('the same tree, unpacked elsewhere and later, gives the same bytes', async 
     const copy = join(other.directory, 'tree');
     await unpackTree(await bootTreeArchive(), copy, other);
     await other.sandbox.run(['sh', '-euc', PREPARE, 'sh', copy]);
-    const again = await assembleDisk(
-      request([...STANDARD, ...DATA], join(other.outputDir, 'x.qcow2'), copy),
-      other,
-    );
-    expect(again.sha512).toBe(disk.sha512);
+    const again = join(other.outputDir, 'x.qcow2');
+    await assembleDisk(request([...STANDARD, ...DATA], again, copy), other);
+    run('cmp', again, output);
   } finally {
     await other.remove();
   }

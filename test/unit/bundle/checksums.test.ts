@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checksumFile } from '../../../image-builder/disk/checksums.ts';
+import { checksumFile } from '../../../image-builder/bundle/checksums.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'checksums-'));
 afterAll(() => rmSync(directory, { recursive: true }));
