@@ -8,6 +8,7 @@ import { askRepositories } from '../../../image-builder/build/package-resolution
 import { type AssembledDisk, assembleDisk } from '../../../image-builder/disk/assemble.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import { SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
+import { executable, run as runCommand } from '../support/executables.ts';
 import { BOOT, ESP, MENU, qcowOf, ROOT } from '../support/partitions.ts';
 import { type TestStage, testStage } from '../support/stage-context.ts';
 
@@ -117,4 +118,10 @@ test('a machine comes to the menu', async () => {
   await bootTest(output, {
     ...{ architecture: 'arm64', format: 'qcow2', firmware: 'uefi', timeoutSeconds: 300, expect: expected },
   });
+});
+
+test('on the command line its machine has UEFI without being told so', () => {
+  const argv = ['boot-test', output, '--architecture', 'arm64', '--timeout', '1'];
+  const { status, stderr } = runCommand([executable('image-builder'), ...argv]);
+  expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('within 1 s') });
 });

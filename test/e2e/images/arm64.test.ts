@@ -56,6 +56,7 @@ jest.setTimeout(60 * 60 * 1000);
       stderr: '',
     });
     expect(built.stdout).toContain('rootfs_arch: arm64');
+    expect(built.stderr).toMatch(/boot-test .*arm64\.qcow2 --architecture arm64$/m);
     expect(run([cli, 'copy', 'oci:out', 'images'], { cwd: directory, env }).status).toBe(0);
 
     const disk = join(directory, 'disk.qcow2');
