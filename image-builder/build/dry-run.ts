@@ -104,8 +104,10 @@ async function findPackages(
     return { packages, source: { from: 'repositories', verified: repositories } };
   } catch (error) {
     if (!isUnreachable(error)) throw error;
-    options.report({ type: 'step', stage: 'packages', message: `not checked: ${error.message}` });
-    return { source: { from: 'spec', unreachable: [error.message, ...(error.output ?? [])].join('\n') } };
+    const { message, hint, output = [] } = error;
+    const reason = hint === undefined ? message : `${message}; ${hint}`;
+    options.report({ type: 'step', stage: 'packages', message: `not checked: ${reason}` });
+    return { source: { from: 'spec', unreachable: [reason, ...output].join('\n') } };
   }
 }
 

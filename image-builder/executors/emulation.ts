@@ -10,6 +10,12 @@ export type Architecture = 'amd64' | 'arm64';
 const NATIVE: Partial<Record<NodeJS.Architecture, Architecture>> = { x64: 'amd64', arm64: 'arm64' };
 const QEMU_NAMES: Record<Architecture, string> = { amd64: 'x86_64', arm64: 'aarch64' };
 
+/**
+ * The processor that programs see, as QEMU calls it. For arm64 Debian's baseline: it takes a fifth less time than QEMU's
+ * own choice, every feature there is, whose pointer authentication is costly to emulate; and no version of QEMU adds any.
+ */
+const PROCESSORS: Partial<Record<Architecture, string>> = { arm64: 'cortex-a53' };
+
 /** e_machine of ELF, little endian. */
 const MACHINES: Record<Architecture, string> = { amd64: '\\x3e\\x00', arm64: '\\xb7\\x00' };
 /** 64-bit little-endian ELF of any ABI, executable or shared object. */
@@ -50,7 +56,9 @@ export function emulationPrefix(
     );
   // C: with the rights of the program; F: opened now, so that it works in every root directory.
   const registration = `:qemu-${name}:M::${ELF_MAGIC}${MACHINES[architecture]}:${ELF_MASK}:${interpreter}:OCF`;
-  return [...USER_NAMESPACE[mode], ...NAMESPACES, 'sh', '-euc', REGISTER, 'sh', registration];
+  const processor = PROCESSORS[architecture];
+  const script = processor === undefined ? REGISTER : `export QEMU_CPU=${processor}${REGISTER}`;
+  return [...USER_NAMESPACE[mode], ...NAMESPACES, 'sh', '-euc', script, 'sh', registration];
 }
 
 const REGISTER = `

@@ -81,7 +81,7 @@ async function updateInitramfs(tree: string, context: StageContext): Promise<voi
   const { report, stage, signal, sourceDateEpoch } = context;
   try {
     await withChroot(tree, ['chroot', tree, 'update-initramfs', '-c', '-k', 'all'], context, {
-      env: { SOURCE_DATE_EPOCH: String(sourceDateEpoch), HOME: '/root' },
+      env: { SOURCE_DATE_EPOCH: String(sourceDateEpoch), HOME: '/root', LC_ALL: 'C' },
       onLine: (line) => report({ type: 'output', stage, line }),
       signal,
     });

@@ -54,6 +54,7 @@ export class Apt {
       'etc/apt.conf.d',
       'state/lists/partial',
       'cache/archives/partial',
+      `cache/${NO_ARCHIVES}/partial`,
       'log',
     ]) {
       await mkdir(join(directory, name), { recursive: true });
@@ -81,7 +82,9 @@ export class Apt {
   async plan(packages: readonly string[]): Promise<PackageFile[]> {
     // Without this apt prints the MD5 sum where there is one.
     const hash = ['--option', 'Acquire::ForceHash=SHA256'];
-    const output = await this.run(['install', '--print-uris', ...hash, ...wanted(packages)]);
+    // apt does not print what it has fetched already.
+    const all = ['--option', `Dir::Cache::Archives=${NO_ARCHIVES}`];
+    const output = await this.run(['install', '--print-uris', ...hash, ...all, ...wanted(packages)]);
     return parseUris(output).sort((a, b) => (a.file < b.file ? -1 : 1));
   }
 
@@ -160,6 +163,9 @@ export class Apt {
     });
   }
 }
+
+/** A directory of package files that stays empty. */
+const NO_ARCHIVES = 'none';
 
 /** apt's own program for single files: it is there wherever apt is, and honours proxies and certificate settings. */
 const APT_HELPER = '/usr/lib/apt/apt-helper';

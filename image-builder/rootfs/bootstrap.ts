@@ -45,6 +45,8 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
       env: {
         SOURCE_DATE_EPOCH: String(sourceDateEpoch),
         DEBIAN_FRONTEND: 'noninteractive',
+        // Thousands of short programs run, and each would load what C.UTF-8 consists of; noticeable where they are emulated.
+        LC_ALL: 'C',
         // The kernel's packages would make the initramfs once for each trigger; it is made once, after osconfig.
         INITRD: 'No',
         IMAGE_BUILDER_SETUP: join(workDir, files.setup),

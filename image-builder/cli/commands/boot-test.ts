@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { contextOf } from '../context.ts';
 
 interface BootTestFlags {
-  firmware: 'bios' | 'uefi';
+  firmware?: 'bios' | 'uefi';
   timeout: number;
   architecture: 'amd64' | 'arm64';
   medium?: 'disk' | 'cdrom' | 'usb';
@@ -19,7 +19,10 @@ export function register(program: Command): void {
     .description('boot an image in QEMU, without changing it, and succeed at the login prompt')
     .argument('<image>', 'qcow2 image or ISO')
     .addOption(
-      new Option('--firmware <firmware>', 'what starts the image').choices(['bios', 'uefi']).default('bios'),
+      new Option('--firmware <firmware>', 'what starts the image (default: bios; uefi on arm64)').choices([
+        'bios',
+        'uefi',
+      ]),
     )
     .option('--timeout <seconds>', 'give up after this time; 0: never', wholeNumber, 300)
     .addOption(
@@ -41,7 +44,8 @@ export function register(program: Command): void {
       const { bootTest } = await import('../../boot/boot-test.ts');
       const { detectImageFormat } = await import('../../boot/image-format.ts');
       const format = await detectImageFormat(image);
-      const { architecture, firmware, timeout, memory, secureBoot = false, medium, seed } = flags;
+      const { architecture, timeout, memory, secureBoot = false, medium, seed } = flags;
+      const { firmware = architecture === 'arm64' ? 'uefi' : 'bios' } = flags;
       const { seconds, accelerator } = await bootTest(image, {
         architecture,
         format,

@@ -89,7 +89,7 @@ export function register(program: Command): void {
       });
       const catalogues = cataloguesOf(contents, { name: object.metadata.name }, object.spec.catalogue);
       process.stdout.write(await render(catalogues, options.output));
-      process.stderr.write(`${describeResult(contents)}\n`);
+      process.stderr.write(`${describeResult(contents, resolved)}\n`);
     });
 }
 
@@ -117,13 +117,15 @@ async function render(objects: readonly unknown[], format: 'yaml' | 'json'): Pro
 }
 
 /** Where the result is and what to do with it next. */
-function describeResult({ reference, artifacts }: BundleContents): string {
+function describeResult({ reference, artifacts }: BundleContents, { rootfs }: ResolvedBuild): string {
+  const architecture = rootfs.multistrap.rootfs_arch;
+  const machine = architecture === 'amd64' ? '' : ` --architecture ${architecture}`;
   const first = Object.values(artifacts.qcows)[0];
   const lines = [`bundle: ${reference.image}`];
   if (first) {
     lines.push(
       `get the images:  image-builder copy ${reference.image} ./images`,
-      `boot one:        image-builder boot-test ./images/${first.file}`,
+      `boot one:        image-builder boot-test ./images/${first.file}${machine}`,
     );
   }
   return lines.join('\n');

@@ -42,6 +42,7 @@ test('as root of a namespace, with every id', async () => {
   const sandbox = await createLocalSandbox({ architecture: 'arm64' });
   const run = (...argv: string[]) => sandbox.run(['chroot', root, '/usr/bin/busybox', ...argv]);
   expect(await run('uname', '-m')).toBe('aarch64\n');
+  expect(await run('sh', '-c', 'echo $QEMU_CPU')).toBe('cortex-a53\n');
   writeFileSync(join(root, 'tmp/program'), smallestProgram('arm64'), { mode: 0o755 });
   await sandbox.run([join(root, 'tmp/program')]);
   await run('touch', '/tmp/owned');

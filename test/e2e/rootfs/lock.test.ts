@@ -39,9 +39,10 @@ let lock: ResolvedLock;
 let runs = 0;
 const newContext = () => stageContext(directory, `run-${runs++}`);
 
-const spec = (source: string | string[]): BuildSpec => ({
+const spec = (source: string | string[], architecture: 'amd64' | 'arm64' = 'amd64'): BuildSpec => ({
   rootfs: {
     multistrap: {
+      rootfs_arch: architecture,
       kernel_base_pkg: 'bash',
       multistrap_retries: 0,
       packages: [],
@@ -52,8 +53,8 @@ const spec = (source: string | string[]): BuildSpec => ({
   },
 });
 
-async function inputsWith(source: string | string[]) {
-  const resolved = await resolveBuild('node', spec(source), { cwd: directory });
+async function inputsWith(source: string | string[], architecture?: 'arm64') {
+  const resolved = await resolveBuild('node', spec(source, architecture), { cwd: directory });
   const distribution = { ...resolved.distribution, boot_packages: [] };
   return { ...resolved, distribution, multistrap: resolved.rootfs.multistrap };
 }
@@ -118,6 +119,25 @@ test('a locked build takes the old version from a mirror that still has it, twic
   const digest = async (output: string) =>
     (await sandbox.run(['sha256sum', `${output}/rootfs.tar`])).slice(0, 64);
   expect(await digest(await build())).toBe(await digest(first));
+});
+
+test('packages of another architecture are locked, fetched and chosen like these', async () => {
+  writeFileSync(join(www, 'key.asc'), key.armoured);
+  const resolved = await inputsWith(`${url}/snapshot`, 'arm64');
+  const foreign = lockOf(resolved, await askRepositories(resolved, await newContext()));
+  expect(new Set(foreign.packages.map(({ architecture }) => architecture))).toEqual(
+    new Set(['all', 'arm64']),
+  );
+  const context = await newContext();
+  const opened = await openLocked(foreign, { ...resolved, cacheDir }, context);
+  const chosen = await opened.apt.plan(opened.packages);
+  expect(chosen.map(({ name, version }) => [name, version]).sort()).toEqual(
+    foreign.packages.map(({ name, version }) => [name, version]).sort(),
+  );
+  // Only what was asked for counts as installed by hand.
+  expect(opened.packages.length).toBeLessThan(foreign.packages.length / 2);
+  const archive = join(opened.apt.archives, chosen.find(({ name }) => name === 'libc6')?.file ?? '');
+  expect(await context.sandbox.run(['dpkg-deb', '--field', archive, 'Architecture'])).toBe('arm64\n');
 });
 
 describe('a package that cannot be had', () => {
@@ -202,6 +222,26 @@ describe('image-builder lock', () => {
     const [old, current] = [before, readFileSync(lockFile, 'utf8')].map((text) => text.split('\n'));
     const changed = old?.filter((line) => !current?.includes(line)).map((line) => line.trim().split(':')[0]);
     expect(changed).toEqual(['sourceDateEpoch', 'vendor-agent']);
+
+    // The same file has a section for another architecture; that of the first one stays.
+    const foreign = { ...object.spec.build, ...spec(`${url}/vendor`, 'arm64') };
+    writeFileSync(join(directory, 'arm64.yaml'), JSON.stringify({ ...object, spec: { build: foreign } }));
+    const amd64 = readFileSync(lockFile, 'utf8');
+    expect(await cli('plan', 'arm64.yaml')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('node.lock.yaml has no packages for arm64'),
+    });
+    expect(await cli('lock', 'arm64.yaml')).toMatchObject({ status: 0 });
+    const [head = '', section = ''] = readFileSync(lockFile, 'utf8').split(/^ {2}arm64:$/m);
+    expect(head).toBe(amd64);
+    expect(section).toMatch(/^ {6}libc6: \{.*architecture: arm64, .*_arm64\.deb/m);
+    expect(section).not.toContain('amd64');
+    const planned = await cli('build', '--dry-run', '--output', 'json', 'arm64.yaml');
+    expect(JSON.parse(planned.stdout)[0]).toMatchObject({
+      architecture: 'arm64',
+      packageSource: { from: 'lock' },
+      packages: { 'grub-efi-arm64-bin': expect.any(String), 'vendor-agent': '2.0' },
+    });
 
     // What was locked is no longer what is asked for.
     writeFileSync(

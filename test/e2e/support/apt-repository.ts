@@ -72,7 +72,9 @@ export function buildPackages(directory: string, packages: readonly TestPackage[
     const conffiles = Object.keys(files).filter((path) => path.startsWith('/etc/'));
     if (conffiles.length > 0) write('DEBIAN/conffiles', `${conffiles.join('\n')}\n`);
     const file = join(directory, `${name}_${version.replace(':', '%3a')}_all.deb`);
-    execFileSync('dpkg-deb', ['--root-owner-group', '--build', root, file], { stdio: 'ignore' });
+    // The same package is the same file, whenever it is built.
+    const env = { ...process.env, SOURCE_DATE_EPOCH: '1700000000' };
+    execFileSync('dpkg-deb', ['--root-owner-group', '--build', root, file], { stdio: 'ignore', env });
     execFileSync('rm', ['-r', root]);
   }
 }

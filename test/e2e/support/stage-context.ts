@@ -14,10 +14,16 @@ export interface TestStage extends StageContext {
   remove(): Promise<void>;
 }
 
-/** A context with the machine's own sandbox in a new directory. */
-export async function testStage(sourceDateEpoch: number): Promise<TestStage> {
+/**
+ * A context with the machine's own sandbox in a new directory.
+ * @param architecture of programs that run in it, too
+ */
+export async function testStage(
+  sourceDateEpoch: number,
+  architecture?: 'amd64' | 'arm64',
+): Promise<TestStage> {
   const directory = await mkdtemp(join(tmpdir(), 'image-builder-test-'));
-  const sandbox = await createLocalSandbox();
+  const sandbox = await createLocalSandbox(architecture && { architecture });
   const events: ProgressEvent[] = [];
   const abort = new AbortController();
   const workDir = join(directory, 'work');
