@@ -11,6 +11,7 @@ const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*/g;
  */
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
+  if (isOurs(text, value)) return value;
   const exact: string[] = [];
   const marked = text.replace(STRING_OR_NUMBER, (token) => {
     if (token.startsWith('"') || String(Number(token)) === token) return token;
@@ -22,6 +23,11 @@ export function parseJson(text: string): unknown {
     const token = typeof index === 'number' ? exact[index] : undefined;
     return token === undefined ? child : new ExactNumber(token);
   });
+}
+
+/** What JavaScript writes in the same way, as it wrote our own profiles, has no number that it would change. */
+function isOurs(text: string, value: unknown): boolean {
+  return JSON.stringify(value, undefined, /^\{\n( *)/.exec(text)?.[1] ?? '') === text.trimEnd();
 }
 
 /** Key of the objects that stand for numbers while the text is parsed; no profile has such a key. */
