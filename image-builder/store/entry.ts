@@ -222,5 +222,8 @@ async function readSnapshot(entry: Entry): Promise<Snapshot | undefined> {
   }
 }
 
+/** See unshared.ts. */
+export const UNSHARED_FILE = 'unshared';
+
 /** Files of an entry's directory that are about the entry itself. */
-export const BOOKKEEPING: ReadonlySet<string> = new Set([RECORD_FILE, SNAPSHOT_FILE]);
+export const BOOKKEEPING: ReadonlySet<string> = new Set([RECORD_FILE, SNAPSHOT_FILE, UNSHARED_FILE]);
