@@ -90,6 +90,19 @@ describe('planStages', () => {
     expect(recipes(withTool, 'p', { tar: '1', apt: '2' })).toEqual(recipes(withTool, 'p', {}));
   });
 
+  test('what stages share counts in each of them, and what has changed since the last plan counts anew', () => {
+    const list = [{ name: 'one' }];
+    const sharing = (shared: unknown, other: unknown) => [
+      definition('a', [], { inputs: { shared, at: 'a' } }),
+      definition('b', [], { inputs: { other, at: 'b' } }),
+    ];
+    const before = keys(sharing(list, list));
+    expect(before).toEqual(keys(sharing(list, structuredClone(list))));
+    list[0] = { name: 'two' };
+    expect(changed(before, keys(sharing(list, list)))).toEqual(['a', 'b']);
+    expect(changed(before, keys(sharing(list, [{ name: 'one' }])))).toEqual(['a']);
+  });
+
   test('kinds do not share keys', () => {
     const [qcow] = planStages([definition('a')], 'p', {});
     const [rootfs] = planStages([definition('a', [], { kind: 'rootfs' })], 'p', {});
