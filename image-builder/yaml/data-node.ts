@@ -138,10 +138,21 @@ function decideStyle(text: string): Style {
   return QUOTABLE.test(text) && NEEDS_QUOTES.test(text) ? 'quoted' : undefined;
 }
 
+/** What was found of values that several objects share; data does not change any more when it is written. */
+const simple = new WeakMap<object, boolean>();
+const texts = new WeakMap<object, { indent: string; text: string }>();
+
 function isSimple(value: unknown): boolean {
   if (typeof value === 'string') return styleOf(value) !== undefined;
+  if (typeof value !== 'object' || value === null) return value !== undefined;
+  const known = simple.get(value) ?? isSimpleObject(value);
+  simple.set(value, known);
+  return known;
+}
+
+function isSimpleObject(value: object): boolean {
   if (Array.isArray(value)) return value.every(isSimple);
-  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return value !== undefined;
+  if (value instanceof ExactNumber) return true;
   return Object.entries(value).every(([key, child]) => isSimpleKey(key) && isSimple(child));
 }
 
@@ -175,6 +186,15 @@ function mapText(map: object, indent: string): string {
 
 /** What comes after `key:`; lists stand below their key, not deeper. */
 function childText(value: unknown, indent: string): string {
+  if (typeof value !== 'object' || value === null) return composeChildText(value, indent);
+  const known = texts.get(value);
+  if (known?.indent === indent) return known.text;
+  const text = composeChildText(value, indent);
+  texts.set(value, { indent, text });
+  return text;
+}
+
+function composeChildText(value: unknown, indent: string): string {
   const kind = kindOf(value);
   if (kind === 'map') return `\n${indent}  ${mapText(value as object, `${indent}  `)}`;
   if (kind === 'seq') return `\n${indent}${seqText(value as unknown[], indent)}`;

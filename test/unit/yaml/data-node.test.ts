@@ -103,6 +103,13 @@ test('other values and nesting', () => {
   expect(parse(text({ a: [{ b: 'c' }] }, dataNode))).toEqual({ top: { data: { a: [{ b: 'c' }] } } });
 });
 
+test('what is met at several depths has the indentation of each', () => {
+  const shared = { list: ['a\nb\n', { c: { d: ['e'] } }], map: { f: [[], {}] } };
+  const data = { shared, below: { shared, list: [shared, { shared }] }, again: shared };
+  expect(text(data, dataNode)).toBe(text(data, toNode));
+  expect(text({ other: data }, dataNode)).toBe(text({ other: data }, toNode));
+});
+
 test('random data', () => {
   let seed = 7;
   const next = (below: number) => {
