@@ -87,9 +87,13 @@ function changes(full) {
 function unchanged() {
   const counts = [1, 10, 50];
   const inputs = counts.map((count) => {
-    const many = object({ qcows: Array.from({ length: count }, (_, index) => `node-${index}`) });
+    // A name for each: of one name, each would publish anew what the one before has replaced.
+    const many = object({
+      name: `bench-${count}`,
+      qcows: Array.from({ length: count }, (_, index) => `node-${index}`),
+    });
     importBundle(many);
-    return [`${count} QCOWs`, functionCommand, [], list({ ...many.spec.build, whenMissing: 'Fail' })];
+    return [`${count} QCOWs`, functionCommand, [], list(many, { whenMissing: 'Fail' })];
   });
   const measured = [
     ['empty node', process.execPath, ['-e', '0'], ''],
@@ -129,7 +133,7 @@ function concurrent() {
 /** Seconds of user and system time of so many renders at once, with everything that they have started. */
 function processorTime(count, wish) {
   const input = join(directory, 'list.yaml');
-  writeFileSync(input, list(wish.spec.build));
+  writeFileSync(input, list(wish));
   const script = `for ((i = 0; i < ${count}; i++)); do "$0" < "$1" > /dev/null 2>&1 & pids+=($!); done
     for pid in "\${pids[@]}"; do wait "$pid" || exit 1; done; times`;
   const output = execFileSync('bash', ['-c', script, functionCommand, input], {
@@ -143,8 +147,8 @@ function processorTime(count, wish) {
   return user + system;
 }
 
-function list(build) {
-  const functionConfig = { ...object(), spec: { build } };
+function list(wish, changes = {}) {
+  const functionConfig = { ...wish, spec: { build: { ...wish.spec.build, ...changes } } };
   // As kustomize writes it.
   return stringify({
     apiVersion: 'config.kubernetes.io/v1',

@@ -10,6 +10,7 @@ import { touchEntry } from '../store/gc.ts';
 import { recordBuild } from '../store/history.ts';
 import { storeDirectory } from '../store/location.ts';
 import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../store/store.ts';
+import { isPushDue } from '../store/unshared.ts';
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import { withPinnedBase } from './base.ts';
@@ -89,18 +90,18 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
   if (container && resolved.whenMissing === 'Build')
     return await (await import('./in-container.ts')).buildInContainer(resolved, container, options);
   const plan = await planBuild(resolved, options);
+  const finished = await findFinished(resolved, plan, options);
+  if (finished && resolved.whenMissing === 'Build') await pushBelated(resolved, plan, finished, options);
   const entry =
-    (await findFinished(resolved, plan, options)) ??
-    (await fetchShared(resolved, plan, options)) ??
-    (await obtain(resolved, plan, options));
+    finished ?? (await fetchShared(resolved, plan, options)) ?? (await obtain(resolved, plan, options));
   await touchEntry(plan.store, entry);
   const { directory, manifest, artifacts, profiles } = readBundleEntry(entry);
-  const finished = { directory, digest: manifest.digest, artifacts };
+  const bundle = { directory, digest: manifest.digest, artifacts };
   const defaultLayout = storePath(plan.store, 'bundles', fileNameOf(resolved.name));
-  const published = await publish(resolved, finished, { ...options, defaultLayout }).catch((error) => {
+  const published = await publish(resolved, bundle, { ...options, defaultLayout }).catch((error) => {
     if (options.signal.aborted || !mayStay(resolved)) throw error;
     // Nobody has asked for a place, and this render cannot or must not write: the bundle is good where it is.
-    const { digest } = finished;
+    const { digest } = bundle;
     return { reference: { image: `oci:${directory}@${digest}`, digest }, artifacts };
   });
   return { ...published, profiles };
@@ -220,6 +221,16 @@ async function findFinished(
   }
   report({ type: 'stage', stage: 'bundle', status: 'cached', seconds: (performance.now() - began) / 1000 });
   return bundle;
+}
+
+/** What an earlier build could not push goes now; the code for it is only loaded when there is something. */
+async function pushBelated(
+  resolved: ResolvedBuild,
+  plan: BuildPlan,
+  bundle: Entry,
+  options: BuildOptions,
+): Promise<void> {
+  if (await isPushDue(bundle)) await (await import('./shared.ts')).shareBelated(resolved, plan, options);
 }
 
 /** The same after a look into the shared store, which costs no more than a few requests. */

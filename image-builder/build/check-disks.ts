@@ -6,14 +6,25 @@ import type { Architecture } from '../disk/architecture.ts';
 import { planPartitions } from '../disk/partition-table.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 
+type Disk = ResolvedBuild['qcows'][string]['qcow'];
+
 const ERROR = { severity: 'error' as const };
 
 /** @throws InvalidInputError with the findings of all QCOWs; paths from the root of the object: `spec.build.qcows...` */
 export function checkDisks({ qcows, rootfs, iso, bootTest }: ResolvedBuild): void {
   const architecture = rootfs.multistrap.rootfs_arch;
+  // Most QCOWs of a build have the same disk, and the very same list of partitions.
+  const known = new Map<unknown, Map<string, Finding[]>>();
+  const findingsOf = (qcow: Disk): Finding[] => {
+    const sameList = known.get(qcow.partitions) ?? new Map<string, Finding[]>();
+    known.set(qcow.partitions, sameList);
+    const findings = sameList.get(qcow.qcow_capacity) ?? findingsOfDisk(qcow, architecture);
+    sameList.set(qcow.qcow_capacity, findings);
+    return findings;
+  };
   const findings = Object.entries(qcows).flatMap(([name, { qcow }]) => {
     const field = formatFieldPath(['spec', 'build', 'qcows', name, 'qcow']);
-    return findingsOfDisk(qcow, architecture).map((finding) => ({
+    return findingsOf(qcow).map((finding) => ({
       ...finding,
       field: `${field}.${finding.field}`,
     }));
@@ -33,7 +44,7 @@ export function checkDisks({ qcows, rootfs, iso, bootTest }: ResolvedBuild): voi
   if (findings.length > 0) throw new InvalidInputError(findings);
 }
 
-function findingsOfDisk(qcow: ResolvedBuild['qcows'][string]['qcow'], architecture: Architecture): Finding[] {
+function findingsOfDisk(qcow: Disk, architecture: Architecture): Finding[] {
   try {
     planPartitions(qcow, '', architecture);
     return [];

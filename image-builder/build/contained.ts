@@ -3,11 +3,12 @@ import { createInterface } from 'node:readline';
 import type { BundleContents } from '../bundle/types.ts';
 import { type Finding, findingsOf } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
-import { build, buildAhead, missingAhead } from './build.ts';
+import { build, buildAhead, missingAhead, planBuild } from './build.ts';
 import type { ContainedBuild } from './in-container.ts';
+import type { ContainedPlan } from './share-contained.ts';
 
-/** What is printed: the bundle, null when only stages were asked for or some are missing, or what went wrong. */
-export type ContainedAnswer = { result: BundleContents | null } | { findings: Finding[] };
+/** What is printed: the bundle, null when only stages were asked for or some are missing, the plan, or what went wrong. */
+export type ContainedAnswer = { result: BundleContents | ContainedPlan | null } | { findings: Finding[] };
 
 /** Builds what the first line of `input` says; stops when `input` ends before it is finished. */
 export async function runContainedBuild(
@@ -17,12 +18,24 @@ export async function runContainedBuild(
   const abandoned = new AbortController();
   try {
     const request = await firstLine(input, () => abandoned.abort(new Error('the caller is gone')));
-    const { resolved, stages, unlessMissing, owner } = JSON.parse(request) as ContainedBuild;
+    const { resolved, planOnly, stages, unlessMissing, owner } = JSON.parse(request) as ContainedBuild;
     const surroundings = {
       ...options,
       cwd: '/',
       signal: AbortSignal.any([options.signal, abandoned.signal]),
     };
+    if (planOnly) {
+      const plan = await planBuild(resolved, surroundings);
+      // No inputs: they are the caller's own, and the answer is to be small.
+      const briefly = plan.stages.map(({ name, kind, key, recipe, parents }) => ({
+        name,
+        kind,
+        key,
+        recipe,
+        parents,
+      }));
+      return { result: { stages: briefly, targets: plan.targets } };
+    }
     try {
       if (stages) {
         await buildAhead(resolved, stages, surroundings);

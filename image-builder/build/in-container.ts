@@ -17,10 +17,13 @@ import { localBase } from './base.ts';
 import type { BuildOptions } from './build.ts';
 import { fetchBundle } from './fetch-bundle.ts';
 import { publish } from './publish.ts';
+import { type ContainedPlan, openSharing } from './share-contained.ts';
 
 /** What `image-builder run-build` reads. */
 export interface ContainedBuild {
   resolved: ResolvedBuild;
+  /** Build nothing, answer with the {@link ContainedPlan}: the tools that decide the keys are those of the image. */
+  planOnly?: boolean;
   /** Build these stages only, as far as they are missing, and answer nothing; otherwise everything. */
   stages?: string[];
   /** Answer nothing when one of these stages is missing; they need a network that this container does not have. */
@@ -61,9 +64,6 @@ export async function buildInContainer(
     network,
     environment: environmentOf(env),
   });
-  if (resolved.store) {
-    report({ type: 'step', stage: STAGE, message: 'warning: spec.build.store is not used in a container' });
-  }
   const { store: _, ...local } = resolved;
   const contained: ResolvedBuild = {
     ...local,
@@ -71,14 +71,20 @@ export async function buildInContainer(
     whenMissing: 'Build',
     bundle: { ...withoutPlaces(resolved.bundle), layout: place.inContainer },
   };
-  const run = async (request: Omit<ContainedBuild, 'resolved'>, network: string | undefined) =>
-    await runContainer<BundleContents | null>(
+  const run = async <Result = BundleContents | null>(
+    request: Omit<ContainedBuild, 'resolved'>,
+    network: string | undefined,
+  ) =>
+    await runContainer<Result>(
       engine,
       container(network),
       { resolved: contained, ...request, ...ownerOf(engine) },
       { report, signal, stage: STAGE },
     );
 
+  const sharing = await openSharing(engine.remote, resolved, options, () =>
+    run<ContainedPlan>({ planOnly: true }, 'none'),
+  );
   const fetching = fetchingStages(resolved);
   let contents = await run({ unlessMissing: fetching }, 'none');
   if (contents === null) {
@@ -86,6 +92,7 @@ export async function buildInContainer(
     contents = await run({}, 'none');
   }
   if (contents === null) throw new TypeError('the container has answered nothing');
+  await sharing?.share();
   const { digest } = contents.reference;
   const { tag } = resolved.bundle;
   if (engine.remote) {

@@ -1,22 +1,36 @@
 // Keys: the identity of a stage's result, before it exists.
 import { createHash } from 'node:crypto';
 
+/** The forms of objects that were met before; only for as long as nobody changes them. */
+export type KnownForms = WeakMap<object, string>;
+
 /**
  * JSON with exactly one form for each value: keys sorted, no white space, nothing undefined.
+ * @param known fifty images consist of the same lists, mostly: what was written once is not written again
  * @throws TypeError for what JSON cannot say (functions, NaN, dates, ...): an input that is not data has no identity
  */
-export function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown, known: KnownForms = new WeakMap()): string {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (isPlainObject(value)) {
-    const fields = Object.keys(value)
-      .filter((name) => value[name] !== undefined)
-      .sort()
-      .map((name) => `${JSON.stringify(name)}:${canonicalJson(value[name])}`);
-    return `{${fields.join(',')}}`;
+  if (typeof value !== 'object') throw notData(value);
+  const form = known.get(value) ?? canonicalForm(value, known);
+  known.set(value, form);
+  return form;
+}
+
+function canonicalForm(value: object, known: KnownForms): string {
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item, known)).join(',')}]`;
+  if (!isPlainObject(value)) throw notData(value);
+  const fields: string[] = [];
+  for (const name of Object.keys(value).sort()) {
+    const child = value[name];
+    if (child !== undefined) fields.push(`${JSON.stringify(name)}:${canonicalJson(child, known)}`);
   }
-  throw new TypeError(`not plain data: ${typeof value} ${String(value)}`);
+  return `{${fields.join(',')}}`;
+}
+
+function notData(value: unknown): TypeError {
+  return new TypeError(`not plain data: ${typeof value} ${String(value)}`);
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
@@ -26,6 +40,6 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** Hex SHA-256 of the canonical form. */
-export function hashOf(value: unknown): string {
-  return createHash('sha256').update(canonicalJson(value)).digest('hex');
+export function hashOf(value: unknown, known?: KnownForms): string {
+  return createHash('sha256').update(canonicalJson(value, known)).digest('hex');
 }

@@ -1,5 +1,5 @@
 // Plans a build: which stages it has and the key of each. Pure: no file, tool, clock or environment has a say.
-import { hashOf } from './keys.ts';
+import { hashOf, type KnownForms } from './keys.ts';
 
 /** What kind of work a stage is. */
 export type StageKind = 'rootfs' | 'osconfig' | 'qcow' | 'iso' | 'boot-test' | 'bundle';
@@ -48,6 +48,7 @@ export function planStages(
   pinned: PinnedStages = {},
 ): PlannedStage[] {
   const planned = new Map<string, PlannedStage>();
+  const known: KnownForms = new WeakMap();
   for (const definition of definitions) {
     const { name, kind, inputs } = definition;
     if (pinned[name]) {
@@ -61,13 +62,10 @@ export function planStages(
     });
     const toolVersions: Record<string, string> = {};
     for (const tool of [...definition.tools].sort()) toolVersions[tool] = tools[tool] ?? 'absent';
-    const recipe = hashOf({
-      format: KEY_FORMAT,
-      pipeline,
-      kind,
-      inputs,
-      parents: parents.map((parent) => parent.recipe),
-    });
+    const recipe = hashOf(
+      { format: KEY_FORMAT, pipeline, kind, inputs, parents: parents.map((parent) => parent.recipe) },
+      known,
+    );
     const key = hashOf({ recipe, toolVersions, parents: parents.map((parent) => parent.key) });
     planned.set(name, { ...definition, recipe, key, toolVersions });
   }

@@ -1,4 +1,4 @@
-// The shared store of a build: opened as the spec and the environment say, asked for finished bundles, and given what
+// The shared store of a build: opened as the spec and the environment say, asked for what is missing, and given what
 // was built here.
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -6,16 +6,32 @@ import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import type { SharedStore } from '../shared-store/shared-store.ts';
 import type { TrustPolicy } from '../shared-store/trust.ts';
 import type { Entry } from '../store/entry.ts';
-import { prepareStore } from '../store/store.ts';
+import { prepareStore, type Store } from '../store/store.ts';
+import { markShared, markUnshared } from '../store/unshared.ts';
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
-import type { BuildOptions, BuildPlan } from './build.ts';
+import type { BuildOptions } from './build.ts';
 import { findEntry } from './lookup.ts';
+import type { PlannedStage } from './plan.ts';
 
 /** Variables that say the same as `spec.build.store`; the spec counts first. */
 const REPOSITORY = 'IMAGE_BUILDER_STORE_REPOSITORY';
 const TRUSTED_KEYS = 'IMAGE_BUILDER_STORE_KEYS';
 const SIGNING_KEY = 'IMAGE_BUILDER_SIGNING_KEY';
+
+/** A registry that does not answer is not waited for by each render. Milliseconds. */
+const PAUSE = 5 * 60_000;
+
+/** What the shared store has to know of a stage. */
+export type SharedStage = Pick<PlannedStage, 'name' | 'kind' | 'key' | 'recipe' | 'parents'>;
+
+/** What the shared store has to know of a build. */
+export interface SharedPlan {
+  store: Store;
+  stages: readonly SharedStage[];
+  /** Names of the stages whose results are wanted. */
+  targets: readonly string[];
+}
 
 /**
  * The shared store; undefined when none is named.
@@ -99,7 +115,7 @@ function wrong(field: string, message: string): Finding {
  */
 export async function fetchFinished(
   shared: SharedStore,
-  plan: BuildPlan,
+  plan: SharedPlan,
   anyTools: boolean,
   signal: AbortSignal,
 ): Promise<void> {
@@ -119,10 +135,58 @@ export async function fetchFinished(
   }
 }
 
-/** Pushes all that the store has of a plan, parents first. */
-export async function shareResults(shared: SharedStore, plan: BuildPlan, signal: AbortSignal): Promise<void> {
-  for (const stage of plan.stages) {
-    const entry: Entry | undefined = await findEntry(plan.store, stage, signal);
-    if (entry) await shared.push(entry);
+/** Gets what a build still waits for: its targets, or what they are made from, down to results that are here. */
+export async function fetchMissing(
+  shared: SharedStore,
+  plan: SharedPlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const { store, targets } = plan;
+  const byName = new Map(plan.stages.map((stage) => [stage.name, stage]));
+  const workspace = await createWorkspace(store, treeRemover());
+  const fetch = async (name: string): Promise<void> => {
+    const stage = byName.get(name);
+    byName.delete(name);
+    if (!stage || (await findEntry(store, stage, signal))) return;
+    if (await shared.pull(stage, 'key', store, workspace.directory)) return;
+    for (const parent of stage.parents) await fetch(parent);
+  };
+  try {
+    for (const target of targets) await fetch(target);
+  } finally {
+    await workspace.dispose();
   }
+}
+
+/**
+ * Pushes all that the store has of a plan, parents first. What a registry that fails has missed is noted, for later
+ * builds.
+ * @param isRetry whether that has failed before: then a pause follows when it fails again
+ */
+export async function shareResults(
+  shared: SharedStore,
+  { store, stages }: SharedPlan,
+  signal: AbortSignal,
+  { isRetry = false } = {},
+): Promise<void> {
+  let isComplete = true;
+  let bundle: Entry | undefined;
+  for (const stage of stages) {
+    const entry = await findEntry(store, stage, signal);
+    if (!entry) continue;
+    if (stage.kind === 'bundle') bundle = entry;
+    if (!(await shared.push(entry))) isComplete = false;
+  }
+  if (bundle && isComplete) await markShared(bundle);
+  else if (bundle) await markUnshared(bundle, new Date(Date.now() + (isRetry ? PAUSE : 0)));
+}
+
+/** Pushes what an earlier build could not push. */
+export async function shareBelated(
+  resolved: ResolvedBuild,
+  plan: SharedPlan,
+  options: BuildOptions,
+): Promise<void> {
+  const shared = await openShared(resolved, options);
+  if (shared) await shareResults(shared, plan, options.signal, { isRetry: true });
 }

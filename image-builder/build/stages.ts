@@ -155,9 +155,14 @@ function forContext(osconfig: ResolvedOsconfig, context: RunContext): Record<str
   return Object.fromEntries(
     Object.entries(osconfig).map(([name, value]) => [
       name,
-      Array.isArray(value) ? value.filter((item) => runsIn(item, context)) : value,
+      Array.isArray(value) ? itemsFor(value, context) : value,
     ]),
   );
+}
+
+/** The list itself when all of it runs: images share their lists, and hashing knows a list again. */
+function itemsFor(items: readonly object[], context: RunContext): readonly object[] {
+  return items.every((item) => runsIn(item, context)) ? items : items.filter((item) => runsIn(item, context));
 }
 
 function runsIn(item: object, context: RunContext): boolean {

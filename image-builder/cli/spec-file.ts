@@ -47,7 +47,9 @@ export async function readBuildFile(
 
 async function readText(path: string): Promise<string> {
   try {
-    return await readFile(path === '-' ? '/dev/stdin' : path, 'utf8');
+    if (path !== '-') return await readFile(path, 'utf8');
+    // Not /dev/stdin: a socket, which is what callers in Node give, cannot be opened.
+    return await (await import('node:stream/consumers')).text(process.stdin);
   } catch (error) {
     throw invalid(`cannot be read: ${(error as Error).message}`);
   }

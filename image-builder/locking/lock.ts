@@ -3,7 +3,6 @@
 // Node has no flock. But flock(1) locks an open file that it inherits, and such a lock belongs to the open file, not
 // to the process: after flock(1) has gone it lasts until this process closes the file or dies. Unlike a file with a
 // process id, it needs no guess about who is alive, and works across users, PID namespaces and containers.
-import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoOf } from '../diagnostics/errno.ts';
@@ -134,6 +133,8 @@ async function isStill(path: string, file: FileHandle): Promise<boolean> {
 
 /** Runs flock(1) on an open file; false when `--nonblock` was given and somebody else has the lock. */
 async function flock(file: FileHandle, options: readonly string[], signal?: AbortSignal): Promise<boolean> {
+  // Loaded when it is needed: a render that changes nothing takes no lock.
+  const { spawn } = await import('node:child_process');
   const code = await new Promise<number>((resolve, reject) => {
     const child = spawn('flock', ['--exclusive', ...options, '3'], {
       stdio: ['ignore', 'ignore', 'ignore', file.fd],

@@ -76,13 +76,20 @@ export class SharedStore {
     }
   }
 
-  /** Pushes an entry, unless one that may be believed is there. Failure is a warning. @throws RegistryError CANCELLED */
-  async push(entry: Entry): Promise<void> {
-    if (!this.#options.push || this.#isDown || PRIVATE_KINDS.has(entry.kind)) return;
-    await this.#guarded(entry.kind, async () => {
+  /**
+   * Pushes an entry, unless one that may be believed is there. Failure is a warning.
+   * @returns false when the registry should have the entry and has not
+   * @throws RegistryError CANCELLED
+   */
+  async push(entry: Entry): Promise<boolean> {
+    if (!this.#options.push || PRIVATE_KINDS.has(entry.kind)) return true;
+    if (this.#isDown) return false;
+    const pushed = await this.#guarded(entry.kind, async () => {
       const present = await this.#open(keyTag(entry), (source) => this.#believable(source, entry, 'key'));
       if (!present) await this.#send(entry);
+      return true;
     });
+    return pushed ?? false;
   }
 
   #trustsAnybody(): boolean {

@@ -119,14 +119,14 @@ export type CheckDepth =
  */
 export async function checkEntry(entry: Entry, depth: CheckDepth, signal?: AbortSignal): Promise<void> {
   const known = depth === 'quick' ? await readSnapshot(entry) : undefined;
-  if (known && (await looksUntouched(entry.directory, entry.files, known))) return;
+  if (known && looksUntouched(entry.directory, entry.files, known)) return;
   const wrong = await verifyFiles(entry.directory, entry.files, signal);
   if (wrong) {
     // Whoever looks next must not believe the time stamps.
     await rm(join(entry.directory, SNAPSHOT_FILE), { force: true }).catch(() => {});
     throw new CorruptEntryError(entryName(entry), `${join(entry.directory, wrong.path)} ${wrong.reason}`);
   }
-  await writeSnapshot(entry.directory, await snapshot(entry.directory, entry.files));
+  await writeSnapshot(entry.directory, snapshot(entry.directory, entry.files));
 }
 
 /**
@@ -149,7 +149,7 @@ export async function commitEntry(
       files,
     };
     await writeFile(join(outputDir, RECORD_FILE), `${JSON.stringify(record, undefined, 1)}\n`);
-    await writeSnapshot(outputDir, await snapshot(outputDir, files));
+    await writeSnapshot(outputDir, snapshot(outputDir, files));
     options.signal?.throwIfAborted();
     return await place(store, record, outputDir);
   } catch (error) {
@@ -164,7 +164,7 @@ export async function commitEntry(
  */
 export async function adoptEntry(store: Store, record: EntryRecord, directory: string): Promise<Entry> {
   try {
-    await writeSnapshot(directory, await snapshot(directory, record.files));
+    await writeSnapshot(directory, snapshot(directory, record.files));
     return await place(store, record, directory);
   } catch (error) {
     throw storeFailure(error, `keep ${entryName(record)}`, store.directory);
@@ -222,5 +222,8 @@ async function readSnapshot(entry: Entry): Promise<Snapshot | undefined> {
   }
 }
 
+/** See unshared.ts. */
+export const UNSHARED_FILE = 'unshared';
+
 /** Files of an entry's directory that are about the entry itself. */
-export const BOOKKEEPING: ReadonlySet<string> = new Set([RECORD_FILE, SNAPSHOT_FILE]);
+export const BOOKKEEPING: ReadonlySet<string> = new Set([RECORD_FILE, SNAPSHOT_FILE, UNSHARED_FILE]);

@@ -41,51 +41,74 @@ export function withRunContexts(
 
 type Items = { [List in (typeof CONTEXT_LISTS)[number]]: NonNullable<OsconfigVariables[List]>[number] };
 
-/** @param merged the merged, validated variables: defaults at the bottom, so that nothing is missing. */
-export function resolveOsconfig(merged: Record<string, unknown>): ResolvedOsconfig {
-  const variables = merged as OsconfigVariables & Record<string, never>;
-  const grub = variables.grub ?? {};
-  return {
-    kernel: {
-      modules: {
-        load: variables.kernel?.modules?.load ?? [],
-        blacklist: variables.kernel?.modules?.blacklist ?? [],
+/**
+ * Resolves the variables of images that share most of their lists: a list that was met before gives the same object
+ * again, so that fifty images cost little more than one.
+ */
+export class OsconfigResolver {
+  /** Resolved lists by the name of their variable. */
+  readonly #known = new Map<string, WeakMap<readonly object[], unknown>>();
+
+  /** @param merged the merged, validated variables: defaults at the bottom, so that nothing is missing. */
+  resolve(merged: Record<string, unknown>): ResolvedOsconfig {
+    const variables = merged as OsconfigVariables & Record<string, never>;
+    const grub = variables.grub ?? {};
+    return {
+      kernel: {
+        modules: {
+          load: variables.kernel?.modules?.load ?? [],
+          blacklist: variables.kernel?.modules?.blacklist ?? [],
+        },
       },
-    },
-    banners: { login: variables.banners?.login ?? '', motd: variables.banners?.motd ?? '' },
-    kubelet: { extra_systemd_args: (variables.kubelet?.extra_systemd_args ?? []).map(nameAndValue) },
-    grub: {
-      GRUB_TIMEOUT: toNumber(grub.GRUB_TIMEOUT ?? 5),
-      GRUB_CMDLINE_LINUX_DEFAULT: (grub.GRUB_CMDLINE_LINUX_DEFAULT ?? []).map(nameAndValue),
-      GRUB_SERIAL_COMMAND: grub.GRUB_SERIAL_COMMAND ?? '',
-    },
-    kdump_tools: { crashkernel: variables.kdump_tools?.crashkernel ?? '' },
-    limits: (variables.limits ?? []).map((limit) => ({ ...limit, value: toText(limit.value) })),
-    sysctl: (variables.sysctl ?? []).map(({ name, value }) => ({ name, value: toText(value) })),
-    directories: (variables.directories ?? []).map((item) => ({
-      name: item.name,
-      ...ownership(item, '0755'),
-      ...contexts(item),
-    })),
-    files: (variables.files ?? []).map((item) => ({
-      name: item.name,
-      file_content: item.file_content,
-      ...ownership(item, '0644'),
-      ...contexts(item),
-    })),
-    systemd: (variables.systemd ?? []).map(systemdUnit),
-    user_scripts: (variables.user_scripts ?? []).map(resolveScript),
-    file_permissions: (variables.file_permissions ?? []).map(filePermission),
-    user_management: (variables.user_management ?? []).map(user),
-    fetch_from_url: (variables.fetch_from_url ?? []).map((item) => ({
-      url: item.url,
-      dest: item.dest,
-      use_proxy: toBoolean(item.use_proxy ?? true),
-      ...(item.checksum === undefined ? {} : { checksum: item.checksum }),
-      ...ownership(item, '0644'),
-      ...contexts(item),
-    })),
-  };
+      banners: { login: variables.banners?.login ?? '', motd: variables.banners?.motd ?? '' },
+      kubelet: {
+        extra_systemd_args: this.#each('kubelet', variables.kubelet?.extra_systemd_args, nameAndValue),
+      },
+      grub: {
+        GRUB_TIMEOUT: toNumber(grub.GRUB_TIMEOUT ?? 5),
+        GRUB_CMDLINE_LINUX_DEFAULT: this.#each('grub', grub.GRUB_CMDLINE_LINUX_DEFAULT, nameAndValue),
+        GRUB_SERIAL_COMMAND: grub.GRUB_SERIAL_COMMAND ?? '',
+      },
+      kdump_tools: { crashkernel: variables.kdump_tools?.crashkernel ?? '' },
+      limits: this.#each('limits', variables.limits, (limit) => ({ ...limit, value: toText(limit.value) })),
+      sysctl: this.#each('sysctl', variables.sysctl, ({ name, value }) => ({ name, value: toText(value) })),
+      directories: this.#each('directories', variables.directories, (item) => ({
+        name: item.name,
+        ...ownership(item, '0755'),
+        ...contexts(item),
+      })),
+      files: this.#each('files', variables.files, (item) => ({
+        name: item.name,
+        file_content: item.file_content,
+        ...ownership(item, '0644'),
+        ...contexts(item),
+      })),
+      systemd: this.#each('systemd', variables.systemd, systemdUnit),
+      user_scripts: this.#each('user_scripts', variables.user_scripts, resolveScript),
+      file_permissions: this.#each('file_permissions', variables.file_permissions, filePermission),
+      user_management: this.#each('user_management', variables.user_management, user),
+      fetch_from_url: this.#each('fetch_from_url', variables.fetch_from_url, (item) => ({
+        url: item.url,
+        dest: item.dest,
+        use_proxy: toBoolean(item.use_proxy ?? true),
+        ...(item.checksum === undefined ? {} : { checksum: item.checksum }),
+        ...ownership(item, '0644'),
+        ...contexts(item),
+      })),
+    };
+  }
+
+  #each<Item extends object, Resolved>(
+    variable: string,
+    items: readonly Item[] = [],
+    resolve: (item: Item, index: number) => Resolved,
+  ): Resolved[] {
+    const known = this.#known.get(variable) ?? new WeakMap<readonly object[], unknown>();
+    this.#known.set(variable, known);
+    const resolved = (known.get(items) as Resolved[] | undefined) ?? items.map(resolve);
+    known.set(items, resolved);
+    return resolved;
+  }
 }
 
 /** A script with the name that the log shows. */

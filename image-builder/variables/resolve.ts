@@ -16,7 +16,7 @@ import { readLock } from './lock-file.ts';
 import { findManifests, type Manifests, qcowBundleDirectory, qcowNames, readScripts } from './manifests.ts';
 import { type ChosenMirrors, chooseMirrors, readAptSources } from './mirror.ts';
 import { distributionDefaults, repositorySources, resolveMultistrap, sourcesOf } from './multistrap.ts';
-import { resolveOsconfig, withRunContexts } from './osconfig.ts';
+import { OsconfigResolver, withRunContexts } from './osconfig.ts';
 import { checkRepositories, readKeyringFiles } from './repositories.ts';
 import { renderTemplates, type Scope } from './templates.ts';
 import type { ResolvedBuild, ResolvedLock } from './types.ts';
@@ -69,6 +69,7 @@ export async function resolveBuild(
   const osconfigLayers = [...builtIn('osconfig'), ...inContext(rootfs.osconfig, 'common')];
   const qcowScripts = await readScripts(manifests, 'qcow');
   const names = Object.keys(qcows).sort();
+  const osconfig = new OsconfigResolver();
   return {
     name,
     distribution: {
@@ -85,7 +86,7 @@ export async function resolveBuild(
     ...(lock === undefined ? {} : { lock }),
     rootfs: {
       multistrap: resolveMultistrap(multistrap, distribution, ownPackages),
-      osconfig: resolveOsconfig(mergeLayers(osconfigLayers)),
+      osconfig: osconfig.resolve(mergeLayers(osconfigLayers)),
       livecdcontent: resolveLivecdcontent(
         mergeLayers([...builtIn('livecdcontent'), ...(rootfs.livecdcontent ?? [])]),
       ),
@@ -96,7 +97,7 @@ export async function resolveBuild(
       (names.length > 0 || build.iso !== undefined ? names : [name]).map((qcow) => [
         qcow,
         {
-          osconfig: resolveOsconfig(
+          osconfig: osconfig.resolve(
             mergeLayers([...osconfigLayers, ...inContext(qcows[qcow]?.osconfig, 'qcow')]),
           ),
           qcow: resolveQcow(qcow, mergeLayers([...builtIn('qcow'), ...(qcows[qcow]?.qcow ?? [])])),

@@ -24,6 +24,8 @@ export async function renderTemplates(
   scopes: Scopes,
   signal?: AbortSignal,
 ): Promise<Scopes> {
+  // Most builds have none; to know the variables that every image sees is work.
+  if (!hasMarker(scopes)) return scopes;
   const rootfsVariables = visibleVariables(defaults, scopes.rootfs);
   const work = [
     { scope: scopes.rootfs, variables: rootfsVariables },

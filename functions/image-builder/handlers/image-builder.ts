@@ -1,5 +1,5 @@
 // functionConfig of kind ImageBuilder: extracts a bundle or builds one, and answers with its catalogues.
-import { Pair, type YAMLMap } from 'yaml';
+import type { YAMLMap } from 'yaml';
 import type { ReadCost } from '../../../image-builder/bundle/read.ts';
 import type { BundleContents } from '../../../image-builder/bundle/types.ts';
 import {
@@ -12,8 +12,8 @@ import { formatBytes } from '../../../image-builder/diagnostics/render.ts';
 import { cataloguesOf, type VariableCatalogue } from '../../../image-builder/profile/catalogue.ts';
 import type { BuildSpec, BundleSpec } from '../../../image-builder/spec/types.ts';
 import { catalogueName, parseImageBuilder } from '../../../image-builder/spec/validate.ts';
-import { dataNode } from '../../../image-builder/yaml/data-node.ts';
-import { stringNode, toNode } from '../../../image-builder/yaml/values.ts';
+import { withData } from '../../../image-builder/yaml/data-node.ts';
+import { toNode } from '../../../image-builder/yaml/values.ts';
 import type { FunctionContext, Handler } from '../handler.ts';
 import type { FunctionConfig } from '../resource-list.ts';
 import { pullSecretsOf } from './pull-secrets.ts';
@@ -62,11 +62,7 @@ export function imageBuilderHandler(engine: Engine): Handler {
 
 /** Header and metadata can be changed by whoever puts it into a list, the data cannot. */
 function catalogueNode({ apiVersion, kind, metadata, ...data }: VariableCatalogue): YAMLMap {
-  const node = toNode({ apiVersion, kind, metadata }) as YAMLMap;
-  for (const [name, value] of Object.entries(data)) {
-    if (value !== undefined) node.items.push(new Pair(stringNode(name), dataNode(value)));
-  }
-  return node;
+  return withData(toNode({ apiVersion, kind, metadata }) as YAMLMap, data);
 }
 
 /** The file of the object is known when the caller has noted it, as kpt does. */

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { build } from '../../../image-builder/build/build.ts';
 import { readBundle } from '../../../image-builder/bundle/read.ts';
@@ -49,6 +51,9 @@ const spec: BuildSpec = {
   bundle: { layout: 'out', tag: 'v1' },
 };
 
+/** What the newest run has told. */
+let steps: string[] = [];
+
 interface Outcome {
   contents: BundleContents;
   /** Names of the stages that ran. */
@@ -68,6 +73,7 @@ async function run(changes: Partial<BuildSpec> = {}, name = 'small', at = store)
   const built = events.flatMap((event) =>
     event.type === 'stage' && event.status === 'finished' ? [event.stage] : [],
   );
+  steps = events.flatMap((event) => (event.type === 'step' ? [event.message] : []));
   return { contents, built: built.sort() };
 }
 
@@ -262,6 +268,38 @@ test('a change of an osconfig variable builds from there, not the root file syst
   expect(leftovers()).toEqual([]);
 });
 
+test('plan shows what is in the store, and what changed for what is not', () => {
+  const changed = { ...spec.rootfs?.osconfig, banners: { login: 'planned\n' } };
+  const object = imageBuilder({ rootfs: { ...spec.rootfs, osconfig: changed } });
+  const plan = (output: string) => {
+    const input = JSON.stringify(object);
+    return runProcess([executable('image-builder'), 'plan', '-', '--output', output], {
+      input,
+      ...options(),
+    }).stdout;
+  };
+  const stages: { stage: string; key: string; cached: boolean; reasons?: unknown }[] = JSON.parse(
+    plan('json'),
+  );
+  expect(stages.map(({ stage, cached }) => [stage, cached])).toEqual([
+    ['rootfs', true],
+    ['osconfig', false],
+    ['qcow/a', false],
+    ['qcow/b', false],
+    ['bundle', false],
+  ]);
+  expect(readdirSync(join(store, 'entries'))).toContain(`rootfs-${stages[0]?.key}`);
+  expect(stages[0]?.reasons).toBeUndefined();
+  expect(stages[1]?.reasons).toMatchObject({
+    // Against the newest build of the name, the one before.
+    changes: [{ path: 'osconfig.banners.login', before: 'changed\n', after: 'planned\n' }],
+  });
+  expect(stages[2]?.reasons).toMatchObject({ changes: [], follows: ['osconfig'] });
+  expect(plan('text')).toMatch(
+    /^rootfs +[0-9a-f]{12} {2}in the store\nosconfig +[0-9a-f]{12} {2}to be built\n/,
+  );
+});
+
 test('history and diff tell what has changed', async () => {
   const image = (text: string) => runProcess([executable('image-builder'), ...text.split(' ')], options());
   const history = JSON.parse(image('history small -o json').stdout);
@@ -283,9 +321,20 @@ test('history and diff tell what has changed', async () => {
   expect(image('diff small~40 small~0').stderr).toContain('has no build 40');
 });
 
-test('a change of one QCOW builds that one and the bundle', async () => {
+test('a change of one QCOW builds that one and the bundle; what a registry that is down has missed goes later', async () => {
   const qcows = { ...spec.qcows, b: { qcow: { qcow_capacity: '6G' } } };
+  await registry.kill();
   const { built, contents } = await run({ qcows, bundle: { layout: 'out', tag: 'v3' } });
+  expect(steps.join('\n')).toContain('warning: the shared store is of no use here');
+  await registry.start();
+  expect((await run({ qcows, bundle: { tag: 'v3' } })).built).toEqual([]);
+  expect(steps.filter((step) => step.startsWith('push ')).map((step) => step.split('-')[0])).toEqual([
+    'push qcow',
+    'push bundle',
+  ]);
+  expect((await run({ qcows, bundle: { tag: 'v3' } })).built).toEqual([]);
+  expect(steps).toEqual([]);
+  expect((await run({ qcows }, 'small', join(cwd, 'late-store'))).built).toEqual([]);
   expect(built).toEqual(['bundle', 'qcow/b']);
   expect(contents.artifacts.qcows.a).toEqual(first.contents.artifacts.qcows.a);
   expect(contents.artifacts.qcows.b?.virtualSize).toBe(6 * 2 ** 30);
@@ -299,6 +348,44 @@ test('the same bytes come out of packed results as out of the trees that stages 
   const { built, contents } = await run({ store: { repository: `${registry.host}/site/empty` } });
   expect(built).toEqual(['bundle', 'osconfig', 'qcow/a', 'qcow/b']);
   expect(contents.reference.digest).toBe(first.contents.reference.digest);
+});
+
+test('killed again and again in its real stages, it comes to the same bundle', async () => {
+  const at = join(cwd, 'killed-store');
+  const [rootfs = ''] = readdirSync(join(store, 'entries')).filter((name) => name.startsWith('rootfs-'));
+  cpSync(join(store, 'layout'), join(at, 'layout'));
+  cpSync(join(store, 'entries', rootfs), join(at, 'entries', rootfs), {
+    recursive: true,
+    preserveTimestamps: true,
+  });
+  const { store: _, ...alone } = spec;
+  const bundle = { layout: join(cwd, 'killed'), tag: 'v1' };
+  const program = bundleProgram('build-program', cwd);
+  const begin = () => start(program, [at, 'small', JSON.stringify({ ...alone, bundle })]);
+  /** Milliseconds after a stage has begun. */
+  const moments = { osconfig: [0, 300, 900, 2000], 'qcow/a': [0, 250, 800, 1600], bundle: [0, 30, 120] };
+  for (const [stage, after] of Object.entries(moments)) {
+    const kills: number[] = [];
+    for (const milliseconds of after) {
+      const running = begin();
+      // It does not begin when it was done already at the moment before.
+      const began = await running.printed({ stage, status: 'started' }).then(
+        () => true,
+        () => false,
+      );
+      await sleep(milliseconds);
+      running.process.kill('SIGKILL');
+      if ((await running.ended) === 'SIGKILL') kills.push(milliseconds);
+      if (!began) break;
+    }
+    expect([stage, kills[0]]).toEqual([stage, 0]);
+  }
+  const last = begin();
+  expect(await last.ended).toBe(0);
+  expect(last.lines.at(-1)?.contents).toMatchObject({
+    reference: { digest: first.contents.reference.digest },
+  });
+  expect(readdirSync(join(at, 'work'))).toEqual([]);
 });
 
 test('a package that does not exist fails before anything is built, and publishes nothing', async () => {

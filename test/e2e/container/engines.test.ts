@@ -28,6 +28,7 @@ import { ordinaryUser } from '../support/ordinary-user.ts';
 import { type Podman, usePodman } from '../support/podman.ts';
 import { prepareImage } from '../support/prepared-image.ts';
 import { startRegistry } from '../support/registry.ts';
+import { testRenders } from './renders.ts';
 
 let engine: DockerEngine;
 let image: string;
@@ -397,3 +398,6 @@ describe('the function in its own container, under kustomize', () => {
     }
   });
 });
+
+describe('renders', () =>
+  testRenders(() => ({ engine, directory, executor: executor({}), storeCopy, containers: leftContainers })));

@@ -12,15 +12,23 @@ export interface ContainedObject {
   layout?: string | undefined;
   /** Value of config.kubernetes.io/function. */
   annotation?: string;
+  /** Laid over everything else of spec.build. */
+  changes?: Partial<BuildSpec>;
 }
 
 /** The text of an ImageBuilder object named `contained`. */
-export async function containedObject({ executor, layout, annotation }: ContainedObject): Promise<string> {
+export async function containedObject({
+  executor,
+  layout,
+  annotation,
+  changes,
+}: ContainedObject): Promise<string> {
   const build: BuildSpec = {
     ...(await preparedSpec()),
     qcows: { node: { qcow: { qcow_capacity: '3G' } } },
     bundle: { ...(layout && { layout }), tag: 'v1' },
     ...(executor && { executor }),
+    ...changes,
   };
   const annotations = annotation && { 'config.kubernetes.io/function': annotation };
   return stringify({

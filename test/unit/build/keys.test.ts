@@ -29,7 +29,7 @@ describe('canonicalJson', () => {
       [2, 1],
       1.5,
     ];
-    expect(new Set(values.map(hashOf)).size).toBe(values.length);
+    expect(new Set(values.map((value) => hashOf(value))).size).toBe(values.length);
   });
 
   test('sorts by code unit, whatever the locale', () => {
@@ -88,6 +88,19 @@ describe('planStages', () => {
     expect(changed(before, keys(withTool, 'p', { tar: '1', apt: '3', other: '3' }))).toEqual(['a', 'b', 'd']);
     expect(changed(before, keys(withTool, 'p', { tar: '1', apt: '2', other: '4' }))).toEqual([]);
     expect(recipes(withTool, 'p', { tar: '1', apt: '2' })).toEqual(recipes(withTool, 'p', {}));
+  });
+
+  test('what stages share counts in each of them, and what has changed since the last plan counts anew', () => {
+    const list = [{ name: 'one' }];
+    const sharing = (shared: unknown, other: unknown) => [
+      definition('a', [], { inputs: { shared, at: 'a' } }),
+      definition('b', [], { inputs: { other, at: 'b' } }),
+    ];
+    const before = keys(sharing(list, list));
+    expect(before).toEqual(keys(sharing(list, structuredClone(list))));
+    list[0] = { name: 'two' };
+    expect(changed(before, keys(sharing(list, list)))).toEqual(['a', 'b']);
+    expect(changed(before, keys(sharing(list, [{ name: 'one' }])))).toEqual(['a']);
   });
 
   test('kinds do not share keys', () => {

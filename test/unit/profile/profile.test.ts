@@ -42,6 +42,14 @@ describe('parseJson', () => {
   });
 });
 
+test.each([0, 1, 2])('written with an indentation of %i, as our profiles are, it is the same', (indent) => {
+  const value = { a: [1, 'x', { b: null }], c: { d: -1.5 }, same: [1, 'x', { b: null }], text: '1.20' };
+  const text = `${JSON.stringify(value, undefined, indent)}\n`;
+  expect(parseJson(text)).toEqual(value);
+  expect(parseJson(text.replace('-1.5', '1e3'))).toEqual({ ...value, c: { d: new ExactNumber('1e3') } });
+  expect(parseJson(text)).toEqual(value);
+});
+
 describe('parseProfile', () => {
   test.each([
     ['not json', 'NOT_JSON', 'is not JSON'],

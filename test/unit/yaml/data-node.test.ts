@@ -1,6 +1,6 @@
 // Data nodes give the text that the library gives, whatever the data.
-import { Document, parse } from 'yaml';
-import { dataNode } from '../../../image-builder/yaml/data-node.ts';
+import { Document, parse, type YAMLMap, YAMLSeq } from 'yaml';
+import { dataNode, withData } from '../../../image-builder/yaml/data-node.ts';
 import { ExactNumber, STRINGIFY_OPTIONS, toNode } from '../../../image-builder/yaml/values.ts';
 
 /** The value as a catalogue has it: below a key. */
@@ -36,6 +36,14 @@ const TRICKY = [
     '>',
     'a|b',
     'a\nb',
+    'a\n\n  b c\n',
+    'a: b\n# c',
+    'a\n\n',
+    'a \nb',
+    '1\n2',
+    ' a\nb',
+    '*\nb\n',
+    '---\na',
     'a\n',
     '\ta',
     'a\tb',
@@ -95,6 +103,13 @@ test('other values and nesting', () => {
   expect(parse(text({ a: [{ b: 'c' }] }, dataNode))).toEqual({ top: { data: { a: [{ b: 'c' }] } } });
 });
 
+test('what is met at several depths has the indentation of each', () => {
+  const shared = { list: ['a\nb\n', { c: { d: ['e'] } }], map: { f: [[], {}] } };
+  const data = { shared, below: { shared, list: [shared, { shared }] }, again: shared };
+  expect(text(data, dataNode)).toBe(text(data, toNode));
+  expect(text({ other: data }, dataNode)).toBe(text({ other: data }, toNode));
+});
+
 test('random data', () => {
   let seed = 7;
   const next = (below: number) => {
@@ -112,6 +127,26 @@ test('random data', () => {
   for (let round = 0; round < 500; round += 1) {
     const data = make(0);
     expect(text(data, dataNode)).toBe(text(data, toNode));
+  }
+});
+
+test('an object with a header, alone and in a list', () => {
+  const header = { kind: 'K', metadata: { name: 'n', labels: { a: 'yes' } } };
+  for (const data of [{}, { a: 'b', list: ['1', { c: 'x\ny\n' }] }, { odd: "it's", no: undefined }]) {
+    const expected = toNode({ ...header, ...data });
+    const [alone, inList] = [expected, toNode([{ ...header, ...data }])].map((contents) => {
+      const document = new Document(undefined, { schema: 'failsafe' });
+      document.contents = contents as typeof document.contents;
+      return document.toString(STRINGIFY_OPTIONS);
+    });
+    const document = new Document(undefined, { schema: 'failsafe' });
+    document.contents = withData(toNode(header) as YAMLMap, data) as typeof document.contents;
+    expect(document.toString(STRINGIFY_OPTIONS)).toBe(alone);
+    const list = new YAMLSeq();
+    list.items = [withData(toNode(header) as YAMLMap, data)];
+    document.contents = list as typeof document.contents;
+    expect(document.toString(STRINGIFY_OPTIONS)).toBe(inList);
+    expect(document.toJS()).toEqual([{ ...header, ...JSON.parse(JSON.stringify(data)) }]);
   }
 });
 
