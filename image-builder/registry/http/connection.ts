@@ -3,6 +3,12 @@
 import http from 'node:http';
 import { type Environment, proxyAuthorization, proxyFor } from './proxy.ts';
 
+/**
+ * Received ahead of the reader of a connection. Node's default, less than one packet of loopback, makes hundreds of
+ * small steps of a large layer, and each wakes the thread that decompresses.
+ */
+export const READ_AHEAD_BYTES = 512 * 1024;
+
 /** TLS settings of one registry host, contents in PEM. */
 export interface TlsSettings {
   /** Certificate authorities beside the system's. */
@@ -12,6 +18,9 @@ export interface TlsSettings {
   /** Whether any server certificate will do. */
   insecure?: boolean;
 }
+
+/** Node passes what is for the stream on to the socket, though its types do not say so. */
+const PLAIN_OPTIONS = { keepAlive: true, readableHighWaterMark: READ_AHEAD_BYTES };
 
 /** How to send a request to a URL. */
 export interface Route {
@@ -54,7 +63,7 @@ export class Connections {
     if (!proxy)
       return {
         secure,
-        agent: this.#agent('http', () => new http.Agent({ keepAlive: true })),
+        agent: this.#agent('http', () => new http.Agent(PLAIN_OPTIONS)),
         options: { ...target, path },
       };
     return this.#plainThroughProxy(url, proxy);
@@ -75,7 +84,7 @@ export class Connections {
   async #plainThroughProxy(url: URL, proxy: URL): Promise<Route> {
     const secure = proxy.protocol === 'https:';
     const Agent = secure ? (await import('node:https')).Agent : http.Agent;
-    const agent = this.#agent(`proxy ${proxy.href}`, () => new Agent({ keepAlive: true }));
+    const agent = this.#agent(`proxy ${proxy.href}`, () => new Agent(PLAIN_OPTIONS));
     const authorization = proxyAuthorization(proxy);
     return {
       secure,

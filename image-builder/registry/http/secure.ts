@@ -6,7 +6,7 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { RegistryError } from '../error.ts';
-import type { TlsSettings } from './connection.ts';
+import { READ_AHEAD_BYTES, type TlsSettings } from './connection.ts';
 import { proxyAuthorization } from './proxy.ts';
 
 /**
@@ -14,7 +14,7 @@ import { proxyAuthorization } from './proxy.ts';
  * @param timeout of connecting to the proxy, milliseconds
  */
 export function secureAgent(settings: TlsSettings, proxy: URL | undefined, timeout: number): https.Agent {
-  const options = tlsOptions(settings);
+  const options = { ...tlsOptions(settings), highWaterMark: READ_AHEAD_BYTES };
   return proxy ? new TunnelAgent(proxy, options, timeout) : new DirectAgent({ keepAlive: true, ...options });
 }
 
