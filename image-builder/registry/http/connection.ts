@@ -13,6 +13,8 @@ export const READ_AHEAD_BYTES = 512 * 1024;
 export interface TlsSettings {
   /** Certificate authorities beside the system's. */
   ca?: string[];
+  /** Those among them that were given for this very host, so that its certificate is most likely from one of them. */
+  hostCa?: string[];
   cert?: string;
   key?: string;
   /** Whether any server certificate will do. */
