@@ -12,32 +12,55 @@ export const LAYOUTS = ['ours', 'predecessor', 'no-history', 'squashed', 'squash
 const sh = (script) =>
   execFileSync('bash', ['-euc', script], { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 26 });
 
-/** Listens on a free port of loopback. */
-export async function listen(server) {
-  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+/** Listens on a free port. */
+export async function listen(server, address = '127.0.0.1') {
+  await new Promise((done) => server.listen(0, address, done));
   return server.address().port;
 }
 
-/** Starts a registry with its storage in `work`; returns its process and its host. */
-export async function startRegistry(work) {
+/**
+ * Starts a registry with its storage in `work`; returns its process, its port, and what it was asked so far.
+ * @param tls `{ address, certificate, key }`: listens there, by TLS; undefined: plain HTTP on loopback
+ */
+export async function startRegistry(work, tls) {
+  const address = tls?.address ?? '127.0.0.1';
   const probe = createServer();
-  const port = await listen(probe);
+  const port = await listen(probe, address);
   await new Promise((done) => probe.close(done));
-  const config = join(work, 'registry.yml');
+  const config = join(work, `registry-${port}.yml`);
+  const files = tls && { tls: { certificate: tls.certificate, key: tls.key } };
   writeFileSync(
     config,
     JSON.stringify({
       version: '0.1',
-      log: { level: 'error', accesslog: { disabled: true } },
+      log: { level: 'error' },
       storage: { filesystem: { rootdirectory: join(work, 'storage') } },
-      http: { addr: `127.0.0.1:${port}` },
+      http: { addr: `${address}:${port}`, ...files },
     }),
   );
-  const registry = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
+  const registry = spawn('docker-registry', ['serve', config], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const asked = { requests: 0 };
+  // One line of the access log for each request.
+  registry.stdout.on('data', (lines) => {
+    asked.requests += lines.toString().match(/"(?:GET|HEAD|POST) /g)?.length ?? 0;
+  });
   sh(
-    `for i in $(seq 100); do (echo > /dev/tcp/127.0.0.1/${port}) 2>/dev/null && exit; sleep 0.1; done; exit 1`,
+    `for i in $(seq 100); do (echo > /dev/tcp/${address}/${port}) 2>/dev/null && exit; sleep 0.1; done; exit 1`,
   );
-  return { registry, port };
+  return { registry, port, asked };
+}
+
+/** An authority and a certificate of the address, as files in `work`. */
+export function makeCertificate(work, address) {
+  const at = (name) => join(work, name);
+  const day = '-days 1 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes';
+  sh(`
+    cd ${work}
+    openssl req -x509 ${day} -keyout ca.key -out ca.crt -subj /CN=bench-authority 2>>openssl.log
+    openssl req -x509 ${day} -CA ca.crt -CAkey ca.key -keyout server.key -out server.crt -subj /CN=bench \
+      -addext subjectAltName=IP:${address} -addext basicConstraints=critical,CA:false 2>>openssl.log
+  `);
+  return { address, authority: at('ca.crt'), certificate: at('server.crt'), key: at('server.key') };
 }
 
 /** Makes the bundles of the given layouts, with a disk image of random bytes. */

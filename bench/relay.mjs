@@ -1,13 +1,15 @@
-// A TCP relay that counts requests and bytes, and can be as far away and as narrow as a real link.
+// A TCP relay that counts bytes, and can be as far away and as narrow as a real link.
 import { connect, createServer } from 'node:net';
 import { listen } from './bundles.mjs';
 
 /**
- * Passes connections on. TLS handshakes (clients try TLS on loopback first) are no requests.
+ * Passes connections on.
+ * @param address where the registry listens, and the relay too
+ * @param count `{ bytes }`: what was sent to clients, handshakes and headers included
  * @param link `{ rtt, mbit }`: milliseconds there and back, megabits per second towards the client; undefined: as it is.
  * A handshake of TCP takes a relay no time, so that of the link is added to the first bytes of each connection.
  */
-export async function startRelay(port, count, link) {
+export async function startRelay(address, port, count, link) {
   const sockets = new Set();
   // All connections share the link: when it will have sent what it was given so far.
   let freeAt = 0;
@@ -39,10 +41,7 @@ export async function startRelay(port, count, link) {
     from.on('end', () => send(undefined));
   };
   const server = createServer((client) => {
-    const upstream = connect(port, '127.0.0.1');
-    client.on('data', (chunk) => {
-      if (/^(?:GET|HEAD|POST) /.test(chunk.toString('latin1', 0, 5))) count.requests++;
-    });
+    const upstream = connect(port, address);
     upstream.on('data', (chunk) => {
       count.bytes += chunk.length;
     });
@@ -61,7 +60,7 @@ export async function startRelay(port, count, link) {
     upstream.on('close', (failed) => (failed || !link) && client.destroy());
   });
   return {
-    port: await listen(server),
+    port: await listen(server, address),
     close: () => {
       for (const socket of sockets) socket.destroy();
       server.close();

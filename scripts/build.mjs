@@ -77,6 +77,8 @@ const replaceKnownModules = {
 
 /** Libraries that most runs do not need. */
 const RARE_LIBRARIES = /^(?:execa|fzstd|smol-toml|tar-stream)$/;
+/** Libraries that most runs of the commands that read published images do not need. */
+const RARE_WHEN_READING = /^yaml$/;
 
 /**
  * Code that unpacks and runs a program; its exports are `program.exports` then. Node has to read through all the code of
@@ -93,10 +95,11 @@ function packed(program) {
     run(program, program.exports, require, __filename);`;
 }
 
-const packRareLibraries = {
-  name: 'pack-rare-libraries',
+/** Replaces the libraries with these names by packed programs. */
+const packLibraries = (names) => ({
+  name: `pack-libraries ${names}`,
   setup(build) {
-    build.onResolve({ filter: RARE_LIBRARIES }, ({ path }) => ({ path, namespace: 'packed' }));
+    build.onResolve({ filter: names }, ({ path }) => ({ path, namespace: 'packed' }));
     build.onLoad({ filter: /./, namespace: 'packed' }, async ({ path }) => {
       const { outputFiles } = await esbuild.build({
         ...BUNDLING,
@@ -111,7 +114,7 @@ const packRareLibraries = {
       return { contents, loader: 'js' };
     });
   },
-};
+});
 
 /** Code that node:vm compiles cannot import(); what is left of that are modules of Node. */
 const CODE_FOR_VM = { 'dynamic-import': false };
@@ -125,7 +128,7 @@ const BUNDLING = {
   // Names stay: error classes are shown by name, and a stack trace has to be readable.
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [replaceKnownModules, packRareLibraries],
+  plugins: [replaceKnownModules, packLibraries(RARE_LIBRARIES)],
   logLevel: 'warning',
 };
 
@@ -159,8 +162,8 @@ async function exportedNames(path) {
   return Object.values(metafile.outputs)[0].exports;
 }
 
-/** One executable. */
-async function executable(entryPoint, name) {
+/** One executable. @param plugins for its outermost program only */
+async function executable(entryPoint, name, plugins = []) {
   const outfile = join(dist, name);
   await esbuild.build({
     ...BUNDLING,
@@ -168,7 +171,7 @@ async function executable(entryPoint, name) {
     outfile,
     legalComments: 'eof',
     banner: { js: '#!/usr/bin/env node' },
-    plugins: [packRareModules, ...BUNDLING.plugins],
+    plugins: [packRareModules, ...plugins, ...BUNDLING.plugins],
   });
   await chmod(outfile, 0o755);
 }
@@ -178,7 +181,7 @@ await mkdir(dist);
 // The executables are CommonJS without an extension, which Node would take for ESM inside of our own package.
 await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
 await executable('functions/image-builder/main.ts', 'image-builder-fn');
-await executable('image-builder/cli/main.ts', 'image-builder');
+await executable('image-builder/cli/main.ts', 'image-builder', [packLibraries(RARE_WHEN_READING)]);
 const { functionDefinition } = await evaluate('functions/image-builder/definition.ts');
 const definition = stringify(functionDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });
 await writeFile(join(dist, 'image-builder.krm.yaml'), definition);

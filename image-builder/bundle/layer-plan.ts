@@ -1,9 +1,18 @@
 // Which layers can hold what is wanted, told before any of them is read: by our own builder's mark, or by the image's
-// history, in which Docker, BuildKit, buildah and kaniko note where each COPY and ADD wrote to.
+// history, in which Docker, BuildKit, buildah and kaniko note where each COPY and ADD wrote to, and our own builder what
+// it put into each layer: tools that compress or convert layers drop marks, but keep the history.
 
 import type { Descriptor, ImageConfig, Manifest } from '../registry/manifest.ts';
-import { cleanPath, isWithin } from './overlay/path.ts';
-import { PROFILES_DIRECTORY, PROFILES_LAYER_ANNOTATION } from './types.ts';
+import { cleanPath, isWithin, parentOf } from './overlay/path.ts';
+import {
+  IMAGE_LAYER_HISTORY,
+  PACKAGES_FILE,
+  PACKAGES_LAYER_HISTORY,
+  PROFILES_DIRECTORY,
+  PROFILES_LAYER_ANNOTATION,
+  PROFILES_LAYER_HISTORY,
+  QCOWS_DIRECTORY,
+} from './types.ts';
 
 /** Layers to consider, uppermost first, and why the others are not. */
 export interface LayerPlan {
@@ -49,27 +58,31 @@ export function planByHistory(manifest: Manifest, config: ImageConfig, wanted: s
 
 /** Reads one `created_by`. */
 export function verdict(createdBy: string, wanted: string[]): Verdict {
-  const destination = copyDestination(createdBy);
-  if (destination === undefined) return 'unknown';
+  const destinations = ownDestinations(createdBy) ?? copyDestination(createdBy);
+  if (destinations === undefined) return 'unknown';
   // COPY to /profiles, or to a file in it, writes there; COPY to / may write anywhere.
-  if (
-    wanted.some(
-      (path) =>
-        path !== '' && (isWithin(destination, path) || (destination !== '' && isWithin(path, destination))),
-    )
-  ) {
-    return 'writes';
-  }
-  return destination === '' || wanted.includes('') ? 'unknown' : 'writes elsewhere';
+  const meets = (destination: string, path: string) =>
+    path !== '' && (isWithin(destination, path) || (destination !== '' && isWithin(path, destination)));
+  if (destinations.some((destination) => wanted.some((path) => meets(destination, path)))) return 'writes';
+  return destinations.includes('') || wanted.includes('') ? 'unknown' : 'writes elsewhere';
+}
+
+/** Where our own builder wrote to. */
+function ownDestinations(createdBy: string): string[] | undefined {
+  if (createdBy === PROFILES_LAYER_HISTORY) return [cleanPath(PROFILES_DIRECTORY)];
+  if (createdBy === PACKAGES_LAYER_HISTORY)
+    return [cleanPath(QCOWS_DIRECTORY), parentOf(cleanPath(PACKAGES_FILE))];
+  const isImage = createdBy.startsWith(IMAGE_LAYER_HISTORY) && /\.qcow2$/.test(createdBy);
+  return isImage ? [cleanPath(QCOWS_DIRECTORY)] : undefined;
 }
 
 /** The absolute destination of a COPY or ADD; undefined for anything else and for what is not certain. */
-function copyDestination(createdBy: string): string | undefined {
+function copyDestination(createdBy: string): string[] | undefined {
   const text = createdBy.trim();
   // The classic builder and buildah: `/bin/sh -c #(nop) COPY dir:<hash> in /profiles `.
   const classic = /^\/bin\/sh -c #\(nop\)\s+(?:COPY|ADD)\s.*\sin\s(\/\S*)$/.exec(text);
-  if (classic?.[1]) return cleanPath(classic[1]);
+  if (classic?.[1]) return [cleanPath(classic[1])];
   // BuildKit and kaniko: `COPY profiles /profiles # buildkit`; the JSON form is for paths with blanks.
   const modern = /^(?:COPY|ADD)\s+(?!.*[["])(?:\S+\s+)+(\/\S*?)(?:\s+# buildkit)?$/.exec(text);
-  return modern?.[1] ? cleanPath(modern[1]) : undefined;
+  return modern?.[1] ? [cleanPath(modern[1])] : undefined;
 }

@@ -9,6 +9,10 @@ export const ARTIFACTS_FILE = '/profiles/artifacts.json';
 export const PACKAGES_FILE = '/manifests/packages.json';
 /** What the history of the image says of the layer with the checksums and that file. */
 export const PACKAGES_LAYER_HISTORY = 'image-builder: checksums and packages';
+/** The same of the layer with the profiles. */
+export const PROFILES_LAYER_HISTORY = 'image-builder: profiles';
+/** The same of a layer with a disk image, before its file name. */
+export const IMAGE_LAYER_HISTORY = 'image-builder: ';
 /** OCI annotation, on a layer descriptor: this layer alone holds all of /profiles. */
 export const PROFILES_LAYER_ANNOTATION = 'org.airshipit.image-builder.profiles';
 

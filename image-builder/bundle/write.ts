@@ -7,9 +7,11 @@ import {
   ARTIFACTS_FILE,
   type ArtifactPartition,
   type Artifacts,
+  IMAGE_LAYER_HISTORY,
   PACKAGES_FILE,
   PACKAGES_LAYER_HISTORY,
   PROFILES_DIRECTORY,
+  PROFILES_LAYER_HISTORY,
   type Profile,
   QCOWS_DIRECTORY,
   type QcowArtifact,
@@ -104,7 +106,7 @@ export async function assembleBundle(request: BundleRequest, directory: string):
   const layers: AddedLayer[] = [];
   for (const { layer, artifact } of imagesOf(request)) {
     await addFile(layer.file, blobs, layer.descriptor.digest);
-    layers.push({ descriptor: layer.descriptor, createdBy: `image-builder: ${artifact.file}` });
+    layers.push({ descriptor: layer.descriptor, createdBy: `${IMAGE_LAYER_HISTORY}${artifact.file}` });
   }
   const checksums = await addSmallLayer(
     [...checksumFiles(request), ...packageFiles(request)],
@@ -113,7 +115,7 @@ export async function assembleBundle(request: BundleRequest, directory: string):
   );
   layers.push({ descriptor: checksums, createdBy: PACKAGES_LAYER_HISTORY });
   const profiles = await addSmallLayer(profileFiles(request, artifacts), blobs, options);
-  layers.push({ descriptor: markProfilesLayer(profiles), createdBy: 'image-builder: profiles' });
+  layers.push({ descriptor: markProfilesLayer(profiles), createdBy: PROFILES_LAYER_HISTORY });
 
   const config = await addJson(imageConfig(request, layers, request.base), OCI_CONFIG, blobs);
   const manifest = await addJson(imageManifest(config, layers, request.base, request), OCI_MANIFEST, blobs);

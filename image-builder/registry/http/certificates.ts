@@ -18,13 +18,15 @@ export async function tlsSettings(
   insecure: boolean,
   environment: Environment,
 ): Promise<TlsSettings> {
-  const settings: TlsSettings = { ca: [], ...(insecure && { insecure }) };
-  if (environment.SSL_CERT_FILE) settings.ca?.push(await read(environment.SSL_CERT_FILE));
+  const ca: string[] = [];
+  const hostCa: string[] = [];
+  const settings: TlsSettings = { ca, hostCa, ...(insecure && { insecure }) };
+  if (environment.SSL_CERT_FILE) ca.push(await read(environment.SSL_CERT_FILE));
   for (const directory of certificateDirectories(host, environment)) {
     const names = await list(directory);
     if (names === undefined) continue;
     for (const name of names.filter((file) => file.endsWith('.crt')))
-      settings.ca?.push(await read(join(directory, name)));
+      hostCa.push(await read(join(directory, name)));
     const certificate = names.find((file) => file.endsWith('.cert'));
     if (certificate) {
       const key = certificate.replace(/\.cert$/, '.key');
@@ -36,6 +38,7 @@ export async function tlsSettings(
     }
     break;
   }
+  ca.push(...hostCa);
   return settings;
 }
 

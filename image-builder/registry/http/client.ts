@@ -2,7 +2,6 @@
 // time-outs, and the count of what it all cost.
 
 import http from 'node:http';
-import https from 'node:https';
 import { RegistryError, throwIfCancelled } from '../error.ts';
 import type { Cost } from '../image-source.ts';
 import type { Connections } from './connection.ts';
@@ -159,8 +158,9 @@ export class HttpClient {
     const isBuffer = Buffer.isBuffer(body);
     const { agent, options, secure } = await this.#connections.route(url);
     return new Promise((resolve, reject) => {
-      const outgoing = (secure ? https : http).request({
+      const outgoing = http.request({
         ...options,
+        protocol: secure ? 'https:' : 'http:',
         agent,
         method: request.method,
         headers: {

@@ -1,23 +1,28 @@
 // Connections: plain, TLS, and both through a proxy. One pool (agent) per client, scheme, proxy and TLS settings.
 
 import http from 'node:http';
-import https from 'node:https';
-import net from 'node:net';
-import type { Duplex } from 'node:stream';
-import tls from 'node:tls';
-import { RegistryError } from '../error.ts';
-import { speaksPlainHttp } from './network-error.ts';
-import { type Environment, proxyFor } from './proxy.ts';
+import { type Environment, proxyAuthorization, proxyFor } from './proxy.ts';
+
+/**
+ * Received ahead of the reader of a connection. Node's default, less than one packet of loopback, makes hundreds of
+ * small steps of a large layer, and each wakes the thread that decompresses.
+ */
+export const READ_AHEAD_BYTES = 512 * 1024;
 
 /** TLS settings of one registry host, contents in PEM. */
 export interface TlsSettings {
   /** Certificate authorities beside the system's. */
   ca?: string[];
+  /** Those among them that were given for this very host, so that its certificate is most likely from one of them. */
+  hostCa?: string[];
   cert?: string;
   key?: string;
   /** Whether any server certificate will do. */
   insecure?: boolean;
 }
+
+/** Node passes what is for the stream on to the socket, though its types do not say so. */
+const PLAIN_OPTIONS = { keepAlive: true, readableHighWaterMark: READ_AHEAD_BYTES };
 
 /** How to send a request to a URL. */
 export interface Route {
@@ -60,29 +65,16 @@ export class Connections {
     if (!proxy)
       return {
         secure,
-        agent: this.#agent('http', () => new http.Agent({ keepAlive: true })),
+        agent: this.#agent('http', () => new http.Agent(PLAIN_OPTIONS)),
         options: { ...target, path },
       };
     return this.#plainThroughProxy(url, proxy);
   }
 
-  /**
-   * Whether a host that no proxy leads to speaks TLS, found out by a handshake whose certificate is not looked at;
-   * nothing is sent. A failure of any other kind is left for the request to meet: the answer is true then.
-   */
-  speaksTls(url: URL): Promise<boolean> {
-    return new Promise((resolve) => {
-      const host = url.hostname.replace(/^\[|\]$/g, '');
-      // Without authorities: to read their list takes longer than a whole exchange with a local registry.
-      const socket = tls.connect({ host, port: Number(url.port || 443), ca: [], rejectUnauthorized: false });
-      const finish = (answer: boolean) => {
-        socket.destroy();
-        resolve(answer);
-      };
-      socket.once('secureConnect', () => finish(true));
-      socket.once('error', (error) => finish(!speaksPlainHttp(error)));
-      socket.setTimeout(this.#connectTimeout, () => finish(true));
-    });
+  /** Whether a host that no proxy leads to speaks TLS. Asked with nothing of the request, and without node:tls. */
+  async speaksTls(url: URL): Promise<boolean> {
+    const { speaksTls } = await import('./tls-probe.ts');
+    return speaksTls(url.hostname.replace(/^\[|\]$/g, ''), Number(url.port || 443), this.#connectTimeout);
   }
 
   close(): void {
@@ -91,11 +83,10 @@ export class Connections {
   }
 
   /** Plain HTTP through a proxy: the proxy gets the whole URL (RFC 9112, 3.2.2). */
-  #plainThroughProxy(url: URL, proxy: URL): Route {
+  async #plainThroughProxy(url: URL, proxy: URL): Promise<Route> {
     const secure = proxy.protocol === 'https:';
-    const agent = this.#agent(`proxy ${proxy.href}`, () =>
-      secure ? new https.Agent({ keepAlive: true }) : new http.Agent({ keepAlive: true }),
-    );
+    const Agent = secure ? (await import('node:https')).Agent : http.Agent;
+    const agent = this.#agent(`proxy ${proxy.href}`, () => new Agent(PLAIN_OPTIONS));
     const authorization = proxyAuthorization(proxy);
     return {
       secure,
@@ -114,12 +105,8 @@ export class Connections {
     const known = this.#agents.get(key);
     if (known) return known;
     const settings = await this.#tlsFor(url.host);
-    const options = tlsOptions(settings);
-    return this.#agent(key, () =>
-      proxy
-        ? new TunnelAgent(proxy, options, this.#connectTimeout)
-        : new DirectAgent({ keepAlive: true, ...options }),
-    );
+    const { secureAgent } = await import('./secure.ts');
+    return this.#agent(key, () => secureAgent(settings, proxy, this.#connectTimeout));
   }
 
   #agent(key: string, create: () => http.Agent): http.Agent {
@@ -129,117 +116,4 @@ export class Connections {
     this.#agents.set(key, agent);
     return agent;
   }
-}
-
-function tlsOptions(settings: TlsSettings): tls.ConnectionOptions {
-  const ca = addedAuthorities(settings.ca ?? []);
-  return {
-    // Setting `ca` replaces Node's own list, so that has to be repeated.
-    ...(ca.length > 0 && { ca: [...tls.rootCertificates, ...ca] }),
-    ...(settings.cert && { cert: settings.cert }),
-    ...(settings.key && { key: settings.key }),
-    ...(settings.insecure && { ca: [], rejectUnauthorized: false }),
-  };
-}
-
-/** The certificates that Node does not have. A copy of the system's whole bundle holds few of those, and each takes time. */
-function addedAuthorities(ca: string[]): string[] {
-  if (ca.length === 0) return [];
-  const known = new Set(tls.rootCertificates.map(withoutBlanks));
-  return ca
-    .flatMap((pem) => pem.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [pem])
-    .filter((certificate) => !known.has(withoutBlanks(certificate)));
-}
-
-function withoutBlanks(text: string): string {
-  return text.replace(/\s/g, '');
-}
-
-/**
- * Begins to connect before it makes the TLS settings: reading the certificate authorities (30 ms) goes on while the
- * network is on its way.
- */
-class DirectAgent extends https.Agent {
-  override createConnection(options: tls.ConnectionOptions) {
-    const { host = '', port = 443 } = options;
-    const socket = net.connect({ host, port, noDelay: true });
-    const secure = tls.connect({ ...options, socket });
-    socket.once('error', (error) => secure.destroy(error));
-    return secure;
-  }
-}
-
-/** TLS through a proxy's CONNECT (RFC 9110, 9.3.6). */
-class TunnelAgent extends https.Agent {
-  readonly #proxy: URL;
-  readonly #timeout: number;
-
-  constructor(proxy: URL, options: https.AgentOptions, timeout: number) {
-    super({ keepAlive: true, ...options });
-    this.#proxy = proxy;
-    this.#timeout = timeout;
-  }
-
-  override createConnection(
-    options: tls.ConnectionOptions,
-    callback: (error: Error | null, socket: Duplex) => void,
-  ) {
-    const { host = '', port = 443 } = options;
-    openTunnel(this.#proxy, host, Number(port), this.#timeout).then(
-      (socket) => callback(null, tls.connect({ ...options, socket })),
-      // On errors Node looks at nothing else.
-      (error) => callback(error, undefined as unknown as Duplex),
-    );
-    // The socket comes by the callback.
-    return undefined;
-  }
-}
-
-function openTunnel(proxy: URL, host: string, port: number, timeout: number): Promise<net.Socket> {
-  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const authorization = proxyAuthorization(proxy);
-  const secure = proxy.protocol === 'https:';
-  return new Promise((resolve, reject) => {
-    const request = (secure ? https : http).request({
-      method: 'CONNECT',
-      host: proxy.hostname.replace(/^\[|\]$/g, ''),
-      port: proxy.port || (secure ? 443 : 80),
-      path: authority,
-      agent: false,
-      timeout,
-      headers: { host: authority, ...(authorization && { 'proxy-authorization': authorization }) },
-    });
-    request.once('connect', (response, socket) => {
-      if (response.statusCode === 200) return resolve(socket);
-      socket.destroy();
-      const code = response.statusCode === 407 ? 'UNAUTHORIZED' : 'NETWORK';
-      reject(
-        new RegistryError(
-          code,
-          `the proxy ${proxy.host} refuses to connect to ${authority}: HTTP ${response.statusCode}`,
-          {
-            ...(response.statusCode && { status: response.statusCode }),
-            hint: 'Check HTTPS_PROXY (with user and password if it wants them) and NO_PROXY.',
-          },
-        ),
-      );
-    });
-    request.once('timeout', () =>
-      request.destroy(new RegistryError('TIMEOUT', `the proxy ${proxy.host} does not answer`)),
-    );
-    request.once('error', (cause) =>
-      reject(
-        cause instanceof RegistryError
-          ? cause
-          : new RegistryError('NETWORK', `cannot use the proxy ${proxy.host}: ${cause.message}`, { cause }),
-      ),
-    );
-    request.end();
-  });
-}
-
-function proxyAuthorization(proxy: URL): string | undefined {
-  if (proxy.username === '') return undefined;
-  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return `Basic ${Buffer.from(pair).toString('base64')}`;
 }

@@ -32,6 +32,13 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
   return new URL(text);
 }
 
+/** The Proxy-Authorization header for a proxy whose URL has a login. */
+export function proxyAuthorization(proxy: URL): string | undefined {
+  if (proxy.username === '') return undefined;
+  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  return `Basic ${Buffer.from(pair).toString('base64')}`;
+}
+
 /** Whether a host is this machine itself. */
 export function isLoopback(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();

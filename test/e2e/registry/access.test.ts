@@ -159,6 +159,12 @@ it('speaks TLS with the authorities of certs.d, and with nobody else', () =>
     cpSync(caFile ?? '', join(trusting, '.config/containers/certs.d', host, 'ca.crt'));
     expect((await read(reference, { HOME: trusting })).profiles).toHaveLength(2);
     expect((await read(reference, { HOME: home(), SSL_CERT_FILE: caFile ?? '' })).profiles).toHaveLength(2);
+    // The host's own authority does not know the certificate: all the others are asked.
+    const outdated = home();
+    mkdirSync(join(outdated, '.config/containers/certs.d', host), { recursive: true });
+    writeFileSync(join(outdated, '.config/containers/certs.d', host, 'ca.crt'), rootCertificates[0] ?? '');
+    await expect(read(reference, { HOME: outdated })).rejects.toMatchObject({ code: 'TLS' });
+    expect((await read(reference, { HOME: outdated, SSL_CERT_FILE: caFile ?? '' })).profiles).toHaveLength(2);
     // A copy of the system's bundle with a line of text and the site's own authority.
     const bundle = at('bundle.pem');
     const own = readFileSync(caFile ?? '', 'utf8');

@@ -157,6 +157,10 @@ describe('history', () => {
     ['RUN /bin/sh -c rm -r /profiles # buildkit', 'unknown'],
     ['COPY /a /b && echo /qcows', 'writes elsewhere'],
     ['COPY ["a b", "/qcows"]', 'unknown'],
+    ['image-builder: profiles', 'writes'],
+    ['image-builder: control-plane.qcow2', 'writes elsewhere'],
+    ['image-builder: checksums and packages', 'writes elsewhere'],
+    ['image-builder: something new', 'unknown'],
     ['', 'unknown'],
   ])('%s: %s', (createdBy, expected) => expect(verdict(createdBy, ['profiles'])).toBe(expected));
 
