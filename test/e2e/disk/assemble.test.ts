@@ -105,6 +105,15 @@ describe('the disk', () => {
     expect(run('e2fsck', '-fn', `${raw}?offset=${offsetOf(mount)}`)).toMatch(/files \(.*blocks\n?$/);
   });
 
+  test('does not tell how often the caches of mke2fs were written back', () => {
+    // s_kbytes_written of the superblock and of its first backup: https://docs.kernel.org/filesystems/ext4/super.html
+    for (const superblock of [1024, 128 * MIB]) {
+      const start = offsetOf('/') + superblock;
+      const counter = run('sh', '-c', `tail -c +${start + 0x178 + 1} "$0" | head -c 8 | od -An -tx8`, raw);
+      expect(counter.trim()).toBe('0'.repeat(16));
+    }
+  });
+
   test.each(['/boot/efi', '/srv'])('has a clean vfat at %s', (mount) => {
     const partition = disk.partitions.find((one) => one.mount === mount);
     const file = join(stage.directory, 'fat.raw');
