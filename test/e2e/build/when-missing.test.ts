@@ -12,6 +12,8 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { planBuild } from '../../../image-builder/build/build.ts';
@@ -22,6 +24,7 @@ import { commitEntry } from '../../../image-builder/store/entry.ts';
 import { prepareStore } from '../../../image-builder/store/store.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import { executable, run } from '../support/executables.ts';
+import { startRegistry } from '../support/registry.ts';
 
 jest.setTimeout(300_000);
 
@@ -130,6 +133,36 @@ test.each(['Build', 'Trigger', 'Fail'] as const)(
     });
   },
 );
+
+test('a bundle that is published costs a render one request', async () => {
+  const registry = await startRegistry();
+  const asked: string[] = [];
+  const counting = createServer((question, answer) => {
+    asked.push(`${question.method} ${question.url}`);
+    const { method, url, headers } = question;
+    const onward = request(`${registry.url}${url}`, { method, headers }, (response) => {
+      answer.writeHead(response.statusCode ?? 500, response.headers);
+      response.pipe(answer);
+    });
+    question.pipe(onward);
+  }).listen(0, '127.0.0.1');
+  await once(counting, 'listening');
+  try {
+    const { port } = counting.address() as AddressInfo;
+    const published = { bundle: { repository: `127.0.0.1:${port}/site/bundle`, tag: 'v1' } };
+    const first = await renderAside(published);
+    expect(first.items.at(-1)?.bundle).toEqual({
+      image: `127.0.0.1:${port}/site/bundle:v1@${digest}`,
+      digest,
+    });
+    asked.splice(0);
+    expect(await renderAside(published)).toEqual(first);
+    expect(asked).toEqual(['HEAD /v2/site/bundle/manifests/v1']);
+  } finally {
+    counting.close();
+    await registry.stop();
+  }
+});
 
 describe('Fail', () => {
   test('tells the command, and keeps every item', () => {

@@ -75,7 +75,8 @@ export function testRenders(machine: () => RenderMachine): void {
         if (codeOf(answer) === 'TRIGGERED_BUILD_FAILED') throw new Error(await logOf(answer));
         expect(answer.status).toBe(0);
       });
-      expect(await logOf(first)).toContain('finished: oci:');
+      // The result is in the store before the container has ended.
+      await eventually(async () => expect(await logOf(first)).toContain('finished: oci:'));
       expect(await containers()).toBe('');
 
       const { items } = await render(store, { whenMissing: 'Build' });
