@@ -10,7 +10,8 @@ export interface RegistryFlags {
   offline?: boolean;
   insecure?: boolean;
   platform?: string;
-  cache: string | boolean;
+  /** Absent: where the environment says. */
+  cache?: string | false;
   pullSecret?: string[];
   /** Global. */
   verbose?: boolean;
@@ -37,8 +38,7 @@ export async function engineOptions(command: Command): Promise<ReadBundleOptions
   if (flags.verify) options.verify = 'full';
   if (flags.offline) options.offline = true;
   if (flags.insecure) options.insecure = true;
-  if (typeof flags.cache === 'string') options.cache = flags.cache;
-  else if (!flags.cache) options.cache = false;
+  if (flags.cache !== undefined) options.cache = flags.cache;
   if (flags.platform !== undefined) {
     const { parsePlatform } = await import('../registry/platform.ts');
     options.platform = parsePlatform(flags.platform);

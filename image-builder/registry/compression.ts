@@ -3,6 +3,7 @@
 import { Readable, type Transform } from 'node:stream';
 import { createGunzip, gunzipSync } from 'node:zlib';
 import { RegistryError } from './error.ts';
+import { collected } from './garbage.ts';
 import type { Compression } from './media-types.ts';
 
 /** Output limit: images of real files compress ten times at best, a bomb a thousand times. */
@@ -60,12 +61,12 @@ export async function* decompress(
   const [head, whole] = await peek(stream, 6);
   const compression = detectCompression(head, what);
   if (compression === 'none') {
-    yield* whole;
+    yield* collected(whole);
     return;
   }
   let size = 0;
   const output = compression === 'gzip' ? gunzip(whole, what) : await unzstd(whole, what);
-  for await (const chunk of output) {
+  for await (const chunk of collected(output)) {
     size += chunk.length;
     if (size > limit) {
       throw new RegistryError(

@@ -8,9 +8,6 @@ import { blockByBlock, tooLarge, windowSize } from './zstd-blocks.ts';
 /** Larger windows would be allocated at once; `zstd --long` needs 128 MiB at most by default, as does node:zlib. */
 const WINDOW_LIMIT_BYTES = 128 * 1024 * 1024;
 
-/** Output of fzstd after which its buffers are collected. */
-const GARBAGE_BYTES = 8 * 1024 * 1024;
-
 /** What the types of Node 20 do not know. */
 type NativeDecoder = Transform & { bytesWritten: number };
 type CreateDecoder = (options: { chunkSize: number }) => NativeDecoder;
@@ -127,9 +124,7 @@ class Replay {
 /** @param stream in pieces that complete one block at most: all that a piece holds is in memory at once */
 async function* byFzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
   const { Decompress } = await import('fzstd');
-  const collect = await youngCollector();
   const output: Uint8Array[] = [];
-  let garbage = 0;
   const decompressor = new Decompress((chunk) => output.push(chunk));
   const push = (chunk: Uint8Array, final: boolean) => {
     try {
@@ -139,30 +134,6 @@ async function* byFzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncG
     }
     return output.splice(0);
   };
-  for await (const chunk of stream) {
-    for (const block of push(chunk, false)) {
-      garbage += block.length;
-      yield block;
-    }
-    if (garbage < GARBAGE_BYTES) continue;
-    garbage = 0;
-    collect();
-  }
+  for await (const chunk of stream) yield* push(chunk, false);
   yield* push(new Uint8Array(0), true);
-}
-
-/**
- * fzstd makes two new buffers for each block. Their memory is not part of V8's heap, which therefore sees little reason
- * to collect them, the less the busier the machine is: 60 MiB and more of them would lie about. A collection of what is
- * young takes less than a millisecond.
- */
-async function youngCollector(): Promise<() => void> {
-  const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([
-    import('node:v8'),
-    import('node:vm'),
-  ]);
-  setFlagsFromString('--expose-gc');
-  const collect: (options: { type: 'minor' }) => void = runInNewContext('gc');
-  setFlagsFromString('--no-expose-gc');
-  return () => collect({ type: 'minor' });
 }

@@ -126,7 +126,7 @@ export class HttpClient {
   /** See {@link Connections.speaksTls}. @throws RegistryError CANCELLED */
   async speaksTls(url: URL): Promise<boolean> {
     throwIfCancelled(this.#signal);
-    return this.#connections.speaksTls(url);
+    return this.#connections.speaksTls(url, this.#signal);
   }
 
   close(): void {

@@ -72,9 +72,10 @@ export class Connections {
   }
 
   /** Whether a host that no proxy leads to speaks TLS. Asked with nothing of the request, and without node:tls. */
-  async speaksTls(url: URL): Promise<boolean> {
+  async speaksTls(url: URL, signal?: AbortSignal): Promise<boolean> {
     const { speaksTls } = await import('./tls-probe.ts');
-    return speaksTls(url.hostname.replace(/^\[|\]$/g, ''), Number(url.port || 443), this.#connectTimeout);
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    return speaksTls(host, Number(url.port || 443), this.#connectTimeout, signal);
   }
 
   close(): void {

@@ -10,10 +10,16 @@ const TLS_ANSWERS = new Set([0x15, 0x16]);
  * Sends a ClientHello, and nothing else, and looks at the first byte of the answer. A failure of any other kind is left
  * for the request to meet: the answer is true then.
  * @param timeout milliseconds
+ * @param signal ends the question; the answer is true then
  */
-export function speaksTls(host: string, port: number, timeout: number): Promise<boolean> {
+export function speaksTls(
+  host: string,
+  port: number,
+  timeout: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port });
+    const socket = connect({ host, port, ...(signal && { signal }) });
     const finish = (answer: boolean) => {
       socket.destroy();
       resolve(answer);

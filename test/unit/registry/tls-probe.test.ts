@@ -77,3 +77,13 @@ it('what fails otherwise is left to the request', async () => {
   await new Promise((resolve) => server.close(resolve));
   expect(await speaksTls('127.0.0.1', port, 2000)).toBe(true);
 });
+
+it('is not waited for when the caller gives up', async () => {
+  const silent: Socket[] = [];
+  const port = await listening(createServer((socket) => silent.push(socket)));
+  const abort = new AbortController();
+  const answer = speaksTls('127.0.0.1', port, 60_000, abort.signal);
+  abort.abort();
+  expect(await answer).toBe(true);
+  for (const socket of silent) socket.destroy();
+});
