@@ -8,7 +8,7 @@ import { addToLayout } from '../../../image-builder/bundle/write-layout.ts';
 import { predecessorBundle } from '../../support/bundles.ts';
 import { writeLayout } from '../../support/images.ts';
 import { executable, run } from '../support/executables.ts';
-import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
+import { pushAsDocker, skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'image-builder-test-'));
 const at = (name: string) => join(directory, name);
@@ -57,12 +57,7 @@ beforeAll(async () => {
   await publish('v1', '1.0~rc1-1', '3', 64);
   await publish('v2', '1.0-1', '10', 96);
   await writeLayout(at('predecessor'), predecessorBundle({ qcowBytes: 4 * MIB }));
-  await skopeoCopy(
-    `oci:${at('predecessor')}:v1`,
-    `docker://${registry.host}/site/predecessor:v1`,
-    '--format',
-    'v2s2',
-  );
+  await pushAsDocker(`${at('predecessor')}:v1`, `${registry.host}/site/predecessor:v1`);
 }, 60_000);
 
 afterAll(async () => {

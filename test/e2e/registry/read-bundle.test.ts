@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { readBundle } from '../../../image-builder/bundle/read.ts';
 import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle, QCOW_PROFILE } from '../../support/bundles.ts';
 import { LayoutWriter, writeLayout } from '../../support/images.ts';
-import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
+import { pushAsDocker, skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
 
 const KIB = 1024;
 let directory: string;
@@ -22,12 +22,7 @@ beforeAll(async () => {
   await writeLayout(at('predecessor'), predecessorBundle());
   registry = await startRegistry();
   await skopeoCopy(`oci:${at('own')}:v1`, `docker://${registry.host}/site/own:v1`);
-  await skopeoCopy(
-    `oci:${at('predecessor')}:v1`,
-    `docker://${registry.host}/site/predecessor:v1`,
-    '--format',
-    'v2s2',
-  );
+  await pushAsDocker(`${at('predecessor')}:v1`, `${registry.host}/site/predecessor:v1`);
 }, 60_000);
 
 afterAll(async () => {

@@ -121,6 +121,11 @@ export async function skopeoCopy(source: string, target: string, ...options: str
   );
 }
 
+/** Copies an OCI layout as docker pushes it: the predecessor's bundles have Docker's manifests. */
+export async function pushAsDocker(layout: string, target: string): Promise<void> {
+  await skopeoCopy(`oci:${layout}`, `docker://${target}`, '--format', 'v2s2');
+}
+
 /** A port that nobody listens on now. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
