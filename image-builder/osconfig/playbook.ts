@@ -51,6 +51,8 @@ export async function runOsconfig(options: PlaybookOptions, context: StageContex
       cwd: directory,
       env: {
         ANSIBLE_CONFIG: join(directory, 'ansible.cfg'),
+        // Otherwise it leaves directories in the home of whoever builds.
+        ANSIBLE_HOME: join(directory, 'home'),
         ANSIBLE_LOCAL_TEMP: join(directory, 'tmp'),
         SOURCE_DATE_EPOCH: String(sourceDateEpoch),
         PYTHONDONTWRITEBYTECODE: '1',

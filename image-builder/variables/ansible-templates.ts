@@ -45,7 +45,12 @@ export async function renderByAnsible(
       ['ansible-playbook', '--connection', 'local', '--inventory', inventory, 'render-variables.yaml'],
       {
         cwd: ansible,
-        env: { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ANSIBLE_LOCAL_TEMP: join(directory, 'tmp') },
+        env: {
+          ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'),
+          // Otherwise it leaves a directory in the home of whoever builds.
+          ANSIBLE_HOME: join(directory, 'home'),
+          ANSIBLE_LOCAL_TEMP: join(directory, 'tmp'),
+        },
         ...(signal ? { signal } : {}),
       },
     );

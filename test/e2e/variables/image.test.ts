@@ -1,6 +1,6 @@
 // The variables whose effect no other test looks up in an image, all in one small Debian: answers for debconf among
 // them. (The others: rootfs/debian-13, rootfs/repositories, disk/assemble, boot/iso.)
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -146,8 +146,10 @@ beforeAll(async () => {
   ({ tree, packages } = built);
   await new Promise<void>((listening) => proxy.listen(0, '127.0.0.1', listening));
   const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-  const before = process.env.http_proxy;
-  process.env.http_proxy = address;
+  const { http_proxy: before, HOME } = process.env;
+  const home = join(directory, 'home');
+  mkdirSync(home);
+  Object.assign(process.env, { http_proxy: address, HOME: home });
   try {
     const common = { tree, context: 'common', osconfig: rootfs.osconfig } as const;
     const scripts = rootfs.osconfig.user_scripts.map(({ name, file_content }) => ({
@@ -155,10 +157,12 @@ beforeAll(async () => {
       content: file_content,
     }));
     await runOsconfig({ ...common, scripts: [...rootfs.scripts, ...scripts] }, context);
+    expect(readdirSync(home, { recursive: true })).toEqual([]);
     const image = resolved.qcows.node;
     if (!image) throw new Error('no QCOW');
     await runOsconfig({ tree, context: 'qcow', osconfig: image.osconfig, scripts: image.scripts }, context);
   } finally {
+    process.env.HOME = HOME;
     if (before === undefined) delete process.env.http_proxy;
     else process.env.http_proxy = before;
   }

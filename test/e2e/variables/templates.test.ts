@@ -1,12 +1,16 @@
 // Templates that are more than a reference are rendered by the real Ansible.
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 
 const resolve = (build: BuildSpec) => resolveBuild('node', build, { cwd: '/', aptDirectory: '/nonexistent' });
 const file = (file_content: string) => [{ name: '/etc/x', file_content }];
+const home = mkdtempSync(join(tmpdir(), 'home-'));
+process.env.HOME = home;
+afterAll(() => rmSync(home, { recursive: true }));
 const leftovers = () => readdirSync(tmpdir()).filter((name) => name.startsWith('image-builder-variables-'));
 
 test('filters, statements, and templates in the values of templates; of all images in one run', async () => {
@@ -30,6 +34,7 @@ test('filters, statements, and templates in the values of templates; of all imag
   expect(qcows.one?.osconfig.files[0]?.file_content).toBe('N 1.34.2-1.1');
   expect(qcows.two?.osconfig.files[0]?.file_content).toBe('{{ literal }}');
   expect(leftovers()).toEqual([]);
+  expect(readdirSync(home)).toEqual([]);
 });
 
 test('a variable that does not exist is named with the field that refers to it', async () => {
