@@ -42,14 +42,14 @@ class HeadedMap extends YAMLMap {
   }
 
   override toString(context?: StringifyContext): string {
-    if (!context || context.inFlow) return JSON.stringify(this);
+    if (!context || context.inFlow) return flowText({ ...(super.toJSON() as object), ...this.#data });
     const header = super.toString(context as Parameters<YAMLMap['toString']>[0]);
     const { indent } = context;
     return `${header}\n${indent}${mapText(this.#data, indent)}`;
   }
 
   override toJSON(): unknown {
-    return { ...super.toJSON(), ...structuredClone(this.#data) };
+    return { ...(super.toJSON() as object), ...plain(this.#data) };
   }
 }
 
@@ -82,11 +82,11 @@ class DataMap extends YAMLMap {
   }
 
   override toString(context?: StringifyContext): string {
-    return context?.inFlow ? JSON.stringify(this.#value) : mapText(this.#value, context?.indent ?? '');
+    return context?.inFlow ? flowText(this.#value) : mapText(this.#value, context?.indent ?? '');
   }
 
   override toJSON(): unknown {
-    return structuredClone(this.#value);
+    return plain(this.#value);
   }
 }
 
@@ -100,12 +100,26 @@ class DataSeq extends YAMLSeq {
   }
 
   override toString(context?: StringifyContext): string {
-    return context?.inFlow ? JSON.stringify(this.#value) : seqText(this.#value, context?.indent ?? '');
+    return context?.inFlow ? flowText(this.#value) : seqText(this.#value, context?.indent ?? '');
   }
 
   override toJSON(): unknown[] {
-    return structuredClone([...this.#value]);
+    return plain([...this.#value]);
   }
+}
+
+/** JSON, with the digits that numbers were written with. */
+function flowText(value: unknown): string {
+  if (value instanceof ExactNumber) return value.text;
+  if (Array.isArray(value)) return `[${value.map(flowText).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const fields = Object.entries(value).filter(([, child]) => child !== undefined);
+  return `{${fields.map(([key, child]) => `${JSON.stringify(key)}:${flowText(child)}`).join(',')}}`;
+}
+
+/** A copy of JSON types only. */
+function plain<Value>(value: Value): Value {
+  return JSON.parse(JSON.stringify(value));
 }
 
 /** Text that is written as it is, unless {@link LOOKS_TYPED} wants quotes around it. */

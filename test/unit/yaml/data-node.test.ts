@@ -156,3 +156,20 @@ test('in a list that is written in one line, it is so too', () => {
   document.addIn(['top'], dataNode({ a: ['b', 1] }));
   expect(parse(document.toString())).toEqual({ top: [{ a: ['b', 1] }] });
 });
+
+test('in a list that is JSON: JSON with the digits of exact numbers', () => {
+  const data = {
+    exact: [new ExactNumber('1.20')],
+    big: new ExactNumber('9223372036854775807'),
+  };
+  const written = (node: unknown) => {
+    const document = new Document({ items: [] }, { schema: 'failsafe' });
+    document.setIn(['items'], node);
+    (document.contents as unknown as YAMLMap).flow = true;
+    return document.toString(STRINGIFY_OPTIONS);
+  };
+  expect(written(dataNode([data]))).toContain('[{"exact":[1.20],"big":9223372036854775807}]');
+  const headed = withData(toNode({ kind: 'K' }) as YAMLMap, data);
+  expect(written(headed)).toContain('{"kind":"K","exact":[1.20],"big":9223372036854775807}');
+  expect(headed.toJSON()).toEqual({ kind: 'K', exact: [1.2], big: Number('9223372036854775807') });
+});
