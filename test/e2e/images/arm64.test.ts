@@ -20,7 +20,7 @@ const SPEC = {
           kernel_base_pkg: 'linux-image-cloud-arm64',
           packages: ['dbus', 'openssh-server', 'grub-efi-arm64-signed', 'shim-signed'],
         },
-        osconfig: { banners: { login: 'Made for arm64.' } },
+        osconfig: { banners: { login: 'Made for arm64.\n' } },
       },
       qcows: { arm64: { qcow: { qcow_capacity: '4G' } } },
       bundle: { layout: 'out' },
