@@ -9,7 +9,7 @@ import type { ContainerConfig, ContainerEngine, ContainerMount } from '../execut
 import { findEngine } from '../executors/container/find-engine.ts';
 import { ensureImage } from '../executors/container/image.ts';
 import { lookAround } from '../executors/container/remote.ts';
-import { runContainer } from '../executors/container/run-container.ts';
+import { ContainedError, runContainer } from '../executors/container/run-container.ts';
 import { storeDirectory } from '../store/location.ts';
 import { fileNameOf, openStore, prepareStore, storePath } from '../store/store.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
@@ -56,7 +56,6 @@ export async function buildInContainer(
   const image = await ensureImage(engine, executor.image, (message) =>
     report({ type: 'step', stage: STAGE, message }),
   );
-  await prepareBase(engine, resolved, options);
   const container = (network: string | undefined): ContainerConfig => ({
     image: executor.image,
     argv: ['image-builder', '--log-format', 'json', 'run-build'],
@@ -80,7 +79,11 @@ export async function buildInContainer(
       container(network),
       { resolved: contained, ...request, ...ownerOf(engine) },
       { report, signal, stage: STAGE },
-    );
+    ).catch((error) => {
+      throw place.store !== undefined && error instanceof ContainedError
+        ? error.withPaths(STORE, place.store)
+        : error;
+    });
 
   const sharing = await openSharing(engine.remote, resolved, options, () =>
     run<ContainedPlan>({ planOnly: true }, 'none'),
@@ -118,24 +121,6 @@ function withoutPlaces(bundle: ResolvedBuild['bundle']): ResolvedBuild['bundle']
 }
 
 /** The container has no network: it finds the base where builds on this machine keep theirs. */
-async function prepareBase(
-  engine: ContainerEngine,
-  resolved: ResolvedBuild,
-  options: BuildOptions,
-): Promise<void> {
-  if (!resolved.bundle.base) return;
-  if (engine.remote) {
-    const message =
-      'a remote engine cannot be handed a base image; build without, or with the executor local';
-    throw new InvalidInputError([{ severity: 'error', field: 'spec.build.bundle.base', message }]);
-  }
-  const store = await openStore(storeDirectory(options.env ?? process.env, options));
-  await localBase(resolved, storePath(store, 'cache'), {
-    ...options,
-    step: (message) => options.report({ type: 'step', stage: STAGE, message }),
-  });
-}
-
 /** Where a build reads and writes, on this machine and in the container. */
 interface Place {
   /** The layout on this machine. */
@@ -143,6 +128,8 @@ interface Place {
   /** The layout in the container. */
   inContainer: string;
   mounts: ContainerMount[];
+  /** The store on this machine; absent when it is in a volume of the engine. */
+  store?: string;
 }
 
 /**
@@ -176,6 +163,7 @@ async function placeOf(
   await mkdir(directory, { recursive: true });
   return {
     directory,
+    store: store.directory,
     inContainer: OUTPUT,
     mounts: [
       { type: 'bind', source: store.directory, target: STORE },

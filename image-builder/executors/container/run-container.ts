@@ -22,6 +22,15 @@ export class ContainedError extends ImageBuilderError<'BUILD_FAILED'> {
   override findings(): Finding[] {
     return this.#findings;
   }
+
+  /** The same with the paths below a directory of the container as they are outside of it: whoever reads it is there. */
+  withPaths(inContainer: string, outside: string): ContainedError {
+    const findings = this.#findings.map((finding) => ({
+      ...finding,
+      message: finding.message.replaceAll(`${inContainer}/`, `${outside}/`),
+    }));
+    return new ContainedError(findings);
+  }
 }
 
 /** Seconds that a stopped container has for cleaning up. */

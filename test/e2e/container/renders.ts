@@ -103,7 +103,10 @@ export function testRenders(machine: () => RenderMachine): void {
         expect(codeOf(await render(store, wanted))).toBe('TRIGGERED_BUILD_FAILED'),
       );
       const { results } = await render(store, wanted);
-      expect(results.map(({ message }) => message).join('\n')).toMatch(/broken/);
+      const told = results.map(({ message }) => message).join('\n');
+      expect(told).toMatch(/broken/);
+      // Where it is outside of the container.
+      expect(told).toContain(`log: ${store}/logs/`);
       expect(await logOf(first)).toContain('broken');
       expect(await containers()).toBe('');
     });
