@@ -1,6 +1,5 @@
 // A disk for arm64 of real packages of that architecture, with just enough in it to run its own GRUB by emulation; and
 // its firmware, shim and GRUB up to the menu, in a machine. A system behind that is test/e2e/images/arm64.test.ts.
-import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootTest } from '../../../image-builder/boot/boot-test.ts';
@@ -8,6 +7,7 @@ import { askRepositories } from '../../../image-builder/build/package-resolution
 import { type AssembledDisk, assembleDisk } from '../../../image-builder/disk/assemble.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import { SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
+import { runDiskTool } from '../support/disk-tools.ts';
 import { executable, run as runCommand } from '../support/executables.ts';
 import { BOOT, ESP, MENU, qcowOf, ROOT } from '../support/partitions.ts';
 import { type TestStage, testStage } from '../support/stage-context.ts';
@@ -18,7 +18,6 @@ const PACKAGES = [
   ...['shim-signed', 'shim-helpers-arm64-signed', 'libc6', 'libdevmapper1.02.1', 'liblzma5'],
   ...['libpcre2-8-0', 'libselinux1', 'libudev1', 'libcap2'],
 ];
-const MIB = 1024 * 1024;
 const MENU_ENTRY = 'Debian GNU/Linux 13 (trixie), with Linux 6.12-arm64';
 
 let stage: TestStage;
@@ -27,13 +26,7 @@ let disk: AssembledDisk;
 let output: string;
 let raw: string;
 
-const run = (tool: string, ...args: string[]) =>
-  execFileSync(tool, args, {
-    encoding: 'latin1',
-    env: { ...process.env, MTOOLSRC: '/dev/null', MTOOLS_SKIP_CHECK: '1' },
-    maxBuffer: 64 * MIB,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+const run = (tool: string, ...args: string[]) => runDiskTool(tool, args, 'latin1');
 
 /** Fetches and extracts packages, without running anything of theirs. */
 async function extractPackages(): Promise<void> {

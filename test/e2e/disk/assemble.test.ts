@@ -1,11 +1,11 @@
 // Disks made of a real root file system, inspected with the tools of others.
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AssembledDisk, assembleDisk } from '../../../image-builder/disk/assemble.ts';
 import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
 import type { Partition } from '../../../image-builder/spec/types.ts';
 import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
+import { runDiskTool } from '../support/disk-tools.ts';
 import { BIOS_GRUB, BOOT, ESP, MENU, qcowOf, ROOT } from '../support/partitions.ts';
 import { type TestStage, testStage } from '../support/stage-context.ts';
 
@@ -25,12 +25,7 @@ let disk: AssembledDisk;
 let output: string;
 let raw: string;
 
-const run = (tool: string, ...args: string[]) =>
-  execFileSync(tool, args, {
-    encoding: 'utf8',
-    env: { ...process.env, MTOOLSRC: '/dev/null', MTOOLS_SKIP_CHECK: '1', TZ: 'UTC' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+const run = (tool: string, ...args: string[]) => runDiskTool(tool, args, 'utf8');
 const debugfs = (partition: string, request: string) =>
   run('debugfs', '-R', request, `${raw}?offset=${offsetOf(partition)}`);
 const offsetOf = (mount: string) =>
