@@ -8,7 +8,7 @@ import type { Lock } from '../locking/lock.ts';
 import { checkEntry, commitEntry, type Entry, entryName } from '../store/entry.ts';
 import { type Store, storePath } from '../store/store.ts';
 import type { Workspace } from '../store/workspace.ts';
-import { makePlace, type Place, type Tree } from './place.ts';
+import { copyInMemory, makePlace, type Place, type Tree } from './place.ts';
 import type { PlannedStage } from './plan.ts';
 import { openStageLog } from './stage-log.ts';
 
@@ -22,6 +22,13 @@ export interface StageRun {
    * the store, or another stage was first.
    */
   tree?: string;
+  /**
+   * Copies the tree that the stage will leave, for those that wait for it beside the one that gets the tree itself:
+   * a processor that has nothing to do meanwhile saves them unpacking it.
+   * @param bytes that it takes, about
+   * @returns the copies; none where there is no memory for them
+   */
+  copyTree: (tree: string, bytes: number) => Promise<readonly string[]>;
   context: StageContext;
 }
 
@@ -54,12 +61,20 @@ export interface PerformOptions {
   signal: AbortSignal;
 }
 
-type TakeTree = () => Promise<Tree | undefined>;
+/** How the unpacked trees come to a stage and from it. */
+export interface TreeExchange {
+  /** Gives the unpacked tree of the stage's first parent, if that is there. */
+  take(): Promise<Tree | undefined>;
+  /** How many stages wait for the stage's own tree, as far as they can run at the same time. */
+  wanted(): number;
+}
 
 /** What an implementation has done, and where its results lie until they are committed. */
 interface Performed {
   place: Place;
   outcome: StageOutcome;
+  /** Of the tree that it leaves. */
+  copies: readonly Tree[];
 }
 
 /** Runs the stages of one plan. */
@@ -82,15 +97,15 @@ export class Performer {
   /**
    * Runs a stage and puts its result into the store.
    * @param lock the stage's own; who waits for it sees the steps
-   * @param takeTree gives the unpacked tree of its first parent, if that is there
+   * @returns its entry, and the tree that it leaves, with copies if more are wanted
    * @throws whatever the implementation throws, with the path of the stage's log
    */
   async perform(
     stage: PlannedStage,
     parents: Readonly<Record<string, Entry>>,
     lock: Lock,
-    takeTree: TakeTree,
-  ): Promise<{ entry: Entry; tree?: Tree }> {
+    exchange: TreeExchange,
+  ): Promise<{ entry: Entry; trees: Tree[] }> {
     const { store, sandbox, memory, signal } = this.#options;
     const began = performance.now();
     const log = await openStageLog(storePath(store, 'logs', `${entryName(stage)}.log`));
@@ -108,7 +123,8 @@ export class Performer {
       report,
     };
     try {
-      const { place, outcome } = await this.#attempt(stage, parents, surroundings, takeTree);
+      const performed = await this.#attempt(stage, parents, surroundings, exchange);
+      const { place, outcome, copies } = performed;
       try {
         const provenance = this.#provenance(stage, outcome, surroundings);
         const entry = await commitEntry(store, provenance, place.outputDir, {
@@ -123,10 +139,12 @@ export class Performer {
           status: 'finished',
           seconds: secondsSince(began),
         });
-        if (outcome.tree === undefined) this.discard(place);
-        return { entry, ...(outcome.tree && { tree: { path: outcome.tree, place } }) };
-      } catch (error) {
+        if (outcome.tree !== undefined)
+          return { entry, trees: [{ path: outcome.tree, remove: place.remove }, ...copies] };
         this.discard(place);
+        return { entry, trees: [] };
+      } catch (error) {
+        this.#discardAll(performed);
         throw error;
       }
     } catch (error) {
@@ -148,16 +166,16 @@ export class Performer {
     stage: PlannedStage,
     parents: Readonly<Record<string, Entry>>,
     surroundings: Omit<StageContext, 'workDir' | 'outputDir'>,
-    takeTree: TakeTree,
+    exchange: TreeExchange,
   ): Promise<Performed> {
     const verified = Promise.all(Object.values(parents).map((parent) => this.#verify(parent)));
     const [performed, verdict] = await Promise.allSettled([
-      this.#implement(stage, parents, surroundings, takeTree),
+      this.#implement(stage, parents, surroundings, exchange),
       verified,
     ]);
     if (performed.status === 'fulfilled' && verdict.status === 'fulfilled' && !surroundings.signal.aborted)
       return performed.value;
-    if (performed.status === 'fulfilled') this.discard(performed.value.place);
+    if (performed.status === 'fulfilled') this.#discardAll(performed.value);
     // A damaged parent is the reason for whatever went wrong after it.
     if (verdict.status === 'rejected') throw verdict.reason;
     surroundings.signal.throwIfAborted();
@@ -169,32 +187,46 @@ export class Performer {
     stage: PlannedStage,
     parents: Readonly<Record<string, Entry>>,
     surroundings: Omit<StageContext, 'workDir' | 'outputDir'>,
-    takeTree: TakeTree,
+    exchange: TreeExchange,
   ): Promise<Performed> {
     const implementation = this.#options.implementations[stage.kind];
     if (!implementation) throw new TypeError(`nothing implements ${stage.kind}`);
     const attempt = async (memory?: Memory, tree?: Tree): Promise<Performed> => {
       const place = await makePlace(stage.name, this.#options.workspace, memory, tree);
+      const copies: Tree[] = [];
+      const copyTree = async (own: string, bytes: number) => {
+        while (memory && copies.length + 1 < exchange.wanted()) {
+          const copy = await copyInMemory(own, bytes, memory, surroundings.signal);
+          if (!copy) break;
+          copies.push(copy);
+        }
+        return copies.map(({ path }) => path);
+      };
       try {
         const { remove: _, ...directories } = place;
         const context = { ...surroundings, ...directories };
-        const outcome = await implementation({ stage, parents, ...(tree && { tree: tree.path }), context });
-        return { place, outcome };
+        const given = tree && { tree: tree.path };
+        const outcome = await implementation({ stage, parents, ...given, copyTree, context });
+        return { place, outcome, copies };
       } catch (error) {
         const again = !surroundings.signal.aborted && (await memory?.explains(error));
-        this.discard(place);
+        this.#discardAll({ place, copies });
         if (!again) throw error;
         const message = 'there is not enough memory: once more on the disk';
         surroundings.report({ type: 'step', stage: stage.name, message });
         return await attempt();
       }
     };
-    return await attempt(this.#options.memory, await takeTree());
+    return await attempt(this.#options.memory, await exchange.take());
   }
 
-  /** Begins to remove what a stage has worked in, while other stages run. */
-  discard(place: Place): void {
-    this.#removals.push(place.remove());
+  /** Begins to remove what a stage has worked in, or has left, while other stages run. */
+  discard(what: Pick<Place | Tree, 'remove'>): void {
+    this.#removals.push(what.remove());
+  }
+
+  #discardAll({ place, copies }: Pick<Performed, 'place' | 'copies'>): void {
+    for (const what of [place, ...copies]) this.discard(what);
   }
 
   #provenance(stage: PlannedStage, outcome: StageOutcome, context: Pick<StageContext, 'sourceDateEpoch'>) {

@@ -5,10 +5,11 @@ import type { Memory } from '../executors/memory.ts';
 import type { StageContext } from '../executors/stage.ts';
 import type { Workspace } from '../store/workspace.ts';
 
-/** An unpacked tree, and what it lies in. */
+/** An unpacked tree. */
 export interface Tree {
   path: string;
-  place: Place;
+  /** Removes it with all that it lies in. */
+  remove(): Promise<void>;
 }
 
 /** Where a stage works. */
@@ -35,7 +36,30 @@ export async function makePlace(
   };
   const remove = async () => {
     for (const room of reserved) memory?.free(room);
-    await Promise.all([workspace.remove(directory).catch(() => {}), tree?.place.remove()]);
+    await Promise.all([workspace.remove(directory).catch(() => {}), tree?.remove()]);
   };
   return { workDir, outputDir, ...(memory && { memory: { reserve } }), remove };
+}
+
+/**
+ * Copies a tree within the memory.
+ * @param bytes that it takes, about
+ * @returns undefined when there is no room for it
+ */
+export async function copyInMemory(
+  tree: string,
+  bytes: number,
+  memory: Memory,
+  signal: AbortSignal,
+): Promise<Tree | undefined> {
+  const room = await memory.reserve(bytes);
+  if (room === undefined) return undefined;
+  const copy: Tree = { path: join(room, 'tree'), remove: async () => memory.free(room) };
+  try {
+    await memory.sandbox.run(['cp', '--archive', tree, copy.path], { signal });
+    return copy;
+  } catch (error) {
+    await copy.remove();
+    throw error;
+  }
 }

@@ -50,8 +50,9 @@ export async function runStages(
   );
 }
 
-/** A tree that waits for the stage that goes on with it, and the lock that keeps others from starting without it. */
-interface LeftTree extends Tree {
+/** Trees that wait for the stages that go on with them, and the lock that keeps others from starting without them. */
+interface LeftTrees {
+  trees: Tree[];
   lock: Lock;
 }
 
@@ -59,15 +60,19 @@ class Runner {
   readonly #plan: ReadonlyMap<string, PlannedStage>;
   readonly #options: RunOptions;
   readonly #performer: Performer;
+  readonly #concurrency: number;
   readonly #slots: Slots;
   readonly #ensured = new Map<string, Promise<Entry>>();
-  readonly #trees = new Map<string, LeftTree>();
+  readonly #left = new Map<string, LeftTrees>();
+  /** How many stages wait for the tree of another, by its name. */
+  readonly #waiting = new Map<string, number>();
 
   constructor(plan: readonly PlannedStage[], options: RunOptions) {
     this.#plan = new Map(plan.map((stage) => [stage.name, stage]));
     this.#options = options;
     this.#performer = new Performer(this.#plan, options);
-    this.#slots = createSlots(options.concurrency ?? availableParallelism());
+    this.#concurrency = options.concurrency ?? availableParallelism();
+    this.#slots = createSlots(this.#concurrency);
   }
 
   /** The entry of a stage, out of the store or made now. */
@@ -84,9 +89,9 @@ class Runner {
   /** Waits for everything that was begun and frees what is still held. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#ensured.values());
-    for (const name of [...this.#trees.keys()]) {
-      const tree = await this.#takeTree(name);
-      if (tree) this.#performer.discard(tree.place);
+    for (const name of this.#left.keys()) {
+      for (let tree = await this.#takeTree(name); tree; tree = await this.#takeTree(name))
+        this.#performer.discard(tree);
     }
     await this.#performer.settle();
   }
@@ -104,6 +109,8 @@ class Runner {
     const fetched = await this.#fetch(stage);
     if (fetched) return cached(fetched);
 
+    const [from] = stage.parents;
+    if (from !== undefined) this.#waiting.set(from, (this.#waiting.get(from) ?? 0) + 1);
     const parents = await this.#ensureAll(stage.parents);
     const lock = await this.#lock(stage);
     let kept = false;
@@ -112,11 +119,12 @@ class Runner {
       if (appeared) return cached(appeared);
       return await this.#slots.run(async () => {
         signal.throwIfAborted();
-        const { entry, tree } = await this.#performer.perform(stage, parents, lock, () =>
-          this.#takeTree(stage.parents[0]),
-        );
-        if (tree) {
-          this.#trees.set(stage.name, { ...tree, lock });
+        const { entry, trees } = await this.#performer.perform(stage, parents, lock, {
+          take: () => this.#takeTree(from),
+          wanted: () => Math.min(this.#waiting.get(stage.name) ?? 0, this.#concurrency),
+        });
+        if (trees.length > 0) {
+          this.#left.set(stage.name, { trees, lock });
           kept = true;
         }
         return entry;
@@ -165,13 +173,16 @@ class Runner {
     });
   }
 
-  /** Whoever asks first gets the tree that a stage has left; its lock has served its purpose then. */
+  /** A tree that a stage has left, for whoever asks first; its lock has served its purpose when there is none left. */
   async #takeTree(name: string | undefined): Promise<Tree | undefined> {
-    const left = name === undefined ? undefined : this.#trees.get(name);
+    const left = name === undefined ? undefined : this.#left.get(name);
     if (!left || name === undefined) return undefined;
-    this.#trees.delete(name);
-    await left.lock.release();
-    return left;
+    const tree = left.trees.shift();
+    if (left.trees.length === 0) {
+      this.#left.delete(name);
+      await left.lock.release();
+    }
+    return tree;
   }
 }
 

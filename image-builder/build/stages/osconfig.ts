@@ -9,6 +9,7 @@ import { dropAccessLists, packTree, unpackTree } from '../../rootfs/archive.ts';
 import { cleanTree } from '../../rootfs/clean.ts';
 import { digestFile } from '../../store/files.ts';
 import type { ResolvedOsconfig, ResolvedScript, ScriptFile } from '../../variables/types.ts';
+import type { StageRun } from '../perform.ts';
 import { ROOTFS_FILE } from './rootfs.ts';
 
 export interface OsconfigInputs {
@@ -16,6 +17,8 @@ export interface OsconfigInputs {
   parent: string;
   /** The same unpacked, when it is still there; changed in place. */
   tree?: string;
+  /** Copies the configured tree for others. */
+  copyTree?: StageRun['copyTree'];
   osconfig: ResolvedOsconfig;
   /** scripts/common of the manifests. */
   scripts: readonly ScriptFile[];
@@ -49,18 +52,28 @@ export async function configureRootfs(
   await cleanTree(tree, context);
   step(context, 'pack the root file system');
   const archive = join(context.outputDir, ROOTFS_FILE);
-  await packTree(tree, archive, context);
-  const [sha256] = await Promise.all([digestFile(archive, context.signal), dropAccessLists(tree, context)]);
+  const [, copies = []] = await Promise.all([
+    packTree(tree, archive, context),
+    inputs.copyTree?.(tree, await sizeWithSpare(inputs.parent)),
+  ]);
+  const [sha256] = await Promise.all([
+    digestFile(archive, context.signal),
+    ...[tree, ...copies].map((path) => dropAccessLists(path, context)),
+  ]);
   return { tree, digests: { [ROOTFS_FILE]: sha256 } };
 }
 
 /** Unpacks a rootfs.tar; returns the tree. */
 export async function unpackRootfs(archive: string, context: StageContext): Promise<string> {
-  const { size } = await stat(archive);
-  const tree = join(await roomFor(size * 1.25 + SPARE_BYTES, context), 'tree');
+  const tree = join(await roomFor(await sizeWithSpare(archive), context), 'tree');
   step(context, 'unpack the root file system');
   await unpackTree(archive, tree, context);
   return tree;
+}
+
+/** Bytes that the tree in an archive takes once it has been configured. */
+async function sizeWithSpare(archive: string): Promise<number> {
+  return (await stat(archive)).size * 1.25 + SPARE_BYTES;
 }
 
 /** What configuration may add to a tree: packages of a script, a new initramfs. */

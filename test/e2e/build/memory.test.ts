@@ -170,6 +170,79 @@ describe('stages that keep trees in memory', () => {
     expect(await run(4 * MIB, 'fits')).toEqual({ size: 4 * MIB, rooms: ['memory'], steps: [], free: true });
   });
 
+  /** Runs a stage with a tree of so many bytes, and as many stages that wait for it, two of them at a time. */
+  async function runWithHeirs(heirs: string[], bytes: number, name: string) {
+    const store = await openStore(join(directory, name));
+    await prepareStore(store);
+    const sandbox = await createLocalSandbox();
+    const workspace = await createWorkspace(store, treeRemover());
+    const memory = await openMemory(sandbox, join(workspace.directory, 'memory'), MEMORY);
+    let copies: readonly string[] = [];
+    const given: Record<string, string | undefined> = {};
+    const seen: string[] = [];
+    const make: StageImplementation = async ({ copyTree, context }) => {
+      const tree = join(await roomFor(bytes, context), 'tree');
+      const script =
+        'mkdir "$1"; head -c "$2" /dev/zero > "$1/file"; ln "$1/file" "$1/link"; chmod 640 "$1/file"';
+      await context.sandbox.run(['sh', '-euc', script, 'sh', tree, `${bytes / 2}`]);
+      copies = await copyTree(tree, bytes);
+      return { tree };
+    };
+    const use: StageImplementation = async ({ stage, tree, context }) => {
+      given[stage.name] = tree;
+      if (tree === undefined) return {};
+      // Each may change its own: what the others see stays as it was.
+      const script = 'stat --format="%a %h %s" "$1/file"; rm "$1/file"';
+      seen.push((await context.sandbox.run(['sh', '-euc', script, 'sh', tree])).trim());
+      return {};
+    };
+    const stage = { inputs: bytes, tools: [] };
+    const plan = planStages(
+      [
+        { ...stage, name: 'osconfig', kind: 'osconfig', parents: [] },
+        ...heirs.map((heir) => {
+          const inputs = { bytes, heir };
+          return { ...stage, name: heir, kind: 'qcow' as const, inputs, parents: ['osconfig'] };
+        }),
+      ],
+      'memory',
+      {},
+    );
+    try {
+      await runStages(plan, heirs, {
+        ...{ store, workspace, sandbox, build: name, sourceDateEpoch: 1, concurrency: 2 },
+        ...(memory && { memory }),
+        signal: new AbortController().signal,
+        implementations: { osconfig: make, qcow: use },
+        report: () => {},
+      });
+      const trees = heirs.map((heir) => given[heir]).filter((tree) => tree !== undefined);
+      const free = (await memory?.reserve(MEMORY)) !== undefined;
+      return { copies: copies.length, trees: new Set(trees).size, seen, free };
+    } finally {
+      await memory?.close();
+      await workspace.dispose();
+    }
+  }
+
+  const whole = (bytes: number) => `640 2 ${bytes / 2}`;
+
+  test('give each of those that can go on at once a tree of its own', async () => {
+    const seen = [whole(2 * MIB), whole(2 * MIB)];
+    const answer = { copies: 1, trees: 2, seen, free: true };
+    expect(await runWithHeirs(['qcow/a', 'qcow/b'], 2 * MIB, 'two')).toEqual(answer);
+    expect(await runWithHeirs(['qcow/a', 'qcow/b', 'qcow/c'], 2 * MIB, 'three')).toEqual(answer);
+  });
+
+  test('make no copy for nobody, nor one that there is no memory for', async () => {
+    const answer = { copies: 0, trees: 1, free: true };
+    expect(await runWithHeirs(['qcow/a'], 2 * MIB, 'one')).toEqual({ ...answer, seen: [whole(2 * MIB)] });
+    expect(await runWithHeirs(['qcow/a', 'qcow/b'], 6 * MIB, 'no room')).toEqual({
+      ...answer,
+      seen: [whole(6 * MIB)],
+    });
+  });
+
   test('work on the disk when memory turns out to be too small', async () => {
     const steps = ['there is not enough memory: once more on the disk'];
     expect(await run(20 * MIB, 'large')).toEqual({
