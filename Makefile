@@ -1,6 +1,6 @@
 # Thin targets over the scripts and the CLI. Two of them are for newcomers: demo and test. The others have the names and
 # variables of Airship image-builder; docs/predecessor.md tells what each means here.
-.PHONY: demo test setup help images build docker_build cut_image generate_iso package_qcow tag push clean
+.PHONY: demo test setup native help images build docker_build cut_image generate_iso package_qcow tag push clean
 
 ## Set up this machine, build a small real node image through kustomize, print its catalogue.
 demo:
@@ -13,6 +13,11 @@ test:
 ## Only install what is needed.
 setup:
 	@scripts/setup.sh
+
+## dist/native: both programs as one executable that needs no Node.
+native:
+	scripts/setup.sh --native
+	npm run --silent build:native
 
 DOCKER_REGISTRY ?= quay.io
 IMAGE_PREFIX ?= airshipit

@@ -1,4 +1,5 @@
-// Two projects: `unit` runs in seconds without any tool; `e2e` drives the real clients (kustomize, registries, QEMU, ...).
+// `unit` runs in seconds without any tool; `e2e` drives the real clients (kustomize, registries, QEMU, ...); `bun` reads
+// from them again in the runtime of the native executable, and `native` drives that executable itself.
 const shared = {
   rootDir: '.',
   testEnvironment: 'node',
@@ -16,14 +17,29 @@ const shared = {
   ],
 };
 
+const endToEnd = { ...shared, setupFilesAfterEnv: ['<rootDir>/test/e2e/support/timeout.ts'] };
+
 export default {
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
+    { ...endToEnd, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
     {
-      ...shared,
-      displayName: 'e2e',
-      testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
-      setupFilesAfterEnv: ['<rootDir>/test/e2e/support/timeout.ts'],
+      ...endToEnd,
+      displayName: 'bun',
+      testMatch: ['<rootDir>/test/e2e/registry/{access,faults,nginx,read-bundle}.test.ts'],
+      moduleNameMapper: {
+        ...shared.moduleNameMapper,
+        '/image-builder/bundle/read\\.ts$': '<rootDir>/test/e2e/support/bun/read.ts',
+      },
+    },
+    {
+      ...endToEnd,
+      displayName: 'native',
+      testMatch: [
+        '<rootDir>/test/e2e/cli/{extract,process}.test.ts',
+        '<rootDir>/test/e2e/function/{extract,kpt,kustomize,process}.test.ts',
+      ],
+      setupFiles: ['<rootDir>/test/e2e/support/use-native.ts'],
     },
   ],
 };

@@ -1,8 +1,9 @@
 // Reading one profile out of a bundle with a large disk image: this program against the tools that people use for it.
 //
-//   node bench/read-bundle.mjs [--mib 1024] [--runs 5] [--layouts ours,squashed] [--tools extract,regctl] [--rtt 20 --mbit 100]
+//   node bench/read-bundle.mjs [--mib 1024] [--runs 5] [--layouts ours,squashed] [--tools native,regctl] [--rtt 20 --mbit 100]
 //
-// Everything in one run and one table: on loopback by plain HTTP, through a relay that counts bytes, and, for the tools
+// Ours is measured twice: as the native executable (npm run build:native) and as the one that Node runs; the first is
+// what the others are compared with. Everything in one run and one table: on loopback by plain HTTP, through a relay that counts bytes, and, for the tools
 // that do not fetch everything, by TLS and through a relay that is as far away and as narrow as a real link. That registry
 // listens on an address of this machine that is not loopback, with a certificate of an authority that is given to both
 // tools: what registries are in production. Two docker-registries (Debian package), one storage; requests are counted in
@@ -25,7 +26,7 @@ const { values } = parseArgs({
     mib: { type: 'string', default: '1024' },
     runs: { type: 'string', default: '5' },
     layouts: { type: 'string', default: LAYOUTS.join(',') },
-    tools: { type: 'string', default: 'extract,regctl,crane,skopeo,podman' },
+    tools: { type: 'string', default: 'native,node,regctl,crane,skopeo,podman' },
     rtt: { type: 'string', default: '20' },
     mbit: { type: 'string', default: '100' },
   },
@@ -62,27 +63,33 @@ async function measure(command, counted) {
 }
 
 // Each tool gets the authority in the way it has.
-const extract = `XDG_CONFIG_HOME=${at('config')} ${join(root, 'dist/image-builder')} extract --no-cache`;
+const native = join(root, 'dist/native/image-builder');
+const extract = (executable) => `XDG_CONFIG_HOME=${at('config')} ${executable} extract --no-cache`;
 const go = `SSL_CERT_FILE=${at('ca.crt')}`;
 const podman = `podman --root ${at('podman')} --runroot ${at('podman-run')}`;
 const empty = at('empty.cjs');
 /** `start` does nothing; `whole` fetches everything, whatever is wanted. */
 const contenders = [
-  {
-    tool: 'extract',
-    name: 'image-builder extract',
-    needs: ['node'],
-    start: `node ${empty}`,
-    command: (ref) => `${extract} ${ref} /${PROFILE}`,
-  },
-  {
-    tool: 'extract',
-    name: 'image-builder extract --verify',
-    needs: ['node'],
-    start: `node ${empty}`,
-    whole: true,
-    command: (ref) => `${extract} --verify ${ref} /${PROFILE}`,
-  },
+  ...[
+    { tool: 'native', executable: native, start: `${native} --version` },
+    { tool: 'node', executable: join(root, 'dist/image-builder'), start: `node ${empty}` },
+  ].flatMap(({ tool, executable, start }) => [
+    {
+      tool,
+      name: `extract, ${tool}`,
+      needs: [executable],
+      start,
+      command: (ref) => `${extract(executable)} ${ref} /${PROFILE}`,
+    },
+    {
+      tool,
+      name: `extract --verify, ${tool}`,
+      needs: [executable],
+      start,
+      whole: true,
+      command: (ref) => `${extract(executable)} --verify ${ref} /${PROFILE}`,
+    },
+  ]),
   {
     tool: 'regctl',
     name: 'regctl image get-file',
@@ -202,7 +209,7 @@ try {
     for (let run = 0; run < 10; run++) results.push(await measure(start, near.counted));
     const [best] = results.sort((a, b) => a.seconds - b.seconds);
     starts.set(start, best);
-    const label = start.replace(empty, 'EMPTY');
+    const label = start.replace(empty, 'EMPTY').replace(native, 'image-builder');
     console.log(
       `| ${label} | ${best.seconds.toFixed(3)} | ${best.cpu.toFixed(3)} | ${best.mib.toFixed(0)} |`,
     );

@@ -1,8 +1,11 @@
 // Builds the executables: dist/image-builder (command line) and dist/image-builder-fn (KRM function), each a single
 // CommonJS file that starts from any directory, and dist/image-builder.krm.yaml (KRMFunctionDefinition).
 //
+//   node scripts/build.mjs --native [BUN]   dist/native/ besides: both programs as one executable that needs no Node
+//
 // Modules whose value is known at build time are replaced by that value: see EVALUATED and the compiled validator.
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -176,6 +179,38 @@ async function executable(entryPoint, name, plugins = []) {
   await chmod(outfile, 0o755);
 }
 
+/**
+ * The native executable: Bun, and both programs compiled to its bytecode, which starts at once whatever its size. So
+ * nothing is packed.
+ */
+async function nativeExecutable(bun) {
+  const directory = join(dist, 'native');
+  const program = join(directory, 'program.cjs');
+  await esbuild.build({
+    ...BUNDLING,
+    entryPoints: [join(root, 'image-builder/cli/native.ts')],
+    outfile: program,
+    plugins: [replaceKnownModules],
+  });
+  // Whoever starts it in a directory does not mean that a .env or a bunfig.toml there should have a say.
+  const options = ['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig'];
+  execFileSync(
+    bun,
+    [
+      'build',
+      '--compile',
+      '--bytecode',
+      '--format=cjs',
+      ...options,
+      `--outfile=${join(directory, 'image-builder')}`,
+      program,
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  await rm(program);
+  await symlink('image-builder', join(directory, 'image-builder-fn'));
+}
+
 await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
 // The executables are CommonJS without an extension, which Node would take for ESM inside of our own package.
@@ -185,3 +220,4 @@ await executable('image-builder/cli/main.ts', 'image-builder', [packLibraries(RA
 const { functionDefinition } = await evaluate('functions/image-builder/definition.ts');
 const definition = stringify(functionDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });
 await writeFile(join(dist, 'image-builder.krm.yaml'), definition);
+if (process.argv[2] === '--native') await nativeExecutable(process.argv[3] ?? join(root, '.cache/bun/bun'));

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/setup.sh --tests
-npm run --silent build
+npm run --silent build:native
 npx tsc --noEmit
 npx biome check --reporter=summary
 

@@ -1,4 +1,5 @@
 // The engine as the function uses it; each part is loaded when it is called.
+import { ownCommand } from '../../image-builder/embedded/own-command.ts';
 import type { Engine } from './handlers/image-builder.ts';
 
 /** Reads bundles and builds on this machine. */
@@ -11,7 +12,6 @@ export const localEngine: Engine = {
     const { cwd, signal } = options;
     const { resolveBuild } = await import('../../image-builder/variables/resolve.ts');
     const { build } = await import('../../image-builder/build/build.ts');
-    const program = [process.execPath, process.argv[1] ?? ''];
-    return build(await resolveBuild(name, spec, { cwd, signal }), { ...options, program });
+    return build(await resolveBuild(name, spec, { cwd, signal }), { ...options, program: ownCommand() });
   },
 };

@@ -3,7 +3,8 @@
 
 import type { Credential } from './credentials/types.ts';
 import { RegistryError } from './error.ts';
-import type { HttpClient, HttpResponse } from './http/client.ts';
+import type { HttpClient } from './http/client.ts';
+import type { HttpResponse } from './http/transport.ts';
 
 const TOKEN_LIMIT_BYTES = 1024 * 1024;
 const CLIENT_ID = 'image-builder';

@@ -5,8 +5,9 @@ import { Authenticator, unauthorized } from './auth.ts';
 import type { CredentialSource } from './credentials/types.ts';
 import { type Endpoint, plainHttp } from './endpoint.ts';
 import { RegistryError, type RegistryErrorCode } from './error.ts';
-import { type HttpClient, type HttpRequest, type HttpResponse, readBody } from './http/client.ts';
+import { type HttpClient, readBody } from './http/client.ts';
 import { speaksPlainHttp } from './http/network-error.ts';
+import type { HttpRequest, HttpResponse } from './http/transport.ts';
 
 const ERROR_BODY_LIMIT_BYTES = 64 * 1024;
 const MESSAGE_LIMIT = 300;

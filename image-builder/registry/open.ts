@@ -3,7 +3,9 @@
 import type { CredentialOptions } from './credentials/types.ts';
 import type { Action, DistributionClient } from './distribution.ts';
 import type { HttpClient, HttpLimits } from './http/client.ts';
+import type { TlsSettings } from './http/connection.ts';
 import type { Environment } from './http/proxy.ts';
+import type { Patience, Transport } from './http/transport.ts';
 import type { ImageSource } from './image-source.ts';
 import type { Reference, RegistryReference } from './reference.ts';
 
@@ -50,14 +52,12 @@ export async function openRepository(
   const [
     { DistributionClient },
     { HttpClient, DEFAULT_LIMITS },
-    { Connections },
     { keychain },
     { endpointsFor },
     { tlsSettings },
   ] = await Promise.all([
     import('./distribution.ts'),
     import('./http/client.ts'),
-    import('./http/connection.ts'),
     import('./credentials/keychain.ts'),
     import('./registries-conf.ts'),
     import('./http/certificates.ts'),
@@ -65,15 +65,31 @@ export async function openRepository(
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const endpoints = await endpointsFor(reference, options.insecure ?? false, environment);
   const insecureHosts = new Set(endpoints.filter(({ insecure }) => insecure).map(({ host }) => host));
-  const connections = new Connections(
+  const transport = await openTransport(
     environment,
     (host) => tlsSettings(host, insecureHosts.has(host), environment),
-    limits.connectTimeout,
+    limits,
   );
-  const http = new HttpClient(connections, { requests: 0, bytes: 0 }, limits, options.signal);
+  const http = new HttpClient(transport, { requests: 0, bytes: 0 }, limits, options.signal);
   const credentials = keychain(options.credentials ?? {}, environment);
   const clients = endpoints.map((endpoint) => new DistributionClient(endpoint, http, credentials, action));
   return { clients, http };
+}
+
+/** What sends requests in the runtime at hand. */
+async function openTransport(
+  environment: Environment,
+  tlsFor: (host: string) => Promise<TlsSettings>,
+  patience: Patience,
+): Promise<Transport> {
+  const byNode = async () => {
+    const { NodeTransport } = await import('./http/node-transport.ts');
+    const { Connections } = await import('./http/connection.ts');
+    return new NodeTransport(new Connections(environment, tlsFor, patience.connectTimeout), patience);
+  };
+  if (!('Bun' in globalThis)) return byNode();
+  const { BunTransport } = await import('./http/bun-transport.ts');
+  return new BunTransport(environment, tlsFor, patience, byNode);
 }
 
 /** The registry itself, of the clients of {@link openRepository}: nothing is written to a mirror. */

@@ -4,7 +4,8 @@
 import type { Digest } from './digest.ts';
 import type { DistributionClient } from './distribution.ts';
 import { RegistryError } from './error.ts';
-import { type HttpRequest, type HttpResponse, isBroken } from './http/client.ts';
+import { isBroken } from './http/client.ts';
+import type { HttpRequest, HttpResponse } from './http/transport.ts';
 
 /** A blob to upload. */
 export interface BlobContent {

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ReusableStage } from '../../build/reuse.ts';
 import type { BundleContents } from '../../bundle/types.ts';
+import { ownCommand } from '../../embedded/own-command.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
 import { contextOf } from '../context.ts';
 import { onEarlierResults, requireLocal, reuseOption } from '../earlier-results.ts';
@@ -84,7 +85,7 @@ export function register(program: Command): void {
         ...store,
         ...(pinned && { pinned }),
         file,
-        program: [process.execPath, process.argv[1] ?? ''],
+        program: ownCommand(),
         retry: options.whenMissing === 'Trigger',
       });
       const catalogues = cataloguesOf(contents, { name: object.metadata.name }, object.spec.catalogue);

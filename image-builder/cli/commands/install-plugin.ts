@@ -1,5 +1,6 @@
 // `image-builder install-plugin`: makes the function a legacy exec plugin of kustomize.
 import type { Command } from 'commander';
+import { ownFile } from '../../embedded/own-command.ts';
 
 interface InstallPluginOptions {
   directory?: string;
@@ -18,7 +19,7 @@ export function register(program: Command): void {
     .option('--force', 'replace a file that this command did not write')
     .action(async (options: InstallPluginOptions) => {
       const { installPlugin } = await import('../../kustomize/install-plugin.ts');
-      const { paths, notes } = await installPlugin(options, process.env, process.argv[1] ?? '');
+      const { paths, notes } = await installPlugin(options, process.env, ownFile());
       for (const path of paths) process.stdout.write(`${options.remove ? 'removed' : 'installed'} ${path}\n`);
       for (const note of notes) process.stderr.write(`${note}\n`);
     });

@@ -1,18 +1,13 @@
 // HTTP for registries: retries with backoff, Retry-After, redirects that lose credentials on the way to another origin,
 // time-outs, and the count of what it all cost.
 
-import http from 'node:http';
 import { RegistryError, throwIfCancelled } from '../error.ts';
 import type { Cost } from '../image-source.ts';
-import type { Connections } from './connection.ts';
 import { networkError } from './network-error.ts';
-import { type StreamedBody, sendStream } from './streamed-body.ts';
+import type { HttpRequest, HttpResponse, Patience, Transport } from './transport.ts';
 
 /** Milliseconds, and counts. */
-export interface HttpLimits {
-  connectTimeout: number;
-  /** Longest silence while waiting for an answer or within one. */
-  idleTimeout: number;
+export interface HttpLimits extends Patience {
   /** Sent again this many times. */
   retries: number;
   /** First delay; doubles each time, with jitter. */
@@ -31,41 +26,18 @@ export const DEFAULT_LIMITS: HttpLimits = {
   redirects: 5,
 };
 
-export interface HttpRequest {
-  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  url: URL;
-  headers?: Record<string, string>;
-  /** A buffer is sent with every attempt; a stream with one attempt only: who sends it knows how to go on. */
-  body?: Buffer | StreamedBody;
-}
-
-/** An answer whose body has not been read. It must be read to its end, or destroyed. */
-export interface HttpResponse {
-  status: number;
-  headers: http.IncomingHttpHeaders;
-  /** Where the answer came from, after redirects. */
-  url: URL;
-  body: http.IncomingMessage;
-}
-
 /** Answers that a later attempt may better. */
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-const USER_AGENT = 'image-builder';
 
 export class HttpClient {
   readonly cost: Cost;
-  readonly #connections: Connections;
+  readonly #transport: Transport;
   readonly #limits: HttpLimits;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(
-    connections: Connections,
-    cost: Cost,
-    limits: HttpLimits = DEFAULT_LIMITS,
-    signal?: AbortSignal,
-  ) {
-    this.#connections = connections;
+  constructor(transport: Transport, cost: Cost, limits: HttpLimits = DEFAULT_LIMITS, signal?: AbortSignal) {
+    this.#transport = transport;
     this.#limits = limits;
     this.#signal = signal;
     this.cost = cost;
@@ -123,14 +95,14 @@ export class HttpClient {
     await this.#sleep(this.#delay(attempt) ?? 0);
   }
 
-  /** See {@link Connections.speaksTls}. @throws RegistryError CANCELLED */
+  /** See {@link Transport.speaksTls}. @throws RegistryError CANCELLED */
   async speaksTls(url: URL): Promise<boolean> {
     throwIfCancelled(this.#signal);
-    return this.#connections.speaksTls(url, this.#signal);
+    return this.#transport.speaksTls(url, this.#signal);
   }
 
   close(): void {
-    this.#connections.close();
+    this.#transport.close();
   }
 
   async #follow(request: HttpRequest): Promise<HttpResponse> {
@@ -152,69 +124,9 @@ export class HttpClient {
     }
   }
 
-  async #exchange(request: HttpRequest & { headers: Record<string, string> }): Promise<HttpResponse> {
+  async #exchange(request: HttpRequest): Promise<HttpResponse> {
     throwIfCancelled(this.#signal);
-    const { url, body } = request;
-    const isBuffer = Buffer.isBuffer(body);
-    const { agent, options, secure } = await this.#connections.route(url);
-    return new Promise((resolve, reject) => {
-      const outgoing = http.request({
-        ...options,
-        protocol: secure ? 'https:' : 'http:',
-        agent,
-        method: request.method,
-        headers: {
-          host: url.host,
-          'user-agent': USER_AGENT,
-          ...request.headers,
-          ...(body && { 'content-length': String(body.length) }),
-          // A registry that wants another token, or none of it, says so before gigabytes are sent.
-          ...(body && !isBuffer && { expect: '100-continue' }),
-          ...(options.headers as Record<string, string> | undefined),
-        },
-        ...(this.#signal && { signal: this.#signal }),
-      });
-      this.#watch(outgoing, url);
-      outgoing.once('error', (cause) => {
-        const error = networkError(cause, url, this.#signal);
-        // Without a handshake nothing was asked.
-        if (error.code !== 'TLS') this.cost.requests++;
-        reject(error);
-      });
-      outgoing.once('response', (answer) => {
-        this.cost.requests++;
-        answer.on('data', (chunk: Buffer) => {
-          this.cost.bytes += chunk.length;
-        });
-        // Counting must not start the flow: the reader does.
-        answer.pause();
-        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, url, body: answer });
-      });
-      if (body && !isBuffer) sendStream(outgoing, body);
-      else outgoing.end(body);
-    });
-  }
-
-  /** A silent peer is a dead one: the connection must come quickly, data at least now and then. */
-  #watch(outgoing: http.ClientRequest, url: URL): void {
-    const { connectTimeout, idleTimeout } = this.#limits;
-    const expired = (what: string, after: number) =>
-      outgoing.destroy(
-        new RegistryError('TIMEOUT', `${url.host} ${what} within ${after / 1000} s`, {
-          hint: 'Check the host, the network and the proxy settings (HTTPS_PROXY, NO_PROXY).',
-        }),
-      );
-    const connecting = setTimeout(
-      () => expired('did not accept a connection', connectTimeout),
-      connectTimeout,
-    );
-    outgoing.once('close', () => clearTimeout(connecting));
-    outgoing.once('socket', (socket) => {
-      const ready = () => clearTimeout(connecting);
-      if (!socket.connecting) ready();
-      else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', ready);
-    });
-    outgoing.setTimeout(idleTimeout, () => expired('sent nothing', idleTimeout));
+    return this.#transport.exchange(request, this.cost, this.#signal);
   }
 
   /** Milliseconds to wait; undefined when the server wants more patience than there is. */
@@ -284,10 +196,10 @@ export function isBroken(error: unknown): boolean {
 
 /** Reads a body that is expected to be small. @throws RegistryError TOO_LARGE, NETWORK, TIMEOUT */
 export async function readBody(response: HttpResponse, limit: number, signal?: AbortSignal): Promise<Buffer> {
-  const parts: Buffer[] = [];
+  const parts: Uint8Array[] = [];
   let size = 0;
   try {
-    for await (const part of response.body as AsyncIterable<Buffer>) {
+    for await (const part of response.body) {
       size += part.length;
       if (size > limit)
         throw new RegistryError(

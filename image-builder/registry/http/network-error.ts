@@ -51,6 +51,16 @@ function rootOf(cause: unknown): NodeJS.ErrnoException {
   return typeof error?.message === 'string' ? error : new Error(String(cause));
 }
 
+/** The server's certificate comes from no authority that was asked. */
+const UNKNOWN_AUTHORITY =
+  /^(?:UNABLE_TO_GET_ISSUER_CERT(?:_LOCALLY)?|UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|CERT_UNTRUSTED)$/;
+
+/** Whether other authorities may know the certificate. @param error as the runtime threw it, or our own about that */
+export function isUnknownAuthority(error: unknown): boolean {
+  const { code, cause } = (error ?? {}) as { code?: string; cause?: unknown };
+  return UNKNOWN_AUTHORITY.test(code ?? '') || (cause !== undefined && isUnknownAuthority(cause));
+}
+
 /**
  * Whether a TLS handshake failed because the other side does not speak TLS; a bad certificate is another matter.
  * @param error as Node threw it

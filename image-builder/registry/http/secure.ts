@@ -7,7 +7,9 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { RegistryError } from '../error.ts';
 import { READ_AHEAD_BYTES, type TlsSettings } from './connection.ts';
+import { isUnknownAuthority } from './network-error.ts';
 import { proxyAuthorization } from './proxy.ts';
+import { proxyRefuses, proxyUnusable } from './proxy-error.ts';
 
 /**
  * The pool of connections to one host.
@@ -45,10 +47,6 @@ function withoutBlanks(text: string): string {
   return text.replace(/\s/g, '');
 }
 
-/** The server's certificate comes from no authority that was asked. */
-const UNKNOWN_AUTHORITY =
-  /^(?:UNABLE_TO_GET_ISSUER_CERT(?:_LOCALLY)?|UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|CERT_UNTRUSTED)$/;
-
 /**
  * Straight to the host. Node's whole list of authorities takes 50 ms to set up; so a host with authorities of its own is
  * verified by those alone, and by all of them, over a new connection, only when they do not know its certificate.
@@ -78,7 +76,7 @@ class DirectAgent extends https.Agent {
     const failed = (error: NodeJS.ErrnoException) => {
       // Some errors are reported twice: by the connection below, and by the handshake.
       if (!this.#handshakes.delete(socket)) return;
-      if (UNKNOWN_AUTHORITY.test(error.code ?? '')) callback(null, byAll());
+      if (isUnknownAuthority(error)) callback(null, byAll());
       else callback(error, undefined as unknown as Duplex);
     };
     socket.on('error', failed);
@@ -152,27 +150,13 @@ function openTunnel(proxy: URL, host: string, port: number, timeout: number): Pr
     request.once('connect', (response, socket) => {
       if (response.statusCode === 200) return resolve(socket);
       socket.destroy();
-      const code = response.statusCode === 407 ? 'UNAUTHORIZED' : 'NETWORK';
-      reject(
-        new RegistryError(
-          code,
-          `the proxy ${proxy.host} refuses to connect to ${authority}: HTTP ${response.statusCode}`,
-          {
-            ...(response.statusCode && { status: response.statusCode }),
-            hint: 'Check HTTPS_PROXY (with user and password if it wants them) and NO_PROXY.',
-          },
-        ),
-      );
+      reject(proxyRefuses(proxy, authority, response.statusCode));
     });
     request.once('timeout', () =>
       request.destroy(new RegistryError('TIMEOUT', `the proxy ${proxy.host} does not answer`)),
     );
     request.once('error', (cause) =>
-      reject(
-        cause instanceof RegistryError
-          ? cause
-          : new RegistryError('NETWORK', `cannot use the proxy ${proxy.host}: ${cause.message}`, { cause }),
-      ),
+      reject(cause instanceof RegistryError ? cause : proxyUnusable(proxy, cause)),
     );
     request.end();
   });

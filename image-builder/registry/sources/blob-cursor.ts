@@ -1,8 +1,8 @@
 // Ranges out of an answer that holds the whole blob: for registries that ignore the Range header.
 
 import { StreamByteReader } from '../../tar/byte-reader.ts';
-import type { HttpResponse } from '../http/client.ts';
 import { networkError } from '../http/network-error.ts';
+import type { HttpResponse } from '../http/transport.ts';
 import type { ByteRange } from '../image-source.ts';
 
 /** Gives ranges in ascending order from one download, passing over what lies between them. */
@@ -15,7 +15,7 @@ export class BlobCursor {
   constructor(response: HttpResponse, signal?: AbortSignal) {
     this.#response = response;
     this.#signal = signal;
-    this.#reader = new StreamByteReader(response.body as AsyncIterable<Buffer>);
+    this.#reader = new StreamByteReader(response.body);
   }
 
   /** Offset in the blob of the next byte there is. */

@@ -3,8 +3,9 @@
 import { type Digest, digestOf, isDigest } from '../digest.ts';
 import type { DistributionClient } from '../distribution.ts';
 import { RegistryError } from '../error.ts';
-import { type HttpClient, type HttpResponse, isBroken, readBody } from '../http/client.ts';
+import { type HttpClient, isBroken, readBody } from '../http/client.ts';
 import { networkError } from '../http/network-error.ts';
+import type { HttpResponse } from '../http/transport.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
@@ -225,7 +226,7 @@ async function* bodyFrom(
 ): AsyncGenerator<Uint8Array> {
   let skip = partial ? 0 : offset;
   try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    for await (const chunk of response.body) {
       if (chunk.length > skip) yield skip > 0 ? chunk.subarray(skip) : chunk;
       skip = Math.max(0, skip - chunk.length);
     }

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import { imageBuilderSchema } from '../../../image-builder/embedded/schema.ts';
 import { executable, run } from '../support/executables.ts';
@@ -17,7 +17,7 @@ let connected: Promise<void>;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'cli-e2e-'));
-  server = createServer();
+  server = createServer((socket) => socket.on('error', () => {}));
   connected = new Promise((resolve) => server.once('connection', () => resolve()));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   image = `127.0.0.1:${(server.address() as AddressInfo).port}/site/bundle:v1`;
@@ -103,7 +103,7 @@ test('the schema, as JSON Schema and as KRMFunctionDefinition', () => {
     kind: 'KRMFunctionDefinition',
     spec: { names: { kind: 'ImageBuilder' } },
   });
-  expect(readFileSync(join(dirname(fn), 'image-builder.krm.yaml'), 'utf8')).toBe(krm);
+  expect(readFileSync(join(__dirname, '../../../dist/image-builder.krm.yaml'), 'utf8')).toBe(krm);
   expect(run(['sh', '-c', `${cli} schema | head -1`])).toMatchObject({ status: 0, stderr: '' });
 });
 

@@ -5,10 +5,18 @@ import { join } from 'node:path';
 
 const dist = join(__dirname, '../../../dist');
 
-/** Path of an executable. */
+/** Path of an executable: of the native one where EXECUTABLES says so. */
 export function executable(name: 'image-builder' | 'image-builder-fn'): string {
+  if (process.env.EXECUTABLES === 'native') return nativeExecutable(name);
   const path = join(dist, name);
   if (!existsSync(path)) throw new Error(`${path} does not exist: npm run build`);
+  return path;
+}
+
+/** Path of the native executable under one of its names. */
+export function nativeExecutable(name: 'image-builder' | 'image-builder-fn'): string {
+  const path = join(dist, 'native', name);
+  if (!existsSync(path)) throw new Error(`${path} does not exist: npm run build:native`);
   return path;
 }
 

@@ -1,4 +1,4 @@
-// The executables on every Node that is supported: what differs between them is TLS, HTTP, zlib and zstd.
+// The executables in every runtime: what differs between those is TLS, HTTP, zlib and zstd.
 
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -10,16 +10,19 @@ import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle, QCOW_PROFILE } from '
 import { writeLayout } from '../../support/images.ts';
 import { startProxy, type TestProxy } from '../../support/proxy.ts';
 import { zstdFrames } from '../../support/zstd.ts';
-import { executable } from '../support/executables.ts';
+import { executable, nativeExecutable } from '../support/executables.ts';
 import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
 
 const run = promisify(execFile);
 const cache = join(__dirname, '../../../.cache/node');
-const NODES = [
-  ['the Node that runs the tests', process.execPath],
-  ['Node 22', join(cache, '22/node')],
-  ['Node 24', join(cache, '24/node')],
-] as const;
+type Executable = Parameters<typeof executable>[0];
+const byNode = (node: string) => (name: Executable) => [node, executable(name)];
+const RUNTIMES: [string, (name: Executable) => string[]][] = [
+  ['the Node that runs the tests', byNode(process.execPath)],
+  ['Node 22', byNode(join(cache, '22/node'))],
+  ['Node 24', byNode(join(cache, '24/node'))],
+  ['the native executable', (name) => [nativeExecutable(name)]],
+];
 const MULTISTRAP = '/profiles/profile_multistrap.json';
 let directory: string;
 let registry: TestRegistry;
@@ -27,7 +30,7 @@ let proxy: TestProxy;
 const at = (name: string) => join(directory, name);
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'node-versions-'));
+  directory = mkdtempSync(join(tmpdir(), 'runtimes-'));
   await writeLayout(at('own'), ownBundle());
   await writeLayout(at('predecessor'), predecessorBundle());
   await writeLayout(
@@ -53,16 +56,20 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-describe.each(NODES)('%s', (_, node) => {
+describe.each(RUNTIMES)('%s', (runtime, command) => {
+  const start = (name: Executable, args: string[], env: NodeJS.ProcessEnv) => {
+    const [file = '', ...before] = command(name);
+    return run(file, [...before, ...args], { env });
+  };
   const environment = () => ({ PATH: process.env.PATH, HOME: at('home') });
   const extract = async (args: string[], env: NodeJS.ProcessEnv = environment()) => {
-    const command = [executable('image-builder'), 'extract', '--no-cache', '--verbose', ...args];
-    return (await run(node, command, { env })).stdout;
+    return (await start('image-builder', ['extract', '--no-cache', '--verbose', ...args], env)).stdout;
   };
 
   it('is there', () => {
     // scripts/setup.sh --tests fetches them.
-    expect([node, existsSync(node)]).toEqual([node, true]);
+    const [file = ''] = command('image-builder');
+    expect([file, existsSync(file)]).toEqual([file, true]);
   });
 
   it.each(['own', 'predecessor', 'frames'])('reads %s by TLS, in parts and whole', async (name) => {
@@ -89,6 +96,12 @@ describe.each(NODES)('%s', (_, node) => {
     expect(proxy.connects.length).toBeGreaterThan(before);
   });
 
+  it('pushes', async () => {
+    const reference = `${registry.host}/pushed/by-${RUNTIMES.findIndex(([name]) => name === runtime)}:v1`;
+    await start('image-builder', ['push', `oci:${at('own')}:v1`, reference], environment());
+    expect(await extract(['--verify', reference, MULTISTRAP])).toBe(MULTISTRAP_PROFILE);
+  });
+
   it('runs the function', async () => {
     const list = {
       apiVersion: 'config.kubernetes.io/v1',
@@ -102,7 +115,7 @@ describe.each(NODES)('%s', (_, node) => {
       },
     };
     const env = { ...environment(), IMAGE_BUILDER_CACHE: mkdtempSync(at('cache-')) };
-    const running = run(node, [executable('image-builder-fn')], { env });
+    const running = start('image-builder-fn', [], env);
     running.child.stdin?.end(JSON.stringify(list));
     const { stdout } = await running;
     const { items } = parse(stdout);

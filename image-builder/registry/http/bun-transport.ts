@@ -1,0 +1,289 @@
+// Requests by the fetch of Bun, in which the standalone executable runs: it starts in a third of the time that node:http
+// takes there, knows proxies, authorities and client certificates by request, and fails with the codes of Node.
+// https://bun.com/docs/runtime/networking/fetch
+
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Cost } from '../image-source.ts';
+import type { TlsSettings } from './connection.ts';
+import { isUnknownAuthority, networkError } from './network-error.ts';
+import { type Environment, proxyFor } from './proxy.ts';
+import { proxyRefuses, proxyUnusable } from './proxy-error.ts';
+import { CLIENT_HELLO, isTlsAnswer } from './tls-hello.ts';
+import {
+  expired,
+  type HttpRequest,
+  type HttpResponse,
+  type Patience,
+  type ResponseBody,
+  type Transport,
+  USER_AGENT,
+} from './transport.ts';
+
+/** What is used of Bun. */
+interface Bun {
+  connect(options: {
+    hostname: string;
+    port: number;
+    socket: {
+      open(socket: BunSocket): void;
+      data(socket: BunSocket, data: Uint8Array): void;
+      error(): void;
+      end(): void;
+      connectError(): void;
+    };
+  }): Promise<BunSocket>;
+}
+interface BunSocket {
+  write(data: Uint8Array): number;
+  terminate(): void;
+}
+declare const Bun: Bun;
+
+/** The options of Bun's fetch that others do not have. */
+interface BunRequest extends RequestInit {
+  /** Bodies are digested as they were sent. */
+  decompress: false;
+  /** Bun would end every request after five minutes. */
+  timeout: false;
+  /** False: not even one of the environment, which Bun reads by other rules. */
+  proxy: string | false;
+  tls?: Trust;
+}
+
+/** `ca` is believed instead of Bun's own list. */
+interface Trust {
+  ca?: string[];
+  cert?: string;
+  key?: string;
+  rejectUnauthorized?: boolean;
+}
+
+/** Sends what has no stream for a body; that is left to `streaming`. */
+export class BunTransport implements Transport {
+  readonly #environment: Environment;
+  readonly #tlsFor: (host: string) => Promise<TlsSettings>;
+  readonly #patience: Patience;
+  readonly #streaming: () => Promise<Transport>;
+  #streamed: Promise<Transport> | undefined;
+  /** By host: what its certificate may be verified by; when one has worked, that alone. */
+  readonly #trusts = new Map<string, Trust[]>();
+
+  /**
+   * @param tlsFor TLS settings of a `host[:port]`
+   * @param streaming makes the transport for bodies that are streams
+   */
+  constructor(
+    environment: Environment,
+    tlsFor: (host: string) => Promise<TlsSettings>,
+    patience: Patience,
+    streaming: () => Promise<Transport>,
+  ) {
+    this.#environment = environment;
+    this.#tlsFor = tlsFor;
+    this.#patience = patience;
+    this.#streaming = streaming;
+  }
+
+  async exchange(request: HttpRequest, cost: Cost, signal?: AbortSignal): Promise<HttpResponse> {
+    const { url, body } = request;
+    if (body !== undefined && !Buffer.isBuffer(body)) {
+      this.#streamed ??= this.#streaming();
+      return (await this.#streamed).exchange(request, cost, signal);
+    }
+    const proxy = proxyFor(url, this.#environment);
+    const options: BunRequest = {
+      method: request.method,
+      headers: {
+        'user-agent': USER_AGENT,
+        // Otherwise Bun asks for compressed answers.
+        'accept-encoding': 'identity',
+        ...request.headers,
+      },
+      ...(body && { body: new Uint8Array(body) }),
+      redirect: 'manual',
+      decompress: false,
+      timeout: false,
+      proxy: proxy?.href ?? false,
+    };
+    try {
+      return await this.#verified(url, options, cost, signal);
+    } catch (error) {
+      throw proxy ? proxyFault(error, proxy, url) : error;
+    }
+  }
+
+  async #verified(url: URL, options: BunRequest, cost: Cost, signal?: AbortSignal): Promise<HttpResponse> {
+    if (url.protocol === 'http:') return this.#fetch(url, options, cost, signal);
+    const trusts = await this.#trustsOf(url.host);
+    for (const [index, tls] of trusts.entries()) {
+      try {
+        const response = await this.#fetch(url, { ...options, tls }, cost, signal);
+        this.#trusts.set(url.host, [tls]);
+        return response;
+      } catch (error) {
+        if (index === trusts.length - 1 || !isUnknownAuthority(error)) throw error;
+      }
+    }
+    throw new TypeError('nothing verifies certificates');
+  }
+
+  speaksTls(url: URL, signal?: AbortSignal): Promise<boolean> {
+    return new Promise((resolve) => {
+      let socket: BunSocket | undefined;
+      let finished = false;
+      const finish = (answer: boolean) => {
+        finished = true;
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', unknown);
+        socket?.terminate();
+        resolve(answer);
+      };
+      // Left for the request to meet.
+      const unknown = () => finish(true);
+      const timer = setTimeout(unknown, this.#patience.connectTimeout);
+      signal?.addEventListener('abort', unknown, { once: true });
+      Bun.connect({
+        hostname: url.hostname.replace(/^\[|\]$/g, ''),
+        port: Number(url.port || 443),
+        socket: {
+          open: (opened) => {
+            socket = opened;
+            if (finished) opened.terminate();
+            else opened.write(CLIENT_HELLO);
+          },
+          data: (_, [first]) => finish(isTlsAnswer(first)),
+          error: unknown,
+          end: unknown,
+          connectError: unknown,
+        },
+      }).catch(unknown);
+    });
+  }
+
+  close(): void {
+    void this.#streamed?.then((transport) => transport.close());
+  }
+
+  /** One after the other: to set up a list of authorities takes its time, and its own is most likely the right one. */
+  async #trustsOf(host: string): Promise<Trust[]> {
+    const known = this.#trusts.get(host);
+    if (known) return known;
+    const { ca = [], hostCa = [], cert, key, insecure } = await this.#tlsFor(host);
+    const client = { ...(cert && { cert }), ...(key && { key }) };
+    if (insecure) return [{ ...client, rejectUnauthorized: false }];
+    const lists = [hostCa, undefined, ca].filter((list) => list === undefined || list.length > 0);
+    return lists.map((list) => ({ ...client, ...(list && { ca: list }) }));
+  }
+
+  async #fetch(url: URL, options: BunRequest, cost: Cost, signal?: AbortSignal): Promise<HttpResponse> {
+    const { idleTimeout } = this.#patience;
+    const abort = new AbortController();
+    const watched = new Watched(url, signal, abort, idleTimeout);
+    const end = signal ? AbortSignal.any([signal, abort.signal]) : abort.signal;
+    let response: Response;
+    try {
+      response = await watched.within(fetch(url, { ...options, signal: end }));
+    } catch (error) {
+      // Without a handshake nothing was asked.
+      if ((error as { code?: unknown }).code !== 'TLS') cost.requests++;
+      throw error;
+    }
+    cost.requests++;
+    const headers: IncomingHttpHeaders = Object.fromEntries(response.headers);
+    return { status: response.status, headers, url, body: new FetchedBody(response, cost, watched, abort) };
+  }
+}
+
+/** Codes of errors before there is a connection: to the proxy, if there is one. */
+const UNCONNECTED = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/;
+
+/** The error, or what is wrong with the proxy. */
+function proxyFault(error: unknown, proxy: URL, url: URL): unknown {
+  const cause = (error as Error).cause as (Error & { code?: string }) | undefined;
+  if (cause?.code === 'ERR_PROXY_TUNNEL') {
+    const status = /\b(\d{3})\b/.exec(cause.message)?.[1];
+    return proxyRefuses(proxy, `${url.hostname}:${url.port || 443}`, status ? Number(status) : undefined);
+  }
+  return cause && UNCONNECTED.test(cause.code ?? '') ? proxyUnusable(proxy, cause) : error;
+}
+
+/** Waits for a peer, and says what is wrong with it. */
+class Watched {
+  readonly #url: URL;
+  readonly #signal: AbortSignal | undefined;
+  readonly #abort: AbortController;
+  readonly #idleTimeout: number;
+
+  constructor(url: URL, signal: AbortSignal | undefined, abort: AbortController, idleTimeout: number) {
+    this.#url = url;
+    this.#signal = signal;
+    this.#abort = abort;
+    this.#idleTimeout = idleTimeout;
+  }
+
+  /** @throws RegistryError */
+  async within<T>(work: Promise<T>): Promise<T> {
+    const silence = expired(this.#url, 'sent nothing', this.#idleTimeout);
+    const timer = setTimeout(() => this.#abort.abort(silence), this.#idleTimeout);
+    try {
+      return await work;
+    } catch (error) {
+      const cause = this.#abort.signal.aborted ? this.#abort.signal.reason : error;
+      throw networkError(cause, this.#url, this.#signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+class FetchedBody implements ResponseBody {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly #cost: Cost;
+  readonly #watched: Watched;
+  readonly #abort: AbortController;
+  #ended = false;
+
+  constructor(response: Response, cost: Cost, watched: Watched, abort: AbortController) {
+    this.#reader = response.body?.getReader();
+    this.#cost = cost;
+    this.#watched = watched;
+    this.#abort = abort;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) {
+        const next = await this.#read();
+        if (next === undefined) return;
+        yield next;
+      }
+    } finally {
+      this.destroy();
+    }
+  }
+
+  resume(): void {
+    const rest = async () => {
+      while ((await this.#read()) !== undefined);
+    };
+    rest().catch(() => {});
+  }
+
+  destroy(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#abort.abort();
+  }
+
+  /** The next piece; undefined at the end. */
+  async #read(): Promise<Uint8Array | undefined> {
+    if (this.#ended || !this.#reader) return undefined;
+    const { done, value } = await this.#watched.within(this.#reader.read());
+    if (done) {
+      this.#ended = true;
+      return undefined;
+    }
+    this.#cost.bytes += value.length;
+    return value;
+  }
+}

@@ -1,0 +1,2 @@
+// Has the tests use the native executable.
+process.env.EXECUTABLES = 'native';
