@@ -3,8 +3,8 @@ import { PROFILES_DIRECTORY } from '../../image-builder/bundle/types.ts';
 import { type Finding, formatFinding } from '../../image-builder/diagnostics/error.ts';
 import { interruptExitCode, listenForInterrupt } from '../../image-builder/diagnostics/interrupt.ts';
 import { plainReporter } from '../../image-builder/diagnostics/render.ts';
+import { fail, writeLine, writeOut } from '../../image-builder/diagnostics/standard-streams.ts';
 import type { RunContext } from './run.ts';
-import { fail, writeLine, writeOut } from './streams.ts';
 
 /** What goes out of the process. */
 export interface Answer {

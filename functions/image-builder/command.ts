@@ -1,9 +1,14 @@
 // The function as a process: its arguments, and which part of the code answers.
 import { findingsOf, formatFinding } from '../../image-builder/diagnostics/error.ts';
+import {
+  fail,
+  isTerminal,
+  readStandardInput,
+  writeOut,
+} from '../../image-builder/diagnostics/standard-streams.ts';
 import { answer } from './answer.ts';
 import { handleConfigMap } from './handlers/config-map.ts';
 import { type Handlers, readQuestion, runOnQuestion } from './run.ts';
-import { fail, isTerminal, readStandardInput, writeOut } from './streams.ts';
 
 /** Kinds that are answered without the engine, so that the cold start does not pay for it. */
 const LIGHT_HANDLERS: Handlers = { ConfigMap: async () => handleConfigMap };

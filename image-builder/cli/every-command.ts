@@ -5,5 +5,9 @@ import { runProgram } from './run-program.ts';
 
 /** Runs the command of the process's arguments, whichever it is. */
 export function runEveryCommand(): Promise<void> {
+  // A reader that goes away (`| head`) is no reason for a stack trace.
+  process.stdout.on('error', () => {
+    process.exitCode = 1;
+  });
   return runProgram(COMMANDS);
 }

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { findingsOf, formatFinding } from '../diagnostics/error.ts';
 import { interruptExitCode } from '../diagnostics/interrupt.ts';
+import { writeLine, writeOut } from '../diagnostics/standard-streams.ts';
 import { version } from '../embedded/release.ts';
 import type { Register } from './commands.ts';
 import { endContext } from './context.ts';
@@ -23,12 +24,9 @@ export async function runProgram(commands: readonly Register[]): Promise<void> {
         .default('auto'),
     )
     .option('-v, --verbose', 'also show what tools print')
+    .configureOutput({ writeOut, writeErr: (text) => writeLine(text.trimEnd()) })
     .showHelpAfterError('(see --help)');
   for (const register of commands) register(program);
-  // A reader that goes away (`| head`) is no reason for a stack trace.
-  process.stdout.on('error', () => {
-    process.exitCode = 1;
-  });
   let lines: string[] = [];
   try {
     await program.parseAsync();
@@ -43,5 +41,5 @@ export async function runProgram(commands: readonly Register[]): Promise<void> {
     // How the engine fails when it is interrupted says nothing more.
     lines = findingsOf(signal?.reason).map(formatFinding);
   }
-  for (const line of lines) process.stderr.write(`${line}\n`);
+  for (const line of lines) writeLine(line);
 }

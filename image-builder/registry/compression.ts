@@ -65,7 +65,7 @@ export async function* decompress(
     return;
   }
   let size = 0;
-  const output = compression === 'gzip' ? gunzip(whole, what) : await unzstd(whole, what);
+  const output = compression === 'gzip' ? await gunzip(whole, what) : await unzstd(whole, what);
   for await (const chunk of collected(output)) {
     size += chunk.length;
     if (size > limit) {
@@ -137,7 +137,8 @@ async function peek(
   return [read.length === 1 && read[0] ? read[0] : Buffer.concat(read), rest];
 }
 
-function gunzip(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
+async function gunzip(stream: AsyncIterable<Uint8Array>, what: string): Promise<AsyncGenerator<Uint8Array>> {
+  if ('Bun' in globalThis) return (await import('./web-decoder.ts')).throughWebDecoder(stream, 'gzip', what);
   return throughDecoder(stream, createGunzip({ chunkSize: DECODER_CHUNK_BYTES }), what);
 }
 

@@ -1,4 +1,5 @@
-// Zstandard (RFC 8878): by node:zlib where it has it (from Node 22.15 on), else by fzstd, which is ten times slower.
+// Zstandard (RFC 8878): by what Bun has, by node:zlib where it has it (from Node 22.15 on), else by fzstd, which is ten
+// times slower.
 
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
@@ -17,6 +18,11 @@ type CreateDecoder = (options: { chunkSize: number }) => NativeDecoder;
  * @throws RegistryError CORRUPT, TOO_LARGE for a window that is
  */
 export async function* unzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
+  if ('Bun' in globalThis) {
+    const { throughWebDecoder } = await import('./web-decoder.ts');
+    yield* throughWebDecoder(withCheckedWindow(stream, what), 'zstd', what);
+    return;
+  }
   const create = (zlib as { createZstdDecompress?: CreateDecoder }).createZstdDecompress;
   if (create) yield* byZlib(withCheckedWindow(stream, what), create, what);
   else yield* byFzstd(blockByBlock(stream, WINDOW_LIMIT_BYTES, what), what);

@@ -1,6 +1,7 @@
 // `image-builder copy REF DIR [FILE...]`: disk images out of a bundle.
 
 import type { Command } from 'commander';
+import { writeOut } from '../../diagnostics/standard-streams.ts';
 import { addRegistryOptions, engineOptions } from '../registry-options.ts';
 
 /** Adds the command to the program. */
@@ -20,6 +21,6 @@ export function register(program: Command): void {
     const { copyBundle } = await import('../../bundle/copy.ts');
     const { files } = await copyBundle(reference, directory, names, await engineOptions(command));
     // In the format of sha256sum, so that it can be checked again.
-    for (const { sha256, path } of files) process.stdout.write(`${sha256}  ${path}\n`);
+    for (const { sha256, path } of files) writeOut(`${sha256}  ${path}\n`);
   });
 }

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import type { ReadBundleOptions } from '../../bundle/read.ts';
+import { writeOut } from '../../diagnostics/standard-streams.ts';
 import {
   addRegistryOptions,
   engineOptions,
@@ -59,7 +60,7 @@ async function files(
   if (flags.output) {
     const values = reading.files.map(({ path, content }) => [path, jsonOrText(content)]);
     await print(Object.fromEntries(values), flags.output);
-  } else for (const { content } of reading.files) process.stdout.write(content);
+  } else for (const { content } of reading.files) writeOut(content);
   return reading;
 }
 
@@ -72,9 +73,7 @@ async function list(
   const { listFiles } = await import('../../bundle/files.ts');
   const listing = await listFiles(reference, paths.length > 0 ? paths : ['/profiles', '/qcows'], options);
   if (flags.output) await print(listing.files, flags.output);
-  else
-    for (const { path, size } of listing.files)
-      process.stdout.write(`${String(size).padStart(14)}  ${path}\n`);
+  else for (const { path, size } of listing.files) writeOut(`${String(size).padStart(14)}  ${path}\n`);
   return listing;
 }
 
@@ -89,12 +88,10 @@ function jsonOrText(content: Buffer): unknown {
 
 async function print(value: unknown, format: 'json' | 'yaml'): Promise<void> {
   if (format === 'json') {
-    process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+    writeOut(`${JSON.stringify(value, null, 2)}\n`);
     return;
   }
   const { stringify } = await import('yaml');
   // Quoted, so that "on", "1.20" and "0755" stay strings for every YAML reader.
-  process.stdout.write(
-    stringify(value, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN', lineWidth: 0 }),
-  );
+  writeOut(stringify(value, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN', lineWidth: 0 }));
 }

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import type { BundleDescription } from '../../bundle/inspect.ts';
+import { writeOut } from '../../diagnostics/standard-streams.ts';
 import { addRegistryOptions, engineOptions, formatBytes, type RegistryFlags } from '../registry-options.ts';
 
 interface InspectFlags extends RegistryFlags {
@@ -28,7 +29,7 @@ export function register(program: Command): void {
     const { inspectBundle } = await import('../../bundle/inspect.ts');
     const description = await inspectBundle(reference, await engineOptions(command));
     for (const warning of description.warnings) process.stderr.write(`warning: ${warning}\n`);
-    process.stdout.write(await format(description, flags.output));
+    writeOut(await format(description, flags.output));
   });
 }
 

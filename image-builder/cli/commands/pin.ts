@@ -1,6 +1,7 @@
 // `image-builder pin PATH...`: tags of bundle references become tags with digests.
 
 import type { Command } from 'commander';
+import { writeOut } from '../../diagnostics/standard-streams.ts';
 import { addRegistryOptions, engineOptions, type RegistryFlags } from '../registry-options.ts';
 
 interface PinFlags extends RegistryFlags {
@@ -21,7 +22,7 @@ export function register(program: Command): void {
     if (flags.check) {
       const unpinned = await findUnpinned(paths);
       for (const { file, line, reference } of unpinned)
-        process.stdout.write(`${file}:${line}: ${reference} is not pinned\n`);
+        writeOut(`${file}:${line}: ${reference} is not pinned\n`);
       if (unpinned.length > 0) process.exitCode = 1;
       return;
     }
@@ -30,7 +31,7 @@ export function register(program: Command): void {
       flags.update ?? false,
       await engineOptions(command),
     )) {
-      process.stdout.write(`${file}:${line}: ${reference} -> ${digest}\n`);
+      writeOut(`${file}:${line}: ${reference} -> ${digest}\n`);
     }
   });
 }

@@ -1,5 +1,5 @@
-// The standard streams of the function. Synchronous where possible: the start-up of Node's streams is a tenth of the
-// time that the whole function takes.
+// The standard streams of programs that must start at once. Synchronous where possible: the start-up of streams is a tenth
+// of the time that the whole function takes.
 import { fstatSync, readSync, writeSync } from 'node:fs';
 
 /** Standard input to its end; when the other side has made the pipe non-blocking, the rest comes as a stream. */
@@ -25,7 +25,7 @@ export async function isTerminal(): Promise<boolean> {
 }
 
 /** Writes to standard output; what a slow non-blocking pipe does not take goes out as a stream. */
-export function writeOut(text: string): void {
+export function writeOut(text: string | Uint8Array): void {
   // A reader that goes away (`| head`) is no reason for a stack trace.
   write(1, text, () => fail([]));
 }
@@ -35,8 +35,8 @@ export function writeLine(line: string): void {
   write(2, `${line}\n`, () => {});
 }
 
-function write(fd: 1 | 2, text: string, onGone: () => void): void {
-  let rest = Buffer.from(text);
+function write(fd: 1 | 2, content: string | Uint8Array, onGone: () => void): void {
+  let rest: Uint8Array = Buffer.from(content);
   try {
     while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest));
   } catch (error) {
@@ -47,10 +47,10 @@ function write(fd: 1 | 2, text: string, onGone: () => void): void {
   }
 }
 
-function writeAsStream(fd: 1 | 2, text: Buffer, onGone: () => void): void {
+function writeAsStream(fd: 1 | 2, rest: Uint8Array, onGone: () => void): void {
   const stream = fd === 1 ? process.stdout : process.stderr;
   stream.on('error', onGone);
-  stream.write(text);
+  stream.write(rest);
 }
 
 /** Says why the run has failed. Never process.exit(): what a slow pipe has not taken yet would be lost. */
