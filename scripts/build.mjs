@@ -15,6 +15,7 @@ import { Ajv } from 'ajv';
 import standaloneCode from 'ajv/dist/standalone/index.js';
 import * as esbuild from 'esbuild';
 import { stringify } from 'yaml';
+import { bunModules } from './bun-modules.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
@@ -190,7 +191,7 @@ async function nativeExecutable(bun) {
     ...BUNDLING,
     entryPoints: [join(root, 'image-builder/cli/native.ts')],
     outfile: program,
-    plugins: [replaceKnownModules],
+    plugins: [replaceKnownModules, bunModules],
   });
   const options = [
     // Whoever starts it in a directory does not mean that a .env or a bunfig.toml there should have a say.

@@ -68,6 +68,16 @@ install_recent_qemu() {
     -o Dir::Etc::SourceList="$list" -t "$codename-backports" "${old[@]}" >&2
 }
 
+# Root's tests also build and read as an ordinary user, which must be one that can have a user namespace.
+make_ordinary_user() {
+  local name=image-builder-test
+  [ "$(id -u)" = 0 ] || return 0
+  if grep -q -v '^root:' /etc/subuid 2>/dev/null; then return 0; fi
+  say "adding the user $name with subordinate ids"
+  id "$name" >/dev/null 2>&1 || useradd --create-home --shell /bin/sh "$name"
+  grep -q "^$name:" /etc/subuid || usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$name"
+}
+
 install_node_modules() {
   command -v npm >/dev/null || { echo 'setup: Node.js 20.12 or newer with npm is needed (https://nodejs.org)' >&2; exit 1; }
   [ node_modules/.package-lock.json -nt package-lock.json ] && return 0
@@ -134,6 +144,7 @@ else
   if [ "${1:-}" = --tests ]; then
     install_recent_qemu qemu-system-arm qemu-user-static
     install_debian_packages "${test_packages[@]}"
+    make_ordinary_user
   fi
 fi
 install_node_modules

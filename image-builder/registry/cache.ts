@@ -2,10 +2,9 @@
 // verified on every read, limited in size. It only ever saves requests: whatever goes wrong with it, the registry is
 // asked instead.
 
-import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestOf, splitDigest } from './digest.ts';
+import { type Digest, digestOf, hexOf, splitDigest } from './digest.ts';
 import type { Environment } from './http/proxy.ts';
 import type { ContentCache } from './image.ts';
 
@@ -110,7 +109,7 @@ export class DiskCache implements ContentCache {
   }
 
   async #write(path: string, content: Buffer): Promise<void> {
-    const temporary = join(this.#directory, 'tmp', randomUUID());
+    const temporary = join(this.#directory, 'tmp', crypto.randomUUID());
     try {
       await mkdir(join(this.#directory, 'tmp'), { recursive: true });
       await mkdir(join(path, '..'), { recursive: true });
@@ -161,6 +160,6 @@ export class DiskCache implements ContentCache {
   }
 
   #recordPath(kind: RecordKind, key: string): string {
-    return join(this.#directory, kind, createHash('sha256').update(key).digest('hex'));
+    return join(this.#directory, kind, hexOf(key));
   }
 }

@@ -1,7 +1,5 @@
 // Decompression of layers and archives: streaming, limited, whatever the Node version.
 
-import { Readable, type Transform } from 'node:stream';
-import { createGunzip, gunzipSync } from 'node:zlib';
 import { RegistryError } from './error.ts';
 import { collected } from './garbage.ts';
 import type { Compression } from './media-types.ts';
@@ -12,8 +10,6 @@ const BOMB_FLOOR_BYTES = 1024 ** 3;
 /** Small enough to be decompressed at once, in bytes before and after. */
 const AT_ONCE_BYTES = 64 * 1024;
 const AT_ONCE_OUTPUT_BYTES = 1024 * 1024;
-/** Of the output of decoders. */
-export const DECODER_CHUNK_BYTES = 128 * 1024;
 
 /** How many bytes a compressed blob of `size` bytes may become. */
 export function expansionLimit(size: number): number {
@@ -65,8 +61,7 @@ export async function* decompress(
     return;
   }
   let size = 0;
-  const output = compression === 'gzip' ? await gunzip(whole, what) : await unzstd(whole, what);
-  for await (const chunk of collected(output)) {
+  for await (const chunk of collected(await decoded(whole, compression, what))) {
     size += chunk.length;
     if (size > limit) {
       throw new RegistryError(
@@ -87,23 +82,17 @@ export async function* decompressWhole(
   limit: number,
   what: string,
 ): AsyncGenerator<Uint8Array> {
-  if (content.length <= AT_ONCE_BYTES && detectCompression(content, what) === 'gzip') {
-    const whole = gunzipAtOnce(content, limit);
+  // Bun has it as a stream only, which takes no time to set up there.
+  const isSmall = content.length <= AT_ONCE_BYTES && !('Bun' in globalThis);
+  if (isSmall && detectCompression(content, what) === 'gzip') {
+    const { gunzipAtOnce } = await import('./node-decoder.ts');
+    const whole = gunzipAtOnce(content, Math.min(limit, AT_ONCE_OUTPUT_BYTES));
     if (whole) {
       yield whole;
       return;
     }
   }
   yield* decompress(once(content), limit, what);
-}
-
-/** Undefined for what grows too much, or does not decompress: the stream says why, and gives what there is before that. */
-function gunzipAtOnce(content: Buffer, limit: number): Buffer | undefined {
-  try {
-    return gunzipSync(content, { maxOutputLength: Math.min(limit, AT_ONCE_OUTPUT_BYTES) });
-  } catch {
-    return undefined;
-  }
 }
 
 async function* once(content: Buffer): AsyncGenerator<Uint8Array> {
@@ -137,37 +126,15 @@ async function peek(
   return [read.length === 1 && read[0] ? read[0] : Buffer.concat(read), rest];
 }
 
-async function gunzip(stream: AsyncIterable<Uint8Array>, what: string): Promise<AsyncGenerator<Uint8Array>> {
-  if ('Bun' in globalThis) return (await import('./web-decoder.ts')).throughWebDecoder(stream, 'gzip', what);
-  return throughDecoder(stream, createGunzip({ chunkSize: DECODER_CHUNK_BYTES }), what);
-}
-
-async function unzstd(stream: AsyncIterable<Uint8Array>, what: string): Promise<AsyncGenerator<Uint8Array>> {
-  return (await import('./zstd.ts')).unzstd(stream, what);
-}
-
-/** Passes a stream through a decoder of node:zlib, which works on a thread of its own. @throws RegistryError CORRUPT */
-export async function* throughDecoder(
+/** By what the runtime has. */
+async function decoded(
   stream: AsyncIterable<Uint8Array>,
-  decoder: Transform,
+  compression: 'gzip' | 'zstd',
   what: string,
-): AsyncGenerator<Uint8Array> {
-  const input = Readable.from(stream, { objectMode: false, highWaterMark: DECODER_CHUNK_BYTES });
-  // A failing input must reach our reader as itself, not as a truncated decompression.
-  let inputError: unknown;
-  input.on('error', (error) => {
-    inputError = error;
-    decoder.destroy(error);
-  });
-  input.pipe(decoder);
-  try {
-    for await (const chunk of decoder) yield chunk as Buffer;
-  } catch (error) {
-    throw inputError ?? corrupt(what, error);
-  } finally {
-    input.destroy();
-    decoder.destroy();
-  }
+): Promise<AsyncGenerator<Uint8Array>> {
+  if ('Bun' in globalThis) return (await import('./web-decoder.ts')).decodeByWeb(stream, compression, what);
+  if (compression === 'gzip') return (await import('./node-decoder.ts')).gunzip(stream, what);
+  return (await import('./zstd.ts')).unzstd(stream, what);
 }
 
 /** Compressed data that its decoder refuses. */

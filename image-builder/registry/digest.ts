@@ -1,7 +1,7 @@
 // Content digests (OCI image-spec, descriptor.md "Digests"): parsing, computing, checking while streaming.
 
-import { createHash, type Hash } from 'node:crypto';
 import { RegistryError } from './error.ts';
+import { type Hash, type HashAlgorithm, newHash } from './hash.ts';
 
 /** `sha256:<64 hex>` or `sha512:<128 hex>`. */
 export type Digest = `${'sha256' | 'sha512'}:${string}`;
@@ -21,12 +21,19 @@ export function splitDigest(digest: Digest): { algorithm: 'sha256' | 'sha512'; h
 
 /** A hash that yields digests of the same algorithm as `like`. */
 export function hashFor(like: Digest): Hash {
-  return createHash(splitDigest(like).algorithm);
+  return newHash(splitDigest(like).algorithm);
 }
 
 /** The digest of some bytes. */
-export function digestOf(content: Uint8Array, algorithm: 'sha256' | 'sha512' = 'sha256'): Digest {
-  return `${algorithm}:${createHash(algorithm).update(content).digest('hex')}`;
+export function digestOf(content: Uint8Array, algorithm: HashAlgorithm = 'sha256'): Digest {
+  return `${algorithm}:${hexOf(content, algorithm)}`;
+}
+
+/** The hash of some bytes, or of a text in UTF-8, in hex. */
+export function hexOf(content: Uint8Array | string, algorithm: HashAlgorithm = 'sha256'): string {
+  const hash = newHash(algorithm);
+  hash.update(content);
+  return hash.digest('hex');
 }
 
 /**

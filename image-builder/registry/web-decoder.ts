@@ -3,16 +3,18 @@
 // zstd frames. Node's knows neither.
 
 import { corrupt } from './compression.ts';
+import { withCheckedWindow } from './zstd-blocks.ts';
 
 declare const DecompressionStream: new (format: 'gzip' | 'zstd') => TransformStream<Uint8Array, Uint8Array>;
 
-/** Decompresses a stream. @throws RegistryError CORRUPT, and what the stream throws */
-export async function* throughWebDecoder(
+/** Decompresses a stream. @throws RegistryError CORRUPT, TOO_LARGE for a window that is, and what the stream throws */
+export async function* decodeByWeb(
   stream: AsyncIterable<Uint8Array>,
   format: 'gzip' | 'zstd',
   what: string,
 ): AsyncGenerator<Uint8Array> {
-  const iterator = stream[Symbol.asyncIterator]();
+  const source = format === 'zstd' ? withCheckedWindow(stream, what) : stream;
+  const iterator = source[Symbol.asyncIterator]();
   // A failing input must reach our reader as itself, not as what the decoder makes of it.
   let inputError: unknown;
   const input = new ReadableStream<Uint8Array>({

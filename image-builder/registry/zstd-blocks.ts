@@ -13,6 +13,9 @@ const CONTENT_SIZE_BYTES = [0, 2, 4, 8];
 /** What the bytes that are collected next begin. */
 type State = 'frame' | 'block' | 'damaged';
 
+/** Larger windows would be allocated at once; `zstd --long` needs 128 MiB at most by default, as does node:zlib. */
+export const WINDOW_LIMIT_BYTES = 128 * 1024 * 1024;
+
 /**
  * The same bytes in pieces that complete one block at most. What is no zstd passes unchanged: the decoder says so.
  * @param windowLimit bytes that a frame may make the decoder hold
@@ -110,4 +113,20 @@ export function windowSize(descriptor: number): number {
 
 export function tooLarge(what: string, limit: number): RegistryError {
   return new RegistryError('TOO_LARGE', `${what} needs a zstd window of more than ${limit} bytes`);
+}
+
+/** Refuses a first frame that wants an absurd window in our words; decoders refuse it, and those of later frames, in theirs. */
+export async function* withCheckedWindow(
+  stream: AsyncIterable<Uint8Array>,
+  what: string,
+): AsyncGenerator<Uint8Array> {
+  let first = true;
+  for await (const chunk of stream) {
+    const [descriptor, window] = [chunk[4], chunk[5]];
+    const hasWindow = first && chunk[0] === 0x28 && descriptor !== undefined && (descriptor & 0x20) === 0;
+    if (hasWindow && window !== undefined && windowSize(window) > WINDOW_LIMIT_BYTES)
+      throw tooLarge(what, WINDOW_LIMIT_BYTES);
+    first = false;
+    yield chunk;
+  }
 }

@@ -1,13 +1,10 @@
-// Zstandard (RFC 8878): by what Bun has, by node:zlib where it has it (from Node 22.15 on), else by fzstd, which is ten
-// times slower.
+// Zstandard (RFC 8878) on Node: by node:zlib where it has it (from Node 22.15 on), else by fzstd, which is ten times slower.
 
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { corrupt, DECODER_CHUNK_BYTES, throughDecoder } from './compression.ts';
-import { blockByBlock, tooLarge, windowSize } from './zstd-blocks.ts';
-
-/** Larger windows would be allocated at once; `zstd --long` needs 128 MiB at most by default, as does node:zlib. */
-const WINDOW_LIMIT_BYTES = 128 * 1024 * 1024;
+import { corrupt } from './compression.ts';
+import { DECODER_CHUNK_BYTES, throughDecoder } from './node-decoder.ts';
+import { blockByBlock, WINDOW_LIMIT_BYTES, withCheckedWindow } from './zstd-blocks.ts';
 
 /** What the types of Node 20 do not know. */
 type NativeDecoder = Transform & { bytesWritten: number };
@@ -18,30 +15,9 @@ type CreateDecoder = (options: { chunkSize: number }) => NativeDecoder;
  * @throws RegistryError CORRUPT, TOO_LARGE for a window that is
  */
 export async function* unzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
-  if ('Bun' in globalThis) {
-    const { throughWebDecoder } = await import('./web-decoder.ts');
-    yield* throughWebDecoder(withCheckedWindow(stream, what), 'zstd', what);
-    return;
-  }
   const create = (zlib as { createZstdDecompress?: CreateDecoder }).createZstdDecompress;
   if (create) yield* byZlib(withCheckedWindow(stream, what), create, what);
   else yield* byFzstd(blockByBlock(stream, WINDOW_LIMIT_BYTES, what), what);
-}
-
-/** Refuses a first frame that wants an absurd window in our words; node:zlib refuses it, and those of later frames, in its own. */
-async function* withCheckedWindow(
-  stream: AsyncIterable<Uint8Array>,
-  what: string,
-): AsyncGenerator<Uint8Array> {
-  let first = true;
-  for await (const chunk of stream) {
-    const [descriptor, window] = [chunk[4], chunk[5]];
-    const hasWindow = first && chunk[0] === 0x28 && descriptor !== undefined && (descriptor & 0x20) === 0;
-    if (hasWindow && window !== undefined && windowSize(window) > WINDOW_LIMIT_BYTES)
-      throw tooLarge(what, WINDOW_LIMIT_BYTES);
-    first = false;
-    yield chunk;
-  }
 }
 
 /**

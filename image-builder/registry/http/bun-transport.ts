@@ -5,16 +5,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Cost } from '../image-source.ts';
 import type { TlsSettings } from './connection.ts';
-import { isUnknownAuthority, networkError } from './network-error.ts';
+import { FetchedBody, Watched } from './fetched-body.ts';
+import { isUnknownAuthority } from './network-error.ts';
 import { type Environment, proxyFor } from './proxy.ts';
 import { proxyRefuses, proxyUnusable } from './proxy-error.ts';
 import { CLIENT_HELLO, isTlsAnswer } from './tls-hello.ts';
 import {
-  expired,
   type HttpRequest,
   type HttpResponse,
   type Patience,
-  type ResponseBody,
   type Transport,
   USER_AGENT,
 } from './transport.ts';
@@ -70,6 +69,7 @@ export class BunTransport implements Transport {
 
   /**
    * @param tlsFor TLS settings of a `host[:port]`
+   * @param patience fetch does not tell when there is a connection: until then, too, the longer one counts
    * @param streaming makes the transport for bodies that are streams
    */
   constructor(
@@ -205,85 +205,4 @@ function proxyFault(error: unknown, proxy: URL, url: URL): unknown {
     return proxyRefuses(proxy, `${url.hostname}:${url.port || 443}`, status ? Number(status) : undefined);
   }
   return cause && UNCONNECTED.test(cause.code ?? '') ? proxyUnusable(proxy, cause) : error;
-}
-
-/** Waits for a peer, and says what is wrong with it. */
-class Watched {
-  readonly #url: URL;
-  readonly #signal: AbortSignal | undefined;
-  readonly #abort: AbortController;
-  readonly #idleTimeout: number;
-
-  constructor(url: URL, signal: AbortSignal | undefined, abort: AbortController, idleTimeout: number) {
-    this.#url = url;
-    this.#signal = signal;
-    this.#abort = abort;
-    this.#idleTimeout = idleTimeout;
-  }
-
-  /** @throws RegistryError */
-  async within<T>(work: Promise<T>): Promise<T> {
-    const silence = expired(this.#url, 'sent nothing', this.#idleTimeout);
-    const timer = setTimeout(() => this.#abort.abort(silence), this.#idleTimeout);
-    try {
-      return await work;
-    } catch (error) {
-      const cause = this.#abort.signal.aborted ? this.#abort.signal.reason : error;
-      throw networkError(cause, this.#url, this.#signal);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-}
-
-class FetchedBody implements ResponseBody {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  readonly #cost: Cost;
-  readonly #watched: Watched;
-  readonly #abort: AbortController;
-  #ended = false;
-
-  constructor(response: Response, cost: Cost, watched: Watched, abort: AbortController) {
-    this.#reader = response.body?.getReader();
-    this.#cost = cost;
-    this.#watched = watched;
-    this.#abort = abort;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    try {
-      for (;;) {
-        const next = await this.#read();
-        if (next === undefined) return;
-        yield next;
-      }
-    } finally {
-      this.destroy();
-    }
-  }
-
-  resume(): void {
-    const rest = async () => {
-      while ((await this.#read()) !== undefined);
-    };
-    rest().catch(() => {});
-  }
-
-  destroy(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#abort.abort();
-  }
-
-  /** The next piece; undefined at the end. */
-  async #read(): Promise<Uint8Array | undefined> {
-    if (this.#ended || !this.#reader) return undefined;
-    const { done, value } = await this.#watched.within(this.#reader.read());
-    if (done) {
-      this.#ended = true;
-      return undefined;
-    }
-    this.#cost.bytes += value.length;
-    return value;
-  }
 }

@@ -1,12 +1,12 @@
 // Blobs of a remote image by way of files: downloaded once, checked, then read as often as needed. A download that was
 // cut off, even by the end of the process, is taken up again; one that its reader left early as well, if it is needed.
 
-import type { Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, hashFor, splitDigest } from '../digest.ts';
 import { RegistryError } from '../error.ts';
+import type { Hash } from '../hash.ts';
 import type { ByteRange, Cost, ImageSource, Root } from '../image-source.ts';
 import type { Descriptor } from '../manifest.ts';
 
