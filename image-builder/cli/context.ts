@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type Interrupt, listenForInterrupt } from '../diagnostics/interrupt.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
 import { jsonReporter, plainReporter } from '../diagnostics/render.ts';
+import { mayBeTerminal, writeLine } from '../diagnostics/standard-streams.ts';
 import { LiveDisplay } from './live-display.ts';
 
 /** What a long-running command hands to the engine. */
@@ -29,9 +30,9 @@ export function contextOf(command: Command): CommandContext {
 }
 
 function reporterOf({ logFormat, verbose = false }: GlobalOptions): Reporter {
-  const writeLine = (line: string) => process.stderr.write(`${line}\n`);
   if (logFormat === 'json') return jsonReporter(writeLine);
-  const isLive = logFormat === 'auto' && process.stderr.isTTY && process.env.TERM !== 'dumb';
+  const isLive =
+    logFormat === 'auto' && process.env.TERM !== 'dumb' && mayBeTerminal(2) && process.stderr.isTTY;
   if (!isLive) return plainReporter(writeLine, { verbose });
   display = new LiveDisplay(process.stderr, { verbose });
   return (event) => display?.show(event);

@@ -1,6 +1,6 @@
 // The standard streams of programs that must start at once. Synchronous where possible: the start-up of streams is a tenth
 // of the time that the whole function takes.
-import { fstatSync, readSync, writeSync } from 'node:fs';
+import { fstatSync, readSync, statSync, writeSync } from 'node:fs';
 
 /** Standard input to its end; when the other side has made the pipe non-blocking, the rest comes as a stream. */
 export async function readStandardInput(): Promise<string> {
@@ -21,7 +21,13 @@ export async function readStandardInput(): Promise<string> {
 
 /** Whether a person sits at standard input. A look at process.stdin would make a pipe non-blocking. */
 export async function isTerminal(): Promise<boolean> {
-  return fstatSync(0).isCharacterDevice() && (await import('node:tty')).isatty(0);
+  return mayBeTerminal(0) && (await import('node:tty')).isatty(0);
+}
+
+/** Whether to ask at all if a standard stream is a terminal: to find out for certain takes loading node:tty. */
+export function mayBeTerminal(fd: 0 | 2): boolean {
+  const stream = fstatSync(fd);
+  return stream.isCharacterDevice() && stream.rdev !== statSync('/dev/null').rdev;
 }
 
 /** Writes to standard output; what a slow non-blocking pipe does not take goes out as a stream. */
