@@ -1,7 +1,7 @@
 // The executables in every runtime: what differs between those is TLS, HTTP, zlib and zstd.
 
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -59,7 +59,7 @@ afterAll(async () => {
 describe.each(RUNTIMES)('%s', (runtime, command) => {
   const start = (name: Executable, args: string[], env: NodeJS.ProcessEnv) => {
     const [file = '', ...before] = command(name);
-    return run(file, [...before, ...args], { env });
+    return run(file, [...before, ...args], { env, cwd: directory });
   };
   const environment = () => ({ PATH: process.env.PATH, HOME: at('home') });
   const extract = async (args: string[], env: NodeJS.ProcessEnv = environment()) => {
@@ -94,6 +94,14 @@ describe.each(RUNTIMES)('%s', (runtime, command) => {
     const reference = 'localhost.example.org/site/own:v1';
     expect(await extract(['--insecure', reference, MULTISTRAP], env)).toBe(MULTISTRAP_PROFILE);
     expect(proxy.connects.length).toBeGreaterThan(before);
+  });
+
+  it('reaches loopback without a proxy, and takes no settings from a file where it is started', async () => {
+    const nowhere = 'http://127.0.0.1:1';
+    writeFileSync(at('.env'), `REGISTRY_AUTH_FILE=${at('missing.json')}\n`);
+    writeFileSync(at('bunfig.toml'), 'this is no TOML');
+    const env = { ...environment(), HTTPS_PROXY: nowhere, https_proxy: nowhere, HTTP_PROXY: nowhere };
+    expect(await extract([`${registry.host}/site/own:v1`, MULTISTRAP], env)).toBe(MULTISTRAP_PROFILE);
   });
 
   it('pushes', async () => {
