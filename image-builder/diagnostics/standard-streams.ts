@@ -41,8 +41,16 @@ export function writeLine(line: string): void {
   write(2, `${line}\n`, () => {});
 }
 
+/** Those that somebody has been too slow for: what comes later must not overtake what waits there. */
+const streams = new Map<number, NodeJS.WriteStream>();
+
 function write(fd: 1 | 2, content: string | Uint8Array, onGone: () => void): void {
   let rest: Uint8Array = Buffer.from(content);
+  const stream = streams.get(fd);
+  if (stream) {
+    stream.write(rest);
+    return;
+  }
   try {
     while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest));
   } catch (error) {
@@ -55,6 +63,7 @@ function write(fd: 1 | 2, content: string | Uint8Array, onGone: () => void): voi
 
 function writeAsStream(fd: 1 | 2, rest: Uint8Array, onGone: () => void): void {
   const stream = fd === 1 ? process.stdout : process.stderr;
+  streams.set(fd, stream);
   stream.on('error', onGone);
   stream.write(rest);
 }

@@ -1,4 +1,4 @@
-// Requests by the fetch of Bun, in which the standalone executable runs: it starts in a third of the time that node:http
+// Requests by the fetch of Bun, in which the native executable runs: it starts in a third of the time that node:http
 // takes there, knows proxies, authorities and client certificates by request, and fails with the codes of Node.
 // https://bun.com/docs/runtime/networking/fetch
 
