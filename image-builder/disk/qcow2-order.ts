@@ -140,7 +140,7 @@ async function copyData(
   signal: AbortSignal,
 ): Promise<{ clusters: Cluster[]; end: number }> {
   const placed: Cluster[] = [];
-  const buffer = Buffer.alloc(Math.max(clusterBytes, ...clusters.map(({ length }) => length)));
+  const buffer = Buffer.alloc(clusters.reduce((most, { length }) => Math.max(most, length), clusterBytes));
   let end = start;
   for (const cluster of clusters) {
     signal.throwIfAborted();
