@@ -4,16 +4,19 @@ import { dirname, join, relative } from 'node:path';
 
 const root = join(__dirname, '../..');
 
+const files = 'image-builder/files';
+
 /** What the modules of each folder may import besides their own folder. */
 const allowed: Record<string, string[]> = {
   'image-builder/diagnostics': [],
+  'image-builder/files': [],
   'image-builder/yaml': ['image-builder/diagnostics'],
   'image-builder/spec': ['image-builder/diagnostics'],
   'image-builder/tar': ['image-builder/diagnostics'],
-  'image-builder/registry': ['image-builder/diagnostics', 'image-builder/tar'],
+  'image-builder/registry': ['image-builder/diagnostics', 'image-builder/tar', files],
   'image-builder/executors': ['image-builder/diagnostics'],
   'image-builder/locking': ['image-builder/diagnostics'],
-  'image-builder/store': ['image-builder/diagnostics', 'image-builder/locking'],
+  'image-builder/store': ['image-builder/diagnostics', 'image-builder/locking', files],
   'image-builder/shared-store': [
     'image-builder/diagnostics',
     'image-builder/registry',
@@ -24,6 +27,7 @@ const allowed: Record<string, string[]> = {
     'image-builder/locking',
     'image-builder/registry',
     'image-builder/tar',
+    files,
   ],
   'image-builder/profile': [
     'image-builder/diagnostics',
@@ -37,19 +41,26 @@ const allowed: Record<string, string[]> = {
     'image-builder/executors',
     'image-builder/spec',
   ],
-  'image-builder/rootfs': ['image-builder/diagnostics', 'image-builder/executors', 'image-builder/variables'],
+  'image-builder/rootfs': [
+    'image-builder/diagnostics',
+    'image-builder/executors',
+    'image-builder/variables',
+    files,
+  ],
   'image-builder/osconfig': [
     'image-builder/diagnostics',
     'image-builder/embedded',
     'image-builder/executors',
     'image-builder/rootfs',
     'image-builder/variables',
+    files,
   ],
   'image-builder/disk': [
     'image-builder/bundle/types.ts',
     'image-builder/diagnostics',
     'image-builder/executors',
     'image-builder/spec',
+    files,
   ],
   'image-builder/compare': [
     'image-builder/build',
@@ -59,8 +70,8 @@ const allowed: Record<string, string[]> = {
     'image-builder/store',
     'image-builder/yaml',
   ],
-  'image-builder/boot': ['image-builder/diagnostics'],
-  'image-builder/kustomize': ['image-builder/diagnostics'],
+  'image-builder/boot': ['image-builder/diagnostics', files],
+  'image-builder/kustomize': ['image-builder/diagnostics', files],
   'image-builder/doctor': ['image-builder/diagnostics', 'image-builder/kustomize'],
 };
 
