@@ -9,6 +9,7 @@ const HEX: Record<'md5' | 'sha256' | 'sha512', RegExp> = {
   sha256: /^[0-9a-f]{64}$/,
   sha512: /^[0-9a-f]{128}$/,
 };
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const FILE_NAME = /^[A-Za-z0-9][\w.+-]*$/;
 
 /** @throws BundleError INVALID_CONTENT naming the field */
@@ -32,6 +33,9 @@ export function parseArtifacts(json: string, where: string): Artifacts {
     Object.assign(qcow, common(fields, path, where), virtualSize === undefined ? {} : { virtualSize });
     if (fields.partitions !== undefined) {
       qcow.partitions = partitions(fields.partitions, `${path}.partitions`, where);
+    }
+    if (fields.rootFSUUID !== undefined) {
+      qcow.rootFSUUID = uuid(fields.rootFSUUID, `${path}.rootFSUUID`, where);
     }
     parsed[name] = qcow;
   }
@@ -83,6 +87,11 @@ function partitions(value: unknown, path: string, where: string): ArtifactPartit
       ...(mount !== undefined && { mount: text(mount, `${at}.mount`, where) }),
     };
   });
+}
+
+function uuid(value: unknown, path: string, where: string): string {
+  if (typeof value !== 'string' || !UUID.test(value)) throw invalid(path, 'is no UUID', where);
+  return value;
 }
 
 function text(value: unknown, path: string, where: string): string {

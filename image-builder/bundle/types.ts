@@ -44,6 +44,8 @@ export interface QcowArtifact extends Checksums {
   virtualSize: number;
   /** In the order of their numbers; bundles of earlier releases do not tell. */
   partitions?: ArtifactPartition[];
+  /** Of the root file system, as blkid(8) prints it; Ironic's `image_rootfs_uuid`. Earlier releases do not tell it. */
+  rootFSUUID?: string;
 }
 
 /** A partition of a disk image, as far as somebody who compares two images wants to know. */

@@ -64,11 +64,11 @@ export interface AssembledBundle {
 /**
  * Writes a QCOW's layer: `/qcows/<name>.qcow2` alone in a tar that is not compressed, since the QCOW is, so that a
  * registry serves any part of it by range. Its checksums are computed meanwhile.
- * @param qcow `partitions`: those on the disk, when they are known
+ * @param qcow `partitions` and `rootFSUUID`: what is on the disk, when it is known
  * @throws BundleWriteError when the file is not a QCOW2 image
  */
 export async function writeQcowLayer(
-  qcow: { path: string; fileName: string; partitions?: ArtifactPartition[] },
+  qcow: { path: string; fileName: string; partitions?: ArtifactPartition[]; rootFSUUID?: string },
   target: string,
   options: LayerOptions & { onBytes?: (done: number) => void },
 ): Promise<QcowLayer> {
@@ -85,9 +85,9 @@ export async function writeQcowLayer(
   // Whoever is told of a failure may remove the files: nothing reads or writes them any more then.
   await Promise.allSettled([written, computed]);
   const [layer, checksums] = [await written, await computed];
-  const { partitions } = qcow;
-  const artifact: QcowArtifact = { file: qcow.fileName, format: 'qcow2', ...checksums, virtualSize };
-  return { layer, artifact: partitions ? { ...artifact, partitions } : artifact };
+  const { fileName, partitions, rootFSUUID } = qcow;
+  const onDisk = { ...(partitions && { partitions }), ...(rootFSUUID && { rootFSUUID }) };
+  return { layer, artifact: { file: fileName, format: 'qcow2', ...checksums, virtualSize, ...onDisk } };
 }
 
 /**

@@ -86,15 +86,42 @@ function artifactsData(
 
 type Artifact = Artifacts['qcows'][string] | IsoArtifact;
 
-/** An artifact with the fields that Metal3 wants: `url`, `checksum`, `checksumType`, `format`. */
+/** An artifact with the fields that Metal3 wants, each alone and as the whole `image` of an object of Metal3. */
 function artifactData(artifact: Artifact, imageBaseURL: string | undefined): Record<string, unknown> {
-  const { file, format, size, virtualSize, md5, sha256, sha512, oci } =
+  const { file, format, size, virtualSize, md5, sha256, sha512, oci, rootFSUUID } =
     artifact as Artifacts['qcows'][string];
   const url = imageBaseURL && `${imageBaseURL.replace(/\/+$/, '')}/${encodeURIComponent(file ?? '')}`;
   const strongest = Object.entries({ sha256, sha512, md5 }).find(([, digest]) => digest !== undefined);
   const [checksumType, checksum] = strongest ?? [];
-  const data = { file, url, oci, checksum, checksumType, format, size, virtualSize, md5, sha256, sha512 };
-  return Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined && value !== ''));
+  const sums = { md5, sha256, sha512 };
+  const place = { file, url, oci, checksum, checksumType, format, size, virtualSize, ...sums, rootFSUUID };
+  const image = format === 'qcow2' ? metal3Images({ url, oci, checksum, checksumType, format }) : {};
+  return { ...known(place), ...(Object.keys(image).length > 0 && { image }) };
+}
+
+/**
+ * The `image` of Metal3's objects, to be carried whole: as v1beta1 of CAPM3 and a BareMetalHost write it, as v1beta2 does,
+ * and, for all of them, in a registry, where the digest is the checksum and no other may stand beside it.
+ */
+function metal3Images(artifact: {
+  url: string | undefined;
+  oci: string | undefined;
+  checksum: string | undefined;
+  checksumType: string | undefined;
+  format: string;
+}): Record<string, unknown> {
+  const { url, oci, checksum, checksumType, format } = artifact;
+  const file = known({ url, checksum, checksumType });
+  return {
+    ...(url && { v1beta1: { ...file, format }, v1beta2: { ...file, diskFormat: format } }),
+    ...(oci && { oci: { url: oci } }),
+  };
+}
+
+function known(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined && value !== ''),
+  );
 }
 
 function mapValues<Value, Result>(

@@ -54,8 +54,14 @@ export function qcowStage(resolved: ResolvedBuild, options: { cacheDir: string }
       context,
     );
     context.report({ type: 'step', stage: context.stage, message: 'compute checksums and pack the layer' });
+    const rootFSUUID = disk.partitions.find(({ mount }) => mount === '/')?.fileSystem?.uuid;
     const { layer, artifact } = await writeQcowLayer(
-      { path: output, fileName, partitions: disk.partitions.map(describePartition) },
+      {
+        path: output,
+        fileName,
+        partitions: disk.partitions.map(describePartition),
+        ...(rootFSUUID && { rootFSUUID }),
+      },
       join(context.outputDir, LAYER_FILE),
       {
         mtime: context.sourceDateEpoch,

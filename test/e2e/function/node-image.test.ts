@@ -168,7 +168,7 @@ test('builds the image, and carries it into the cluster', async () => {
   // Every kustomize gives the same.
   expect(outputs.size).toBe(1);
   const [stdout = ''] = outputs;
-  const { digest, sha256, sha512, md5, size } = published();
+  const { digest, sha256, sha512, md5, size, rootFSUUID } = published();
   const documents = stdout.split(/^---\n/m);
   expect(documents[0]).toBe(`apiVersion: airshipit.org/v1alpha1
 bundle:
@@ -185,7 +185,19 @@ qcows:
     checksumType: sha256
     file: control-plane.qcow2
     format: qcow2
+    image:
+      v1beta1:
+        checksum: ${sha256}
+        checksumType: sha256
+        format: qcow2
+        url: http://192.0.2.10/images/control-plane.qcow2
+      v1beta2:
+        checksum: ${sha256}
+        checksumType: sha256
+        diskFormat: qcow2
+        url: http://192.0.2.10/images/control-plane.qcow2
     md5: ${md5}
+    rootFSUUID: ${rootFSUUID}
     sha256: ${sha256}
     sha512: ${sha512}
     size: ${size}
@@ -276,5 +288,18 @@ function published() {
   execFileSync('qemu-img', ['check', '-q', qcow]);
   const content = readFileSync(qcow);
   const hex = (algorithm: string) => createHash(algorithm).update(content).digest('hex');
-  return { digest, sha256: hex('sha256'), sha512: hex('sha512'), md5: hex('md5'), size: content.length };
+  const sums = { sha256: hex('sha256'), sha512: hex('sha512'), md5: hex('md5') };
+  return { digest, ...sums, size: content.length, rootFSUUID: rootUUID(qcow) };
+}
+
+/** UUID of the file system on the first partition, as blkid finds it. */
+function rootUUID(qcow: string): string {
+  const raw = join(directory, 'control-plane.raw');
+  execFileSync('qemu-img', ['convert', '-O', 'raw', qcow, raw]);
+  const { partitiontable } = JSON.parse(execFileSync('sfdisk', ['--json', raw], { encoding: 'utf8' }));
+  const offset = partitiontable.partitions[0].start * partitiontable.sectorsize;
+  const options = ['-p', '-O', `${offset}`, '-o', 'value', '-s', 'UUID'];
+  const uuid = execFileSync('blkid', [...options, raw], { encoding: 'utf8' }).trim();
+  rmSync(raw);
+  return uuid;
 }

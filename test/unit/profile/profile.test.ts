@@ -91,6 +91,8 @@ describe('cataloguesOf', () => {
           md5: 'm',
           sha256: 's',
           sha512: 't',
+          rootFSUUID: '6c1ffbc1-84b7-8bd1-a7a1-1d6ebc9c5f0e',
+          oci: 'oci://registry.example.org/site/bundle@sha256:d',
         },
         old: { file: 'old.qcow2', format: 'qcow2', md5: 'm2' },
       },
@@ -124,6 +126,7 @@ describe('cataloguesOf', () => {
           'control-plane': {
             file: 'control plane.qcow2',
             url: 'http://192.0.2.1/images/control%20plane.qcow2',
+            oci: 'oci://registry.example.org/site/bundle@sha256:d',
             checksum: 's',
             checksumType: 'sha256',
             format: 'qcow2',
@@ -132,6 +135,23 @@ describe('cataloguesOf', () => {
             md5: 'm',
             sha256: 's',
             sha512: 't',
+            rootFSUUID: '6c1ffbc1-84b7-8bd1-a7a1-1d6ebc9c5f0e',
+            image: {
+              v1beta1: {
+                url: 'http://192.0.2.1/images/control%20plane.qcow2',
+                checksum: 's',
+                checksumType: 'sha256',
+                format: 'qcow2',
+              },
+              v1beta2: {
+                url: 'http://192.0.2.1/images/control%20plane.qcow2',
+                checksum: 's',
+                checksumType: 'sha256',
+                diskFormat: 'qcow2',
+              },
+              // With a checksum beside it Metal3 refuses it.
+              oci: { url: 'oci://registry.example.org/site/bundle@sha256:d' },
+            },
           },
           old: {
             file: 'old.qcow2',
@@ -140,6 +160,20 @@ describe('cataloguesOf', () => {
             checksumType: 'md5',
             format: 'qcow2',
             md5: 'm2',
+            image: {
+              v1beta1: {
+                url: 'http://192.0.2.1/images/old.qcow2',
+                checksum: 'm2',
+                checksumType: 'md5',
+                format: 'qcow2',
+              },
+              v1beta2: {
+                url: 'http://192.0.2.1/images/old.qcow2',
+                checksum: 'm2',
+                checksumType: 'md5',
+                diskFormat: 'qcow2',
+              },
+            },
           },
         },
         iso: {
@@ -164,6 +198,11 @@ describe('cataloguesOf', () => {
     };
     const [catalogue, artifacts] = cataloguesOf(bundle, { name: 'node' });
     expect(catalogue).toMatchObject({ kubernetes: 'mine', metadata: { name: 'profile_x' } });
-    expect(JSON.stringify(artifacts)).not.toContain('url');
+    const { qcows } = artifacts as unknown as { qcows: Record<string, Record<string, unknown>> };
+    expect(qcows['control-plane']).not.toHaveProperty('url');
+    expect(qcows['control-plane']?.image).toEqual({
+      oci: { url: 'oci://registry.example.org/site/bundle@sha256:d' },
+    });
+    expect(qcows.old).not.toHaveProperty('image');
   });
 });
