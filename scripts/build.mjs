@@ -1,11 +1,13 @@
 // Builds the executables: dist/image-builder (command line) and dist/image-builder-fn (KRM function), each a single
-// CommonJS file that starts from any directory, and dist/image-builder.krm.yaml (KRMFunctionDefinition).
+// CommonJS file that starts from any directory, dist/image-builder.krm.yaml (KRMFunctionDefinition), and
+// dist/THIRD-PARTY-NOTICES (the licences of the libraries inside).
 //
 //   node scripts/build.mjs --native [BUN]   dist/native/ besides: both programs as one executable that needs no Node
+//   node scripts/build.mjs --dev            readable code with source maps, for debuggers and stack traces
 //
 // Modules whose value is known at build time are replaced by that value: see EVALUATED and the compiled validator.
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -20,6 +22,7 @@ import { bunModules } from './bun-modules.mjs';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const require = createRequire(import.meta.url);
+const development = process.argv[2] === '--dev';
 
 /** Modules that are replaced by the values that they export; all of these must be JSON. */
 const EVALUATED = ['assets', 'defaults', 'release', 'schema'].map(
@@ -107,7 +110,7 @@ const packLibraries = (names) => ({
     build.onLoad({ filter: /./, namespace: 'packed' }, async ({ path }) => {
       const { outputFiles } = await esbuild.build({
         ...BUNDLING,
-        plugins: [],
+        plugins: [recordPackages],
         absWorkingDir: root,
         entryPoints: [path],
         write: false,
@@ -123,6 +126,21 @@ const packLibraries = (names) => ({
 /** Code that node:vm compiles cannot import(); what is left of that are modules of Node. */
 const CODE_FOR_VM = { 'dynamic-import': false };
 
+/** Directories of the npm packages that a program contains, from the bundler's own records. */
+const bundledPackages = new Set();
+const recordPackages = {
+  name: 'record-packages',
+  setup(build) {
+    build.initialOptions.metafile = true;
+    build.onEnd(({ metafile }) => {
+      for (const input of Object.keys(metafile?.inputs ?? {})) {
+        const match = /(?:^|[/:])(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
+        if (match) bundledPackages.add(match[1]);
+      }
+    });
+  },
+};
+
 /** How every program is bundled. */
 const BUNDLING = {
   bundle: true,
@@ -132,9 +150,18 @@ const BUNDLING = {
   // Names stay: error classes are shown by name, and a stack trace has to be readable.
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [replaceKnownModules, packLibraries(RARE_LIBRARIES)],
+  plugins: [replaceKnownModules, packLibraries(RARE_LIBRARIES), recordPackages],
   logLevel: 'warning',
 };
+if (development) {
+  // Packed programs have no source maps, so nothing is packed.
+  Object.assign(BUNDLING, {
+    minifySyntax: false,
+    minifyWhitespace: false,
+    sourcemap: 'inline',
+    plugins: [replaceKnownModules, recordPackages],
+  });
+}
 
 /** Replaces the modules that few runs need by their own programs, compressed, with the same exports. */
 const packRareModules = {
@@ -174,8 +201,8 @@ async function executable(entryPoint, name, plugins = []) {
     entryPoints: [join(root, entryPoint)],
     outfile,
     legalComments: 'eof',
-    banner: { js: '#!/usr/bin/env node' },
-    plugins: [packRareModules, ...plugins, ...BUNDLING.plugins],
+    banner: { js: development ? '#!/usr/bin/env -S node --enable-source-maps' : '#!/usr/bin/env node' },
+    plugins: development ? BUNDLING.plugins : [packRareModules, ...plugins, ...BUNDLING.plugins],
   });
   await chmod(outfile, 0o755);
 }
@@ -191,7 +218,7 @@ async function nativeExecutable(bun) {
     ...BUNDLING,
     entryPoints: [join(root, 'image-builder/cli/native.ts')],
     outfile: program,
-    plugins: [replaceKnownModules, bunModules],
+    plugins: [replaceKnownModules, bunModules, recordPackages],
   });
   const options = [
     // Whoever starts it in a directory does not mean that a .env or a bunfig.toml there should have a say.
@@ -216,6 +243,23 @@ async function nativeExecutable(bun) {
   await symlink('image-builder', join(directory, 'image-builder-fn'));
 }
 
+/** Names, versions and licence texts of the libraries in the executables, in the order of their names. */
+async function thirdPartyNotices() {
+  const sections = [...bundledPackages].sort().map(async (directory) => {
+    const { name, version, license } = JSON.parse(
+      await readFile(join(root, directory, 'package.json'), 'utf8'),
+    );
+    const files = (await readdir(join(root, directory))).filter((file) =>
+      /^(?:licen[cs]e|notice)\b/i.test(file),
+    );
+    const texts = await Promise.all(
+      files.sort().map((file) => readFile(join(root, directory, file), 'utf8')),
+    );
+    return [`${name} ${version}: ${license}`, ...texts.map((text) => text.trim())].join('\n\n');
+  });
+  return `${(await Promise.all(sections)).join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
+}
+
 await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
 // The executables are CommonJS without an extension, which Node would take for ESM inside of our own package.
@@ -226,3 +270,4 @@ const { functionDefinition } = await evaluate('functions/image-builder/definitio
 const definition = stringify(functionDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });
 await writeFile(join(dist, 'image-builder.krm.yaml'), definition);
 if (process.argv[2] === '--native') await nativeExecutable(process.argv[3] ?? join(root, '.cache/bun/bun'));
+await writeFile(join(dist, 'THIRD-PARTY-NOTICES'), await thirdPartyNotices());

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Runs every check and every test, and ends with the line `N passed, N failed, N skipped`.
-# Arguments go to jest, for example: scripts/test.sh --selectProjects unit
+# Arguments go to jest, for example: scripts/test.sh test/e2e/rootfs
+#
+# The unit tests run first: whatever they find is told within minutes, before anything is built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,15 +11,33 @@ npm run --silent build:native
 npx tsc --noEmit
 npx biome check --reporter=summary
 
-report=$(mktemp)
-trap 'rm -f "$report"' EXIT
+reports=$(mktemp -d)
+trap 'rm -rf "$reports"' EXIT
 status=0
-# Suites wait for tools and machines more than they compute.
-npx jest --maxWorkers=3 --json --outputFile="$report" --testLocationInResults "$@" >/dev/null || status=$?
+
+# run_jest LANE ARGUMENTS...: suites wait for tools and machines more than they compute.
+run_jest() {
+  local lane=$1
+  shift
+  npx jest --maxWorkers=3 --json --outputFile="$reports/$lane.json" --testLocationInResults "$@" >/dev/null || status=$?
+}
+
+if [ $# -gt 0 ]; then
+  run_jest chosen "$@"
+else
+  run_jest unit --selectProjects unit
+  [ "$status" != 0 ] || run_jest end-to-end --selectProjects e2e bun native
+fi
 node -e '
-  const report = JSON.parse(require("node:fs").readFileSync(process.argv[1], "utf8"));
-  // A suite that could not even start has no failed test of its own.
-  const failed = report.numFailedTests + report.numRuntimeErrorTestSuites;
-  console.log(`${report.numPassedTests} passed, ${failed} failed, ${report.numPendingTests + report.numTodoTests} skipped`);
-' "$report"
+  const { readdirSync, readFileSync } = require("node:fs");
+  let [passed, failed, skipped] = [0, 0, 0];
+  for (const name of readdirSync(process.argv[1])) {
+    const report = JSON.parse(readFileSync(`${process.argv[1]}/${name}`, "utf8"));
+    passed += report.numPassedTests;
+    // A suite that could not even start has no failed test of its own.
+    failed += report.numFailedTests + report.numRuntimeErrorTestSuites;
+    skipped += report.numPendingTests + report.numTodoTests;
+  }
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+' "$reports"
 exit "$status"
