@@ -4,6 +4,8 @@
 import type { Credential } from './credentials/types.ts';
 import { RegistryError } from './error.ts';
 import type { HttpClient } from './http/client.ts';
+import { isLoopback } from './http/proxy.ts';
+import { checkTarget } from './http/redirect.ts';
 import type { HttpResponse } from './http/transport.ts';
 
 const TOKEN_LIMIT_BYTES = 1024 * 1024;
@@ -35,6 +37,9 @@ export class Authenticator {
   readonly #findCredential: () => Promise<Credential | undefined>;
   readonly #scope: string;
   #authorization: string | undefined;
+  #credential: Credential | undefined;
+  /** How often the registry has asked. */
+  #challenges = 0;
 
   /** @param scope what is to be done, for example `repository:site/qcow-bundle:pull` */
   constructor(client: HttpClient, findCredential: () => Promise<Credential | undefined>, scope: string) {
@@ -55,6 +60,8 @@ export class Authenticator {
   async challenged(response: HttpResponse): Promise<void> {
     const challenges = parseChallenges(response.headers['www-authenticate'] ?? '');
     const credential = await this.#findCredential();
+    this.#credential = credential;
+    this.#challenges++;
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
     if (bearer) {
       this.#authorization = `Bearer ${await this.#token(bearer, credential, response.url)}`;
@@ -68,20 +75,19 @@ export class Authenticator {
     this.#authorization = basic(credential);
   }
 
+  /** The error when the registry asks again after what it was answered. */
+  refused(host: string): RegistryError {
+    const reason = this.#challenges > 1 ? 'the login has expired' : 'access is denied';
+    return unauthorized(host, reason, this.#credential);
+  }
+
   async #token(challenge: Challenge, credential: Credential | undefined, registry: URL): Promise<string> {
     if (credential?.kind === 'bearer-token') return credential.token;
     const { realm = '', service, scope } = challenge.parameters;
     if (!URL.canParse(realm))
       throw new RegistryError('SERVER', `${registry.host} names no token server (realm)`);
     const url = new URL(realm);
-    if (url.protocol !== 'https:' && registry.protocol === 'https:') {
-      throw new RegistryError(
-        'SERVER',
-        `${registry.host} wants credentials to be sent in the clear to ${url.host}; refused`,
-      );
-    }
-    if (!/^https?:$/.test(url.protocol))
-      throw new RegistryError('SERVER', `${registry.host} names a token server that is no web address`);
+    checkRealm(url, registry);
     const scopes = new Set([this.#scope, ...(scope ? scope.split(' ') : [])]);
     const { response, content } = await this.#client.whole(
       () =>
@@ -126,6 +132,26 @@ export class Authenticator {
   }
 }
 
+/**
+ * Refuses a token server that the registry must not name. One on another host is usual (auth.docker.io for Docker Hub),
+ * and costs no trust: the registry could ask for the credentials itself. But not in the clear, unless the registry is
+ * asked in the clear on the very same network, and not on an address that is none of the registry's business.
+ * @throws RegistryError SERVER, REDIRECT
+ */
+function checkRealm(realm: URL, registry: URL): void {
+  if (!/^https?:$/.test(realm.protocol))
+    throw new RegistryError('SERVER', `${registry.host} names a token server that is no web address`);
+  const isClear = realm.protocol === 'http:';
+  const leavesMachine = isLoopback(registry.hostname) && !isLoopback(realm.hostname);
+  if (isClear && (registry.protocol === 'https:' || leavesMachine)) {
+    throw new RegistryError(
+      'SERVER',
+      `${registry.host} wants credentials to be sent in the clear to ${realm.host}; refused`,
+    );
+  }
+  checkTarget(realm, registry);
+}
+
 function tokenIn(body: Buffer, url: URL): string {
   let answer: unknown;
   try {
@@ -153,11 +179,7 @@ function tokenRefused(url: URL, status: number, credential: Credential | undefin
 }
 
 /** Says what was tried, without the secrets. */
-export function unauthorized(
-  host: string,
-  reason: string,
-  credential: Credential | undefined,
-): RegistryError {
+function unauthorized(host: string, reason: string, credential: Credential | undefined): RegistryError {
   const tried = credential ? 'the credentials found for it were refused' : 'no credentials are known for it';
   return new RegistryError('UNAUTHORIZED', `${host} wants a login (${reason}); ${tried}`, {
     status: 401,

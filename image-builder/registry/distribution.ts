@@ -1,12 +1,13 @@
 // A client of one repository on one registry host (OCI distribution-spec v1.1): authentication, the choice of the scheme,
 // and the registry's error answers. Reading is in sources/registry.ts; whatever writes uses `request` as well.
 
-import { Authenticator, unauthorized } from './auth.ts';
+import { Authenticator } from './auth.ts';
 import type { CredentialSource } from './credentials/types.ts';
 import { type Endpoint, plainHttp } from './endpoint.ts';
 import { RegistryError, type RegistryErrorCode } from './error.ts';
 import { type HttpClient, readBody } from './http/client.ts';
 import { speaksPlainHttp } from './http/network-error.ts';
+import { checkTarget } from './http/redirect.ts';
 import type { HttpRequest, HttpResponse } from './http/transport.ts';
 
 const ERROR_BODY_LIMIT_BYTES = 64 * 1024;
@@ -47,18 +48,13 @@ export class DistributionClient {
     what: string,
   ): Promise<HttpResponse> {
     let response = await this.#send(target, request);
-    if (response.status === 401 && !(target instanceof URL && !this.#isOurs(target))) {
+    if (response.status === 401 && this.#mayAsk(target, response)) {
       response.body.resume();
-      const refused = this.#auth.headers.authorization !== undefined;
       await this.#auth.challenged(response);
       response = await this.#send(target, request);
-      if (response.status === 401) {
+      if (response.status === 401 && this.#mayAsk(target, response)) {
         response.body.resume();
-        throw unauthorized(
-          this.endpoint.host,
-          refused ? 'the login has expired' : 'access is denied',
-          undefined,
-        );
+        throw this.#auth.refused(this.endpoint.host);
       }
     }
     if (accept.includes(response.status)) return response;
@@ -87,7 +83,10 @@ export class DistributionClient {
   }
 
   #send(target: string | URL, request: Omit<HttpRequest, 'url'>): Promise<HttpResponse> {
-    if (target instanceof URL && !this.#isOurs(target)) return this.#client.send({ ...request, url: target });
+    if (target instanceof URL && !this.#isOurs(target)) {
+      checkTarget(target, new URL(`https://${this.endpoint.host}`));
+      return this.#client.send({ ...request, url: target });
+    }
     const headers = { ...request.headers, ...this.#auth.headers };
     if (target instanceof URL) return this.#client.send({ ...request, url: target, headers });
     const path = target;
@@ -97,8 +96,13 @@ export class DistributionClient {
     });
   }
 
+  /** Only the registry itself asks for its credentials: not where it sends uploads to, not where redirects lead. */
+  #mayAsk(target: string | URL, response: HttpResponse): boolean {
+    return !response.abroad && (!(target instanceof URL) || this.#isOurs(target));
+  }
+
   #isOurs(url: URL): boolean {
-    return url.host === new URL(`${url.protocol}//${this.endpoint.host}`).host;
+    return url.origin === new URL(`${this.#scheme ?? 'https'}://${this.endpoint.host}`).origin;
   }
 
   /** Finds out once whether the host speaks TLS, where plain HTTP is allowed at all. */
@@ -145,6 +149,13 @@ async function answerError(response: HttpResponse, what: string): Promise<Regist
       status: 407,
       hint: 'Check HTTP_PROXY (with user and password) and NO_PROXY.',
     });
+  }
+  if (response.status === 401 && response.abroad) {
+    return new RegistryError(
+      'UNAUTHORIZED',
+      `${response.url.host}, to which the registry redirects, wants a login for ${what}; credentials of the registry are not for it`,
+      { status: 401, hint: 'The storage behind the registry is misconfigured; tell its operator.' },
+    );
   }
   const code = STATUS_CODES[response.status] ?? 'SERVER';
   const details = diagnostics(body.toString('utf8'));

@@ -4,6 +4,7 @@
 import { RegistryError, throwIfCancelled } from '../error.ts';
 import type { Cost } from '../image-source.ts';
 import { networkError } from './network-error.ts';
+import { isRedirect, redirected } from './redirect.ts';
 import type { HttpRequest, HttpResponse, Patience, Transport } from './transport.ts';
 
 /** Milliseconds, and counts. */
@@ -28,7 +29,6 @@ export const DEFAULT_LIMITS: HttpLimits = {
 
 /** Answers that a later attempt may better. */
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 export class HttpClient {
   readonly cost: Cost;
@@ -105,22 +105,23 @@ export class HttpClient {
     this.#transport.close();
   }
 
-  async #follow(request: HttpRequest): Promise<HttpResponse> {
-    let { url, headers = {} } = request;
+  async #follow(first: HttpRequest): Promise<HttpResponse> {
+    let request = first;
+    let abroad = false;
     for (let redirects = 0; ; redirects++) {
-      const response = await this.#exchange({ ...request, url, headers });
+      const response = await this.#exchange(request);
       const location = response.headers.location;
-      if (!REDIRECTS.has(response.status) || location === undefined) return response;
+      if (!isRedirect(response.status) || location === undefined)
+        return abroad ? Object.assign(response, { abroad }) : response;
       response.body.resume();
       if (redirects >= this.#limits.redirects) {
         throw new RegistryError(
           'REDIRECT',
-          `${request.url.host} redirects more than ${this.#limits.redirects} times`,
+          `${first.url.host} redirects more than ${this.#limits.redirects} times`,
         );
       }
-      const next = redirectTarget(location, url);
-      if (next.origin !== url.origin) headers = withoutCredentials(headers);
-      url = next;
+      request = redirected(request, response.status, location, first.url);
+      abroad ||= request.url.origin !== first.url.origin;
     }
   }
 
@@ -158,27 +159,6 @@ export function retryAfter(value: string | undefined, now: number = Date.now()):
   if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
   const date = Date.parse(value);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
-}
-
-function redirectTarget(location: string, from: URL): URL {
-  if (!URL.canParse(location, from.href))
-    throw new RegistryError('REDIRECT', `${from.host} redirects to something that is no URL`);
-  const target = new URL(location, from);
-  if (!/^https?:$/.test(target.protocol)) {
-    throw new RegistryError('REDIRECT', `${from.host} redirects to a ${target.protocol} URL`);
-  }
-  if (from.protocol === 'https:' && target.protocol === 'http:') {
-    throw new RegistryError('REDIRECT', `${from.host} redirects from https to plain http (${target.host})`, {
-      hint: 'The registry is misconfigured: its blob store or reverse proxy announces the wrong scheme.',
-    });
-  }
-  return target;
-}
-
-function withoutCredentials(headers: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).filter(([name]) => !/^(?:authorization|cookie)$/i.test(name)),
-  );
 }
 
 function isTemporary(error: unknown): boolean {

@@ -1,6 +1,6 @@
 // What went wrong on the network, in the user's words.
 
-import { RegistryError } from '../error.ts';
+import { cancelled, RegistryError } from '../error.ts';
 
 const TLS_CODES =
   /^(?:CERT_|ERR_TLS|ERR_SSL|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|ERR_OSSL|EPROTO)/;
@@ -29,7 +29,7 @@ const CODES: Record<string, { problem: string; hint: string }> = {
 /** Turns what Node throws on a connection into an error for users; our own errors pass unchanged. */
 export function networkError(cause: unknown, url: URL, signal?: AbortSignal): RegistryError {
   if (cause instanceof RegistryError) return cause;
-  if (signal?.aborted) return new RegistryError('CANCELLED', 'cancelled', { cause: signal.reason });
+  if (signal?.aborted) return cancelled(signal);
   const error = rootOf(cause);
   const code = error.code ?? '';
   if (TLS_CODES.test(code)) return tlsError(code, error.message, url, cause);

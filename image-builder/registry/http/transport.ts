@@ -17,7 +17,10 @@ export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   url: URL;
   headers?: Record<string, string>;
-  /** A buffer is sent with every attempt; a stream with one attempt only: who sends it knows how to go on. */
+  /**
+   * A buffer is sent with every attempt, and to no other origin; a stream, which is the octets of a blob, with one attempt
+   * only: who sends it knows how to go on.
+   */
   body?: Buffer | StreamedBody;
 }
 
@@ -27,6 +30,8 @@ export interface HttpResponse {
   headers: IncomingHttpHeaders;
   /** Where the answer came from, after redirects. */
   url: URL;
+  /** A redirect on the way has led to another origin: what the answer asks for, the first one does not ask for. */
+  abroad?: true;
   body: ResponseBody;
 }
 

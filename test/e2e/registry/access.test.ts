@@ -79,7 +79,7 @@ it('logs in by Basic authentication, from every place that has credentials', () 
     );
     expect((await read(reference, { REGISTRY_AUTH_FILE: authFile })).profiles).toHaveLength(2);
 
-    const pullSecrets = [JSON.stringify({ auths: { [host]: USER } })];
+    const pullSecrets = [{ json: JSON.stringify({ auths: { [host]: USER } }), origin: 'test' }];
     expect((await read(reference, { HOME: home() }, { credentials: { pullSecrets } })).profiles).toHaveLength(
       2,
     );
@@ -140,7 +140,8 @@ it('gets Bearer tokens: with a password, with a refresh token, anonymously', () 
     await read(reference, { HOME: home() }, { credentials: { login: USER } });
     expect(tokens?.requests.at(-1)).toMatchObject({ method: 'GET', authorized: true });
 
-    const pullSecrets = [JSON.stringify({ auths: { [host]: { identitytoken: tokens?.refreshToken } } })];
+    const json = JSON.stringify({ auths: { [host]: { identitytoken: tokens?.refreshToken } } });
+    const pullSecrets = [{ json, origin: 'test' }];
     await read(reference, { HOME: home() }, { credentials: { pullSecrets } });
     expect(tokens?.requests.at(-1)).toMatchObject({ method: 'POST', authorized: true });
 

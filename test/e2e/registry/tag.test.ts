@@ -127,7 +127,7 @@ test('with tokens, the scope covers both repositories', async () => {
     const copied = await run('skopeo', ['copy', ...options, `oci:${directory}/layout:a`, target]);
     expect(copied).toMatchObject({ status: 0 });
     const auths = { [guarded.host]: { auth: Buffer.from('ci:secret').toString('base64') } };
-    const credentials = { pullSecrets: [JSON.stringify({ auths })] };
+    const credentials = { pullSecrets: [{ json: JSON.stringify({ auths }), origin: 'test' }] };
     const at = (text: string) => parseReference(`${guarded.host}/${text}`) as RegistryReference;
     await tagImage(at('a/b:1'), [at('a/b:2'), at('c/d:1')], { credentials });
     await expect(tagImage(at('a/b:1'), [at('a/b:3')], { environment: {} })).rejects.toMatchObject({

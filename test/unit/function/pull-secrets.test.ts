@@ -6,6 +6,7 @@ it('finds imagePullSecrets among the items, in every form', () => {
     {
       kind: 'Secret',
       type: 'kubernetes.io/dockerconfigjson',
+      metadata: { name: 'login', namespace: 'site' },
       data: { '.dockerconfigjson': encode('{"auths":{}}') },
     },
     { kind: 'Secret', type: 'kubernetes.io/dockercfg', stringData: { '.dockercfg': '{}' } },
@@ -17,5 +18,8 @@ it('finds imagePullSecrets among the items, in every form', () => {
       data: { '.dockerconfigjson': encode('no') },
     },
   ];
-  expect(pullSecretsOf(items)).toEqual(['{"auths":{}}', '{}']);
+  expect(pullSecretsOf(items)).toEqual([
+    { json: '{"auths":{}}', origin: 'Secret site/login' },
+    { json: '{}', origin: 'Secret' },
+  ]);
 });

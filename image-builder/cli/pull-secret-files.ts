@@ -1,0 +1,72 @@
+// Files of `--pull-secret`: what `kubectl get secret -o yaml|json` prints, the content of one, or a Docker config.json.
+
+import { readFile } from 'node:fs/promises';
+import { errnoOf } from '../diagnostics/errno.ts';
+import { pullSecretOf } from '../registry/credentials/pull-secret.ts';
+import type { PullSecret } from '../registry/credentials/types.ts';
+import { RegistryError } from '../registry/error.ts';
+
+/** Reads the files. @throws RegistryError CREDENTIALS naming the file, without its content */
+export async function readPullSecrets(files: readonly string[]): Promise<PullSecret[]> {
+  return (await Promise.all(files.map(readPullSecret))).flat();
+}
+
+async function readPullSecret(file: string): Promise<PullSecret[]> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw problem(file, `cannot be read: ${errnoOf(cause)}`);
+  });
+  const objects = parseJson(text) ?? (await parseYaml(text));
+  if (!objects) throw problem(file, 'is neither JSON nor YAML');
+  const [only] = objects;
+  if (objects.length === 1 && only && only.kind === undefined) {
+    const runs = only.credsStore !== undefined || only.credHelpers !== undefined;
+    if (only.auths !== undefined || !runs) return [{ json: JSON.stringify(only), origin: file }];
+    throw problem(
+      file,
+      'holds no auths: credential helpers are asked only when they are in your own configuration',
+      'Put it into a directory as config.json and set DOCKER_CONFIG to that directory.',
+    );
+  }
+  const secrets = objects.flatMap((object) => pullSecretOf(object) ?? []);
+  if (secrets.length === 0) throw problem(file, 'holds no Secret with credentials of registries');
+  return secrets.map(({ json, origin }) => ({ json, origin: `${file} (${origin})` }));
+}
+
+type Fields = Record<string, unknown>;
+
+function parseJson(text: string): Fields[] | undefined {
+  try {
+    return itemsOf(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+async function parseYaml(text: string): Promise<Fields[] | undefined> {
+  const { parseAllDocuments } = await import('yaml');
+  const documents = [...parseAllDocuments(text)];
+  if (documents.some(({ errors }) => errors.length > 0)) return undefined;
+  try {
+    const objects = documents.map((document) => itemsOf(document.toJS()));
+    return objects.every((found) => found !== undefined) ? objects.flat() : undefined;
+  } catch {
+    // More aliases than any Secret has.
+    return undefined;
+  }
+}
+
+/** An object, or those in a list. */
+function itemsOf(value: unknown): Fields[] | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const { kind, items } = value as Fields;
+  if (kind !== 'List' || !Array.isArray(items)) return [value as Fields];
+  return items.flatMap((item) => itemsOf(item) ?? []);
+}
+
+function problem(
+  file: string,
+  what: string,
+  hint = 'Give a Secret of type kubernetes.io/dockerconfigjson (YAML or JSON), or a config.json with auths.',
+): RegistryError {
+  return new RegistryError('CREDENTIALS', `--pull-secret: ${file} ${what}`, { hint });
+}
