@@ -27,7 +27,7 @@ export function addRegistryOptions(command: Command): Command {
     .option('--no-cache', 'neither read nor write the cache')
     .option(
       '--pull-secret <file...>',
-      'a Kubernetes imagePullSecret (.dockerconfigjson) or a Docker config.json',
+      'a Kubernetes imagePullSecret (YAML, JSON, or its content) or a Docker config.json with auths',
     );
 }
 
@@ -44,9 +44,8 @@ export async function engineOptions(command: Command): Promise<ReadBundleOptions
     options.platform = parsePlatform(flags.platform);
   }
   if (flags.pullSecret) {
-    const { readFile } = await import('node:fs/promises');
-    const pullSecrets = await Promise.all(flags.pullSecret.map((file) => readFile(file, 'utf8')));
-    options.credentials = { pullSecrets };
+    const { readPullSecrets } = await import('./pull-secret-files.ts');
+    options.credentials = { pullSecrets: await readPullSecrets(flags.pullSecret) };
   }
   return options;
 }

@@ -55,7 +55,14 @@ export class RegistryError extends ImageBuilderError<RegistryErrorCode> {
   }
 }
 
-/** Throws CANCELLED when the signal has fired. */
+/** The error of what a signal has ended: its reason when that is an error of ours (a deadline), else CANCELLED. */
+export function cancelled(signal: AbortSignal): RegistryError {
+  const { reason } = signal;
+  if (reason instanceof RegistryError) return reason;
+  return new RegistryError('CANCELLED', 'cancelled', { cause: reason });
+}
+
+/** Throws {@link cancelled} when the signal has fired. */
 export function throwIfCancelled(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new RegistryError('CANCELLED', 'cancelled', { cause: signal.reason });
+  if (signal?.aborted) throw cancelled(signal);
 }

@@ -71,7 +71,7 @@ export async function openRepository(
     limits,
   );
   const http = new HttpClient(transport, { requests: 0, bytes: 0 }, limits, options.signal);
-  const credentials = keychain(options.credentials ?? {}, environment);
+  const credentials = keychain(options.credentials ?? {}, environment, options.signal);
   const clients = endpoints.map((endpoint) => new DistributionClient(endpoint, http, credentials, action));
   return { clients, http };
 }

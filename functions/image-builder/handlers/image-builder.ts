@@ -10,6 +10,7 @@ import {
 import type { Reporter } from '../../../image-builder/diagnostics/progress.ts';
 import { formatBytes } from '../../../image-builder/diagnostics/render.ts';
 import { cataloguesOf, type VariableCatalogue } from '../../../image-builder/profile/catalogue.ts';
+import type { PullSecret } from '../../../image-builder/registry/credentials/types.ts';
 import type { BuildSpec, BundleSpec } from '../../../image-builder/spec/types.ts';
 import { catalogueName, parseImageBuilder } from '../../../image-builder/spec/validate.ts';
 import { withData } from '../../../image-builder/yaml/data-node.ts';
@@ -26,7 +27,7 @@ export interface Engine {
     options: {
       profiles?: string[];
       verify?: 'partial' | 'full';
-      credentials?: { pullSecrets: string[] };
+      credentials?: { pullSecrets: PullSecret[] };
       signal: AbortSignal;
     },
   ): Promise<BundleContents & { cost: ReadCost; warnings: string[]; verification?: 'partial' | 'full' }>;
@@ -37,7 +38,7 @@ export interface Engine {
     options: {
       cwd: string;
       file?: string;
-      credentials?: { pullSecrets: string[] };
+      credentials?: { pullSecrets: PullSecret[] };
       report: Reporter;
       signal: AbortSignal;
     },

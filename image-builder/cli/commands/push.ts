@@ -18,18 +18,18 @@ export function register(program: Command): void {
     .option('--insecure', 'allow plain HTTP and certificates that cannot be verified')
     .option(
       '--pull-secret <file...>',
-      'a Kubernetes imagePullSecret (.dockerconfigjson) or a Docker config.json',
+      'a Kubernetes imagePullSecret (YAML, JSON, or its content) or a Docker config.json with auths',
     )
     .action(async (source: string, target: string, flags: PushFlags, command: Command) => {
       const { parseReference, formatReference } = await import('../../registry/reference.ts');
       const { RegistryError } = await import('../../registry/error.ts');
       const { pushReference } = await import('../../registry/push.ts');
-      const { readFile } = await import('node:fs/promises');
+      const { readPullSecrets } = await import('../pull-secret-files.ts');
       const to = parseReference(target);
       if (to.transport !== 'registry') {
         throw new RegistryError('INVALID_REFERENCE', `${target} is not in a registry`);
       }
-      const pullSecrets = await Promise.all((flags.pullSecret ?? []).map((file) => readFile(file, 'utf8')));
+      const pullSecrets = await readPullSecrets(flags.pullSecret ?? []);
       const { digest } = await pushReference(parseReference(source), to, {
         ...contextOf(command),
         insecure: flags.insecure ?? false,

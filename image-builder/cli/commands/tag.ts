@@ -18,7 +18,7 @@ export function register(program: Command): void {
     .option('--insecure', 'allow plain HTTP and certificates that cannot be verified')
     .option(
       '--pull-secret <file...>',
-      'a Kubernetes imagePullSecret (.dockerconfigjson) or a Docker config.json',
+      'a Kubernetes imagePullSecret (YAML, JSON, or its content) or a Docker config.json with auths',
     )
     .action(async (source: string, targets: string[], flags: TagFlags, command: Command) => {
       const { parseReference, formatReference } = await import('../../registry/reference.ts');
@@ -31,8 +31,8 @@ export function register(program: Command): void {
         throw new RegistryError('INVALID_REFERENCE', `${text} is not in a registry`);
       });
       if (!from) return;
-      const { readFile } = await import('node:fs/promises');
-      const pullSecrets = await Promise.all((flags.pullSecret ?? []).map((file) => readFile(file, 'utf8')));
+      const { readPullSecrets } = await import('../pull-secret-files.ts');
+      const pullSecrets = await readPullSecrets(flags.pullSecret ?? []);
       const digest = await tagImage(from, to, {
         signal,
         insecure: flags.insecure ?? false,

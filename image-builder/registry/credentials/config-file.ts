@@ -2,7 +2,7 @@
 // (docker login reference; containers-auth.json(5); Kubernetes "Pull an Image from a Private Registry").
 
 import { RegistryError } from '../error.ts';
-import type { Credential } from './types.ts';
+import type { Credential, PullSecret } from './types.ts';
 
 /** What one file says. */
 export interface CredentialConfig {
@@ -52,34 +52,64 @@ export function parseCredentialConfig(text: string, origin: string): CredentialC
   };
 }
 
-/**
- * Keys to try for a repository, most specific first: podman's auth.json may hold `host/namespace/repository`,
- * `host/namespace`, `host`.
- */
-export function candidateKeys(registry: string, repository: string): string[] {
-  const hosts = DOCKER_HUB_HOSTS.has(registry)
-    ? ['docker.io', 'index.docker.io', 'registry-1.docker.io']
-    : [registry];
-  const parts = repository.split('/');
-  const paths = parts.map((_, index) => `/${parts.slice(0, parts.length - index).join('/')}`);
-  return [...paths, ''].flatMap((path) => hosts.map((host) => `${host.toLowerCase()}${path}`));
+/** The same of a pull secret, whose author has no say in what is run here: without helpers, as Kubernetes reads it. */
+export function parsePullSecret({ json, origin }: PullSecret): CredentialConfig {
+  const { auths } = parseCredentialConfig(json, origin);
+  return { origin, auths, credHelpers: new Map() };
 }
 
-/** The value of the most specific key; `*` in the host part of a key stands for one label, as Kubernetes defines it. */
+/**
+ * Paths to try for a repository, most specific first: podman's auth.json may hold `host/namespace/repository`,
+ * `host/namespace`, `host`.
+ */
+function candidatePaths(repository: string): string[] {
+  const parts = repository.split('/');
+  return [...parts.map((_, index) => `/${parts.slice(0, parts.length - index).join('/')}`), ''];
+}
+
+/** The value of the most specific key; `*` stands for a part of a label in the host of a key, as in Kubernetes. */
 export function matchKey<T>(map: Map<string, T>, registry: string, repository: string): T | undefined {
-  for (const key of candidateKeys(registry, repository)) {
-    const exact = map.get(key);
-    if (exact !== undefined) return exact;
-    for (const [pattern, value] of map) {
-      if (pattern.includes('*') && globMatches(pattern, key)) return value;
-    }
+  const hosts = DOCKER_HUB_HOSTS.has(registry) ? [...DOCKER_HUB_HOSTS] : [registry.toLowerCase()];
+  const globs = new Map<string, T>();
+  for (const [key, value] of map) {
+    const [pattern, path] = splitKey(key);
+    const isNew = pattern.includes('*') && !globs.has(path);
+    if (isNew && hosts.some((host) => globMatches(pattern, host))) globs.set(path, value);
+  }
+  for (const path of candidatePaths(repository)) {
+    const exact = hosts.map((host) => map.get(host + path)).find((value) => value !== undefined);
+    const found = exact ?? globs.get(path);
+    if (found !== undefined) return found;
   }
   return undefined;
 }
 
-function globMatches(pattern: string, key: string): boolean {
-  const expression = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${expression.join('[^./:]*')}$`).test(key);
+function splitKey(key: string): [host: string, path: string] {
+  const slash = key.indexOf('/');
+  return slash < 0 ? [key, ''] : [key.slice(0, slash), key.slice(slash)];
+}
+
+/** Label by label, and in time that grows with the length only: the pattern is a stranger's. */
+function globMatches(pattern: string, host: string): boolean {
+  const [patterns, labels] = [pattern.split(/[.:]/), host.split(/[.:]/)];
+  const hasPort = (text: string) => text.includes(':');
+  if (patterns.length !== labels.length || hasPort(pattern) !== hasPort(host)) return false;
+  return patterns.every((part, index) => labelMatches(part, labels[index] ?? ''));
+}
+
+function labelMatches(pattern: string, label: string): boolean {
+  const [first = '', ...rest] = pattern.split('*');
+  const last = rest.pop();
+  if (last === undefined) return pattern === label;
+  if (!label.startsWith(first)) return false;
+  let position = first.length;
+  // The earliest place of each part leaves the most room for the others.
+  for (const part of rest) {
+    const found = label.indexOf(part, position);
+    if (found < 0) return false;
+    position = found + part.length;
+  }
+  return label.length - last.length >= position && label.endsWith(last);
 }
 
 /** `https://index.docker.io/v1/` and `host/` become `index.docker.io` and `host`. */

@@ -1,7 +1,7 @@
 // Credential helpers: `docker-credential-<name> get` (https://github.com/docker/docker-credential-helpers).
 
 import { spawn } from 'node:child_process';
-import { RegistryError } from '../error.ts';
+import { cancelled, RegistryError, throwIfCancelled } from '../error.ts';
 import type { Environment } from '../http/proxy.ts';
 import { fromPair } from './config-file.ts';
 import type { Credential } from './types.ts';
@@ -14,17 +14,18 @@ const NOTHING_KNOWN = /credentials not found|no credentials server URL/i;
 
 /**
  * Asks a helper. Undefined when it knows nothing of the server.
- * @throws RegistryError CREDENTIALS
+ * @throws RegistryError CREDENTIALS, CANCELLED
  */
 export async function askHelper(
   name: string,
   server: string,
   environment: Environment,
+  signal?: AbortSignal,
 ): Promise<Credential | undefined> {
   if (!HELPER_NAME.test(name))
     throw new RegistryError('CREDENTIALS', `"${name}" is no name of a credential helper`);
   const program = `docker-credential-${name}`;
-  const { code, output } = await run(program, server, environment);
+  const { code, output } = await run(program, server, environment, signal);
   if (code !== 0) {
     if (NOTHING_KNOWN.test(output)) return undefined;
     // The output is not repeated: helpers have printed secrets.
@@ -53,25 +54,40 @@ function run(
   program: string,
   input: string,
   env: Environment,
+  signal: AbortSignal | undefined,
 ): Promise<{ code: number | null; output: string }> {
+  throwIfCancelled(signal);
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], { env, stdio: ['pipe', 'pipe', 'ignore'], timeout: TIMEOUT_MS });
+    const child = spawn(program, ['get'], { env, stdio: ['pipe', 'pipe', 'ignore'] });
+    const end = () => child.kill('SIGKILL');
+    // Not spawn's own timeout: that keeps the process waiting when the program could not be started.
+    const timer = setTimeout(end, TIMEOUT_MS);
+    signal?.addEventListener('abort', end, { once: true });
+    const release = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+    };
     const parts: Buffer[] = [];
     let size = 0;
-    child.once('error', (cause) =>
+    child.once('error', (cause) => {
+      release();
       reject(
         new RegistryError('CREDENTIALS', `the credential helper ${program} cannot be run: ${cause.message}`, {
           cause,
           hint: 'Install it, or remove credsStore and credHelpers from the configuration.',
         }),
-      ),
-    );
+      );
+    });
     child.stdout.on('data', (part: Buffer) => {
       size += part.length;
-      if (size > OUTPUT_LIMIT_BYTES) child.kill('SIGKILL');
+      if (size > OUTPUT_LIMIT_BYTES) end();
       else parts.push(part);
     });
-    child.once('close', (code) => resolve({ code, output: Buffer.concat(parts).toString('utf8') }));
+    child.once('close', (code) => {
+      release();
+      if (signal?.aborted) reject(cancelled(signal));
+      else resolve({ code, output: Buffer.concat(parts).toString('utf8') });
+    });
     // A helper may exit without reading its input.
     child.stdin.on('error', () => {});
     child.stdin.end(`${input}\n`);

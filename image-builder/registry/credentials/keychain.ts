@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RegistryError } from '../error.ts';
 import type { Environment } from '../http/proxy.ts';
-import { type CredentialConfig, matchKey, parseCredentialConfig } from './config-file.ts';
+import { type CredentialConfig, matchKey, parseCredentialConfig, parsePullSecret } from './config-file.ts';
 import type { Credential, CredentialOptions, CredentialSource } from './types.ts';
 
 /** Docker Hub's name in credential helpers, for historical reasons. */
@@ -13,15 +13,20 @@ const DOCKER_HUB_SERVER = 'https://index.docker.io/v1/';
 /**
  * The credentials of this machine and of the caller. Files are read when first asked for, once.
  * @param environment HOME, REGISTRY_AUTH_FILE, DOCKER_CONFIG, DOCKER_AUTH_CONFIG, XDG_RUNTIME_DIR, XDG_CONFIG_HOME
+ * @param signal ends a helper that is running
  */
-export function keychain(options: CredentialOptions, environment: Environment): CredentialSource {
+export function keychain(
+  options: CredentialOptions,
+  environment: Environment,
+  signal?: AbortSignal,
+): CredentialSource {
   let configs: Promise<CredentialConfig[]> | undefined;
   return {
     async find(registry, repository) {
       if (options.login) return { kind: 'password', ...options.login };
       configs ??= loadConfigs(options, environment);
       for (const config of await configs) {
-        const found = await findIn(config, registry, repository, environment);
+        const found = await findIn(config, registry, repository, environment, signal);
         if (found) return found;
       }
       return undefined;
@@ -34,23 +39,24 @@ async function findIn(
   registry: string,
   repository: string,
   environment: Environment,
+  signal: AbortSignal | undefined,
 ): Promise<Credential | undefined> {
   const helper = matchKey(config.credHelpers, registry, repository);
   const server = registry === 'docker.io' ? DOCKER_HUB_SERVER : registry;
   const { askHelper } = helper || config.credsStore ? await import('./helper.ts') : { askHelper: undefined };
-  if (helper && askHelper) return askHelper(helper, server, environment);
+  if (helper && askHelper) return askHelper(helper, server, environment, signal);
   const entry = matchKey(config.auths, registry, repository);
   if (entry !== undefined && entry !== 'empty') return entry;
-  return config.credsStore && askHelper ? askHelper(config.credsStore, server, environment) : undefined;
+  return config.credsStore && askHelper
+    ? askHelper(config.credsStore, server, environment, signal)
+    : undefined;
 }
 
 async function loadConfigs(
   options: CredentialOptions,
   environment: Environment,
 ): Promise<CredentialConfig[]> {
-  const configs = (options.pullSecrets ?? []).map((text, index) =>
-    parseCredentialConfig(text, `pull secret ${index + 1}`),
-  );
+  const configs = (options.pullSecrets ?? []).map(parsePullSecret);
   if (options.isolated) return configs;
   // A CI variable that several tools read: the content of a config.json.
   if (environment.DOCKER_AUTH_CONFIG)

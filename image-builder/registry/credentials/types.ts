@@ -17,13 +17,18 @@ export interface CredentialSource {
   find(registry: string, repository: string): Promise<Credential | undefined>;
 }
 
+/** Credentials that were handed over as content. */
+export interface PullSecret {
+  /** The JSON of `.dockerconfigjson`, or of the older `.dockercfg`, already decoded from base64. */
+  json: string;
+  /** Where it comes from, for messages. */
+  origin: string;
+}
+
 /** Credentials that a caller passes in; they come before those of the machine. */
 export interface CredentialOptions {
-  /**
-   * Contents of Kubernetes imagePullSecrets: the JSON of `.dockerconfigjson`, or of the older `.dockercfg`, already
-   * decoded from base64.
-   */
-  pullSecrets?: string[];
+  /** Kubernetes imagePullSecrets. As in Kubernetes, only their `auths` count: a helper that they name is not run. */
+  pullSecrets?: PullSecret[];
   /** For every registry that is asked. */
   login?: { username: string; password: string };
   /** Whether the machine's own files and helpers are left alone. */
