@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { BundleContents } from '../bundle/types.ts';
 import { InvalidInputError } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
-import { pipelineHash } from '../embedded/release.ts';
+import { stageCode } from '../embedded/stage-code.ts';
 import type { CredentialOptions } from '../registry/credentials/types.ts';
 import type { Entry } from '../store/entry.ts';
 import { touchEntry } from '../store/gc.ts';
@@ -73,7 +73,7 @@ export async function planBuild(
   const sourceDateEpoch = readSourceDateEpoch(env);
   const definitions = defineStages(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
   const tools = await installedVersions(new Set(definitions.flatMap((definition) => definition.tools)));
-  const stages = planStages(definitions, pipelineHash, tools, options.pinned);
+  const stages = planStages(definitions, stageCode, tools, options.pinned);
   const targets = stages.filter(({ kind }) => kind === 'bundle' || kind === 'boot-test');
   return { store, stages, targets: targets.map(({ name }) => name) };
 }

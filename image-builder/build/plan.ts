@@ -22,7 +22,7 @@ export type ToolVersions = Readonly<Record<string, string>>;
 
 /** A stage with its identity. */
 export interface PlannedStage extends StageDefinition {
-  /** Hash of the inputs, of those of all ancestors, and of the pipeline: what was asked for. */
+  /** Hash of the inputs and the code, its own and that of all ancestors: what was asked for. */
   recipe: string;
   /** Hash of the recipe and of the tools of the stage and its ancestors: what the bytes depend on. */
   key: string;
@@ -33,17 +33,17 @@ export interface PlannedStage extends StageDefinition {
 /** Stages that are taken as they are in the store, by name. */
 export type PinnedStages = Record<string, Pick<PlannedStage, 'key' | 'recipe' | 'inputs' | 'toolVersions'>>;
 
-/** Bumped when entries get another content for the same inputs though the pipeline's sources are the same. */
-const KEY_FORMAT = 1;
+/** Bumped when entries get another content for the same inputs though no stage's code has changed. */
+const KEY_FORMAT = 2;
 
 /**
  * Gives each stage its keys, those of pinned stages excepted.
- * @param pipeline identity of the code that runs the stages
+ * @param code identity of the code that each kind of stage runs
  * @param tools versions of the tools of this machine; a tool that is not there has the version `absent`
  */
 export function planStages(
   definitions: readonly StageDefinition[],
-  pipeline: string,
+  code: Readonly<Record<StageKind, string>>,
   tools: ToolVersions,
   pinned: PinnedStages = {},
 ): PlannedStage[] {
@@ -63,7 +63,7 @@ export function planStages(
     const toolVersions: Record<string, string> = {};
     for (const tool of [...definition.tools].sort()) toolVersions[tool] = tools[tool] ?? 'absent';
     const recipe = hashOf(
-      { format: KEY_FORMAT, pipeline, kind, inputs, parents: parents.map((parent) => parent.recipe) },
+      { format: KEY_FORMAT, code: code[kind], kind, inputs, parents: parents.map((parent) => parent.recipe) },
       known,
     );
     const key = hashOf({ recipe, toolVersions, parents: parents.map((parent) => parent.key) });

@@ -3,18 +3,18 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, posix } from 'node:path';
 
 /** image-builder/ in the source tree. */
-const ROOT = join(__dirname, '..');
+export const SOURCE_ROOT = join(__dirname, '..');
 
 /** The regular files below image-builder/`directory` as text, sorted by path; none when it does not exist. */
 export function readTree(directory: string): { path: string; content: string; mode: number }[] {
   const files: { path: string; content: string; mode: number }[] = [];
-  const entries = readEntries(join(ROOT, directory));
+  const entries = readEntries(join(SOURCE_ROOT, directory));
   for (const entry of entries) {
     const path = posix.join(directory, entry.name);
     if (entry.isDirectory()) files.push(...readTree(path));
     // Python leaves its byte code beside Ansible modules that were run from the tree.
     else if (entry.isFile() && !entry.name.endsWith('.pyc')) {
-      const absolute = join(ROOT, path);
+      const absolute = join(SOURCE_ROOT, path);
       const mode = statSync(absolute).mode & 0o100 ? 0o755 : 0o644;
       files.push({ path, content: readFileSync(absolute, 'utf8'), mode });
     }
@@ -34,5 +34,5 @@ function readEntries(directory: string) {
 
 /** The text of a file, relative to image-builder/. */
 export function readSource(path: string): string {
-  return readFileSync(join(ROOT, path), 'utf8');
+  return readFileSync(join(SOURCE_ROOT, path), 'utf8');
 }

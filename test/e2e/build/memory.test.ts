@@ -11,6 +11,7 @@ import { type Memory, openMemory, spareMemory } from '../../../image-builder/exe
 import { roomFor } from '../../../image-builder/executors/stage.ts';
 import { openStore, prepareStore } from '../../../image-builder/store/store.ts';
 import { createWorkspace, treeRemover } from '../../../image-builder/store/workspace.ts';
+import { sameCode } from '../../support/same-code.ts';
 import { bundleProgram, start } from './programs.ts';
 
 const MIB = 1024 ** 2;
@@ -139,7 +140,7 @@ describe('stages that keep trees in memory', () => {
         { ...stage, name: 'rootfs', kind: 'rootfs', parents: [] },
         { ...stage, name: 'osconfig', kind: 'osconfig', parents: ['rootfs'] },
       ],
-      'memory',
+      sameCode('memory'),
       {},
     );
     try {
@@ -205,7 +206,7 @@ describe('stages that keep trees in memory', () => {
           return { ...stage, name: heir, kind: 'qcow' as const, inputs, parents: ['osconfig'] };
         }),
       ],
-      'memory',
+      sameCode('memory'),
       {},
     );
     try {

@@ -15,6 +15,7 @@ import { createLocalSandbox } from '../../../image-builder/executors/local-sandb
 import type { Entry } from '../../../image-builder/store/entry.ts';
 import { openStore, prepareStore } from '../../../image-builder/store/store.ts';
 import { createWorkspace, treeRemover } from '../../../image-builder/store/workspace.ts';
+import { sameCode } from '../../support/same-code.ts';
 
 /** What the small build depends on. */
 export interface SmallInputs {
@@ -63,7 +64,7 @@ export function smallPlan(inputs: SmallInputs): PlannedStage[] {
     ),
     { name: 'bundle', kind: 'bundle', inputs: {}, parents: images.map((name) => `qcow/${name}`), tools: [] },
   ];
-  return planStages(definitions, 'small', { tar: '1' });
+  return planStages(definitions, sameCode('small'), { tar: '1' });
 }
 
 function implementations({ delay = 0, script = '' }: SmallInputs): Record<string, StageImplementation> {

@@ -1,6 +1,7 @@
 // Keys: canonical JSON and what makes two plans the same.
 import { canonicalJson, hashOf } from '../../../image-builder/build/keys.ts';
 import { planStages, type StageDefinition } from '../../../image-builder/build/plan.ts';
+import { sameCode } from '../../support/same-code.ts';
 
 describe('canonicalJson', () => {
   test('has one form for equal data', () => {
@@ -65,10 +66,10 @@ describe('planStages', () => {
     definition('c'),
     definition('d', ['b', 'c']),
   ];
-  const keys = (definitions: StageDefinition[], pipeline = 'p', tools = {}) =>
-    Object.fromEntries(planStages(definitions, pipeline, tools).map(({ name, key }) => [name, key]));
-  const recipes = (definitions: StageDefinition[], pipeline = 'p', tools = {}) =>
-    planStages(definitions, pipeline, tools).map(({ recipe }) => recipe);
+  const keys = (definitions: StageDefinition[], code = 'p', tools = {}) =>
+    Object.fromEntries(planStages(definitions, sameCode(code), tools).map(({ name, key }) => [name, key]));
+  const recipes = (definitions: StageDefinition[], code = 'p', tools = {}) =>
+    planStages(definitions, sameCode(code), tools).map(({ recipe }) => recipe);
   const changed = (before: Record<string, string>, after: Record<string, string>) =>
     Object.keys(before).filter((name) => before[name] !== after[name]);
 
@@ -76,9 +77,15 @@ describe('planStages', () => {
     expect(changed(keys(chain()), keys(chain({ inputs: 'other' })))).toEqual(['a', 'b', 'd']);
   });
 
-  test('the pipeline reaches everything, names of stages nothing', () => {
+  test('code reaches the stages that run it and all that come after them, names of stages nothing', () => {
     expect(changed(keys(chain()), keys(chain(), 'q'))).toEqual(['a', 'b', 'c', 'd']);
-    const renamed = planStages([definition('x', [], { inputs: { of: 'a' } })], 'p', {});
+    const packed = [definition('a'), definition('b', ['a'], { kind: 'bundle' }), definition('c')];
+    const plan = (bundle: string) =>
+      Object.fromEntries(
+        planStages(packed, { ...sameCode('p'), bundle }, {}).map(({ name, key }) => [name, key]),
+      );
+    expect(changed(plan('p'), plan('q'))).toEqual(['b']);
+    const renamed = planStages([definition('x', [], { inputs: { of: 'a' } })], sameCode('p'), {});
     expect(renamed[0]?.key).toBe(keys(chain()).a);
   });
 
@@ -104,12 +111,14 @@ describe('planStages', () => {
   });
 
   test('kinds do not share keys', () => {
-    const [qcow] = planStages([definition('a')], 'p', {});
-    const [rootfs] = planStages([definition('a', [], { kind: 'rootfs' })], 'p', {});
+    const [qcow] = planStages([definition('a')], sameCode('p'), {});
+    const [rootfs] = planStages([definition('a', [], { kind: 'rootfs' })], sameCode('p'), {});
     expect(qcow?.recipe).not.toBe(rootfs?.recipe);
   });
 
   test('refuses a stage before its parent', () => {
-    expect(() => planStages([definition('b', ['a'])], 'p', {})).toThrow('stage b comes before its parent a');
+    expect(() => planStages([definition('b', ['a'])], sameCode('p'), {})).toThrow(
+      'stage b comes before its parent a',
+    );
   });
 });

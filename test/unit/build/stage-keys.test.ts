@@ -9,6 +9,7 @@ import { QcowVariables } from '../../../image-builder/spec/schema/qcow.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import type { LockedPackage, ResolvedBuild, ResolvedLock } from '../../../image-builder/variables/types.ts';
+import { sameCode } from '../../support/same-code.ts';
 
 const script = '#!/bin/sh\ntrue\n';
 /** One item of every list that runs in contexts, for each context. */
@@ -70,7 +71,7 @@ beforeAll(async () => {
 });
 
 const keysOf = (build: ResolvedBuild): Map<string, string> =>
-  new Map(planStages(defineStages(build), 'pipeline', {}).map(({ name, key }) => [name, key]));
+  new Map(planStages(defineStages(build), sameCode('code'), {}).map(({ name, key }) => [name, key]));
 
 /** Names of the stages whose keys differ. */
 function reachedBy(change: (build: ResolvedBuild) => void): string[] {
