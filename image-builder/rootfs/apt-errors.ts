@@ -1,5 +1,6 @@
 // Reads what apt says when it fails, and finds the field of the spec that the user can change.
 import { ToolError } from '../executors/tool-error.ts';
+import { nameOfRequest } from '../variables/package-names.ts';
 import type { ResolvedMultistrap, ResolvedRepository } from '../variables/types.ts';
 import { RootfsError } from './error.ts';
 
@@ -49,16 +50,26 @@ export function explainPlanError(error: unknown, multistrap: ResolvedMultistrap)
   const names = [...text.matchAll(MISSING_PACKAGE)].map((match) => match.slice(1).find(Boolean) ?? '');
   const [name] = names;
   const meaningful = lines.filter((line) => /^(E:|\s|The following packages have unmet|Package )/.test(line));
-  const field = name === undefined ? `${MULTISTRAP}.packages` : packageField(name, multistrap);
-  const what =
-    name === undefined ? 'the packages cannot be installed together' : `the package ${name} cannot be had`;
-  const unapproved = name !== undefined && multistrap.unapproved_packages.includes(name);
-  return new RootfsError('PACKAGE_UNAVAILABLE', what, {
-    cause: error,
-    field,
-    output: meaningful.length > 0 ? meaningful : lines,
-    hint: unapproved
-      ? `it is one of unapproved_packages`
+  const options = { cause: error, output: meaningful.length > 0 ? meaningful : lines };
+  if (name !== undefined) return packageUnavailable(name, multistrap, options);
+  return new RootfsError('PACKAGE_UNAVAILABLE', 'the packages cannot be installed together', {
+    ...options,
+    field: `${MULTISTRAP}.packages`,
+    hint: 'the lines above name what contradicts what',
+  });
+}
+
+/** A package that no repository has, not in that version, or that a pin forbids. */
+export function packageUnavailable(
+  name: string,
+  multistrap: ResolvedMultistrap,
+  options: { cause?: unknown; output?: string[] } = {},
+): RootfsError {
+  return new RootfsError('PACKAGE_UNAVAILABLE', `the package ${name} cannot be had`, {
+    ...options,
+    field: packageField(name, multistrap),
+    hint: multistrap.unapproved_packages.includes(name)
+      ? 'it is one of unapproved_packages'
       : 'check its name and version, and that one of the repositories has it for this distribution and architecture',
   });
 }
@@ -69,7 +80,7 @@ const MISSING_PACKAGE =
 
 /** The field that asks for a package. */
 function packageField(name: string, multistrap: ResolvedMultistrap): string {
-  const asksFor = (entry: string) => entry.replace(/[:=/].*/, '') === name;
+  const asksFor = (entry: string) => nameOfRequest(entry) === name;
   if (multistrap.packages.some(asksFor)) return `${MULTISTRAP}.packages`;
   const repository = multistrap.repos.find(({ packages }) => packages.some(asksFor));
   if (repository !== undefined) return `${repositoryField(repository)}.packages`;

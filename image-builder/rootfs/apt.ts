@@ -92,7 +92,7 @@ export class Apt {
   async find(name: string, version: string): Promise<PackageFile | undefined> {
     const hash = ['--option', 'Acquire::ForceHash=SHA256'];
     try {
-      return parseUris(await this.run(['download', '--print-uris', ...hash, `${name}=${version}`]))[0];
+      return parseUris(await this.run(['download', '--print-uris', ...hash, '--', `${name}=${version}`]))[0];
     } catch (error) {
       if (error instanceof ToolError && error.code === 'TOOL_FAILED') return undefined;
       throw error;
@@ -103,7 +103,7 @@ export class Apt {
   async versions(name: string): Promise<string[]> {
     const { sandbox, signal } = this.#context;
     const output = await sandbox
-      .run(['apt-cache', 'madison', name], { env: this.#environment, signal })
+      .run(['apt-cache', 'madison', '--', name], { env: this.#environment, signal })
       .catch((error: unknown) => {
         if (error instanceof ToolError && error.code === 'TOOL_FAILED') return '';
         throw error;
@@ -124,6 +124,7 @@ export class Apt {
       APT_HELPER,
       ...options,
       'download-file',
+      '--',
       ...files.flatMap(({ url, path }) => [url, path, '']),
     ];
     await sandbox
@@ -144,7 +145,7 @@ export class Apt {
 
   /** Fetches one package into `directory`. */
   async downloadPackage(name: string, directory: string): Promise<string> {
-    await this.run(['download', name], directory);
+    await this.run(['download', '--', name], directory);
     const file = (await readdir(directory)).find((entry) => entry.endsWith('.deb'));
     return join(directory, file ?? '');
   }
@@ -184,8 +185,15 @@ function parseUris(output: string): PackageFile[] {
 }
 
 /** The essential and required packages are what mmdebstrap's variant `minbase` installs. */
-const wanted = (packages: readonly string[]) => ['?essential', '?priority(required)', ...packages, 'apt'];
+const wanted = (packages: readonly string[]) => [
+  '--',
+  '?essential',
+  '?priority(required)',
+  ...packages,
+  'apt',
+];
 
+// Pattern-Only: a name that no package has is an error, and no regular expression for others.
 function renderSettings(directory: string, architecture: string): string {
   return `Dir "${directory}/";
 Dir::Etc "etc";
@@ -201,6 +209,7 @@ APT::Architectures { "${architecture}"; };
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
 APT::Get::AllowUnauthenticated "false";
+APT::Cmd::Pattern-Only "true";
 Acquire::AllowInsecureRepositories "false";
 Acquire::Languages "none";
 Acquire::Retries "0";

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
+import { nameOfRequest } from '../variables/package-names.ts';
 import type { ResolvedBuild, ResolvedMultistrap, ResolvedRepository } from '../variables/types.ts';
 import { Apt, type PackageFile } from './apt.ts';
-import { explainFetchError, explainPlanError } from './apt-errors.ts';
+import { explainFetchError, explainPlanError, packageUnavailable } from './apt-errors.ts';
 import { distributionKey, type Key, repositoryKey } from './keyrings.ts';
 import { Mirrors } from './mirrors.ts';
 import { putIntoCache, takeFromCache } from './package-cache.ts';
@@ -128,9 +129,14 @@ export class ArchiveAccess {
 
   /** The files that have to be installed for `packages`. @throws RootfsError PACKAGE_UNAVAILABLE */
   async plan(packages: readonly string[]): Promise<PackageFile[]> {
-    return await this.apt.plan(packages).catch((error: unknown) => {
+    const files = await this.apt.plan(packages).catch((error: unknown) => {
       throw explainPlanError(error, this.#inputs.multistrap);
     });
+    // apt takes a plus that belongs to no name for the command to install the rest.
+    const names = new Set(files.map(({ name }) => name));
+    const missing = packages.map(nameOfRequest).find((name) => name.endsWith('+') && !names.has(name));
+    if (missing !== undefined) throw packageUnavailable(missing, this.#inputs.multistrap);
+    return files;
   }
 
   /**

@@ -15,7 +15,7 @@ export async function download(url: string, { sandbox, signal, workDir }: StageC
   try {
     const file = join(directory, 'file');
     await sandbox.run(
-      ['/usr/lib/apt/apt-helper', '--option', 'APT::Sandbox::User=root', 'download-file', url, file],
+      ['/usr/lib/apt/apt-helper', '--option', 'APT::Sandbox::User=root', 'download-file', '--', url, file],
       {
         signal,
       },

@@ -37,7 +37,7 @@ export async function distributionKey(
   const target = join(directory, keyring.package);
   await mkdir(target, { recursive: true });
   try {
-    await sandbox.run(['apt-get', '--quiet', 'download', keyring.package], { cwd: target, signal });
+    await sandbox.run(['apt-get', '--quiet', 'download', '--', keyring.package], { cwd: target, signal });
   } catch (cause) {
     throw new RootfsError(
       'KEY_UNAVAILABLE',

@@ -5,6 +5,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
+import { nameOfRequest } from '../variables/package-names.ts';
 import type { LockedPackage, ResolvedLock, ResolvedRepository } from '../variables/types.ts';
 import { Apt, type PackageFile } from './apt.ts';
 import { ArchiveAccess, type ArchiveInputs } from './archive-access.ts';
@@ -52,7 +53,7 @@ export async function openLocked(
 
   const sourceText = await makeRepository(files, apt, distribution.codename, context);
   await apt.update(sourceText);
-  const requested = lock.requested.map((name) => name.replace(/[=/].*/, ''));
+  const requested = lock.requested.map(nameOfRequest);
   const chosen = new Set((await apt.plan(requested)).map(({ name }) => name));
   // An alternative that nothing needs any more when there is nothing else to choose from is asked for by name.
   const unchosen = lock.packages.map(({ name }) => name).filter((name) => !chosen.has(name));

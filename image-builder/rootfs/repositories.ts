@@ -1,4 +1,5 @@
 // Repositories as apt reads them, and the pins that keep packages out. Pure.
+import { nameOfRequest } from '../variables/package-names.ts';
 import type { ResolvedMultistrap, ResolvedRepository } from '../variables/types.ts';
 
 /**
@@ -37,7 +38,7 @@ export function requestedPackages(multistrap: ResolvedMultistrap, bootPackages: 
     ...repos.flatMap((repository) => repository.packages),
   ].filter((name) => name !== '');
   // `vim` and `vim=2:9.1` are one request, the latter.
-  const pinned = new Set(names.filter((name) => /[=/]/.test(name)).map((name) => name.replace(/[=/].*/, '')));
+  const pinned = new Set(names.filter((name) => /[=/]/.test(name)).map(nameOfRequest));
   return [...new Set(names)].filter((name) => !pinned.has(name)).sort();
 }
 

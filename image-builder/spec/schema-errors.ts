@@ -2,6 +2,7 @@
 import type { ErrorObject } from 'ajv';
 import type { Finding } from '../diagnostics/error.ts';
 import { type FieldPath, formatFieldPath, pathOfPointer } from '../diagnostics/field-path.ts';
+import { ONE_LINE } from './patterns.ts';
 import { similarName } from './similar.ts';
 
 /** The part of a JSON Schema that the messages are made of. */
@@ -79,11 +80,14 @@ function expectation(schema: Schema): string {
     return `${names.length > 1 ? 'one of ' : ''}${names.join(', ')}`;
   }
   const types = [schema.type ?? []].flat().map((type) => TYPE_NAMES[type] ?? type);
-  const pattern = schema.pattern ? ` that matches ${schema.pattern}` : '';
+  const pattern = schema.pattern ? describePattern(schema.pattern) : '';
   const description =
     schema.pattern && schema.description ? ` (${schema.description.replace(/\.$/, '')})` : '';
   return `${types.join(' or ') || 'something else'}${pattern}${description}`;
 }
+
+const describePattern = (pattern: string): string =>
+  pattern === ONE_LINE ? ' on one line, without control characters' : ` that matches ${pattern}`;
 
 function choicesOf(branches: Schema[] | undefined): unknown[] | undefined {
   const constants = branches?.map((branch) => branch.const);

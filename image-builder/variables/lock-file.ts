@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Document, isMap, parseDocument, visit } from 'yaml';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import { MIRROR } from '../spec/patterns.ts';
+import { isPackageName, isPackageRequest } from './package-names.ts';
 import type { LockedPackage, ResolvedLock } from './types.ts';
 
 /** Bumped when older programs would misunderstand a file. */
@@ -85,9 +87,10 @@ function checkSection(path: string, architecture: string, section: Section): voi
   const wrong = entries.find(([name, entry]) => !isLockedPackage(name, entry));
   const complete =
     typeof section?.sourceDateEpoch === 'number' &&
-    typeof section.mirrors?.archive === 'string' &&
-    Array.isArray(section.requested) &&
-    Array.isArray(section.unapproved) &&
+    isMirror(section.mirrors?.archive) &&
+    (section.mirrors.security === undefined || isMirror(section.mirrors.security)) &&
+    areAll(section.requested, isPackageRequest) &&
+    areAll(section.unapproved, isPackageName) &&
     entries.length > 0;
   if (complete && wrong === undefined) return;
   const what = wrong ? `the package ${wrong[0]} of ${architecture}` : `the section ${architecture}`;
@@ -96,13 +99,19 @@ function checkSection(path: string, architecture: string, section: Section): voi
   );
 }
 
+const isMirror = (value: unknown): boolean =>
+  typeof value === 'string' && new RegExp(MIRROR, 'u').test(value);
+
+const areAll = (list: unknown, check: (text: string) => boolean): boolean =>
+  Array.isArray(list) && list.every((item) => typeof item === 'string' && check(item));
+
 const isLockedPackage = (name: string, entry: Partial<LockedPackage> | null): boolean =>
-  /^[a-z0-9][a-z0-9+.-]+$/.test(name) &&
+  isPackageName(name) &&
   /^[0-9A-Za-z.+:~-]+$/.test(String(entry?.version)) &&
   /^[a-z0-9]+$/.test(entry?.architecture ?? '') &&
   typeof entry?.repository === 'string' &&
   // Part of a URL below the repository's.
-  /^(?!.*\.\.)[^\s/][^\s]*$/.test(entry.path ?? '') &&
+  /^(?!.*\.\.)[\x21-\x2e\x30-\x7e][\x21-\x7e]*$/.test(entry.path ?? '') &&
   Number.isInteger(entry.size) &&
   /^[0-9a-f]{64}$/.test(entry.sha256 ?? '');
 

@@ -2,6 +2,7 @@
 import type { MultistrapVariables, Repository } from '../spec/types.ts';
 import type { DistributionData } from './distribution.ts';
 import type { ChosenMirrors } from './mirror.ts';
+import { nameOfRequest } from './package-names.ts';
 import type { ResolvedMultistrap, ResolvedRepository } from './types.ts';
 import { defined, toBoolean, toNumber, toText } from './values.ts';
 
@@ -69,7 +70,7 @@ const VENDOR_RUNTIMES = ['containerd.io', 'cri-o'];
 /** The default list without the distribution's container runtime when somebody names another one. */
 function withOneRuntime(packages: string[], repos: readonly ResolvedRepository[]): string[] {
   const names = [...packages, ...repos.flatMap((repository) => repository.packages)];
-  const isVendors = names.some((name) => VENDOR_RUNTIMES.includes(name.replace(/[:=/].*/, '')));
+  const isVendors = names.some((name) => VENDOR_RUNTIMES.includes(nameOfRequest(name)));
   return isVendors ? packages.filter((name) => name !== 'containerd') : packages;
 }
 

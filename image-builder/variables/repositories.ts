@@ -5,20 +5,15 @@ import type { Finding } from '../diagnostics/error.ts';
 import { formatFieldPath } from '../diagnostics/field-path.ts';
 import type { Repository } from '../spec/types.ts';
 import type { Layer } from './layers.ts';
+import { isPackageName, isPackageRequest } from './package-names.ts';
 
-/** A package for apt: name, optionally `:architecture`, `=version` or `/suite`. Never an option, never a removal. */
-const PACKAGE = /^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+|\/[A-Za-z0-9._/-]+)?$/;
 /** It becomes a file name. */
 const REPOSITORY_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 const KEYS = ['keyring', 'keyring_file', 'keyring_pkg', 'keyring_url'] as const;
-const PACKAGE_LISTS = [
-  'packages',
-  'packages_append',
-  'ubuntu_packages',
-  'ubuntu_packages_append',
-  'unapproved_packages',
-];
+const PACKAGE_LISTS = ['packages', 'packages_append', 'ubuntu_packages', 'ubuntu_packages_append'];
+/** Where an empty text means none. */
+const PACKAGES = ['kernel_base_pkg', 'kernel_headers_pkg'];
 const REPOSITORY_LISTS = ['repos', 'repos_append'];
 
 /** Findings about the packages and repositories of a layer of the role multistrap. */
@@ -34,6 +29,16 @@ export function checkRepositories(layer: Layer): Finding[] {
     });
   };
   for (const list of PACKAGE_LISTS) checkPackages(layer.values[list], [list], report);
+  for (const field of PACKAGES) {
+    const name = layer.values[field];
+    if (typeof name === 'string' && name !== '') checkPackage(name, [field], report);
+  }
+  const { unapproved_packages: unapproved } = layer.values;
+  if (Array.isArray(unapproved)) {
+    for (const [index, name] of unapproved.entries()) {
+      if (!isPackageName(String(name).trim())) report(['unapproved_packages', index], notAPackageName(name));
+    }
+  }
   for (const list of REPOSITORY_LISTS) {
     for (const [index, repository] of repositoriesOf(layer, list).entries()) {
       checkRepository(repository, [list, index], report);
@@ -45,16 +50,19 @@ export function checkRepositories(layer: Layer): Finding[] {
 type Report = (path: readonly (string | number)[], message: string) => void;
 
 function checkPackages(packages: unknown, path: readonly (string | number)[], report: Report): void {
-  if (!Array.isArray(packages)) return;
-  for (const [index, name] of packages.entries()) {
-    if (typeof name === 'string' && !PACKAGE.test(name.trim())) {
-      report(
-        [...path, index],
-        `is ${JSON.stringify(name)}, expected a package such as vim or vim=2:9.1.1230-2`,
-      );
-    }
-  }
+  // A template may have become text, which is taken apart later.
+  const names = typeof packages === 'string' ? packages.split(/[\s,]+/).filter(Boolean) : packages;
+  if (!Array.isArray(names)) return;
+  for (const [index, name] of names.entries()) checkPackage(String(name).trim(), [...path, index], report);
 }
+
+function checkPackage(name: string, path: readonly (string | number)[], report: Report): void {
+  if (isPackageRequest(name)) return;
+  report(path, `is ${JSON.stringify(name)}, expected a package such as vim or vim=2:9.1.1230-2`);
+}
+
+const notAPackageName = (name: unknown) =>
+  `is ${JSON.stringify(name)}, expected the name of a package such as vim`;
 
 function checkRepository(repository: Repository, path: readonly (string | number)[], report: Report): void {
   const { name, suite, components = '' } = repository;
@@ -65,6 +73,15 @@ function checkRepository(repository: Repository, path: readonly (string | number
   if (keys.length !== 1) {
     const met = keys.length === 0 ? 'names no key' : `names more than one key: ${keys.join(', ')}`;
     report(path, `${met}; expected exactly one of ${KEYS.join(', ')}`);
+  }
+  if (repository.keyring_pkg !== undefined && !isPackageName(repository.keyring_pkg)) {
+    report([...path, 'keyring_pkg'], notAPackageName(repository.keyring_pkg));
+  }
+  if (repository.keyring_url?.startsWith('http:') && repository.keyring_checksum === undefined) {
+    report(
+      [...path, 'keyring_checksum'],
+      'is missing; over http anybody on the way can replace the key: give the sha256 of what keyring_url serves, or use https',
+    );
   }
   if (repository.keyring_checksum !== undefined && repository.keyring_url === undefined) {
     report([...path, 'keyring_checksum'], 'belongs to keyring_url, which is not there');

@@ -1,5 +1,6 @@
 // Building blocks that the schemas of the variables share.
 import { type TSchema, Type } from 'typebox';
+import { MIRROR, ONE_LINE } from '../patterns.ts';
 
 /** An object that names all of its fields: an unknown field is a spelling mistake, not an extension. */
 export const strictObject = <Properties extends Record<string, TSchema>>(
@@ -7,8 +8,15 @@ export const strictObject = <Properties extends Record<string, TSchema>>(
   options: { description?: string } = {},
 ) => Type.Object(properties, { ...options, additionalProperties: false });
 
-/** A scalar that ends up as text in a file, where `1`, `"1"` and `on` are all fine to write. */
-export const ScalarText = Type.Unsafe<string | number | boolean>({ type: ['string', 'number', 'boolean'] });
+/** Text on one line. */
+export const LineText = (options: { description?: string; minLength?: number } = {}) =>
+  Type.String({ ...options, pattern: ONE_LINE });
+
+/** A scalar that ends up as text in a line of a file, where `1`, `"1"` and `on` are all fine to write. */
+export const ScalarText = Type.Unsafe<string | number | boolean>({
+  type: ['string', 'number', 'boolean'],
+  pattern: ONE_LINE,
+});
 
 /** A count that the predecessor's variable files also write as text. */
 export const NumberText = Type.Unsafe<string | number>({
@@ -26,15 +34,15 @@ export const BooleanText = Type.Unsafe<string | boolean>({
 /** A list of strings, or an Ansible expression that yields one: `{{ ubuntu_packages }}`. */
 export const StringListOrTemplate = Type.Unsafe<string[] | string>({
   type: ['array', 'string'],
-  items: { type: 'string', minLength: 1 },
+  items: { type: 'string', minLength: 1, pattern: ONE_LINE },
   pattern: '^\\s*\\{\\{.*\\}\\}\\s*$',
 });
 
 /** A base URI, or several that serve the same: the first one that works is used. */
 export const MirrorList = Type.Unsafe<string | string[]>({
   type: ['string', 'array'],
-  pattern: '^[a-z][a-z+]*:',
-  items: { type: 'string', pattern: '^[a-z][a-z+]*:' },
+  pattern: MIRROR,
+  items: { type: 'string', pattern: MIRROR },
   minItems: 1,
 });
 
@@ -46,7 +54,7 @@ export const FileMode = Type.String({
 
 /** An absolute path in the image that stays below its root. */
 export const AbsolutePath = Type.String({
-  pattern: '^/(?!.*(^|/)\\.\\.(/|$)).*$',
+  pattern: '^/(?!.*(^|/)\\.\\.(/|$))[^\\p{Cc}\\p{Zl}\\p{Zp}]*$',
   description: 'An absolute path in the image, without "..".',
 });
 

@@ -1,6 +1,6 @@
 // Variables of the live system that the ISO boots. The names are those of the predecessor's role `livecdcontent`.
 import { type Static, Type } from 'typebox';
-import { NumberText, strictObject } from './common.ts';
+import { LineText, NumberText, strictObject } from './common.ts';
 
 /** Variables of the role `livecdcontent`; all optional, defaults are those of the role. */
 export const LivecdcontentVariables = strictObject(
@@ -11,7 +11,7 @@ export const LivecdcontentVariables = strictObject(
     mksquashfs_threads: Type.Optional(NumberText),
     squashfs_timeout: Type.Optional(NumberText),
     grub_menu_timeout: Type.Optional(NumberText),
-    livecd_cmdline: Type.Optional(Type.String({ description: 'Kernel command line of the live system.' })),
+    livecd_cmdline: Type.Optional(LineText({ description: 'Kernel command line of the live system.' })),
   },
   { description: 'Variables of the live system.' },
 );

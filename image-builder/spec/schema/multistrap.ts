@@ -1,7 +1,9 @@
 // Variables of the base root file system. The names are those of the predecessor's role `multistrap`.
 import { type Static, Type } from 'typebox';
+import { ONE_LINE } from '../patterns.ts';
 import {
   BooleanText,
+  LineText,
   MirrorList,
   NumberText,
   ScalarText,
@@ -11,7 +13,7 @@ import {
 
 /** An APT repository, as deb822 sources describe it (sources.list(5)). */
 export const Repository = strictObject({
-  name: Type.String({
+  name: LineText({
     minLength: 1,
     description: 'Names the repository in the image: /etc/apt/sources.list.d/<name>.sources.',
   }),
@@ -20,16 +22,19 @@ export const Repository = strictObject({
     description:
       'Base URI, for example http://mirror.example.org/debian; or a list, of which the first that works is used.',
   }),
-  suite: Type.String({ minLength: 1, description: 'Suite; ends in "/" for a flat repository.' }),
+  suite: LineText({ minLength: 1, description: 'Suite; ends in "/" for a flat repository.' }),
   components: Type.Optional(
-    Type.String({ description: 'Components separated by spaces; none for a flat repository.' }),
+    LineText({ description: 'Components separated by spaces; none for a flat repository.' }),
   ),
   packages: Type.Optional(StringListOrTemplate),
   keyring_pkg: Type.Optional(
-    Type.String({ description: 'Debian package that holds the keys of the repository.' }),
+    LineText({ description: 'Debian package that holds the keys of the repository.' }),
   ),
   keyring_url: Type.Optional(
-    Type.String({ pattern: '^https?://', description: 'Where the key of the repository is fetched from.' }),
+    Type.String({
+      pattern: '^https?://[^\\s\\p{Cc}]+$',
+      description: 'Where the key of the repository is fetched from.',
+    }),
   ),
   keyring_checksum: Type.Optional(
     Type.String({
@@ -38,9 +43,7 @@ export const Repository = strictObject({
     }),
   ),
   keyring: Type.Optional(Type.String({ description: 'The ASCII-armoured key itself.' })),
-  keyring_file: Type.Optional(
-    Type.String({ description: 'File on the building machine that holds the keys.' }),
-  ),
+  keyring_file: Type.Optional(LineText({ description: 'File on the building machine that holds the keys.' })),
   omitdebsrc: Type.Optional(BooleanText),
   register_repo_with_rootfs: Type.Optional(BooleanText),
 });
@@ -50,7 +53,7 @@ export type Repository = Static<typeof Repository>;
 export const DebconfSelection = strictObject({
   package: Type.String({ pattern: '^[a-z0-9][a-z0-9+.-]+$', description: 'The package that asks.' }),
   question: Type.String({
-    pattern: '^\\S+/\\S+$',
+    pattern: '^[^\\s\\p{Cc}]+/[^\\s\\p{Cc}]+$',
     description: 'For example keyboard-configuration/layoutcode.',
   }),
   type: Type.Union(
@@ -68,7 +71,7 @@ export const DebconfSelection = strictObject({
         'Type of the question; the answer of a password is left out of profiles, logs and records.',
     },
   ),
-  value: Type.Unsafe<string | number | boolean>({ ...ScalarText, pattern: '^[^\\n]*$' }),
+  value: Type.Unsafe<string | number | boolean>({ ...ScalarText, pattern: ONE_LINE }),
 });
 export type DebconfSelection = Static<typeof DebconfSelection>;
 
@@ -76,21 +79,21 @@ export type DebconfSelection = Static<typeof DebconfSelection>;
 export const MultistrapVariables = strictObject(
   {
     rootfs_root: Type.Optional(
-      Type.String({
+      LineText({
         description: "Kept for the predecessor's files; the build chooses its own directories.",
       }),
     ),
     rootfs_arch: Type.Optional(Type.Union([Type.Literal('amd64'), Type.Literal('arm64')])),
     k8s_version: Type.Optional(
       Type.String({
-        pattern: '^v?[0-9]',
+        pattern: '^v?[0-9][0-9A-Za-z.+:~-]*$',
         description: 'Version of the Kubernetes packages, for example 1.34.2-1.1.',
       }),
     ),
-    kernel_base_pkg: Type.Optional(Type.String()),
-    kernel_headers_pkg: Type.Optional(Type.String()),
-    systemd_nic_names_policy: Type.Optional(Type.String()),
-    systemd_nic_alternative_names_policy: Type.Optional(Type.String()),
+    kernel_base_pkg: Type.Optional(LineText()),
+    kernel_headers_pkg: Type.Optional(LineText()),
+    systemd_nic_names_policy: Type.Optional(LineText()),
+    systemd_nic_alternative_names_policy: Type.Optional(LineText()),
     multistrap_retries: Type.Optional(NumberText),
     multistrap_retries_delay: Type.Optional(NumberText),
     packages: Type.Optional(StringListOrTemplate),

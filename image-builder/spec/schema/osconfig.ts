@@ -5,14 +5,15 @@ import {
   AccountName,
   BooleanText,
   FileMode,
+  LineText,
   NumberText,
   RunContexts,
   ScalarText,
   strictObject,
 } from './common.ts';
 
-const named = strictObject({ name: Type.String({ minLength: 1 }) });
-const nameAndValue = strictObject({ name: Type.String({ minLength: 1 }), value: Type.Optional(ScalarText) });
+const named = strictObject({ name: LineText({ minLength: 1 }) });
+const nameAndValue = strictObject({ name: LineText({ minLength: 1 }), value: Type.Optional(ScalarText) });
 
 /** A directory of the image. */
 export const Directory = strictObject({
@@ -40,7 +41,7 @@ export const SystemdUnit = strictObject({
     description: 'Unit name; without a suffix it is a service.',
   }),
   file_name: Type.Optional(
-    Type.String({ description: 'File name of the unit or drop-in when it differs from the name.' }),
+    LineText({ description: 'File name of the unit or drop-in when it differs from the name.' }),
   ),
   file_content: Type.Optional(Type.String({ description: 'The whole unit file.' })),
   override: Type.Optional(Type.String({ description: 'A drop-in that adds to the unit.' })),
@@ -51,7 +52,7 @@ export const SystemdUnit = strictObject({
 
 /** A script that runs in the image's root file system. */
 export const UserScript = strictObject({
-  name: Type.Optional(Type.String()),
+  name: Type.Optional(LineText()),
   file_content: Type.String({ description: 'The script, with its #! line.' }),
   run_contexts: Type.Optional(RunContexts),
 });
@@ -74,22 +75,22 @@ export const User = strictObject({
   groups: Type.Optional(Type.Array(AccountName)),
   shell: Type.Optional(AbsolutePath),
   home: Type.Optional(AbsolutePath),
-  comment: Type.Optional(Type.String()),
+  comment: Type.Optional(LineText()),
   system: Type.Optional(BooleanText),
   state: Type.Optional(Type.Union([Type.Literal('present'), Type.Literal('absent')])),
   password_hash: Type.Optional(
     Type.String({
-      pattern: '^[$!*]',
+      pattern: '^[$!*][^:\\s\\p{Cc}]*$',
       description: 'A crypt(5) hash; never a password. Left out of profiles.',
     }),
   ),
-  ssh_authorized_keys: Type.Optional(Type.Array(Type.String())),
+  ssh_authorized_keys: Type.Optional(Type.Array(LineText())),
   run_contexts: Type.Optional(RunContexts),
 });
 
 /** A file that is downloaded into the image. */
 export const FetchFromUrl = strictObject({
-  url: Type.String({ pattern: '^https?://' }),
+  url: Type.String({ pattern: '^https?://[^\\s\\p{Cc}]+$' }),
   dest: AbsolutePath,
   checksum: Type.Optional(Type.String({ pattern: '^(sha256|sha384|sha512):[0-9a-f]+$' })),
   permissions: Type.Optional(FileMode),
@@ -101,10 +102,10 @@ export const FetchFromUrl = strictObject({
 
 /** A line of limits.conf(5). */
 export const Limit = strictObject({
-  name: Type.Optional(Type.String()),
-  domain: Type.String({ minLength: 1 }),
+  name: Type.Optional(LineText()),
+  domain: LineText({ minLength: 1 }),
   type: Type.Union([Type.Literal('soft'), Type.Literal('hard'), Type.Literal('-')]),
-  item: Type.String({ minLength: 1 }),
+  item: LineText({ minLength: 1 }),
   value: ScalarText,
 });
 
@@ -129,18 +130,16 @@ export const OsconfigVariables = strictObject(
       strictObject({
         GRUB_TIMEOUT: Type.Optional(NumberText),
         GRUB_CMDLINE_LINUX_DEFAULT: Type.Optional(Type.Array(nameAndValue)),
-        GRUB_SERIAL_COMMAND: Type.Optional(Type.String()),
+        GRUB_SERIAL_COMMAND: Type.Optional(LineText()),
       }),
     ),
     grub_cmdline_linux_default_append: Type.Optional(Type.Array(nameAndValue)),
-    kdump_tools: Type.Optional(strictObject({ crashkernel: Type.Optional(Type.String()) })),
+    kdump_tools: Type.Optional(strictObject({ crashkernel: Type.Optional(LineText()) })),
     limits: Type.Optional(Type.Array(Limit)),
     limits_append: Type.Optional(Type.Array(Limit)),
-    sysctl: Type.Optional(
-      Type.Array(strictObject({ name: Type.String({ minLength: 1 }), value: ScalarText })),
-    ),
+    sysctl: Type.Optional(Type.Array(strictObject({ name: LineText({ minLength: 1 }), value: ScalarText }))),
     sysctl_append: Type.Optional(
-      Type.Array(strictObject({ name: Type.String({ minLength: 1 }), value: ScalarText })),
+      Type.Array(strictObject({ name: LineText({ minLength: 1 }), value: ScalarText })),
     ),
     directories: Type.Optional(Type.Array(Directory)),
     directories_append: Type.Optional(Type.Array(Directory)),

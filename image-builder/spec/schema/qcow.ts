@@ -1,11 +1,14 @@
 // Variables of one QCOW: its size, partitions and file systems. The names are those of the predecessor's role `qcow`.
 import { type Static, Type } from 'typebox';
-import { BooleanText, NumberText, strictObject } from './common.ts';
+import { BooleanText, LineText, NumberText, strictObject } from './common.ts';
 import { UserScript } from './osconfig.ts';
 
 /** A partition; the order in the list is the order of the partition numbers. */
 export const Partition = strictObject({
-  mount: Type.String({ pattern: '^(none|swap|/.*)$', description: 'Mount point, "swap", or "none".' }),
+  mount: Type.String({
+    pattern: '^(none|swap|/[^\\p{Cc}\\p{Zl}\\p{Zp}]*)$',
+    description: 'Mount point, "swap", or "none".',
+  }),
   mount_order: Type.Optional(NumberText),
   part_start: Type.String({ pattern: '^[0-9]+(\\.[0-9]+)?(MiB|GiB|%)$', description: 'For example 1MiB.' }),
   part_end: Type.String({
@@ -33,7 +36,7 @@ export const Partition = strictObject({
       ]),
       fstab: Type.Optional(
         strictObject({
-          options: Type.Optional(Type.String({ minLength: 1 })),
+          options: Type.Optional(LineText({ minLength: 1 })),
           dump: Type.Optional(NumberText),
           fsck: Type.Optional(NumberText),
         }),

@@ -162,6 +162,13 @@ test('a package of a repository is looked for in the field that asks for it', as
   });
 });
 
+test.each(['hello-tes.', 'hello-test+'])(
+  '%s is no package, though apt would take it for one',
+  async (name) => {
+    expect(await failureOf({}, { packages: [name] })).toMatchObject({ code: 'PACKAGE_UNAVAILABLE' });
+  },
+);
+
 test('an unapproved package cannot be asked for', async () => {
   const error = await failureOf({}, { unapproved_packages: ['hello-test'] });
   expect(error).toMatchObject({
@@ -183,12 +190,15 @@ test('keys come from a URL or a file; one that cannot be had is named', async ()
   const binary = execFileSync('gpg', ['--dearmor'], { input: key.armoured });
   writeFileSync(join(directory, 'key.gpg'), binary);
   const source = { name: 'own', source: `${url}/flat`, suite: '/' };
-  for (const from of [{ keyring_url: `${url}/key.asc` }, { keyring_file: 'key.gpg' }]) {
+  const checksum = (content: string) => `sha256:${createHash('sha256').update(content).digest('hex')}`;
+  const fetched = { keyring_url: `${url}/key.asc`, keyring_checksum: checksum(key.armoured) };
+  for (const from of [fetched, { keyring_file: 'key.gpg' }]) {
     expect(await failureOf({}, { repos: [{ ...source, ...from }] })).toMatchObject({
       code: 'INSTALLATION_FAILED',
     });
   }
-  expect(await failureOf({}, { repos: [{ ...source, keyring_url: `${url}/absent.asc` }] })).toMatchObject({
+  const absent = { ...fetched, keyring_url: `${url}/absent.asc` };
+  expect(await failureOf({}, { repos: [{ ...source, ...absent }] })).toMatchObject({
     code: 'KEY_UNAVAILABLE',
     field: `${base}.repos[name=own].keyring_url`,
   });

@@ -31,6 +31,18 @@ describe('parseImageBuilder', () => {
     expect(parseImageBuilder(value)).toBe(value);
   });
 
+  test('a mirror is none of apt methods that start programs or read files of this machine', () => {
+    const mirror = [
+      'https://a.test/debian',
+      'ssh://-oProxyCommand=id/',
+      'mirror+file:/etc/shadow',
+      'http://a b',
+    ];
+    expect(Object.keys(findings({ build: { mirror } }))).toEqual(
+      [1, 2, 3].map((index) => `spec.build.mirror[${index}]`),
+    );
+  });
+
   test('exactly one of bundle and build', () => {
     expect(findings({})).toEqual({ spec: expect.stringContaining('has neither bundle nor build') });
     expect(findings({ bundle: { image: 'x' }, build: {} })).toEqual({
@@ -55,7 +67,7 @@ describe('parseImageBuilder', () => {
       'spec.build.qcows.control-plane.qcow.qcow_compress':
         'is "maybe", expected one of true, false, yes, no, on, off',
       'spec.build.qcows.control-plane.qcow.partitions[1].mount':
-        'is "relative", expected a string that matches ^(none|swap|/.*)$ (Mount point, "swap", or "none")',
+        'is "relative", expected a string that matches ^(none|swap|/[^\\p{Cc}\\p{Zl}\\p{Zp}]*)$ (Mount point, "swap", or "none")',
       'spec.build.qcows.control-plane.qcow.partitions[2].part_end':
         'is the number 600, expected a string that matches ^[0-9]+(\\.[0-9]+)?(MiB|GiB|%)$ (For example 516MiB or 100%); put the value in quotes',
       'spec.build.qcows.control-plane.qcow.partitions[2].flags[0]':

@@ -78,6 +78,7 @@ test.each([
   ['path', '../../etc/passwd'],
   ['path', '/absolute'],
   ['path', 'a b'],
+  ['path', 'a\u0001b'],
   ['sha256', 'short'],
   ['version', '1; rm -rf /'],
   ['architecture', 'amd64/../x'],
@@ -85,6 +86,17 @@ test.each([
 ])('a package whose %s is %s is refused', async (field, value) => {
   await write({ ...lock, packages: [{ ...vim, [field]: value }] });
   await expect(readLock(path, 'amd64', { cwd })).rejects.toThrow(/the package vim of amd64 is incomplete/);
+});
+
+test.each([
+  ['requested', ['-oAptCli::Hooks::Install::=id']],
+  ['requested', ['vim-']],
+  ['unapproved', ['vim\nPin: release *']],
+  ['mirrors', { archive: 'http://locked.test/debian\nTrusted: yes' }],
+  ['mirrors', { archive: 'http://locked.test/debian', security: 'ssh://-oProxyCommand=id/' }],
+])('a lock whose %s is %j is refused', async (field, value) => {
+  await write({ ...lock, [field]: value });
+  await expect(readLock(path, 'amd64', { cwd })).rejects.toThrow(/the section amd64 is incomplete/);
 });
 
 describe('mirrors', () => {

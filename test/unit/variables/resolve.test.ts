@@ -284,6 +284,70 @@ describe('findings', () => {
   });
 });
 
+describe('what reaches apt', () => {
+  const base = 'spec.build.rootfs.multistrap';
+  const repository = { name: 'r', source: 'http://r.test', suite: '/', keyring: 'k' };
+  const fieldsOf = async (multistrap: NonNullable<NonNullable<BuildSpec['rootfs']>['multistrap']>) =>
+    (await findingsOf({ rootfs: { multistrap } })).map(({ field }) => field);
+  const option = '-oAptCli::Hooks::Install::=id > ./pwned; cat';
+
+  test('is a package in every field', async () => {
+    expect(
+      await fieldsOf({
+        kernel_base_pkg: option,
+        kernel_headers_pkg: 'vim-',
+        packages: ['g++', 'vim-'],
+        unapproved_packages: ['snapd', 'vim=1', '-o'],
+        repos_append: [{ ...repository, keyring: undefined as never, keyring_pkg: option }],
+      }),
+    ).toEqual([
+      `${base}.packages[1]`,
+      `${base}.kernel_base_pkg`,
+      `${base}.kernel_headers_pkg`,
+      `${base}.unapproved_packages[1]`,
+      `${base}.unapproved_packages[2]`,
+      `${base}.repos_append[0].keyring_pkg`,
+    ]);
+    await resolve({ rootfs: { multistrap: { kernel_base_pkg: '', kernel_headers_pkg: '' } } });
+  });
+
+  test('is no line of its own', async () => {
+    expect(
+      await fieldsOf({
+        repos_append: [
+          { ...repository, suite: './\nTrusted: yes\nX: /' },
+          { ...repository, suite: 'stable', components: 'main\nTrusted: yes' },
+          { ...repository, source: 'http://r.test\nTrusted: yes' },
+        ],
+      }),
+    ).toEqual([
+      `${base}.repos_append[0].suite`,
+      `${base}.repos_append[1].components`,
+      `${base}.repos_append[2].source`,
+    ]);
+  });
+
+  test('starts no ssh', async () => {
+    expect(
+      await fieldsOf({ repos_append: [{ ...repository, source: 'ssh://-oProxyCommand=id/x' }] }),
+    ).toEqual([`${base}.repos_append[0].source`]);
+  });
+
+  test('a key by http has a checksum', async () => {
+    const { keyring: _, ...rest } = repository;
+    const checksum = `sha256:${'a'.repeat(64)}`;
+    expect(
+      await fieldsOf({
+        repos_append: [
+          { ...rest, keyring_url: 'http://r.test/key' },
+          { ...rest, keyring_url: 'http://r.test/key', keyring_checksum: checksum },
+          { ...rest, keyring_url: 'https://r.test/key' },
+        ],
+      }),
+    ).toEqual([`${base}.repos_append[0].keyring_checksum`]);
+  });
+});
+
 describe('keyring_file', () => {
   test('is read, so that the result does not name this machine', async () => {
     write('key.asc', '-----BEGIN PGP PUBLIC KEY BLOCK-----\n');
