@@ -1,8 +1,9 @@
 // Whether KVM is of use here. That /dev/kvm opens says little: on some machines guests stall early in their boot. So
 // the first guest is watched, and the verdict is kept until the machine boots again.
-import { access, constants, readFile, rename, writeFile } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { replaceFile } from '../files/replace.ts';
 
 export type Accelerator = 'kvm' | 'tcg';
 
@@ -29,9 +30,7 @@ export class KvmMemory {
     this.#verdict = verdict;
     const file = await this.#file();
     // A verdict that cannot be kept only costs the next process some seconds.
-    await writeFile(`${file}.${process.pid}`, verdict, { flag: 'wx', mode: 0o600 })
-      .then(() => rename(`${file}.${process.pid}`, file))
-      .catch(() => {});
+    await replaceFile(file, verdict, { mode: 0o600 }).catch(() => {});
   }
 
   async #recall(): Promise<KvmVerdict> {

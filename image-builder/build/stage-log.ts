@@ -14,7 +14,7 @@ export interface StageLog {
 export async function openStageLog(path: string): Promise<StageLog> {
   // It may be another user's.
   await rm(path, { force: true }).catch(() => {});
-  const stream = createWriteStream(path, { mode: 0o600 });
+  const stream = createWriteStream(path, { flags: 'wx', mode: 0o600 });
   // A log that cannot be written (a full disk) must not hide the error of the stage.
   let broken = false;
   stream.on('error', () => {

@@ -4,10 +4,11 @@
 // The render takes the trigger's lock and the background process inherits it, still locked: there is no moment in
 // which a second render could start another, and however the process ends, the kernel frees the lock.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 import type { Finding } from '../diagnostics/error.ts';
+import { replaceFile } from '../files/replace.ts';
 import { tryLock } from '../locking/lock.ts';
 import type { Entry } from '../store/entry.ts';
 import { storeFailure } from '../store/errors.ts';
@@ -162,7 +163,9 @@ async function startBackground(
   lockFd: number,
 ): Promise<number | undefined> {
   const [file = process.execPath, ...args] = request.command;
-  const log = await open(join(directory, LOG), 'w', 0o600);
+  // Anew, since it may be another user's, or a link.
+  await rm(join(directory, LOG), { force: true });
+  const log = await open(join(directory, LOG), 'wx', 0o600);
   try {
     const child = spawn(file, args, {
       cwd: request.surroundings.cwd,
@@ -206,6 +209,5 @@ async function readJson<T>(path: string): Promise<T | undefined> {
 }
 
 async function writeJson(path: string, value: TriggerState | readonly Finding[]): Promise<void> {
-  await writeFile(`${path}.partial`, `${JSON.stringify(value)}\n`, { mode: 0o600 });
-  await rename(`${path}.partial`, path);
+  await replaceFile(path, `${JSON.stringify(value)}\n`, { mode: 0o600 });
 }

@@ -1,9 +1,8 @@
 // OCI archives: a tar of an OCI layout with one image, written in one stream.
-import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { Pack } from 'tar-stream';
+import { writeBeside } from '../files/replace.ts';
 import { blobPath } from './write-blobs.ts';
 import { BundleWriteError } from './write-errors.ts';
 import { blobsOf } from './write-layout.ts';
@@ -21,23 +20,24 @@ export async function writeArchive(
   tag: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${process.pid}.oci-archive`);
   const { pack } = await import('tar-stream');
   const archive = pack({ highWaterMark: BLOCK });
   try {
     await mkdir(dirname(path), { recursive: true });
     const filling = fill(archive, bundle, tag).catch((error) => archive.destroy(error));
-    await pipeline(archive, createWriteStream(temporary), signal ? { signal } : {});
-    await filling;
-    await rename(temporary, path);
+    await writeBeside(path, async (file) => {
+      for await (const chunk of archive as AsyncIterable<Buffer>) {
+        signal?.throwIfAborted();
+        await file.writeFile(chunk);
+      }
+      await filling;
+    });
   } catch (error) {
     signal?.throwIfAborted();
     throw new BundleWriteError('BUNDLE_WRITE_FAILED', `cannot write the OCI archive ${path}`, {
       cause: error,
       hint: (error as Error).message,
     });
-  } finally {
-    await rm(temporary, { force: true });
   }
 }
 

@@ -1,7 +1,8 @@
 // Blobs of an OCI layout (image-layout.md): files named by their digest, shared between directories where possible.
 import { createHash } from 'node:crypto';
-import { constants, copyFile, link, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { constants, copyFile, link, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeBeside } from '../files/replace.ts';
 import type { Descriptor } from './write-oci.ts';
 
 const SHA256 = /^sha256:[0-9a-f]{64}$/;
@@ -34,12 +35,8 @@ export async function addFile(source: string, blobs: string, digest: string): Pr
     await link(source, target);
   } catch {
     // Another file system, one without hard links, or a file of another user (fs.protected_hardlinks).
-    const temporary = `${target}.${process.pid}`;
-    try {
-      await copyFile(source, temporary, constants.COPYFILE_FICLONE);
-      await rename(temporary, target);
-    } finally {
-      await rm(temporary, { force: true });
-    }
+    await makeBeside(target, (temporary) =>
+      copyFile(source, temporary, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
+    );
   }
 }

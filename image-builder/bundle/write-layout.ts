@@ -1,9 +1,9 @@
 // OCI layout directories with several tags (image-layout.md): adding a bundle leaves the others alone.
 import { statSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-
 import { errnoOf } from '../diagnostics/errno.ts';
+import { isTemporary, replaceFile, sweepLeftovers } from '../files/replace.ts';
 import { lockDirectory } from '../locking/lock.ts';
 import { addFile, blobPath } from './write-blobs.ts';
 import { BundleWriteError } from './write-errors.ts';
@@ -36,7 +36,7 @@ export async function addToLayout(
       const index = await readIndex(directory);
       const blobs = join(directory, 'blobs', 'sha256');
       await mkdir(blobs, { recursive: true });
-      for (const place of [directory, blobs]) await removeAbandoned(place);
+      for (const place of [directory, blobs]) await sweepLeftovers(place, 0);
       for (const descriptor of await blobsOf(bundle.directory, bundle.manifest)) {
         signal?.throwIfAborted();
         await addFile(
@@ -48,10 +48,11 @@ export async function addToLayout(
       const replaced = index.manifests.filter((manifest) => tagOf(manifest) === tag);
       const kept = index.manifests.filter((manifest) => tagOf(manifest) !== tag);
       const added = { ...bundle.manifest, annotations: { [REF_NAME]: tag } };
-      await replaceFile(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+      await replaceFile(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}', { durable: true });
       await replaceFile(
         join(directory, 'index.json'),
         JSON.stringify({ ...index, manifests: [...kept, added] }),
+        { durable: true },
       );
       await removeUnreferenced(directory, replaced, [...kept, added]);
     } finally {
@@ -97,15 +98,6 @@ export async function blobsOf(directory: string, descriptor: Descriptor): Promis
   return [descriptor, manifest.config, ...manifest.layers];
 }
 
-/** A file that is renamed when it is complete. */
-const UNFINISHED = /^(oci-layout|index\.json|[0-9a-f]{64})\.\d+$/;
-
-/** What a process that was killed has not renamed; nobody else writes while the directory is locked. */
-async function removeAbandoned(directory: string): Promise<void> {
-  const abandoned = (await readdir(directory)).filter((name) => UNFINISHED.test(name));
-  for (const name of abandoned) await rm(join(directory, name), { force: true });
-}
-
 async function readIndex(directory: string): Promise<Index> {
   let text: string;
   try {
@@ -113,7 +105,7 @@ async function readIndex(directory: string): Promise<Index> {
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
     const names = (await readdir(directory)).filter(
-      (name) => name !== 'blobs' && name !== 'oci-layout' && !UNFINISHED.test(name),
+      (name) => name !== 'blobs' && name !== 'oci-layout' && !isTemporary(name),
     );
     if (names.length === 0) return { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] };
     throw notALayout(directory, `it has no index.json, but ${names[0]}`);
@@ -172,25 +164,4 @@ async function collect(directory: string, descriptor: Descriptor, digests: Set<s
     }
   }
   for (const nested of content.manifests ?? []) await collect(directory, nested, digests);
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}`;
-  try {
-    await writeFile(temporary, text);
-    await sync(temporary);
-    await rename(temporary, path);
-  } finally {
-    await rm(temporary, { force: true });
-  }
-}
-
-/** A renamed file must not be empty after a power cut. */
-async function sync(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

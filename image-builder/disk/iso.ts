@@ -1,7 +1,8 @@
 // From a root file system tree to a live ISO that boots four ways: BIOS and UEFI, as a CD and as a disk.
-import { chmod, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { chmod, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
+import { makeBeside } from '../files/replace.ts';
 import { BOOT_PLATFORMS } from './architecture.ts';
 import { DiskError } from './error.ts';
 import { fillEsp } from './esp.ts';
@@ -67,7 +68,6 @@ export async function assembleIso(request: AssembleIsoRequest, context: StageCon
   const step = (message: string) => report({ type: 'step', stage, message });
   const content = join(workDir, 'iso');
   const boot = join(workDir, 'iso-boot');
-  const partial = `${output}.partial`;
   let secureBoot: boolean;
   try {
     step('collect the boot files');
@@ -85,12 +85,13 @@ export async function assembleIso(request: AssembleIsoRequest, context: StageCon
     await makeSquashfs(tree, join(content, 'live/filesystem.squashfs'), squashfs, context);
 
     step('write the ISO');
-    await writeIso(content, boot, partial, identifierSeed, context);
-    // Web servers serve it.
-    await chmod(partial, 0o644);
-    await rename(partial, output);
+    await makeBeside(output, async (partial) => {
+      await writeIso(content, boot, partial, identifierSeed, context);
+      // Web servers serve it.
+      await chmod(partial, 0o644);
+    });
   } finally {
-    for (const scratch of [content, boot, partial]) await rm(scratch, { recursive: true, force: true });
+    for (const scratch of [content, boot]) await rm(scratch, { recursive: true, force: true });
   }
   return { secureBoot };
 }

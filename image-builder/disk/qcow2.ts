@@ -1,7 +1,8 @@
 // Converts a raw disk file to qcow2 (https://www.qemu.org/docs/master/interop/qcow2.html).
-import { chmod, rename, rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
+import { makeBeside } from '../files/replace.ts';
 import { orderQcow2 } from './qcow2-order.ts';
 
 export interface Qcow2Options {
@@ -21,7 +22,6 @@ export async function convertToQcow2(
   options: Qcow2Options,
   { sandbox, signal, workDir }: StageContext,
 ): Promise<void> {
-  const partial = `${output}.partial`;
   const unordered = join(workDir, 'unordered.qcow2');
   const { compress, compressionType } = options;
   const format = compress
@@ -35,17 +35,18 @@ export async function convertToQcow2(
       },
     );
   try {
-    // Out of order (-W) clusters are compressed side by side, otherwise one after the other.
-    if (compress && compressionType === 'zstd') {
-      await convert(unordered, '-W');
-      await orderQcow2(unordered, partial, signal);
-    } else {
-      await convert(partial);
-    }
-    // Web servers serve it.
-    await chmod(partial, 0o644);
-    await rename(partial, output);
+    await makeBeside(output, async (partial) => {
+      // Out of order (-W) clusters are compressed side by side, otherwise one after the other.
+      if (compress && compressionType === 'zstd') {
+        await convert(unordered, '-W');
+        await orderQcow2(unordered, partial, signal);
+      } else {
+        await convert(partial);
+      }
+      // Web servers serve it.
+      await chmod(partial, 0o644);
+    });
   } finally {
-    for (const scratch of [unordered, partial]) await rm(scratch, { force: true });
+    await rm(unordered, { force: true });
   }
 }

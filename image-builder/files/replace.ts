@@ -6,9 +6,6 @@ import { dirname, join } from 'node:path';
 /** Temporary names of {@link makeBeside}; the name in place is no part, which may be as long as names can be. */
 const TEMPORARY = /^\.image-builder-[0-9a-f-]{36}$/;
 
-/** How long nobody must have written to a temporary file before it counts as left behind, in milliseconds. */
-const STALE = 24 * 3600 * 1000;
-
 // O_EXCL never follows a link at the name itself (open(2)); O_NOFOLLOW says so to whoever reads this.
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
@@ -71,22 +68,27 @@ export async function makeBeside<Result>(
     const result = await make(temporary);
     await rename(temporary, path);
     return result;
-  } catch (error) {
+  } finally {
+    // Also when all went well: a link to the very file in place is no reason for rename(2) to remove a name.
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
-    throw error;
   }
 }
 
+/** Whether a file of this name is one that is being written, or that a process that was killed has left. */
+export const isTemporary = (name: string): boolean => TEMPORARY.test(name);
+
 /**
  * Removes from `directory` what processes that were killed have left there: for directories that are ours.
- * @param now milliseconds since the epoch
+ * @param idle milliseconds for which nobody must have written to it; 0 when a lock keeps all others out
  */
-export async function sweepLeftovers(directory: string, now = Date.now()): Promise<void> {
+export async function sweepLeftovers(directory: string, idle = 24 * 3600 * 1000): Promise<void> {
   const names = await readdir(directory).catch(() => []);
-  for (const name of names.filter((name) => TEMPORARY.test(name))) {
+  for (const name of names.filter(isTemporary)) {
     const path = join(directory, name);
     // Another process may be sweeping, and what belongs to another user stays.
-    const { mtimeMs } = await lstat(path).catch(() => ({ mtimeMs: now }));
-    if (now - mtimeMs > STALE) await rm(path, { recursive: true, force: true }).catch(() => {});
+    const found = await lstat(path).catch(() => undefined);
+    if (found && (idle === 0 || Date.now() - found.mtimeMs > idle)) {
+      await rm(path, { recursive: true, force: true }).catch(() => {});
+    }
   }
 }

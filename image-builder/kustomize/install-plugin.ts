@@ -1,7 +1,8 @@
 // Writes and removes the legacy exec plugins of kustomize.
-import { access, constants, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { ImageBuilderError } from '../diagnostics/error.ts';
+import { replaceFile } from '../files/replace.ts';
 import { isPluginShim, PLUGIN_KINDS, pluginHomes, pluginPath, pluginShim } from './plugin.ts';
 
 /** Why a plugin cannot be installed. */
@@ -45,13 +46,7 @@ export async function installPlugin(
   const shim = pluginShim(await findFunction(request.function, environment, executable));
   for (const path of paths) {
     await mkdir(dirname(path), { recursive: true });
-    const temporary = `${path}.${process.pid}.tmp`;
-    try {
-      await writeFile(temporary, shim, { mode: 0o755 });
-      await rename(temporary, path);
-    } finally {
-      await rm(temporary, { force: true });
-    }
+    await replaceFile(path, shim, { mode: 0o755 });
   }
   const found = homes.includes(home);
   const notes = ['kustomize calls it with --enable-alpha-plugins, and objects need no function annotation'];

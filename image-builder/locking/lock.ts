@@ -4,7 +4,7 @@
 // to the process: after flock(1) has gone it lasts until this process closes the file or dies. Unlike a file with a
 // process id, it needs no guess about who is alive, and works across users, PID namespaces and containers.
 import { constants } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { ImageBuilderError } from '../diagnostics/error.ts';
 
@@ -115,15 +115,32 @@ async function diary(path: string, file: FileHandle): Promise<Lock> {
   };
 }
 
-/** Opens the lock's file; it is not removed on release, or the next process would lock another file of that name. */
-function openLockFile(path: string): Promise<FileHandle> {
-  return open(path, constants.O_RDWR | constants.O_CREAT, 0o666);
+const LOCK_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/**
+ * Opens the lock's file; it is not removed on release, or the next process would lock another file of that name. Who
+ * holds the lock empties the file, so it must be a lock's and nothing that somebody has put there under its name.
+ */
+async function openLockFile(path: string): Promise<FileHandle> {
+  const file = await open(path, LOCK_FILE, 0o666).catch((error: unknown) => {
+    throw errnoOf(error) === 'ELOOP' ? foreign(path, 'a symbolic link') : error;
+  });
+  const found = await file.stat();
+  if (found.isFile() && found.nlink <= 1) return file;
+  await file.close();
+  throw foreign(path, found.isFile() ? 'another name of a file that lies elsewhere' : 'not a regular file');
+}
+
+function foreign(path: string, what: string): LockError {
+  return new LockError('LOCK_FAILED', `the lock ${path} is ${what}`, {
+    hint: 'find out who has put it there, and remove it',
+  });
 }
 
 async function isStill(path: string, file: FileHandle): Promise<boolean> {
   const mine = await file.stat();
   try {
-    const named = await stat(path);
+    const named = await lstat(path);
     return named.ino === mine.ino && named.dev === mine.dev;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return false;

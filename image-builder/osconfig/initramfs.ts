@@ -1,9 +1,10 @@
 // Makes the initramfs, the slowest single step of a build; a build that would make the same one again takes it from
 // the cache.
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
+import { makeBeside, sweepLeftovers } from '../files/replace.ts';
 import { withChroot } from '../rootfs/chroot.ts';
 import { OsconfigError } from './error.ts';
 
@@ -30,13 +31,12 @@ export async function makeInitramfs(
     return;
   }
   await updateInitramfs(tree, context);
-  const partial = `${entry}.${process.pid}`;
   try {
-    await mkdir(partial);
-    await sandbox.run(['sh', '-euc', KEEP, 'sh', partial, tree], { signal });
-    await rename(partial, entry);
+    await makeBeside(entry, async (partial) => {
+      await mkdir(partial);
+      await sandbox.run(['sh', '-euc', KEEP, 'sh', partial, tree], { signal });
+    });
   } catch (error) {
-    await rm(partial, { recursive: true, force: true });
     // Another build has just made the same.
     if (!(await exists(entry))) throw error;
   }
@@ -95,6 +95,7 @@ async function updateInitramfs(tree: string, context: StageContext): Promise<voi
 }
 
 async function prune(cache: string): Promise<void> {
+  await sweepLeftovers(cache);
   const names = (await readdir(cache)).filter((name) => /^[0-9a-f]{64}$/.test(name));
   const entries = await Promise.all(
     names.map(async (name) => ({ path: join(cache, name), used: (await stat(join(cache, name))).mtimeMs })),

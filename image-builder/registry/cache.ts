@@ -2,8 +2,9 @@
 // verified on every read, limited in size. It only ever saves requests: whatever goes wrong with it, the registry is
 // asked instead.
 
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { replaceFile, sweepLeftovers } from '../files/replace.ts';
 import { type Digest, digestOf, hexOf, splitDigest } from './digest.ts';
 import type { Environment } from './http/proxy.ts';
 import type { ContentCache } from './image.ts';
@@ -109,36 +110,27 @@ export class DiskCache implements ContentCache {
   }
 
   async #write(path: string, content: Buffer): Promise<void> {
-    const temporary = join(this.#directory, 'tmp', crypto.randomUUID());
     try {
-      await mkdir(join(this.#directory, 'tmp'), { recursive: true });
-      await mkdir(join(path, '..'), { recursive: true });
-      await writeFile(temporary, content, { mode: 0o600 });
-      await rename(temporary, path);
+      await mkdir(dirname(path), { recursive: true });
+      await replaceFile(path, content, { mode: 0o600 });
       this.#written = true;
     } catch {
       // Read-only or full: then it is not cached.
-      await rm(temporary, { force: true }).catch(() => {});
     }
   }
 
   async #evict(): Promise<void> {
-    const files = (
-      await Promise.all(['blobs/sha256', 'blobs/sha512', 'tags', 'readings'].map((name) => this.#list(name)))
-    ).flat();
-    const temporary = await this.#list('tmp');
-    const stale = temporary.filter(({ usedAt }) => Date.now() - usedAt > STALE_MS);
+    const directories = ['blobs/sha256', 'blobs/sha512', 'tags', 'readings'];
+    await Promise.all(directories.map((name) => sweepLeftovers(join(this.#directory, name), STALE_MS)));
+    const files = (await Promise.all(directories.map((name) => this.#list(name)))).flat();
     let size = files.reduce((sum, file) => sum + file.size, 0);
-    const doomed = stale;
-    if (size > this.#limit) {
-      for (const file of files.sort((a, b) => a.usedAt - b.usedAt)) {
-        // Some room is made at once, so that not every run has to.
-        if (size <= this.#limit * 0.8) break;
-        size -= file.size;
-        doomed.push(file);
-      }
+    if (size <= this.#limit) return;
+    for (const file of files.sort((a, b) => a.usedAt - b.usedAt)) {
+      // Some room is made at once, so that not every run has to.
+      if (size <= this.#limit * 0.8) break;
+      size -= file.size;
+      await rm(file.path, { force: true });
     }
-    await Promise.all(doomed.map(({ path }) => rm(path, { force: true })));
   }
 
   async #list(name: string): Promise<{ path: string; size: number; usedAt: number }[]> {

@@ -1,6 +1,6 @@
 // A root file system tree as a tar, and back. Both run in the sandbox: the files may belong to subordinate ids.
-import { rename } from 'node:fs/promises';
 import type { StageContext } from '../executors/stage.ts';
+import { makeBeside } from '../files/replace.ts';
 
 /**
  * Writes `tree` to `output`, which appears by rename. The same tree gives the same bytes: entries sorted, no later
@@ -12,29 +12,29 @@ export async function packTree(
   output: string,
   { sandbox, signal, sourceDateEpoch }: StageContext,
 ): Promise<void> {
-  const partial = `${output}.partial`;
-  await sandbox.run(
-    [
-      'tar',
-      '--create',
-      `--file=${partial}`,
-      `--directory=${tree}`,
-      '--format=pax',
-      '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
-      '--sort=name',
-      `--mtime=@${sourceDateEpoch}`,
-      '--clamp-mtime',
-      '--numeric-owner',
-      '--xattrs',
-      '--xattrs-include=security.capability',
-      '--xattrs-include=user.*',
-      '--one-file-system',
-      '--exclude=./dev/*',
-      '.',
-    ],
-    { signal },
+  await makeBeside(output, (partial) =>
+    sandbox.run(
+      [
+        'tar',
+        '--create',
+        `--file=${partial}`,
+        `--directory=${tree}`,
+        '--format=pax',
+        '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+        '--sort=name',
+        `--mtime=@${sourceDateEpoch}`,
+        '--clamp-mtime',
+        '--numeric-owner',
+        '--xattrs',
+        '--xattrs-include=security.capability',
+        '--xattrs-include=user.*',
+        '--one-file-system',
+        '--exclude=./dev/*',
+        '.',
+      ],
+      { signal },
+    ),
   );
-  await rename(partial, output);
 }
 
 /**

@@ -1,8 +1,9 @@
 // Package files that earlier builds have fetched, by their SHA-256.
-import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
+import { makeBeside, sweepLeftovers } from '../files/replace.ts';
 import type { PackageFile } from './apt.ts';
 
 /** Package files that no build has used for so long are removed. */
@@ -47,14 +48,15 @@ export async function putIntoCache(
   const known = new Set(await readdir(cache));
   for (const { sha256, file } of files) {
     if (sha256 === undefined || known.has(sha256)) continue;
-    const temporary = join(cache, `.${sha256}.${process.pid}`);
-    await linkOrCopy(join(archives, file), temporary);
-    await rename(temporary, join(cache, sha256));
+    await makeBeside(join(cache, sha256), (temporary) => linkOrCopy(join(archives, file), temporary));
   }
   const oldest = Date.now() - CACHE_DAYS * 24 * 3600 * 1000;
+  await sweepLeftovers(cache);
   for (const name of known) {
     const path = join(cache, name);
-    if ((await stat(path)).mtimeMs < oldest) await rm(path, { force: true });
+    // Another build may have just removed it.
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+    if (mtimeMs < oldest) await rm(path, { force: true });
   }
 }
 

@@ -2,6 +2,7 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
+import { replaceFile } from '../files/replace.ts';
 import { CorruptEntryError, storeFailure } from './errors.ts';
 import {
   type FileRecord,
@@ -186,14 +187,13 @@ async function place(store: Store, record: EntryRecord, outputDir: string): Prom
 /** Notes which entry a recipe gave last. */
 async function pointRecipe(store: Store, { kind, recipe, key }: Provenance): Promise<void> {
   const pointer = storePath(store, 'recipes', `${kind}-${recipe}`);
-  await writeFile(`${pointer}.${process.pid}`, key);
-  await rename(`${pointer}.${process.pid}`, pointer);
+  await replaceFile(pointer, key);
 }
 
 /** Takes an entry out of the store, again as a whole: it is renamed first, into `trash` on the same file system. */
 export async function removeEntry(store: Store, name: string, trash: string): Promise<void> {
   try {
-    const doomed = join(trash, `removed-${name}-${process.hrtime.bigint()}`);
+    const doomed = join(trash, `removed-${crypto.randomUUID()}`);
     await rename(storePath(store, 'entries', name), doomed);
     await rm(doomed, { recursive: true, force: true });
   } catch (error) {
@@ -204,12 +204,9 @@ export async function removeEntry(store: Store, name: string, trash: string): Pr
 /** Notes the state of an entry's files after they were read or linked, so that the next quick check is quick. */
 async function writeSnapshot(directory: string, known: Snapshot): Promise<void> {
   // Only a hint: a store that cannot be written is read all the same.
-  const temporary = join(directory, `.${SNAPSHOT_FILE}.${process.pid}`);
   try {
-    await writeFile(temporary, JSON.stringify(known));
-    await rename(temporary, join(directory, SNAPSHOT_FILE));
+    await replaceFile(join(directory, SNAPSHOT_FILE), JSON.stringify(known));
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
     if (errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT') throw error;
   }
 }

@@ -1,9 +1,10 @@
 // Writes entries into one file that another store can import.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { lstat, open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
+import { writeBeside } from '../files/replace.ts';
 import { type Entry, entryName } from './entry.ts';
 import { CorruptEntryError, storeFailure } from './errors.ts';
 import { type ExportList, LIST_FILE, RECORD_FILE } from './portable.ts';
@@ -29,7 +30,6 @@ export async function exportEntries(
 ): Promise<ExportResult> {
   const { pack: createPack } = await import('tar-stream');
   const pack = createPack();
-  const partial = `${path}.partial.${process.pid}`;
   const list: ExportList = { format: 1, entries: entries.map(entryName) };
   const fill = async () => {
     pack.entry(header(LIST_FILE), JSON.stringify(list));
@@ -41,36 +41,28 @@ export async function exportEntries(
       pack.destroy(error);
       throw error;
     });
-    const [archive] = await Promise.all([drain(pack, partial, signal), filling]);
-    await rename(partial, path);
+    const [archive] = await writeBeside(path, (file) => Promise.all([drain(pack, file, signal), filling]));
     return { entries: list.entries, ...archive };
   } catch (error) {
     signal.throwIfAborted();
     if (errnoOf(error) === undefined) throw error;
     throw storeFailure(error, `write ${path}`, dirname(path));
-  } finally {
-    await rm(partial, { force: true });
   }
 }
 
 /** Writes the archive to a new file, hashing it on the way. */
 async function drain(
   pack: Pack,
-  target: string,
+  file: FileHandle,
   signal: AbortSignal,
 ): Promise<{ sha256: string; size: number }> {
   const hash = createHash('sha256');
-  const file = await open(target, 'wx');
   let size = 0;
-  try {
-    for await (const chunk of pack as AsyncIterable<Buffer>) {
-      signal.throwIfAborted();
-      hash.update(chunk);
-      size += chunk.length;
-      await file.writev([chunk]);
-    }
-  } finally {
-    await file.close();
+  for await (const chunk of pack as AsyncIterable<Buffer>) {
+    signal.throwIfAborted();
+    hash.update(chunk);
+    size += chunk.length;
+    await file.writev([chunk]);
   }
   return { sha256: hash.digest('hex'), size };
 }

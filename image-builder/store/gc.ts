@@ -1,5 +1,5 @@
 // Frees space: what has not been used for long, then what was used longest ago.
-import { readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, rmdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { tryLock } from '../locking/lock.ts';
@@ -54,9 +54,9 @@ export async function touchEntry(store: Store, id: EntryId): Promise<void> {
   await utimes(directory, now, now).catch(async (error) => {
     if (errnoOf(error) !== 'EPERM') return;
     // Another user's entry: only its owner may set a time, but whoever may write into it changes it all the same.
-    const mark = join(directory, `.used.${process.pid}`);
-    await writeFile(mark, '').catch(() => {});
-    await rm(mark, { force: true }).catch(() => {});
+    await mkdtemp(join(directory, '.used-'))
+      .then((mark) => rmdir(mark))
+      .catch(() => {});
   });
 }
 

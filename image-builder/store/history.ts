@@ -1,7 +1,8 @@
 // What was built under a name, newest first: enough to say what changed after the entries themselves are gone.
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { errnoOf } from '../diagnostics/errno.ts';
+import { replaceFile } from '../files/replace.ts';
 import type { EntryId } from './entry.ts';
 import { storeFailure } from './errors.ts';
 import { fileNameOf, type Store, storePath } from './store.ts';
@@ -34,8 +35,7 @@ export async function recordBuild(store: Store, record: BuildRecord): Promise<vo
   const file = `${record.builtAt.replaceAll(':', '')}-${randomBytes(3).toString('hex')}.json`;
   try {
     await mkdir(directory, { recursive: true });
-    await writeFile(`${directory}/.${file}`, JSON.stringify(record));
-    await rename(`${directory}/.${file}`, `${directory}/${file}`);
+    await replaceFile(`${directory}/${file}`, JSON.stringify(record));
     const files = await recordFiles(store, record.name);
     await Promise.all(files.slice(KEPT).map((old) => rm(`${directory}/${old}`, { force: true })));
   } catch (error) {

@@ -1,13 +1,14 @@
 // The mark of an entry that the shared store should have and has not: its push has failed. It lies in the entry's
 // directory, so that it goes with it; its time stamp says when to try again.
-import { rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '../files/replace.ts';
 import { type Entry, UNSHARED_FILE } from './entry.ts';
 
 /** Notes that an entry is to be pushed, not before `dueAt`. A store that is only read keeps no notes. */
 export async function markUnshared(entry: Entry, dueAt: Date): Promise<void> {
   const mark = join(entry.directory, UNSHARED_FILE);
-  await writeFile(mark, '')
+  await replaceFile(mark, '')
     .then(() => utimes(mark, dueAt, dueAt))
     .catch(() => {});
 }

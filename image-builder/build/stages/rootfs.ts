@@ -1,7 +1,8 @@
 // Stage rootfs: the packages of the image as a tar, and what was really installed.
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { roomFor, type StageContext } from '../../executors/stage.ts';
+import { replaceFile } from '../../files/replace.ts';
 import type { Apt } from '../../rootfs/apt.ts';
 import { packTree } from '../../rootfs/archive.ts';
 import { ArchiveAccess, type ArchiveInputs } from '../../rootfs/archive-access.ts';
@@ -170,8 +171,6 @@ async function writePackages(
   );
   installed.sort(([a], [b]) => (a < b ? -1 : 1));
   const packages = Object.fromEntries(installed);
-  const path = join(outputDir, PACKAGES_FILE);
-  await writeFile(`${path}.partial`, `${JSON.stringify(packages, null, 2)}\n`);
-  await rename(`${path}.partial`, path);
+  await replaceFile(join(outputDir, PACKAGES_FILE), `${JSON.stringify(packages, null, 2)}\n`);
   return packages;
 }

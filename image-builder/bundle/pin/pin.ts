@@ -1,9 +1,9 @@
 // Pins references to digests in files: `repository:tag` becomes `repository:tag@sha256:...`, the form that Renovate keeps
 // up to date.
 
-import { randomUUID } from 'node:crypto';
-import { chmod, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeBeside } from '../../files/replace.ts';
 import { openSource } from '../../registry/open.ts';
 import { parseReference, type RegistryReference } from '../../registry/reference.ts';
 import type { ReadBundleOptions } from '../read.ts';
@@ -60,7 +60,7 @@ export async function pinFiles(
         found.tagOnly || written.lastIndexOf(':') > written.lastIndexOf('/') ? written : `${written}:${tag}`;
       changes.push({ ...found, digest, replacement: `${named}@${digest}` });
     }
-    if (changes.length > 0) await replaceFile(file, rewrite(text, changes));
+    if (changes.length > 0) await keepMode(file, rewrite(text, changes));
     pinned.push(...changes.map(({ line, reference, digest }) => ({ file, line, reference, digest })));
   }
   return pinned;
@@ -94,16 +94,13 @@ function rewrite(text: string, changes: { start: number; end: number; replacemen
   return result;
 }
 
-async function replaceFile(file: string, text: string): Promise<void> {
-  const temporary = `${file}.${randomUUID()}`;
-  try {
-    await writeFile(temporary, text);
-    await chmod(temporary, (await stat(file)).mode & 0o7777);
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+/** With the permissions that the file has. */
+async function keepMode(file: string, text: string): Promise<void> {
+  const { mode } = await stat(file);
+  await writeBeside(file, async (written) => {
+    await written.writeFile(text);
+    await written.chmod(mode & 0o7777);
+  });
 }
 
 /** The files themselves, and all YAML files below directories, hidden ones left out. */

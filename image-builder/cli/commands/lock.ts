@@ -42,7 +42,9 @@ export function register(program: Command): void {
         return;
       }
       if (before === undefined || drift.length > 0) {
-        await writeWhole(resolve(cwd, path), await renderLockFile(resolve(cwd, path), architecture, after));
+        const text = await renderLockFile(resolve(cwd, path), architecture, after);
+        const { replaceFile } = await import('../../files/replace.ts');
+        await replaceFile(resolve(cwd, path), text, { durable: true });
       }
       const state = before === undefined ? 'written' : drift.length > 0 ? 'updated' : 'up to date';
       process.stderr.write(`${path}: ${state}, ${after.packages.length} packages\n`);
@@ -52,11 +54,4 @@ export function register(program: Command): void {
 
 function renderDrift(drift: readonly Change[]): string {
   return drift.map((change) => `${changeLine(change)}\n`).join('');
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  const { rename, writeFile } = await import('node:fs/promises');
-  const partial = `${path}.${process.pid}`;
-  await writeFile(partial, text);
-  await rename(partial, path);
 }

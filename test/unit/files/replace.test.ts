@@ -84,5 +84,7 @@ test('only old leftovers of its own names are swept', async () => {
   for (const path of [old, other]) utimesSync(path, 0, 0);
   await sweepLeftovers(directory);
   expect([old, fresh, other].map((path) => existsSync(path))).toEqual([false, true, true]);
+  await sweepLeftovers(directory, 0);
+  expect([fresh, other].map((path) => existsSync(path))).toEqual([false, true]);
   await sweepLeftovers(join(directory, 'absent'));
 });

@@ -77,12 +77,17 @@ it('does not keep what is large, such as disk images', async () => {
 
 it('removes what a killed process left unfinished, once it is old', async () => {
   const cache = await open();
-  mkdirSync(join(directory, 'cache/tmp'));
-  for (const name of ['fresh', 'stale']) writeFileSync(join(directory, 'cache/tmp', name), 'x');
-  age(join(directory, 'cache/tmp/stale'), 2);
+  const tags = join(directory, 'cache/tags');
+  mkdirSync(tags);
+  const [fresh, stale] = [1, 2].map((n) => `.image-builder-00000000-0000-4000-8000-00000000000${n}`) as [
+    string,
+    string,
+  ];
+  for (const name of [fresh, stale]) writeFileSync(join(tags, name), 'x');
+  age(join(tags, stale), 2);
   await cache.put(digestOf(content('a')), content('a'));
   await cache.close();
-  expect(readdirSync(join(directory, 'cache/tmp'))).toEqual(['fresh']);
+  expect(readdirSync(tags)).toEqual([fresh]);
 });
 
 it.each([
