@@ -66,6 +66,9 @@ REUSE = $(if $(filter true,$(SKIP_MULTISTRAP) $(SKIP_OSCONFIG_ROLE)),--reuse osc
 
 # spec.build of everything that is made from WORKDIR.
 BUILD_SPEC = distribution: $(DISTRO), manifests: $(WORKDIR)$(if $(PROFILE),$(comma) profile: $(PROFILE))$(if $(MIRROR),$(comma) mirror: [$(subst $(space),$(comma) ,$(strip $(MIRROR)))])$(if $(LOCK),$(comma) lock: $(LOCK))
+# Whoever runs make answers for the paths that it is given.
+export IMAGE_BUILDER_ALLOW_PATHS := $(WORKDIR):$(dir $(abspath $(WORKDIR)))profiles$(if $(LOCK),:$(LOCK))$(if $(IMAGE_BUILDER_ALLOW_PATHS),:$(IMAGE_BUILDER_ALLOW_PATHS))
+export IMAGE_BUILDER_ALLOW_OUTPUTS := $(OUTPUT)$(if $(IMAGE_BUILDER_ALLOW_OUTPUTS),:$(IMAGE_BUILDER_ALLOW_OUTPUTS))
 # $(call object,NAME,FURTHER FIELDS): an ImageBuilder object for standard input.
 object = printf '%s\n' '{apiVersion: airshipit.org/v1alpha1, kind: ImageBuilder, metadata: {name: $(1)}, spec: {build: {$(BUILD_SPEC)$(if $(2),$(comma) $(2))}}}'
 

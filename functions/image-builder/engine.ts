@@ -10,8 +10,14 @@ export const localEngine: Engine = {
   },
   async build(name, spec, options) {
     const { cwd, signal } = options;
+    const { loadPolicy } = await import('../../image-builder/policy/load.ts');
+    const policy = await loadPolicy({ caller: 'render', env: process.env, cwd });
     const { resolveBuild } = await import('../../image-builder/variables/resolve.ts');
     const { build } = await import('../../image-builder/build/build.ts');
-    return build(await resolveBuild(name, spec, { cwd, signal }), { ...options, program: ownCommand() });
+    return build(await resolveBuild(name, spec, { cwd, read: policy.read, signal }), {
+      ...options,
+      policy,
+      program: ownCommand(),
+    });
   },
 };

@@ -4,6 +4,7 @@ import type { BundleContents } from '../bundle/types.ts';
 import { InvalidInputError } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
 import { stageCode } from '../embedded/stage-code.ts';
+import type { Policy } from '../policy/types.ts';
 import type { CredentialOptions } from '../registry/credentials/types.ts';
 import type { Entry } from '../store/entry.ts';
 import { touchEntry } from '../store/gc.ts';
@@ -22,7 +23,7 @@ import { explainFullDisk } from './full-disk.ts';
 import { hashOf } from './keys.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
 import { type PinnedStages, type PlannedStage, planStages } from './plan.ts';
-import { publish } from './publish.ts';
+import { publish, requirePlaces, requirePush } from './publish.ts';
 import { withRepairs } from './repair.ts';
 import { runStages } from './run.ts';
 import { defineStages } from './stages.ts';
@@ -32,6 +33,8 @@ import { installedVersions } from './tool-versions.ts';
 export interface BuildOptions {
   /** What relative paths of the spec are relative to. */
   cwd: string;
+  /** What the spec may do. */
+  policy: Policy;
   /** Directory of the store; default: see {@link storeDirectory}. */
   store?: string;
   env?: Readonly<Record<string, string | undefined>>;
@@ -63,7 +66,9 @@ export interface BuildPlan {
  */
 export async function planBuild(
   given: ResolvedBuild,
-  options: Pick<BuildOptions, 'cwd' | 'store' | 'env' | 'pinned' | 'credentials'> & { signal?: AbortSignal },
+  options: Pick<BuildOptions, 'cwd' | 'policy' | 'store' | 'env' | 'pinned' | 'credentials'> & {
+    signal?: AbortSignal;
+  },
 ): Promise<BuildPlan> {
   checkDisks(given);
   checkLock(given);
@@ -85,6 +90,7 @@ export async function planBuild(
  */
 export async function build(given: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
   refuseIso(given);
+  await requirePlaces(given.bundle, options);
   const resolved = await withPinnedBase(given, options);
   const { container } = resolved.executor;
   if (container && resolved.whenMissing === 'Build')
@@ -168,6 +174,7 @@ export async function missingAhead(
 /** Gets what is missing in the way that the spec wants. */
 async function obtain(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOptions): Promise<Entry> {
   const { whenMissing, name } = resolved;
+  if (whenMissing !== 'Fail') requirePush(resolved.bundle, options.policy);
   if (whenMissing === 'Build') return await execute(resolved, plan, options);
   const { env = process.env, cwd, file, program, retry = false } = options;
   const source = {
@@ -179,13 +186,15 @@ async function obtain(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOp
   const id = hashOf(plan.stages.filter((stage) => plan.targets.includes(stage.name)).map(({ key }) => key));
   if (whenMissing === 'Fail') throw (await import('./missing.ts')).refuseToBuild(id, source);
   if (!resolved.executor.container) await requireToolsFor(plan, options.signal);
-  const { refuseInContainer, triggerBuild } = await import('./trigger.ts');
+  const { refuseInBackground, refuseInContainer, triggerBuild } = await import('./trigger.ts');
   if (!program) throw new TypeError('the caller has no program that goes on in the background');
   refuseInContainer(source);
   const command = [...program, 'run-triggered'];
-  const { pinned, credentials } = options;
+  const { pinned, credentials, policy } = options;
+  refuseInBackground(source, policy);
   const surroundings = {
     cwd,
+    policy,
     store: plan.store.directory,
     ...(pinned && { pinned }),
     ...(credentials && { credentials }),

@@ -3,12 +3,27 @@ import { createInterface } from 'node:readline';
 import type { BundleContents } from '../bundle/types.ts';
 import { type Finding, findingsOf } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
+import type { Policy } from '../policy/types.ts';
 import { build, buildAhead, missingAhead, planBuild } from './build.ts';
 import type { ContainedBuild } from './in-container.ts';
 import type { ContainedPlan } from './share-contained.ts';
 
 /** What is printed: the bundle, null when only stages were asked for or some are missing, the plan, or what went wrong. */
 export type ContainedAnswer = { result: BundleContents | ContainedPlan | null } | { findings: Finding[] };
+
+/** Whoever has started the container has judged the build, and leaves it nothing but its tools. */
+const CONTAINED: Policy = {
+  caller: 'render',
+  read: [],
+  write: [],
+  push: [],
+  stores: [],
+  storesOfSpec: false,
+  images: [],
+  networks: [],
+  backgroundBuilds: false,
+  credentialHelpers: false,
+};
 
 /** Builds what the first line of `input` says; stops when `input` ends before it is finished. */
 export async function runContainedBuild(
@@ -22,6 +37,7 @@ export async function runContainedBuild(
     const surroundings = {
       ...options,
       cwd: '/',
+      policy: CONTAINED,
       signal: AbortSignal.any([options.signal, abandoned.signal]),
     };
     if (planOnly) {

@@ -54,7 +54,7 @@ export interface DryRun {
  */
 export async function dryRun(
   resolved: ResolvedBuild,
-  options: Pick<BuildOptions, 'cwd' | 'store' | 'env' | 'pinned' | 'report' | 'signal'>,
+  options: Pick<BuildOptions, 'cwd' | 'policy' | 'store' | 'env' | 'pinned' | 'report' | 'signal'>,
 ): Promise<DryRun> {
   const plan = await planBuild(resolved, options);
   const stages = await explainPlan(resolved.name, plan);

@@ -7,9 +7,15 @@ import { type BundleDestination, publishBundle, referenceOf } from '../bundle/wr
 import { layoutHas } from '../bundle/write-layout.ts';
 import { type Descriptor, OCI_MANIFEST } from '../bundle/write-oci.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
+import { SpecOutputs } from '../policy/outputs.ts';
+import { PathError } from '../policy/paths.ts';
+import { mayPush, refusePush } from '../policy/push.ts';
+import type { Policy } from '../policy/types.ts';
 import type { CredentialOptions } from '../registry/credentials/types.ts';
 import type { Digest } from '../registry/digest.ts';
+import { RegistryError } from '../registry/error.ts';
 import type { Environment } from '../registry/http/proxy.ts';
+import type { SourceOptions } from '../registry/open.ts';
 import type { FileReference, RegistryReference } from '../registry/reference.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 
@@ -24,6 +30,8 @@ export interface FinishedBundle {
 export interface PublishOptions {
   /** What relative paths of the spec are relative to. */
   cwd: string;
+  /** Where it may go. */
+  policy: Pick<Policy, 'write' | 'push'>;
   /** Layout directory when the spec names no place at all. */
   defaultLayout: string;
   /** Credentials for registries beside those of the machine. */
@@ -32,6 +40,8 @@ export interface PublishOptions {
   report: Reporter;
   signal: AbortSignal;
 }
+
+const REPOSITORY = 'spec.build.bundle.repository';
 
 /** Where the bundle is now. In a registry its QCOWs may have references of their own. */
 export interface Published {
@@ -42,7 +52,7 @@ export interface Published {
 /**
  * Publishes the bundle everywhere that the spec names. Costs one request to a registry where nothing has changed.
  * @returns the reference that counts: in the registry if there is one, else the archive's or the layout's
- * @throws BundleWriteError, RegistryError
+ * @throws BundleWriteError, RegistryError; InvalidInputError for a place where the policy wants nothing
  */
 export async function publish(
   resolved: ResolvedBuild,
@@ -50,6 +60,7 @@ export async function publish(
   options: PublishOptions,
 ): Promise<Published> {
   const { layout, archive, tag, repository } = resolved.bundle;
+  await requirePlaces(resolved.bundle, options);
   const manifest = await manifestOf(bundle);
   const references: BundleReference[] = [];
   if (layout !== undefined || (archive === undefined && repository === undefined)) {
@@ -62,6 +73,49 @@ export async function publish(
   }
   if (repository !== undefined) return await toRegistry(resolved, bundle, repository, options);
   return { reference: references[0] as BundleReference, artifacts: bundle.artifacts };
+}
+
+/**
+ * Makes sure that a bundle may go where the spec says; a repository is left to whoever knows if there is something to
+ * push.
+ * @throws InvalidInputError
+ */
+export async function requirePlaces(
+  { layout, archive }: ResolvedBuild['bundle'],
+  { cwd, policy }: Pick<PublishOptions, 'cwd' | 'policy'>,
+): Promise<void> {
+  const outputs = new SpecOutputs(cwd, policy.write);
+  const check = async (name: 'layout' | 'archive', step: Promise<unknown>) =>
+    await step.catch((error) => {
+      throw error instanceof PathError ? error.at(`spec.build.bundle.${name}`) : error;
+    });
+  if (layout !== undefined)
+    await check(
+      'layout',
+      outputs.requireDirectory(layout, ['blobs', 'blobs/sha256', 'index.json', 'oci-layout']),
+    );
+  if (archive !== undefined) await check('archive', outputs.requireFile(archive, isArchive));
+}
+
+/**
+ * For a bundle that is not built yet: what cannot be pushed is not built first.
+ * @throws InvalidInputError
+ */
+export function requirePush({ repository }: ResolvedBuild['bundle'], policy: Pick<Policy, 'push'>): void {
+  if (repository !== undefined && !mayPush(policy, repository)) throw refusePush(REPOSITORY, repository);
+}
+
+/** Whether a file is an OCI archive, which another one may replace. */
+async function isArchive(path: string): Promise<boolean> {
+  const { openArchiveFiles } = await import('../registry/sources/files.ts');
+  const files = await openArchiveFiles(path).catch(() => undefined);
+  try {
+    return (await files?.size('oci-layout')) !== undefined;
+  } catch {
+    return false;
+  } finally {
+    await files?.close();
+  }
 }
 
 async function manifestOf({ directory, digest }: FinishedBundle): Promise<Descriptor> {
@@ -103,6 +157,24 @@ async function archivedDigest(path: string, tag: string): Promise<string | undef
   }
 }
 
+/** Whether the tag stands for it already: then nothing has to be pushed. */
+async function isPublished(
+  target: RegistryReference,
+  digest: string,
+  access: SourceOptions,
+): Promise<boolean> {
+  const { openSource } = await import('../registry/open.ts');
+  const source = await openSource(target, access);
+  try {
+    return (await source.currentDigest()) === digest;
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'NOT_FOUND') return false;
+    throw error;
+  } finally {
+    await source.close();
+  }
+}
+
 async function toRegistry(
   { bundle: { tag, disks, base }, rootfs }: ResolvedBuild,
   { directory, digest, artifacts }: FinishedBundle,
@@ -129,18 +201,26 @@ async function toRegistry(
     const architecture = rootfs.multistrap.rootfs_arch;
     const image = disks ? await withDisks({ source, artifacts, architecture }) : source;
     const below = base && parseReference(base.image);
-    const pushed = await pushImage(image, target, {
-      report: options.report,
+    const access = {
       signal: options.signal,
       ...(options.credentials && { credentials: options.credentials }),
       ...(options.env && { environment: options.env }),
-      // The layers of the base need not travel where the base is.
-      ...(below?.transport === 'registry' &&
-        below.registry === target.registry && { mountFrom: [below.repository] }),
-    });
-    const published = { ...target, digest: pushed.digest };
+    };
+    const { descriptor } = await image.root();
+    if (mayPush(options.policy, repository)) {
+      await pushImage(image, target, {
+        ...access,
+        report: options.report,
+        // The layers of the base need not travel where the base is.
+        ...(below?.transport === 'registry' &&
+          below.registry === target.registry && { mountFrom: [below.repository] }),
+      });
+    } else if (!(await isPublished(target, descriptor.digest, access))) {
+      throw refusePush(REPOSITORY, repository);
+    }
+    const published = { ...target, digest: descriptor.digest };
     return {
-      reference: { image: formatReference(published), digest: pushed.digest },
+      reference: { image: formatReference(published), digest: descriptor.digest },
       artifacts: disks ? diskReferences(artifacts, published) : artifacts,
     };
   } finally {

@@ -10,6 +10,8 @@ import { errnoOf } from '../diagnostics/errno.ts';
 import type { Finding } from '../diagnostics/error.ts';
 import { replaceFile } from '../files/replace.ts';
 import { tryLock } from '../locking/lock.ts';
+import { howToAllow } from '../policy/refusal.ts';
+import type { Policy } from '../policy/types.ts';
 import type { Entry } from '../store/entry.ts';
 import { storeFailure } from '../store/errors.ts';
 import { prepareStore, type Store, storePath } from '../store/store.ts';
@@ -24,7 +26,7 @@ export interface TriggeredBuild {
   /** Directory of the trigger. */
   directory: string;
   /** Those of the build that the render would have made. */
-  surroundings: Pick<BuildOptions, 'cwd' | 'store' | 'pinned' | 'credentials'>;
+  surroundings: Pick<BuildOptions, 'cwd' | 'policy' | 'store' | 'pinned' | 'credentials'>;
 }
 
 /** The build that is wanted, and who wants it. */
@@ -112,6 +114,23 @@ export function refuseInContainer(source: SpecSource): void {
     'RESULT_MISSING',
     'the bundle is not built yet, and a render in a container cannot leave a build behind: it would end with the ' +
       `container; build it outside with: ${formatBuildCommand(source)}`,
+  );
+}
+
+/**
+ * A build goes on after the render, and after the job that the render belongs to.
+ * @throws MissingResultError where the policy does not want that
+ */
+export function refuseInBackground(source: SpecSource, { backgroundBuilds }: Policy): void {
+  if (backgroundBuilds) return;
+  const how = howToAllow({
+    variable: 'IMAGE_BUILDER_BACKGROUND_BUILDS=allow',
+    line: 'backgroundBuilds: true',
+  });
+  throw new MissingResultError(
+    'RESULT_MISSING',
+    `the bundle is not built yet, and no build is left in the background without permission; ${how}. ` +
+      `Or build it with: ${formatBuildCommand(source)}`,
   );
 }
 

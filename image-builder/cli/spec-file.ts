@@ -1,6 +1,8 @@
 // Reads the file that a command is given: one ImageBuilder object whose spec has `build`.
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import type { Policy } from '../policy/types.ts';
 import type { ImageBuilder } from '../spec/types.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 
@@ -11,19 +13,20 @@ export interface BuildFile {
 }
 
 /**
- * Reads and resolves the ImageBuilder object in `path` (`-`: standard input).
+ * Reads and resolves the ImageBuilder object in `path` (`-`: standard input). Whoever names the file answers for it, and
+ * for what lies beside it.
  * @throws InvalidInputError with all findings, each naming the file
  */
 export async function readBuildFile(
   path: string,
-  cwd: string,
-  options: { lockIsOptional?: boolean } = {},
+  { cwd, policy, ...options }: { cwd: string; policy: Policy; lockIsOptional?: boolean },
 ): Promise<BuildFile> {
   const [{ parseAllDocuments }, { parseImageBuilder }, { resolveBuild }] = await Promise.all([
     import('yaml'),
     import('../spec/validate.ts'),
     import('../variables/resolve.ts'),
   ]);
+  const read = [...(path === '-' ? [] : [resolve(cwd, dirname(path))]), ...policy.read];
   try {
     const documents = parseAllDocuments(await readText(path)).filter((document) => document.contents);
     const problem = documents.flatMap((document) => document.errors)[0];
@@ -34,7 +37,7 @@ export async function readBuildFile(
     if (!object.spec.build) throw invalid('extracts a bundle, expected spec.build', 'spec');
     return {
       object,
-      resolved: await resolveBuild(object.metadata.name, object.spec.build, { cwd, ...options }),
+      resolved: await resolveBuild(object.metadata.name, object.spec.build, { cwd, read, ...options }),
     };
   } catch (error) {
     if (!(error instanceof InvalidInputError)) throw error;

@@ -14,6 +14,8 @@ export interface PreparedBase {
   build: BuildSpec;
   /** Relative paths in `build` start here. */
   directory: string;
+  /** What it may read: the machine's own file may read everything. */
+  read: readonly string[];
 }
 
 /**
@@ -29,5 +31,6 @@ export async function readPreparedBase(file = BASE_SPEC_FILE): Promise<PreparedB
     name: 'image-builder',
     build: parseMapping(text, { field: 'spec.build', file }) as BuildSpec,
     directory: dirname(file),
+    read: ['/'],
   };
 }

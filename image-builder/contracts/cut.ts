@@ -21,6 +21,7 @@ export interface CutOptions {
  * @throws InvalidInputError with the fields as the caller has written them; errors of the stages
  */
 export async function cut(request: CutRequest, base: PreparedBase, options: CutOptions): Promise<string[]> {
+  const { loadPolicy } = await import('../policy/load.ts');
   const { resolveBuild } = await import('../variables/resolve.ts');
   const { buildStages } = await import('../build/build.ts');
   const { multistrapProfile, qcowProfile } = await import('../build/profiles.ts');
@@ -28,9 +29,13 @@ export async function cut(request: CutRequest, base: PreparedBase, options: CutO
   const stage = request.imageType === 'iso' ? 'iso' : `qcow/${request.qcowName}`;
   const resolved = await withCallersFields(request, async () => {
     const spec = validated(base.name, specOf(request, base.build));
-    return await resolveBuild(base.name, spec, { cwd: base.directory });
+    return await resolveBuild(base.name, spec, { cwd: base.directory, read: base.read });
   });
-  const entries = await buildStages(resolved, ['osconfig', stage], { ...options, cwd: base.directory });
+  const entries = await buildStages(resolved, ['osconfig', stage], {
+    ...options,
+    cwd: base.directory,
+    policy: await loadPolicy({ caller: 'person', env: process.env, cwd: base.directory }),
+  });
   const image = entries[stage];
   const artifact = image?.facts.artifact as { file: string; md5: string } | undefined;
   if (!image || !artifact) throw new TypeError(`${stage} has no image`);

@@ -1,6 +1,7 @@
 // Prepares the store of the image-builder image: everything that an image is cut from, and no byte more.
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadPolicy } from '../policy/load.ts';
 import { entryName, removeEntry } from '../store/entry.ts';
 import { storeDirectory } from '../store/location.ts';
 import { openStore, storePath } from '../store/store.ts';
@@ -11,10 +12,14 @@ import { type CutOptions, specOf } from './cut.ts';
 export async function prepare(base: PreparedBase, options: CutOptions): Promise<void> {
   const { resolveBuild } = await import('../variables/resolve.ts');
   const { buildStages } = await import('../build/build.ts');
-  const resolved = await resolveBuild(base.name, specOf({ build: {} }, base.build), { cwd: base.directory });
+  const resolved = await resolveBuild(base.name, specOf({ build: {} }, base.build), {
+    cwd: base.directory,
+    read: base.read,
+  });
   const { osconfig, rootfs } = await buildStages(resolved, ['rootfs', 'osconfig'], {
     ...options,
     cwd: base.directory,
+    policy: await loadPolicy({ caller: 'person', env: process.env, cwd: base.directory }),
   });
   if (!osconfig || !rootfs) throw new TypeError('the root file system was not built');
   const store = await openStore(storeDirectory(process.env, { cwd: base.directory }));

@@ -1,14 +1,17 @@
 // Lock files: the exact packages of a build, committed beside its spec. One file holds a section for each architecture.
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { Document, isMap, parseDocument, visit } from 'yaml';
+import { Document, isMap, visit } from 'yaml';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import { PathError } from '../policy/paths.ts';
+import type { SpecFiles } from '../policy/spec-files.ts';
 import { MIRROR } from '../spec/patterns.ts';
+import { parseForeignYaml } from './foreign-yaml.ts';
 import { isPackageName, isPackageRequest } from './package-names.ts';
 import type { LockedPackage, ResolvedLock } from './types.ts';
 
 /** Bumped when older programs would misunderstand a file. */
 const FORMAT = 1;
+
+const FIELD = 'spec.build.lock';
 
 const HEADER = ` The exact packages of an image, written by \`image-builder lock\`. Commit this file; do not edit it.
  \`image-builder lock --check\` tells what has changed since, \`image-builder lock\` takes it over.`;
@@ -25,14 +28,14 @@ interface LockFile {
 /**
  * The section of an architecture in the file that `spec.build.lock` names.
  * @returns undefined when it is not there and `lockIsOptional`
- * @throws InvalidInputError when it is not there or unreadable
+ * @throws InvalidInputError when it is not there, unreadable, or may not be read
  */
 export async function readLock(
   path: string,
   architecture: Architecture,
-  options: { cwd: string; lockIsOptional?: boolean },
+  options: { files: SpecFiles; lockIsOptional?: boolean },
 ): Promise<ResolvedLock | undefined> {
-  const file = await readLockFile(resolve(options.cwd, path));
+  const file = await readLockFile(path, options.files);
   const section = file?.architectures[architecture];
   if (section !== undefined) return fromSection(section);
   if (options.lockIsOptional) return undefined;
@@ -45,8 +48,9 @@ export async function renderLockFile(
   path: string,
   architecture: Architecture,
   lock: ResolvedLock,
+  files: SpecFiles,
 ): Promise<string> {
-  const others = (await readLockFile(path))?.architectures ?? {};
+  const others = (await readLockFile(path, files))?.architectures ?? {};
   const sections = Object.entries({ ...others, [architecture]: toSection(lock) });
   const document = new Document({
     version: FORMAT,
@@ -62,18 +66,18 @@ export async function renderLockFile(
   return document.toString({ lineWidth: 0, flowCollectionPadding: false });
 }
 
-async function readLockFile(path: string): Promise<LockFile | undefined> {
+async function readLockFile(path: string, files: SpecFiles): Promise<LockFile | undefined> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await files.readText(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw invalid(`cannot be read: ${(error as Error).message}`);
+    if (!(error instanceof PathError)) throw error;
+    if (error.code === 'PATH_MISSING') return undefined;
+    throw error.at(FIELD);
   }
-  const document = parseDocument(text);
-  const [problem] = document.errors;
-  if (problem) throw invalid(`${path} is not valid YAML: ${problem.message}`);
-  const value = document.toJS() as Partial<LockFile> | null;
+  const parsed = parseForeignYaml(text);
+  if ('problem' in parsed) throw invalid(`${path} is not valid YAML: ${parsed.problem}`);
+  const value = parsed.value as Partial<LockFile> | null;
   if (value?.version !== FORMAT) {
     throw invalid(`${path} has the version ${value?.version}, this program knows ${FORMAT}`);
   }
@@ -135,6 +139,6 @@ function toSection({ packages, ...rest }: ResolvedLock): Section {
 }
 
 function invalid(message: string): InvalidInputError {
-  const finding: Finding = { severity: 'error', field: 'spec.build.lock', message };
+  const finding: Finding = { severity: 'error', field: FIELD, message };
   return new InvalidInputError([finding]);
 }

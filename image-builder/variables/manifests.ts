@@ -1,74 +1,75 @@
 // Reads a directory of manifests as the predecessor has them, with a profile laid over it: a file of the profile
 // replaces the file of the manifests with the same path.
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { InvalidInputError } from '../diagnostics/error.ts';
+import { PathError } from '../policy/paths.ts';
+import type { SpecFiles } from '../policy/spec-files.ts';
 import type { BuildSpec } from '../spec/types.ts';
 import type { ScriptFile } from './types.ts';
 
 /** The files that a build reads: the path inside the manifests → the file that counts. */
 export interface Manifests {
   files: ReadonlyMap<string, string>;
+  /** Reads them. */
+  source: SpecFiles;
 }
 
+const FIELD = 'spec.build.manifests';
+
 /**
- * @throws InvalidInputError when a directory that the spec names does not exist.
+ * @throws InvalidInputError when a directory that the spec names does not exist, or may not be read.
  */
 export async function findManifests(
   build: Pick<BuildSpec, 'manifests' | 'profile'>,
-  cwd: string,
+  source: SpecFiles,
 ): Promise<Manifests> {
+  const { manifests, profile } = build;
   const files = new Map<string, string>();
-  if (build.manifests !== undefined) {
-    const directory = resolve(cwd, build.manifests);
-    if (!(await isDirectory(directory)))
-      throw invalid('spec.build.manifests', `${directory} is not a directory`);
-    await collect(directory, '', files);
+  if (manifests !== undefined) {
+    const directory = source.resolve(manifests);
+    const isDirectory = await atField(FIELD, () => source.isDirectory(directory));
+    if (!isDirectory) throw invalid(FIELD, `${directory} is not a directory`);
+    for (const [name, path] of await atField(FIELD, () => source.list(directory))) files.set(name, path);
   }
-  if (build.profile !== undefined) {
-    await collect(await findProfile(build.profile, build.manifests, cwd), '', files);
+  if (profile !== undefined) {
+    const field = 'spec.build.profile';
+    const directory = await atField(field, () => findProfile(profile, manifests, source));
+    for (const [name, path] of await atField(field, () => source.list(directory))) files.set(name, path);
   }
-  return { files };
+  return { files, source };
 }
 
 /** profiles/ is looked for in the working directory and beside the manifests. */
-async function findProfile(name: string, manifests: string | undefined, cwd: string): Promise<string> {
-  const parents = [cwd, ...(manifests === undefined ? [] : [dirname(resolve(cwd, manifests))])];
+async function findProfile(name: string, manifests: string | undefined, source: SpecFiles): Promise<string> {
+  const parents = [
+    source.resolve('.'),
+    ...(manifests === undefined ? [] : [dirname(source.resolve(manifests))]),
+  ];
   const directories = [...new Set(parents.map((parent) => join(parent, 'profiles')))];
+  let refusal: unknown;
   for (const directory of directories) {
     const candidate = join(directory, name, 'manifests');
-    if (await isDirectory(candidate)) return candidate;
+    // Beside manifests that may be read is a place that may not be.
+    const isThere = await source.isDirectory(candidate).catch((error) => {
+      refusal ??= error;
+      return false;
+    });
+    if (isThere) return candidate;
   }
-  const names = (
-    await Promise.all(directories.map((directory) => readdir(directory).catch(() => [])))
-  ).flat();
+  const lists = await Promise.all(directories.map((directory) => source.names(directory).catch(() => [])));
+  const names = lists.flat();
   const known = names.length > 0 ? `; there are ${[...new Set(names)].sort().join(', ')}` : '';
+  if (refusal !== undefined && (names.length === 0 || names.includes(name))) throw refusal;
   throw invalid(
     'spec.build.profile',
     `no directory ${name}/manifests in ${directories.join(' or ')}${known}`,
   );
 }
 
-async function collect(directory: string, prefix: string, files: Map<string, string>): Promise<void> {
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    const path = join(directory, entry.name);
-    const name = `${prefix}${entry.name}`;
-    const kind = entry.isSymbolicLink() ? await stat(path) : entry;
-    if (kind.isDirectory()) await collect(path, `${name}/`, files);
-    else if (kind.isFile()) files.set(name, path);
-  }
-}
-
-const isDirectory = (path: string) =>
-  stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-
-/** Text of a manifest, or undefined when there is none. */
-export async function readManifest({ files }: Manifests, name: string): Promise<string | undefined> {
+/** Text of a manifest, or undefined when there is none. @throws InvalidInputError when it may not be read */
+export async function readManifest({ files, source }: Manifests, name: string): Promise<string | undefined> {
   const path = files.get(name);
-  return path === undefined ? undefined : readFile(path, 'utf8');
+  return path === undefined ? undefined : await atField(FIELD, () => source.readText(path));
 }
 
 /**
@@ -105,6 +106,15 @@ export async function readScripts(manifests: Manifests, context: 'common' | 'qco
       content: (await readManifest(manifests, `${directory}${name}`)) ?? '',
     })),
   );
+}
+
+/** What a path is refused for, as a finding about the field that has named it. */
+async function atField<Result>(field: string, step: () => Promise<Result>): Promise<Result> {
+  try {
+    return await step();
+  } catch (error) {
+    throw error instanceof PathError ? error.at(field) : error;
+  }
 }
 
 function invalid(field: string, message: string): InvalidInputError {

@@ -1,9 +1,10 @@
 // What the schema cannot say about packages and repositories.
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { Finding } from '../diagnostics/error.ts';
 import { formatFieldPath } from '../diagnostics/field-path.ts';
+import { PathError } from '../policy/paths.ts';
+import type { SpecFiles } from '../policy/spec-files.ts';
 import type { Repository } from '../spec/types.ts';
+import { keyringProblem } from './keyring.ts';
 import type { Layer } from './layers.ts';
 import { isPackageName, isPackageRequest } from './package-names.ts';
 
@@ -14,6 +15,8 @@ const KEYS = ['keyring', 'keyring_file', 'keyring_pkg', 'keyring_url'] as const;
 const PACKAGE_LISTS = ['packages', 'packages_append', 'ubuntu_packages', 'ubuntu_packages_append'];
 /** Where an empty text means none. */
 const PACKAGES = ['kernel_base_pkg', 'kernel_headers_pkg'];
+/** Bytes; that of a distribution has some 10 KiB. */
+const KEYRING_LIMIT = 1 << 20;
 const REPOSITORY_LISTS = ['repos', 'repos_append'];
 
 /** Findings about the packages and repositories of a layer of the role multistrap. */
@@ -101,9 +104,8 @@ function checkRepository(repository: Repository, path: readonly (string | number
 
 /**
  * Reads the files that `keyring_file` names into `keyring`, so that the result does not depend on this machine.
- * @param cwd relative names are relative to it.
  */
-export async function readKeyringFiles(layer: Layer, cwd: string, findings: Finding[]): Promise<Layer> {
+export async function readKeyringFiles(layer: Layer, files: SpecFiles, findings: Finding[]): Promise<Layer> {
   const values = { ...layer.values };
   for (const list of REPOSITORY_LISTS) {
     if (!Array.isArray(values[list])) continue;
@@ -111,14 +113,18 @@ export async function readKeyringFiles(layer: Layer, cwd: string, findings: Find
       repositoriesOf(layer, list).map(async (repository, index) => {
         const { keyring_file, ...rest } = repository;
         if (keyring_file === undefined) return repository;
+        const field = formatFieldPath([...layer.field, list, index, 'keyring_file']);
+        const file = layer.file === undefined ? {} : { file: layer.file };
         try {
-          return { ...rest, keyring: encodeKeyring(await readFile(resolve(cwd, keyring_file))) };
+          const content = await files.read(keyring_file, KEYRING_LIMIT);
+          const problem = keyringProblem(content);
+          if (problem === undefined) return { ...rest, keyring: encodeKeyring(content) };
+          findings.push({ severity: 'error', field, message: `${keyring_file} ${problem}`, ...file });
         } catch (error) {
-          const field = formatFieldPath([...layer.field, list, index, 'keyring_file']);
-          const file = layer.file === undefined ? {} : { file: layer.file };
-          findings.push({ severity: 'error', field, message: (error as Error).message, ...file });
-          return rest;
+          if (!(error instanceof PathError)) throw error;
+          findings.push(error.finding(field, layer.file));
         }
+        return rest;
       }),
     );
   }

@@ -2,6 +2,7 @@
 // them, and the object itself, in this order.
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import type { FieldPath } from '../diagnostics/field-path.ts';
+import { SpecFiles } from '../policy/spec-files.ts';
 import type { BuildSpec } from '../spec/types.ts';
 import {
   DEFAULT_DISTRIBUTION,
@@ -25,6 +26,8 @@ import { checkLayer, readLayer } from './variable-files.ts';
 export interface ResolveOptions {
   /** Relative names in the spec are relative to this directory. */
   cwd: string;
+  /** Absolute paths that may be read besides `cwd`. */
+  read?: readonly string[];
   /** apt's configuration, for the default mirror. */
   aptDirectory?: string;
   /** The lock file may be absent, as before it is made. */
@@ -47,15 +50,17 @@ export async function resolveBuild(
   const { name: distributionName, data: distribution } = readDistribution(
     build.distribution ?? DEFAULT_DISTRIBUTION,
   );
-  const manifests = await findManifests(build, options.cwd);
+  const files = new SpecFiles(options.cwd, options.read);
+  const manifests = await findManifests(build, files);
   const given = await readScopes(name, build, manifests);
   const rendered = await renderTemplates(builtInScope(distribution), given, options.signal);
-  const { rootfs, qcows } = await checkScopes(rendered, options.cwd);
+  const { rootfs, qcows } = await checkScopes(rendered, files);
 
   const architecture = rootfs.multistrap?.some(({ values }) => values.rootfs_arch === 'arm64')
     ? 'arm64'
     : 'amd64';
-  const lock = build.lock === undefined ? undefined : await readLock(build.lock, architecture, options);
+  const lock =
+    build.lock === undefined ? undefined : await readLock(build.lock, architecture, { ...options, files });
   const aptDirectory = options.aptDirectory ?? '/etc/apt';
   const mirrors = await findMirrors(build, distribution, architecture, aptDirectory, lock);
   const multistrap = mergeLayers([
@@ -182,7 +187,7 @@ async function layersOf(
 }
 
 /** @throws InvalidInputError with the findings of all layers at once */
-async function checkScopes({ rootfs, qcows }: Scopes, cwd: string): Promise<Scopes> {
+async function checkScopes({ rootfs, qcows }: Scopes, files: SpecFiles): Promise<Scopes> {
   const findings: Finding[] = [];
   for (const layer of [rootfs, ...Object.values(qcows)].flatMap((scope) => Object.values(scope).flat())) {
     findings.push(...checkLayer(layer));
@@ -190,7 +195,7 @@ async function checkScopes({ rootfs, qcows }: Scopes, cwd: string): Promise<Scop
   if (findings.length > 0) throw new InvalidInputError(findings);
   for (const layer of rootfs.multistrap ?? []) findings.push(...checkRepositories(layer));
   const multistrap = await Promise.all(
-    (rootfs.multistrap ?? []).map((layer) => readKeyringFiles(layer, cwd, findings)),
+    (rootfs.multistrap ?? []).map((layer) => readKeyringFiles(layer, files, findings)),
   );
   if (findings.length > 0) throw new InvalidInputError(findings);
   return { rootfs: { ...rootfs, multistrap }, qcows };

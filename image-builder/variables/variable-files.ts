@@ -1,8 +1,8 @@
 // Variable files: YAML on disk to layers that are as strictly checked as the ImageBuilder object itself.
-import { parseDocument } from 'yaml';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import { type FieldPath, formatFieldPath } from '../diagnostics/field-path.ts';
 import { parseImageBuilder } from '../spec/validate.ts';
+import { parseForeignYaml } from './foreign-yaml.ts';
 import type { Layer } from './layers.ts';
 import type { Manifests } from './manifests.ts';
 import { readManifest } from './manifests.ts';
@@ -16,15 +16,12 @@ export async function readLayer(
   const text = await readManifest(manifests, name);
   if (text === undefined) return undefined;
   const file = manifests.files.get(name) ?? name;
-  const document = parseDocument(text, { prettyErrors: true });
-  const findings = document.errors.map<Finding>(({ message }) => ({
-    severity: 'error',
-    message,
-    field: formatFieldPath(field),
-    file,
-  }));
-  if (findings.length > 0) throw new InvalidInputError(findings);
-  const values: unknown = document.toJS() ?? {};
+  const parsed = parseForeignYaml(text);
+  if ('problem' in parsed) {
+    const message = `not valid YAML: ${parsed.problem}`;
+    throw new InvalidInputError([{ severity: 'error', message, field: formatFieldPath(field), file }]);
+  }
+  const values = parsed.value ?? {};
   if (typeof values !== 'object' || Array.isArray(values)) {
     throw new InvalidInputError([
       { severity: 'error', message: 'is not a map of variables', field: formatFieldPath(field), file },

@@ -14,6 +14,7 @@ const allowed: Record<string, string[]> = {
   'image-builder/spec': ['image-builder/diagnostics'],
   'image-builder/tar': ['image-builder/diagnostics'],
   'image-builder/registry': ['image-builder/diagnostics', 'image-builder/tar', files],
+  'image-builder/policy': ['image-builder/diagnostics'],
   'image-builder/executors': ['image-builder/diagnostics'],
   'image-builder/locking': ['image-builder/diagnostics'],
   'image-builder/store': ['image-builder/diagnostics', 'image-builder/locking', files],
@@ -39,6 +40,7 @@ const allowed: Record<string, string[]> = {
     'image-builder/diagnostics',
     'image-builder/embedded',
     'image-builder/executors',
+    'image-builder/policy',
     'image-builder/spec',
   ],
   'image-builder/rootfs': [

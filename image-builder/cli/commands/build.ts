@@ -6,11 +6,11 @@ import { ownCommand } from '../../embedded/own-command.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
 import { contextOf } from '../context.ts';
 import { onEarlierResults, requireLocal, reuseOption } from '../earlier-results.ts';
+import { addOutputOption, addPathOption, type PolicyFlags, policyOf } from '../policy-options.ts';
 
-interface BuildCommandOptions {
+interface BuildCommandOptions extends PolicyFlags {
   output: 'yaml' | 'json';
   store?: string;
-  storeRepository?: string;
   bootTest?: number;
   whenMissing?: ResolvedBuild['whenMissing'];
   reuse?: ReusableStage;
@@ -19,7 +19,7 @@ interface BuildCommandOptions {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('build')
     .description('build the images and the bundle of an ImageBuilder object, or find them in the store')
     .argument('<file>', 'file with the ImageBuilder object, - for standard input')
@@ -49,8 +49,9 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       '\nRelative paths of the spec are relative to the working directory.\nExample: image-builder build examples/node-image/image-builder.yaml --boot-test 300',
-    )
-    .action(async (file: string, options: BuildCommandOptions, command: Command) => {
+    );
+  addOutputOption(addPathOption(command)).action(
+    async (file: string, options: BuildCommandOptions, command: Command) => {
       const [{ readBuildFile }, { build }, { cataloguesOf }] = await Promise.all([
         import('../spec-file.ts'),
         import('../../build/build.ts'),
@@ -58,8 +59,9 @@ export function register(program: Command): void {
       ]);
       const { report, signal } = contextOf(command);
       const cwd = process.cwd();
+      const policy = await policyOf(options, cwd);
       const store = options.store && { store: options.store };
-      const { object, resolved: asWritten } = await readBuildFile(file, cwd);
+      const { object, resolved: asWritten } = await readBuildFile(file, { cwd, policy });
       const { resolved, pinned } = await onEarlierResults(withOptions(asWritten, options), options.reuse, {
         cwd,
         ...store,
@@ -67,19 +69,27 @@ export function register(program: Command): void {
       if (options.stage !== undefined) {
         requireLocal(resolved, '--stage');
         const { buildStages } = await import('../../build/build.ts');
-        const surroundings = { cwd, report, signal, ...store, ...(pinned && { pinned }) };
+        const surroundings = { cwd, policy, report, signal, ...store, ...(pinned && { pinned }) };
         const entries = await buildStages(resolved, [options.stage], surroundings);
         process.stdout.write(`${entries[options.stage]?.directory}\n`);
         return;
       }
       if (options.dryRun) {
         const { dryRun } = await import('../../build/dry-run.ts');
-        const plan = await dryRun(resolved, { cwd, report, signal, ...store, ...(pinned && { pinned }) });
+        const plan = await dryRun(resolved, {
+          cwd,
+          policy,
+          report,
+          signal,
+          ...store,
+          ...(pinned && { pinned }),
+        });
         process.stdout.write(await render([plan], options.output));
         return;
       }
       const contents = await build(resolved, {
         cwd,
+        policy,
         report,
         signal,
         ...store,
@@ -91,7 +101,8 @@ export function register(program: Command): void {
       const catalogues = cataloguesOf(contents, { name: object.metadata.name }, object.spec.catalogue);
       process.stdout.write(await render(catalogues, options.output));
       process.stderr.write(`${describeResult(contents, resolved)}\n`);
-    });
+    },
+  );
 }
 
 /** The build with what the command line says instead of the spec. */

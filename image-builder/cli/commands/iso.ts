@@ -3,68 +3,71 @@ import type { Command } from 'commander';
 import type { ReusableStage } from '../../build/reuse.ts';
 import { contextOf } from '../context.ts';
 import { onEarlierResults, requireLocal, reuseOption } from '../earlier-results.ts';
+import { addPathOption, type PolicyFlags, policyOf } from '../policy-options.ts';
 
-interface IsoOptions {
+interface IsoOptions extends PolicyFlags {
   output: string;
   store?: string;
   reuse?: ReusableStage;
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('iso')
     .description('cut the ISO of an ImageBuilder object (spec.build.iso) into a directory')
     .argument('<file>', 'file with the ImageBuilder object, - for standard input')
     .option('-o, --output <directory>', 'where the ISO, its .md5sum and the profiles are written', '.')
     .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
-    .addOption(reuseOption())
-    .action(async (file: string, options: IsoOptions, command: Command) => {
-      const [{ readBuildFile }, { buildStages }, { multistrapProfile }, { packagesOf }, { writeOutputs }] =
-        await Promise.all([
-          import('../spec-file.ts'),
-          import('../../build/build.ts'),
-          import('../../build/profiles.ts'),
-          import('../../build/stages/common.ts'),
-          import('../../contracts/outputs.ts'),
-        ]);
-      const { InvalidInputError } = await import('../../diagnostics/error.ts');
-      const { join, resolve } = await import('node:path');
-      const { mkdir } = await import('node:fs/promises');
-      const context = contextOf(command);
-      const surroundings = { cwd: process.cwd(), ...(options.store && { store: options.store }) };
-      const { resolved: asWritten } = await readBuildFile(file, surroundings.cwd);
-      if (asWritten.iso === undefined) {
-        const message = 'is missing: the file describes no ISO';
-        throw new InvalidInputError([{ severity: 'error', field: 'spec.build.iso', message, file }]);
-      }
-      requireLocal(asWritten, 'image-builder iso');
-      const { resolved, pinned } = await onEarlierResults(asWritten, options.reuse, surroundings);
-      const { iso, osconfig } = await buildStages(resolved, ['osconfig', 'iso'], {
-        ...surroundings,
-        ...context,
-        ...(pinned && { pinned }),
-      });
-      const artifact = iso?.facts.artifact as { file: string; md5: string };
-      const volume = resolve(surroundings.cwd, options.output);
-      await mkdir(volume, { recursive: true });
-      const profile = multistrapProfile(resolved, packagesOf(osconfig)).json;
-      const written = await writeOutputs(
-        {
-          contract: 'v2',
-          imageType: 'iso',
-          volume,
-          imageName: artifact.file,
-          checksumFile: true,
-          build: {},
-        },
-        {
-          path: join(iso?.directory ?? '', artifact.file),
-          md5: artifact.md5,
-          multistrapProfile: profile,
-          entrypointProfile: profile,
-        },
-        context.signal,
-      );
-      for (const name of written) process.stdout.write(`${join(options.output, name)}\n`);
+    .addOption(reuseOption());
+  addPathOption(command).action(async (file: string, options: IsoOptions, command: Command) => {
+    const [{ readBuildFile }, { buildStages }, { multistrapProfile }, { packagesOf }, { writeOutputs }] =
+      await Promise.all([
+        import('../spec-file.ts'),
+        import('../../build/build.ts'),
+        import('../../build/profiles.ts'),
+        import('../../build/stages/common.ts'),
+        import('../../contracts/outputs.ts'),
+      ]);
+    const { InvalidInputError } = await import('../../diagnostics/error.ts');
+    const { join, resolve } = await import('node:path');
+    const { mkdir } = await import('node:fs/promises');
+    const context = contextOf(command);
+    const cwd = process.cwd();
+    const policy = await policyOf(options, cwd);
+    const surroundings = { cwd, policy, ...(options.store && { store: options.store }) };
+    const { resolved: asWritten } = await readBuildFile(file, surroundings);
+    if (asWritten.iso === undefined) {
+      const message = 'is missing: the file describes no ISO';
+      throw new InvalidInputError([{ severity: 'error', field: 'spec.build.iso', message, file }]);
+    }
+    requireLocal(asWritten, 'image-builder iso');
+    const { resolved, pinned } = await onEarlierResults(asWritten, options.reuse, surroundings);
+    const { iso, osconfig } = await buildStages(resolved, ['osconfig', 'iso'], {
+      ...surroundings,
+      ...context,
+      ...(pinned && { pinned }),
     });
+    const artifact = iso?.facts.artifact as { file: string; md5: string };
+    const volume = resolve(surroundings.cwd, options.output);
+    await mkdir(volume, { recursive: true });
+    const profile = multistrapProfile(resolved, packagesOf(osconfig)).json;
+    const written = await writeOutputs(
+      {
+        contract: 'v2',
+        imageType: 'iso',
+        volume,
+        imageName: artifact.file,
+        checksumFile: true,
+        build: {},
+      },
+      {
+        path: join(iso?.directory ?? '', artifact.file),
+        md5: artifact.md5,
+        multistrapProfile: profile,
+        entrypointProfile: profile,
+      },
+      context.signal,
+    );
+    for (const name of written) process.stdout.write(`${join(options.output, name)}\n`);
+  });
 }

@@ -3,9 +3,14 @@ import type { Command } from 'commander';
 import type { Change } from '../../build/changes.ts';
 import { changeLine } from '../../compare/text.ts';
 import { contextOf } from '../context.ts';
+import { addPathOption, type PolicyFlags, policyOf } from '../policy-options.ts';
+
+interface LockOptions extends PolicyFlags {
+  check?: boolean;
+}
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('lock')
     .description('write the exact packages that a build would install now to a lock file, or check that file')
     .argument('<file>', 'file with the ImageBuilder object, - for standard input')
@@ -14,42 +19,46 @@ export function register(program: Command): void {
       'after',
       '\nThe lock file is that of spec.build.lock, otherwise <name>.lock.yaml beside the file.\n' +
         'A build with spec.build.lock installs exactly those packages, or fails.',
-    )
-    .action(async (file: string, options: { check?: boolean }, command: Command) => {
-      const [{ readBuildFile }, { resolvePackages }, { lockOf, driftOf }, { renderLockFile, readLock }] =
-        await Promise.all([
-          import('../spec-file.ts'),
-          import('../../build/package-resolution.ts'),
-          import('../../build/lock.ts'),
-          import('../../variables/lock-file.ts'),
-        ]);
-      const { dirname, join, resolve } = await import('node:path');
-      const context = contextOf(command);
-      const cwd = process.cwd();
-      const { object, resolved } = await readBuildFile(file, cwd, { lockIsOptional: true });
-      const named = object.spec.build?.lock;
-      const path = named ?? join(file === '-' ? '.' : dirname(file), `${object.metadata.name}.lock.yaml`);
-      const architecture = resolved.rootfs.multistrap.rootfs_arch;
-      const before = resolved.lock ?? (await readLock(path, architecture, { cwd, lockIsOptional: true }));
-      const after = lockOf(resolved, await resolvePackages(resolved, context));
-      const drift = driftOf(before, after);
-      process.stdout.write(renderDrift(before === undefined ? [] : drift));
-      if (options.check) {
-        if (before !== undefined && drift.length === 0) return;
-        process.exitCode = 1;
-        const met = before === undefined ? 'does not exist' : 'is not what the repositories have now';
-        process.stderr.write(`${path} ${met}; "image-builder lock ${file}" updates it\n`);
-        return;
-      }
-      if (before === undefined || drift.length > 0) {
-        const text = await renderLockFile(resolve(cwd, path), architecture, after);
-        const { replaceFile } = await import('../../files/replace.ts');
-        await replaceFile(resolve(cwd, path), text, { durable: true });
-      }
-      const state = before === undefined ? 'written' : drift.length > 0 ? 'updated' : 'up to date';
-      process.stderr.write(`${path}: ${state}, ${after.packages.length} packages\n`);
-      if (named === undefined) process.stderr.write(`builds use it with spec.build.lock: ${path}\n`);
-    });
+    );
+  addPathOption(command).action(async (file: string, options: LockOptions, command: Command) => {
+    const [{ readBuildFile }, { resolvePackages }, { lockOf, driftOf }, { renderLockFile, readLock }] =
+      await Promise.all([
+        import('../spec-file.ts'),
+        import('../../build/package-resolution.ts'),
+        import('../../build/lock.ts'),
+        import('../../variables/lock-file.ts'),
+      ]);
+    const { dirname, join, resolve } = await import('node:path');
+    const context = contextOf(command);
+    const cwd = process.cwd();
+    const policy = await policyOf(options, cwd);
+    const { object, resolved } = await readBuildFile(file, { cwd, policy, lockIsOptional: true });
+    const { SpecFiles } = await import('../../policy/spec-files.ts');
+    const beside = file === '-' ? '.' : dirname(file);
+    const files = new SpecFiles(cwd, [resolve(cwd, beside), ...policy.read]);
+    const named = object.spec.build?.lock;
+    const path = named ?? join(beside, `${object.metadata.name}.lock.yaml`);
+    const architecture = resolved.rootfs.multistrap.rootfs_arch;
+    const before = resolved.lock ?? (await readLock(path, architecture, { files, lockIsOptional: true }));
+    const after = lockOf(resolved, await resolvePackages(resolved, context));
+    const drift = driftOf(before, after);
+    process.stdout.write(renderDrift(before === undefined ? [] : drift));
+    if (options.check) {
+      if (before !== undefined && drift.length === 0) return;
+      process.exitCode = 1;
+      const met = before === undefined ? 'does not exist' : 'is not what the repositories have now';
+      process.stderr.write(`${path} ${met}; "image-builder lock ${file}" updates it\n`);
+      return;
+    }
+    if (before === undefined || drift.length > 0) {
+      const text = await renderLockFile(path, architecture, after, files);
+      const { replaceFile } = await import('../../files/replace.ts');
+      await replaceFile(resolve(cwd, path), text, { durable: true });
+    }
+    const state = before === undefined ? 'written' : drift.length > 0 ? 'updated' : 'up to date';
+    process.stderr.write(`${path}: ${state}, ${after.packages.length} packages\n`);
+    if (named === undefined) process.stderr.write(`builds use it with spec.build.lock: ${path}\n`);
+  });
 }
 
 function renderDrift(drift: readonly Change[]): string {

@@ -1,9 +1,15 @@
 // `image-builder plan`: what a build would do, and why. Needs no tools and changes nothing.
 import { type Command, Option } from 'commander';
 import type { ExplainedStage } from '../../build/explain.ts';
+import { addPathOption, type PolicyFlags, policyOf } from '../policy-options.ts';
+
+interface PlanOptions extends PolicyFlags {
+  output: 'text' | 'json';
+  store?: string;
+}
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('plan')
     .description(
       'show the stages of a build, their keys, which the store has, and what changed since the last one',
@@ -14,21 +20,22 @@ export function register(program: Command): void {
         .choices(['text', 'json'])
         .default('text'),
     )
-    .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
-    .action(async (file: string, options: { output: 'text' | 'json'; store?: string }) => {
-      const [{ readBuildFile }, { planBuild }, { explainPlan }] = await Promise.all([
-        import('../spec-file.ts'),
-        import('../../build/build.ts'),
-        import('../../build/explain.ts'),
-      ]);
-      const cwd = process.cwd();
-      const { resolved } = await readBuildFile(file, cwd);
-      const plan = await planBuild(resolved, { cwd, ...(options.store && { store: options.store }) });
-      const stages = await explainPlan(resolved.name, plan);
-      process.stdout.write(
-        options.output === 'json' ? `${JSON.stringify(stages, undefined, 2)}\n` : await renderText(stages),
-      );
-    });
+    .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache');
+  addPathOption(command).action(async (file: string, options: PlanOptions) => {
+    const [{ readBuildFile }, { planBuild }, { explainPlan }] = await Promise.all([
+      import('../spec-file.ts'),
+      import('../../build/build.ts'),
+      import('../../build/explain.ts'),
+    ]);
+    const cwd = process.cwd();
+    const policy = await policyOf(options, cwd);
+    const { resolved } = await readBuildFile(file, { cwd, policy });
+    const plan = await planBuild(resolved, { cwd, policy, ...(options.store && { store: options.store }) });
+    const stages = await explainPlan(resolved.name, plan);
+    process.stdout.write(
+      options.output === 'json' ? `${JSON.stringify(stages, undefined, 2)}\n` : await renderText(stages),
+    );
+  });
 }
 
 async function renderText(stages: readonly ExplainedStage[]): Promise<string> {

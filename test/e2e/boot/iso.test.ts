@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { bootTest } from '../../../image-builder/boot/boot-test.ts';
 import { detectImageFormat } from '../../../image-builder/boot/image-format.ts';
 import { type AssembleIsoRequest, assembleIso } from '../../../image-builder/disk/iso.ts';
+import { SpecFiles } from '../../../image-builder/policy/spec-files.ts';
 import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
 import { resolveIso } from '../../../image-builder/variables/iso.ts';
 import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
@@ -148,7 +149,11 @@ services:
 
 async function secondIso(): Promise<string> {
   const spec = { userData: USER_DATA, networkData: NETWORK_YAML };
-  const cloudInit = await resolveIso(spec, { files: new Map() }, 'ephemeral');
+  const cloudInit = await resolveIso(
+    spec,
+    { files: new Map(), source: new SpecFiles('/nowhere') },
+    'ephemeral',
+  );
   const livecdcontent = { ...request.livecdcontent, mksquashfs_compression: 'lz4' as const };
   const output = join(stage.outputDir, 'lz4.iso');
   await assembleIso({ ...request, livecdcontent, cloudInit, output }, stage);

@@ -2,13 +2,16 @@
 import { build } from '../../../image-builder/build/build.ts';
 import { listenForInterrupt } from '../../../image-builder/diagnostics/interrupt.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { PERSON } from '../../support/policies.ts';
 
 const [store = '', name = '', spec = '{}'] = process.argv.slice(2);
 const interrupt = listenForInterrupt();
 const print = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n`);
 const cwd = process.cwd();
 resolveBuild(name, JSON.parse(spec), { cwd })
-  .then((resolved) => build(resolved, { cwd, store, report: print, signal: interrupt.signal }))
+  .then((resolved) =>
+    build(resolved, { cwd, policy: PERSON, store, report: print, signal: interrupt.signal }),
+  )
   .then((contents) => print({ contents }))
   .catch((error) => {
     print({ error: error.message, code: error.code });

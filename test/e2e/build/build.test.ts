@@ -22,6 +22,7 @@ import type { BundleContents } from '../../../image-builder/bundle/types.ts';
 import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { PERSON } from '../../support/policies.ts';
 import { executable, run as runProcess } from '../support/executables.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { bundleProgram, start } from './programs.ts';
@@ -65,6 +66,7 @@ async function run(changes: Partial<BuildSpec> = {}, name = 'small', at = store)
   const resolved = await resolveBuild(name, { ...spec, ...changes }, { cwd });
   const contents = await build(resolved, {
     cwd,
+    policy: PERSON,
     store: at,
     env: { ...process.env, IMAGE_BUILDER_SIGNING_KEY: join(cwd, 'key.pem') },
     report: (event) => events.push(event),

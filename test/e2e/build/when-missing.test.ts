@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -23,6 +24,7 @@ import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { commitEntry } from '../../../image-builder/store/entry.ts';
 import { prepareStore } from '../../../image-builder/store/store.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { PERSON } from '../../support/policies.ts';
 import { executable, run } from '../support/executables.ts';
 import { startRegistry } from '../support/registry.ts';
 
@@ -40,7 +42,7 @@ const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'kept' } };
 /** Puts a bundle under the key that the spec has. */
 async function putBundle(changes: Partial<BuildSpec> = {}): Promise<string> {
   const resolved = await resolveBuild('node', { ...spec, ...changes }, { cwd });
-  const plan = await planBuild(resolved, { cwd, store });
+  const plan = await planBuild(resolved, { cwd, policy: PERSON, store });
   const stage = plan.stages.find(({ kind }) => kind === 'bundle');
   if (!stage) throw new Error('no bundle');
   await prepareStore(plan.store);
@@ -76,7 +78,10 @@ const resourceList = (changes: Partial<BuildSpec>) =>
       spec: { build: { ...spec, ...changes }, catalogue: { labels: { a: 'b' } } },
     },
   });
-const surroundings = { cwd, env: { ...process.env, IMAGE_BUILDER_STORE: store } };
+const surroundings = {
+  cwd,
+  env: { ...process.env, IMAGE_BUILDER_STORE: store, IMAGE_BUILDER_BACKGROUND_BUILDS: 'allow' },
+};
 
 interface Rendered {
   status: number | null;
@@ -97,8 +102,12 @@ function render(changes: Partial<BuildSpec>): Rendered {
   return rendered(status, stdout);
 }
 
-async function renderAside(changes: Partial<BuildSpec>): Promise<Rendered> {
-  const child = spawn(executable('image-builder-fn'), { ...surroundings, stdio: ['pipe', 'pipe', 'ignore'] });
+async function renderAside(changes: Partial<BuildSpec>, more: NodeJS.ProcessEnv = {}): Promise<Rendered> {
+  const child = spawn(executable('image-builder-fn'), {
+    cwd,
+    env: { ...surroundings.env, ...more },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   child.stdin.end(resourceList(changes));
   let stdout = '';
   child.stdout.on('data', (chunk) => {
@@ -150,7 +159,13 @@ test('a bundle that is published costs a render one request', async () => {
   try {
     const { port } = counting.address() as AddressInfo;
     const published = { bundle: { repository: `127.0.0.1:${port}/site/bundle`, tag: 'v1' } };
-    const first = await renderAside(published);
+    const refused = await renderAside(published);
+    expect([refused.status, refused.items]).toEqual([1, [secret]]);
+    expect(refused.results).toMatchObject([{ field: { path: 'spec.build.bundle.repository' } }]);
+    expect(refused.results[0]?.message).toContain(
+      `it is allowed by IMAGE_BUILDER_PUSH=127.0.0.1:${port}/site/bundle (environment)`,
+    );
+    const first = await renderAside(published, { IMAGE_BUILDER_PUSH: `127.0.0.1:${port}/site/*` });
     expect(first.items.at(-1)?.bundle).toEqual({
       image: `127.0.0.1:${port}/site/bundle:v1@${digest}`,
       digest,
@@ -224,6 +239,16 @@ describe('Fail', () => {
 });
 
 describe('Trigger', () => {
+  test('leaves nothing behind where nobody has allowed it', async () => {
+    const wanted = { qcows: { unasked: {} }, whenMissing: 'Trigger' } as const;
+    const answer = await renderAside(wanted, { IMAGE_BUILDER_BACKGROUND_BUILDS: '' });
+    expect([answer.status, codeOf(answer)]).toEqual([1, 'RESULT_MISSING']);
+    expect(answer.results[0]?.message).toMatch(
+      /it is allowed by IMAGE_BUILDER_BACKGROUND_BUILDS=allow .*Or build it with: image-builder build images\/node\.yaml/,
+    );
+    expect(existsSync(join(store, 'triggers')) ? readdirSync(join(store, 'triggers')) : []).toEqual([]);
+  });
+
   test('leaves one build behind however many renders ask; killed, it is started again, and not for ever', async () => {
     // The mirror accepts the connection and says nothing: the build stays where it is.
     const silent = (await import('node:net')).createServer().listen(0, '127.0.0.1');

@@ -11,6 +11,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { bootTest } from '../../../image-builder/boot/boot-test.ts';
 import { buildStages } from '../../../image-builder/build/build.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { PERSON } from '../../support/policies.ts';
 import { executable, run } from '../support/executables.ts';
 import { type NodeRepositories, serveNodeRepositories } from '../support/node-repositories.ts';
 import { ordinaryUser } from '../support/ordinary-user.ts';
@@ -259,6 +260,7 @@ ip -4 -o address show scope global | sed -n 's/.* inet \\([^ ]*\\) .*/\\1/p'`;
       const resolved = await resolveBuild('qcow-bundle', { ...build, iso }, { cwd: directory });
       const entries = await buildStages(resolved, ['iso'], {
         cwd: directory,
+        policy: PERSON,
         store: join(directory, 'store'),
         report: () => {},
         signal: new AbortController().signal,

@@ -12,6 +12,7 @@ import { cataloguesOf } from '../../../image-builder/profile/catalogue.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import type { ResolvedBuild } from '../../../image-builder/variables/types.ts';
+import { PERSON, RENDER } from '../../support/policies.ts';
 import { bundleOf, makeQcow, writeBundle } from '../bundle/support.ts';
 import { buildTarget, type DockerEngine, run, TEST_PREFIX, useDocker } from '../support/docker.ts';
 import { chooseByIronic } from '../support/ironic.ts';
@@ -30,6 +31,7 @@ const functionImage = `${TEST_PREFIX}/function:publish-test`;
 const qcow = (name: string) => join(directory, name);
 const sha256 = (content: Buffer) => createHash('sha256').update(content).digest('hex');
 const options = () => ({
+  policy: PERSON,
   cwd: directory,
   defaultLayout: join(directory, 'default'),
   report: () => {},
@@ -89,6 +91,16 @@ test('the reference has tag and digest, and publishing again sends nothing', asy
   const again = await publish(resolved, bundle, { ...options(), report: (event) => events.push(event) });
   expect(again).toEqual(published);
   expect(events).toEqual([]);
+});
+
+test('a render that may not push answers with what is published, and refuses the rest', async () => {
+  const render = { ...options(), policy: RENDER };
+  expect(await publish(resolved, bundle, render)).toEqual(published);
+  const elsewhere = { ...resolved, bundle: { ...resolved.bundle, tag: 'v2' } };
+  await expect(publish(elsewhere, bundle, render)).rejects.toThrow(
+    `spec.build.bundle.repository: nothing is pushed to ${registry.host}/site/bundle without permission; it is allowed by IMAGE_BUILDER_PUSH=${registry.host}/site/bundle (environment)`,
+  );
+  await expect(readBundle(`${registry.host}/site/bundle:v2`, { cache: false })).rejects.toThrow(/has no/);
 });
 
 test('our reader takes two requests, as without disks', async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SpecFiles } from '../../../image-builder/policy/spec-files.ts';
 import { readLock, renderLockFile } from '../../../image-builder/variables/lock-file.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import type { ResolvedLock } from '../../../image-builder/variables/types.ts';
@@ -28,14 +29,15 @@ const lock: ResolvedLock = {
   packages: [vim],
 };
 const path = join(cwd, 'node.lock.yaml');
+const files = new SpecFiles(cwd);
 const write = async (content = lock) => {
   rmSync(path, { force: true });
-  writeFileSync(path, await renderLockFile(path, 'amd64', content));
+  writeFileSync(path, await renderLockFile(path, 'amd64', content, files));
 };
 
 test('what was written is what is read', async () => {
   await write();
-  expect(await readLock('node.lock.yaml', 'amd64', { cwd })).toEqual(lock);
+  expect(await readLock('node.lock.yaml', 'amd64', { files })).toEqual(lock);
 });
 
 test('a package is one line; the same lock is the same file', async () => {
@@ -50,18 +52,18 @@ test('a package is one line; the same lock is the same file', async () => {
 
 test('other architectures stay', async () => {
   await write();
-  writeFileSync(path, await renderLockFile(path, 'arm64', { ...lock, sourceDateEpoch: 5 }));
-  expect((await readLock(path, 'arm64', { cwd }))?.sourceDateEpoch).toBe(5);
-  expect(await readLock(path, 'amd64', { cwd })).toEqual(lock);
+  writeFileSync(path, await renderLockFile(path, 'arm64', { ...lock, sourceDateEpoch: 5 }, files));
+  expect((await readLock(path, 'arm64', { files }))?.sourceDateEpoch).toBe(5);
+  expect(await readLock(path, 'amd64', { files })).toEqual(lock);
 });
 
 test('a file or an architecture that is not there', async () => {
   await write();
   const message = async (file: string, architecture: 'amd64' | 'arm64') =>
-    await readLock(file, architecture, { cwd }).catch((error: Error) => error.message);
+    await readLock(file, architecture, { files }).catch((error: Error) => error.message);
   expect(await message('absent.yaml', 'amd64')).toMatch(/absent\.yaml does not exist.*image-builder lock/);
   expect(await message(path, 'arm64')).toMatch(/has no packages for arm64/);
-  expect(await readLock('absent.yaml', 'amd64', { cwd, lockIsOptional: true })).toBeUndefined();
+  expect(await readLock('absent.yaml', 'amd64', { files, lockIsOptional: true })).toBeUndefined();
 });
 
 test.each([
@@ -71,7 +73,7 @@ test.each([
 ])('%s is told', async (_, text, message) => {
   const file = join(cwd, 'broken.yaml');
   writeFileSync(file, text);
-  await expect(readLock(file, 'amd64', { cwd })).rejects.toThrow(message);
+  await expect(readLock(file, 'amd64', { files })).rejects.toThrow(message);
 });
 
 test.each([
@@ -85,7 +87,7 @@ test.each([
   ['size', 'many'],
 ])('a package whose %s is %s is refused', async (field, value) => {
   await write({ ...lock, packages: [{ ...vim, [field]: value }] });
-  await expect(readLock(path, 'amd64', { cwd })).rejects.toThrow(/the package vim of amd64 is incomplete/);
+  await expect(readLock(path, 'amd64', { files })).rejects.toThrow(/the package vim of amd64 is incomplete/);
 });
 
 test.each([
@@ -96,7 +98,7 @@ test.each([
   ['mirrors', { archive: 'http://locked.test/debian', security: 'ssh://-oProxyCommand=id/' }],
 ])('a lock whose %s is %j is refused', async (field, value) => {
   await write({ ...lock, [field]: value });
-  await expect(readLock(path, 'amd64', { cwd })).rejects.toThrow(/the section amd64 is incomplete/);
+  await expect(readLock(path, 'amd64', { files })).rejects.toThrow(/the section amd64 is incomplete/);
 });
 
 describe('mirrors', () => {

@@ -10,7 +10,7 @@ const cwd = mkdtempSync(join(tmpdir(), 'resolve-'));
 const aptDirectory = join(cwd, 'apt');
 afterAll(() => rmSync(cwd, { recursive: true }));
 
-const write = (path: string, text: string) => {
+const write = (path: string, text: string | Buffer) => {
   mkdirSync(dirname(join(cwd, path)), { recursive: true });
   writeFileSync(join(cwd, path), text);
 };
@@ -350,8 +350,11 @@ describe('what reaches apt', () => {
 
 describe('keyring_file', () => {
   test('is read, so that the result does not name this machine', async () => {
-    write('key.asc', '-----BEGIN PGP PUBLIC KEY BLOCK-----\n');
-    write('key.gpg', 'binary');
+    // A packet of a public key (RFC 9580, section 4.2.2) of one byte.
+    const packet = Buffer.from([0x98, 1, 4]);
+    const armoured = `-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n${packet.toString('base64')}\n-----END PGP PUBLIC KEY BLOCK-----\n`;
+    write('key.asc', armoured);
+    write('key.gpg', packet);
     const repository = { name: 'r', source: 'http://r.test/', suite: '/' };
     const { rootfs } = await resolve({
       rootfs: {
@@ -364,8 +367,8 @@ describe('keyring_file', () => {
       },
     });
     expect(rootfs.multistrap.repos.map(({ keyring }) => keyring)).toEqual([
-      '-----BEGIN PGP PUBLIC KEY BLOCK-----\n',
-      `base64:${Buffer.from('binary').toString('base64')}`,
+      armoured,
+      `base64:${packet.toString('base64')}`,
     ]);
     expect(JSON.stringify(rootfs)).not.toContain(cwd);
     expect(rootfs.multistrap.repos[0]?.source).toBe('http://r.test');

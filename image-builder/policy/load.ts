@@ -1,0 +1,182 @@
+// Finds the policy of a run: the machine's file, the user's where the machine lets it count, then what the caller says
+// for this run by variables of the environment and options. What one of them allows is allowed; of switches the nearest
+// counts. Whoever can set them could as well start any other program: the policy is about what specs may do.
+import { constants } from 'node:fs';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
+import { errnoOf } from '../diagnostics/errno.ts';
+import { InvalidInputError } from '../diagnostics/error.ts';
+import type { PolicyFile } from './policy-file.ts';
+import { MACHINE_POLICY_FILE } from './refusal.ts';
+import type { Caller, Policy, TrustedStore } from './types.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A policy is no larger (bytes). */
+const LIMIT = 1 << 20;
+
+export interface PolicyOptions {
+  caller: Caller;
+  env: Environment;
+  /** What relative paths of variables and options are relative to. */
+  cwd: string;
+  /** Options of the command line. */
+  allowPath?: readonly string[];
+  allowOutput?: readonly string[];
+  /** `--store-repository`. */
+  storeRepository?: string;
+  /** The machine's policy; default {@link MACHINE_POLICY_FILE}. */
+  machineFile?: string;
+}
+
+/** @throws InvalidInputError for a policy that is unreadable, wrong, or that others could have written */
+export async function loadPolicy(options: PolicyOptions): Promise<Policy> {
+  const { env, caller } = options;
+  const machine = await readPolicyFile(options.machineFile ?? MACHINE_POLICY_FILE);
+  const named = env.IMAGE_BUILDER_POLICY;
+  const userFile = named ? resolve(options.cwd, named) : userPolicyFile(env);
+  const counts = named || machine === undefined || machine.userPolicy === true;
+  const user = userFile !== undefined && counts ? await readPolicyFile(userFile) : undefined;
+  if (named && user === undefined) throw invalid('IMAGE_BUILDER_POLICY', `${userFile} does not exist`);
+
+  const said = await readVariables(options);
+  // The nearest first.
+  const sources = [said, user ?? {}, machine ?? {}];
+  const list = <Item>(pick: (source: PolicyFile) => Item[] | undefined): Item[] | undefined => {
+    const lists = sources.map(pick).filter((one) => one !== undefined);
+    return lists.length === 0 ? undefined : lists.flat();
+  };
+  const switched = (pick: (source: PolicyFile) => boolean | undefined): boolean | undefined =>
+    sources.map(pick).find((one) => one !== undefined);
+  const isPerson = caller === 'person';
+  // That a store is named says nothing about whom to believe there.
+  const namesTrust = [user, machine].some((source) => source?.stores) || said.stores?.some(vouchesForAny);
+  return {
+    caller,
+    read: list((source) => source.read) ?? [],
+    write: list((source) => source.write) ?? [],
+    push: said.push?.length === 0 ? [] : (list((source) => source.push) ?? (isPerson ? ['*'] : [])),
+    stores: list((source) => source.stores) ?? [],
+    storesOfSpec: isPerson && !namesTrust,
+    images: list((source) => source.builder?.images) ?? (isPerson ? ['*'] : []),
+    networks: list((source) => source.builder?.networks) ?? ['default', ...(isPerson ? ['*'] : [])],
+    backgroundBuilds: switched((source) => source.backgroundBuilds) ?? isPerson,
+    credentialHelpers: switched((source) => source.credentialHelpers) ?? true,
+  };
+}
+
+function vouchesForAny({ keys, trustRegistry }: TrustedStore): boolean {
+  return keys.length > 0 || trustRegistry;
+}
+
+/** XDG Base Directory Specification 0.8: `$XDG_CONFIG_HOME`, ignored unless absolute, else `$HOME/.config`. */
+function userPolicyFile({ XDG_CONFIG_HOME, HOME }: Environment): string | undefined {
+  const home = HOME && isAbsolute(HOME) ? join(HOME, '.config') : undefined;
+  const directory = XDG_CONFIG_HOME && isAbsolute(XDG_CONFIG_HOME) ? XDG_CONFIG_HOME : home;
+  return directory && join(directory, 'image-builder', 'policy.yaml');
+}
+
+async function readPolicyFile(path: string): Promise<PolicyFile | undefined> {
+  let file: FileHandle;
+  try {
+    // Not to wait for the writer of a fifo.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw unusable(path, `cannot be read: ${(error as Error).message}`);
+  }
+  try {
+    const facts = await file.stat();
+    const { uid, mode, size } = facts;
+    if (!facts.isFile()) throw unusable(path, 'is no regular file');
+    if (size > LIMIT) throw unusable(path, `has ${size} bytes, a policy has no more than ${LIMIT}`);
+    if (uid !== 0 && uid !== process.getuid?.())
+      throw unusable(path, `belongs to the user ${uid}; a policy must belong to root or to you`);
+    if ((mode & 0o022) !== 0)
+      throw unusable(
+        path,
+        `can be written by others (mode ${(mode & 0o777).toString(8)}); chmod go-w ${path}`,
+      );
+    const text = await file.readFile('utf8');
+    return (await import('./policy-file.ts')).parsePolicyFile(text, path);
+  } finally {
+    await file.close();
+  }
+}
+
+/** What the caller says for this run. */
+async function readVariables(options: PolicyOptions): Promise<PolicyFile> {
+  const { env, cwd, allowPath, allowOutput } = options;
+  const paths = (variable: string, given: readonly string[] = []) => {
+    const all = [...(env[variable]?.split(delimiter) ?? []), ...given].filter((path) => path !== '');
+    return all.length > 0 ? all.map((path) => resolve(cwd, path)) : undefined;
+  };
+  const words = (variable: string) => env[variable]?.split(/[\s,]+/).filter((word) => word !== '');
+  const push = words('IMAGE_BUILDER_PUSH');
+  const images = words('IMAGE_BUILDER_IMAGES');
+  const networks = words('IMAGE_BUILDER_NETWORKS');
+  return definedOnly<PolicyFile>({
+    read: paths('IMAGE_BUILDER_ALLOW_PATHS', allowPath),
+    write: paths('IMAGE_BUILDER_ALLOW_OUTPUTS', allowOutput),
+    push: push?.[0] === 'never' ? [] : push?.length ? push : undefined,
+    stores: await readStore(options),
+    builder: definedOnly({
+      images: images?.length ? images : undefined,
+      networks: networks?.length ? networks : undefined,
+    }),
+    backgroundBuilds: readSwitch(env, 'IMAGE_BUILDER_BACKGROUND_BUILDS'),
+    credentialHelpers: readSwitch(env, 'IMAGE_BUILDER_CREDENTIAL_HELPERS'),
+  });
+}
+
+function readSwitch(env: Environment, variable: string): boolean | undefined {
+  const value = env[variable];
+  if (!value) return undefined;
+  if (value === 'allow' || value === 'never') return value === 'allow';
+  throw invalid(variable, `is ${JSON.stringify(value)}, expected allow or never`);
+}
+
+/** The shared store of the environment. Keys without a repository are good for every one: they vouch for the content. */
+async function readStore({ env, cwd, storeRepository }: PolicyOptions): Promise<TrustedStore[] | undefined> {
+  const repository = storeRepository || env.IMAGE_BUILDER_STORE_REPOSITORY;
+  const file = env.IMAGE_BUILDER_STORE_KEYS;
+  const trust = env.IMAGE_BUILDER_STORE_TRUST;
+  if (trust && trust !== 'registry')
+    throw invalid('IMAGE_BUILDER_STORE_TRUST', `is ${JSON.stringify(trust)}, expected registry`);
+  if (trust && !repository)
+    throw invalid(
+      'IMAGE_BUILDER_STORE_TRUST',
+      'needs IMAGE_BUILDER_STORE_REPOSITORY: which registry is meant?',
+    );
+  if (!repository && !file) return undefined;
+  const keys = file ? pemBlocks(await readKeys(resolve(cwd, file))) : [];
+  const trustRegistry = trust === 'registry';
+  return [
+    ...(repository ? [{ repository, keys, trustRegistry }] : []),
+    ...(file ? [{ repository: '*', keys, trustRegistry: false }] : []),
+  ];
+}
+
+async function readKeys(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw invalid('IMAGE_BUILDER_STORE_KEYS', `cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function pemBlocks(text: string): string[] {
+  return text.match(/-----BEGIN [^-]+-----[^-]*-----END [^-]+-----/g) ?? [text];
+}
+
+function definedOnly<T extends object>(values: { [Name in keyof T]: T[Name] | undefined }): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}
+
+function unusable(file: string, message: string): InvalidInputError {
+  return new InvalidInputError([{ severity: 'error', message, file }]);
+}
+
+function invalid(field: string, message: string): InvalidInputError {
+  return new InvalidInputError([{ severity: 'error', field, message }]);
+}

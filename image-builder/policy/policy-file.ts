@@ -1,0 +1,158 @@
+// The policy file (YAML, kind ImageBuilderPolicy): text to checked data, every finding at once.
+import { LineCounter, parseDocument } from 'yaml';
+import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import { type FieldPath, formatFieldPath } from '../diagnostics/field-path.ts';
+import type { TrustedStore } from './types.ts';
+
+/** The content of a policy file. What is absent is left to the other sources of the policy, and to the defaults. */
+export interface PolicyFile {
+  /** Of the machine's file only: whether the user's file counts as well. */
+  userPolicy?: boolean;
+  read?: string[];
+  write?: string[];
+  push?: string[];
+  stores?: TrustedStore[];
+  builder?: { images?: string[]; networks?: string[] };
+  backgroundBuilds?: boolean;
+  credentialHelpers?: boolean;
+}
+
+const API_VERSION = 'airshipit.org/v1alpha1';
+const KIND = 'ImageBuilderPolicy';
+
+/** A repository with its registry; `/*` for all below, `*` for all. */
+const REPOSITORY = /^(?:\*|[a-zA-Z0-9[][a-zA-Z0-9.[\]:_-]*(?:\/[a-z0-9._-]+)*(?:\/\*)?)$/;
+const IMAGE =
+  /^(?:\*|[a-zA-Z0-9[][a-zA-Z0-9.[\]:_-]*(?:\/[a-z0-9._-]+)*(?::[\w.-]+)?(?:\/\*)?(?:@sha256:[0-9a-f]{64})?)$/;
+
+type StoreInFile = Pick<TrustedStore, 'repository'> & Partial<TrustedStore>;
+
+type Check = (value: unknown, path: FieldPath, findings: Finding[]) => void;
+
+const boolean: Check = (value, path, findings) => {
+  if (typeof value !== 'boolean') report(findings, path, value, 'true or false');
+};
+
+const listOf =
+  (isItem: (text: string) => boolean, expected: string): Check =>
+  (value, path, findings) => {
+    if (!Array.isArray(value)) return report(findings, path, value, `a list of ${expected}`);
+    for (const [index, item] of value.entries()) {
+      if (typeof item !== 'string' || !isItem(item)) report(findings, [...path, index], item, expected);
+    }
+  };
+
+const paths = listOf((text) => text.startsWith('/'), 'absolute paths');
+const repositories = listOf(
+  (text) => REPOSITORY.test(text),
+  'repositories such as registry.example.org/site/*',
+);
+const images = listOf(
+  (text) => IMAGE.test(text),
+  'images such as registry.example.org/builder or registry.example.org/builder@sha256:...',
+);
+const keys = listOf((text) => text.trim() !== '', 'Ed25519 public keys in PEM');
+const networks = listOf((text) => text.trim() !== '', 'names of networks, or default');
+const repository: Check = (value, path, findings) => {
+  const isRepository = typeof value === 'string' && REPOSITORY.test(value);
+  if (!isRepository) report(findings, path, value, 'a repository such as registry.example.org/site/store');
+};
+
+/** @param required fields that must be there */
+const map =
+  (fields: Readonly<Record<string, Check>>, required: readonly string[] = []): Check =>
+  (value, path, findings) => {
+    if (!isMap(value)) return report(findings, path, value, 'a map');
+    for (const [name, inner] of Object.entries(value)) {
+      const check = Object.hasOwn(fields, name) ? fields[name] : undefined;
+      if (check) check(inner, [...path, name], findings);
+      else
+        findings.push(problem([...path, name], `unknown field, expected ${Object.keys(fields).join(', ')}`));
+    }
+    for (const name of required.filter((name) => !Object.hasOwn(value, name))) {
+      findings.push(problem([...path, name], 'is missing'));
+    }
+  };
+
+const store = map({ repository, keys, trustRegistry: boolean }, ['repository']);
+const constant =
+  (expected: string): Check =>
+  (value, path, findings) => {
+    if (value !== expected) report(findings, path, value, expected);
+  };
+
+const policy = map(
+  {
+    apiVersion: constant(API_VERSION),
+    kind: constant(KIND),
+    userPolicy: boolean,
+    read: paths,
+    write: paths,
+    push: repositories,
+    stores: (value, path, findings) => {
+      if (!Array.isArray(value)) return report(findings, path, value, 'a list of stores');
+      for (const [index, item] of value.entries()) store(item, [...path, index], findings);
+    },
+    builder: map({ images, networks }),
+    backgroundBuilds: boolean,
+    credentialHelpers: boolean,
+  },
+  ['apiVersion', 'kind'],
+);
+
+/**
+ * @param file for messages
+ * @throws InvalidInputError with every finding, each naming the file
+ */
+export function parsePolicyFile(text: string, file: string): PolicyFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [error] = document.errors;
+  if (error) {
+    const { line, col } = lines.linePos(error.pos[0]);
+    const message = `line ${line}, column ${col}: not valid YAML: ${error.message}`;
+    throw new InvalidInputError([{ severity: 'error', message, file }]);
+  }
+  const findings: Finding[] = [];
+  const value = toValue(document, file);
+  policy(value, [], findings);
+  if (findings.length > 0) throw new InvalidInputError(findings.map((finding) => ({ ...finding, file })));
+  const {
+    apiVersion: _,
+    kind: __,
+    stores,
+    ...rest
+  } = value as PolicyFile & Record<'apiVersion' | 'kind', string>;
+  if (stores === undefined) return rest;
+  return {
+    ...rest,
+    stores: stores.map(({ repository, keys = [], trustRegistry = false }: StoreInFile) => ({
+      repository,
+      keys,
+      trustRegistry,
+    })),
+  };
+}
+
+/** An alias bomb or an alias without an anchor only shows here. */
+function toValue(document: ReturnType<typeof parseDocument>, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (cause) {
+    const message = `not valid YAML: ${(cause as Error).message}`;
+    throw new InvalidInputError([{ severity: 'error', message, file }], { cause });
+  }
+}
+
+function report(findings: Finding[], path: FieldPath, value: unknown, expected: string): void {
+  const met = value === undefined ? 'is missing' : `is ${JSON.stringify(value)}`;
+  findings.push(problem(path, `${met}, expected ${expected}`));
+}
+
+function problem(path: FieldPath, message: string): Finding {
+  return { severity: 'error', message, ...(path.length > 0 && { field: formatFieldPath(path) }) };
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

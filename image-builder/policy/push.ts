@@ -1,0 +1,21 @@
+// Whether something may be pushed.
+import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import { matchesRepository } from './patterns.ts';
+import { howToAllow } from './refusal.ts';
+import type { Policy } from './types.ts';
+
+/** Whether the spec may have something pushed to a repository. */
+export function mayPush({ push }: Pick<Policy, 'push'>, repository: string): boolean {
+  return push.some((pattern) => matchesRepository(pattern, repository));
+}
+
+/** The refusal to push what a field asks for. */
+export function refusePush(field: string, repository: string): InvalidInputError {
+  const how = howToAllow({
+    variable: `IMAGE_BUILDER_PUSH=${repository}`,
+    line: `push: [${repository}]`,
+  });
+  const message = `nothing is pushed to ${repository} without permission; ${how}`;
+  const finding: Finding = { severity: 'error', field, message };
+  return new InvalidInputError([finding]);
+}
