@@ -72,9 +72,12 @@ export class InvalidInputError extends ImageBuilderError<'INVALID_INPUT'> {
 
 /** One finding as a line for people: `error: spec.build.qcows: ... (in image.yaml)`. */
 export function formatFinding(finding: Finding): string {
-  const where = finding.field ? `${finding.field}: ` : '';
-  const file = finding.file ? ` (in ${finding.file})` : '';
-  return `${finding.severity}: ${where}${finding.message}${file}`;
+  return `${finding.severity}: ${describeFinding(finding)}`;
+}
+
+/** What a finding says, without its severity. */
+export function describeFinding({ field, message, file }: Finding): string {
+  return `${field ? `${field}: ` : ''}${message}${file ? ` (in ${file})` : ''}`;
 }
 
 /** The findings that describe any thrown value; unexpected errors keep their stack in the message. */

@@ -1,9 +1,10 @@
 // Nodes for large values of plain data. The library decides the style of every scalar anew, with a dozen regular
 // expressions and an object for each; a render that answers with fifty catalogues spent a third of its time on that.
-// What is simple enough to need no decision is written here, with the same text as a result.
+// Data is written here, with the same text as a result.
 import type { Node } from 'yaml';
-import { Pair, YAMLMap, YAMLSeq } from 'yaml';
-import { ExactNumber, LOOKS_TYPED, stringNode, toNode } from './values.ts';
+import { YAMLMap, YAMLSeq } from 'yaml';
+import { keyStyle, quoted, textStyle } from './text-style.ts';
+import { ExactNumber, toNode } from './values.ts';
 
 /**
  * A node for a value made of JSON types and {@link ExactNumber}: the text of `toNode(value)`, sooner. What is below it
@@ -11,10 +12,8 @@ import { ExactNumber, LOOKS_TYPED, stringNode, toNode } from './values.ts';
  */
 export function dataNode(value: unknown): Node {
   if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return toNode(value);
-  if (Object.keys(value).length === 0) return toNode(value);
-  if (isSimple(value)) return Array.isArray(value) ? new DataSeq(value) : new DataMap(value);
-  // The library writes what needs a decision, and nothing beside it.
-  return Array.isArray(value) ? listNode(value) : mapNode(value);
+  if (fieldsOf(value).length === 0) return toNode(value);
+  return Array.isArray(value) ? new DataSeq(value) : new DataMap(value);
 }
 
 /**
@@ -22,12 +21,7 @@ export function dataNode(value: unknown): Node {
  * @param data without fields of the header
  */
 export function withData(header: YAMLMap, data: Readonly<Record<string, unknown>>): YAMLMap {
-  const defined = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined));
-  if (Object.keys(defined).length > 0 && isSimple(defined)) return new HeadedMap(header, defined);
-  for (const [name, value] of Object.entries(defined)) {
-    header.items.push(new Pair(stringNode(name), dataNode(value)));
-  }
-  return header;
+  return fieldsOf(data).length > 0 ? new HeadedMap(header, data) : header;
 }
 
 /** Whoever looks for a field of the object, or sets one, means the header. */
@@ -51,20 +45,6 @@ class HeadedMap extends YAMLMap {
   override toJSON(): unknown {
     return { ...(super.toJSON() as object), ...plain(this.#data) };
   }
-}
-
-function listNode(list: readonly unknown[]): Node {
-  const node = new YAMLSeq();
-  node.items = list.map(dataNode);
-  return node;
-}
-
-function mapNode(map: object): Node {
-  const node = new YAMLMap();
-  for (const [name, child] of Object.entries(map)) {
-    if (child !== undefined) node.items.push(new Pair(stringNode(name), dataNode(child)));
-  }
-  return node;
 }
 
 interface StringifyContext {
@@ -112,9 +92,16 @@ class DataSeq extends YAMLSeq {
 function flowText(value: unknown): string {
   if (value instanceof ExactNumber) return value.text;
   if (Array.isArray(value)) return `[${value.map(flowText).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const fields = Object.entries(value).filter(([, child]) => child !== undefined);
-  return `{${fields.map(([key, child]) => `${JSON.stringify(key)}:${flowText(child)}`).join(',')}}`;
+  if (typeof value === 'string') return quoted(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  return `{${fieldsOf(value)
+    .map(([key, child]) => `${quoted(key)}:${flowText(child)}`)
+    .join(',')}}`;
+}
+
+/** The fields of a map that are there. */
+function fieldsOf(map: object): [string, unknown][] {
+  return Object.entries(map).filter(([, value]) => value !== undefined);
 }
 
 /** A copy of JSON types only. */
@@ -122,67 +109,16 @@ function plain<Value>(value: Value): Value {
   return JSON.parse(JSON.stringify(value));
 }
 
-/** Text that is written as it is, unless {@link LOOKS_TYPED} wants quotes around it. */
-const PLAIN =
-  /^(?!.*: )(?:-(?=[\w-])|[\w/.(+=$<^~])[\w/.,()+=@%$;:*~^<>!?&|-]*(?: [\w/.,()+=@%$;:*~^<>!?&|-]+)*(?<![:-])$/;
-/** One line that needs no escapes between double quotes. */
-const QUOTABLE = /^[ !#-[\]-~]*$/;
-/** Where YAML would take plain text for something else. */
-const NEEDS_QUOTES = /^[ ,[\]{}#&*!|>'%@`]|^[?-](?: |$)|: | #|[ :]$/;
-/** Lines that a literal block holds as they are, with at most one line break at the end. */
-const BLOCK = /^[!-~](?:[\n -~]*[!-~])?\n?$/;
-
-type Style = 'plain' | 'quoted' | 'block' | undefined;
-
-/** Catalogues of one build say the same things: the style of a text is decided once. */
-const styles = new Map<string, Style>();
-
-/** How a text is written; undefined when the library has to decide. */
-function styleOf(text: string): Style {
-  if (styles.has(text)) return styles.get(text);
-  const style = decideStyle(text);
-  styles.set(text, style);
-  return style;
-}
-
-function decideStyle(text: string): Style {
-  if (LOOKS_TYPED.test(text)) return QUOTABLE.test(text) ? 'quoted' : undefined;
-  if (PLAIN.test(text)) return 'plain';
-  if (text.includes('\n')) return BLOCK.test(text) ? 'block' : undefined;
-  return QUOTABLE.test(text) && NEEDS_QUOTES.test(text) ? 'quoted' : undefined;
-}
-
-/** What was found of values that several objects share; data does not change any more when it is written. */
-const simple = new WeakMap<object, boolean>();
+/** The text of values that several objects share; data does not change any more when it is written. */
 const texts = new WeakMap<object, { indent: string; text: string }>();
-
-function isSimple(value: unknown): boolean {
-  if (typeof value === 'string') return styleOf(value) !== undefined;
-  if (typeof value !== 'object' || value === null) return value !== undefined;
-  const known = simple.get(value) ?? isSimpleObject(value);
-  simple.set(value, known);
-  return known;
-}
-
-function isSimpleObject(value: object): boolean {
-  if (Array.isArray(value)) return value.every(isSimple);
-  if (value instanceof ExactNumber) return true;
-  return Object.entries(value).every(([key, child]) => isSimpleKey(key) && isSimple(child));
-}
-
-function isSimpleKey(key: string): boolean {
-  const style = styleOf(key);
-  return style === 'plain' || style === 'quoted';
-}
 
 /** @param indent that of the lines of a block */
 function scalarText(value: unknown, indent: string): string {
   if (value instanceof ExactNumber) return value.text;
   if (typeof value !== 'string') return String(value);
-  const style = styleOf(value);
-  if (style === 'quoted') return `"${value}"`;
+  const style = textStyle(value);
   if (style === 'block') return blockText(value, indent);
-  return value;
+  return style === 'quoted' ? quoted(value) : value;
 }
 
 function blockText(text: string, indent: string): string {
@@ -193,9 +129,18 @@ function blockText(text: string, indent: string): string {
 
 /** The lines of a map; the first one is not indented. */
 function mapText(map: object, indent: string): string {
-  return Object.entries(map)
-    .map(([key, child]) => `${scalarText(key, '')}:${childText(child, indent)}`)
+  return fieldsOf(map)
+    .map(([key, child]) => fieldText(key, child, indent))
     .join(`\n${indent}`);
+}
+
+/** Keys of more characters have to be marked as keys, for readers look no further for the colon (YAML 1.2, 7.4.2). */
+const LONGEST_IMPLICIT_KEY = 1024;
+
+function fieldText(key: string, value: unknown, indent: string): string {
+  const name = keyStyle(key) === 'quoted' ? quoted(key) : key;
+  if (name.length <= LONGEST_IMPLICIT_KEY) return `${name}:${childText(value, indent)}`;
+  return `? ${name}\n${indent}: ${inlineText(value, `${indent}  `)}`;
 }
 
 /** What comes after `key:`; lists stand below their key, not deeper. */
@@ -235,6 +180,6 @@ function inlineText(value: unknown, indent: string): string {
 
 function kindOf(value: unknown): 'scalar' | 'empty' | 'seq' | 'map' {
   if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return 'scalar';
-  if (Object.keys(value).length === 0) return 'empty';
+  if (fieldsOf(value).length === 0) return 'empty';
   return Array.isArray(value) ? 'seq' : 'map';
 }

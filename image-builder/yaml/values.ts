@@ -1,10 +1,13 @@
 // Between YAML nodes and JavaScript values, without the losses that YAML readers of different versions cause.
 //
-// Documents that only pass through are parsed with the failsafe schema, where every scalar is the text that was
-// written. `readValue` interprets such a node by the core schema; `toNode` makes a node that every reader, of YAML 1.1
+// Documents that only pass through are parsed with the failsafe schema (document.ts), where every scalar is the text that
+// was written. `readValue` interprets such a node by the core schema; `toNode` makes a node that every reader, of YAML 1.1
 // or 1.2, takes for the value that it was made of.
-import type { Document, Node, ScalarTag } from 'yaml';
+import type { Alias, Document, Node, ScalarTag } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq, Pair, Scalar, Schema, YAMLMap, YAMLSeq } from 'yaml';
+import { ImageBuilderError } from '../diagnostics/error.ts';
+import { aliasTarget } from './aliases.ts';
+import { keyStyle, type TextStyle, textStyle } from './text-style.ts';
 
 /** A number that a JavaScript number cannot hold, or would print differently: its text is its value. */
 export class ExactNumber {
@@ -17,18 +20,35 @@ export class ExactNumber {
   }
 }
 
+/** YAML that has no value for us. */
+export class ValueError extends ImageBuilderError<'TOO_MANY_NODES' | 'CYCLIC_ALIAS'> {}
+
 /** How many nodes are read before we say that somebody plays with aliases. */
 const MAX_NODES = 200_000;
 
 /**
  * The value of a node of a document that was parsed with the failsafe schema, by the core schema of YAML 1.2 (10.3).
- * @throws RangeError when aliases blow the value up beyond all measure
+ * @throws ValueError when an alias is part of what it stands for, or aliases blow the value up beyond all measure
  */
 export function readValue(node: unknown, document: Document): unknown {
   let nodes = 0;
+  const following = new Set<Alias>();
   const read = (value: unknown): unknown => {
-    if (++nodes > MAX_NODES) throw new RangeError(`aliases expand to more than ${MAX_NODES} nodes`);
-    if (isAlias(value)) return read(value.resolve(document));
+    if (++nodes > MAX_NODES) {
+      throw new ValueError(
+        'TOO_MANY_NODES',
+        `the aliases of the YAML expand to more than ${MAX_NODES} nodes`,
+      );
+    }
+    if (isAlias(value)) {
+      if (following.has(value)) {
+        throw new ValueError('CYCLIC_ALIAS', `the alias *${value.source} is part of what it stands for`);
+      }
+      following.add(value);
+      const target = read(aliasTarget(value, document));
+      following.delete(value);
+      return target;
+    }
     if (isScalar(value)) return readScalar(value);
     if (isSeq(value)) return value.items.map(read);
     if (!isMap(value)) return null;
@@ -75,7 +95,7 @@ export function toNode(value: unknown): Node {
   if (typeof value !== 'object' || value === null) return plain(String(value));
   const map = new YAMLMap();
   for (const [key, child] of Object.entries(value)) {
-    if (child !== undefined) map.items.push(new Pair(stringNode(key), toNode(child)));
+    if (child !== undefined) map.items.push(new Pair(keyNode(key), toNode(child)));
   }
   return map;
 }
@@ -86,21 +106,19 @@ function plain(text: string): Scalar<string> {
   return node;
 }
 
-/** Plain text that some version of YAML takes for null, a boolean, a number, a date, or a merge key. */
-export const LOOKS_TYPED =
-  /^(?:~|null|y|yes|n|no|true|false|on|off|=|<<|[-+]?\.(?:inf|nan)|---|\.\.\.)?$|^[-+.]*[0-9]/i;
-/** What has to be escaped: control characters, line breaks other than \n, the byte order mark, lone surrogates. */
-const NEEDS_ESCAPE =
-  /[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]|[\u2028\u2029]/u;
-
 /** A node for a string that stays a string. */
 export function stringNode(text: string): Scalar<string> {
-  const node = new Scalar(text);
-  if (NEEDS_ESCAPE.test(text) || LOOKS_TYPED.test(text)) node.type = 'QUOTE_DOUBLE';
-  else if (text.includes('\n')) node.type = 'BLOCK_LITERAL';
-  else if (text.includes('\t')) node.type = 'QUOTE_DOUBLE';
-  return node;
+  return styledNode(text, textStyle(text));
 }
 
-/** Options for writing documents: lines are never folded, lists are indented as Kubernetes tools write them. */
-export const STRINGIFY_OPTIONS = { lineWidth: 0, indentSeq: false, flowCollectionPadding: false } as const;
+/** A node for a key. */
+export function keyNode(text: string): Scalar<string> {
+  return styledNode(text, keyStyle(text));
+}
+
+function styledNode(text: string, style: TextStyle): Scalar<string> {
+  const node = new Scalar(text);
+  if (style === 'quoted') node.type = 'QUOTE_DOUBLE';
+  else if (style === 'block') node.type = 'BLOCK_LITERAL';
+  return node;
+}

@@ -1,11 +1,12 @@
 // Data nodes give the text that the library gives, whatever the data.
 import { Document, parse, type YAMLMap, YAMLSeq } from 'yaml';
 import { dataNode, withData } from '../../../image-builder/yaml/data-node.ts';
-import { ExactNumber, STRINGIFY_OPTIONS, toNode } from '../../../image-builder/yaml/values.ts';
+import { PARSE_OPTIONS, STRINGIFY_OPTIONS } from '../../../image-builder/yaml/document.ts';
+import { ExactNumber, toNode } from '../../../image-builder/yaml/values.ts';
 
 /** The value as a catalogue has it: below a key. */
 function text(value: unknown, node: (value: unknown) => unknown): string {
-  const document = new Document({ top: { data: null } }, { schema: 'failsafe' });
+  const document = new Document({ top: { data: null } }, PARSE_OPTIONS);
   document.setIn(['top', 'data'], node(value));
   return document.toString(STRINGIFY_OPTIONS);
 }
@@ -135,11 +136,11 @@ test('an object with a header, alone and in a list', () => {
   for (const data of [{}, { a: 'b', list: ['1', { c: 'x\ny\n' }] }, { odd: "it's", no: undefined }]) {
     const expected = toNode({ ...header, ...data });
     const [alone, inList] = [expected, toNode([{ ...header, ...data }])].map((contents) => {
-      const document = new Document(undefined, { schema: 'failsafe' });
+      const document = new Document(undefined, PARSE_OPTIONS);
       document.contents = contents as typeof document.contents;
       return document.toString(STRINGIFY_OPTIONS);
     });
-    const document = new Document(undefined, { schema: 'failsafe' });
+    const document = new Document(undefined, PARSE_OPTIONS);
     document.contents = withData(toNode(header) as YAMLMap, data) as typeof document.contents;
     expect(document.toString(STRINGIFY_OPTIONS)).toBe(alone);
     const list = new YAMLSeq();
@@ -151,7 +152,7 @@ test('an object with a header, alone and in a list', () => {
 });
 
 test('in a list that is written in one line, it is so too', () => {
-  const document = new Document({ top: [] }, { schema: 'failsafe' });
+  const document = new Document({ top: [] }, PARSE_OPTIONS);
   (document.get('top') as { flow: boolean }).flow = true;
   document.addIn(['top'], dataNode({ a: ['b', 1] }));
   expect(parse(document.toString())).toEqual({ top: [{ a: ['b', 1] }] });
@@ -163,7 +164,7 @@ test('in a list that is JSON: JSON with the digits of exact numbers', () => {
     big: new ExactNumber('9223372036854775807'),
   };
   const written = (node: unknown) => {
-    const document = new Document({ items: [] }, { schema: 'failsafe' });
+    const document = new Document({ items: [] }, PARSE_OPTIONS);
     document.setIn(['items'], node);
     (document.contents as unknown as YAMLMap).flow = true;
     return document.toString(STRINGIFY_OPTIONS);
