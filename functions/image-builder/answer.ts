@@ -1,6 +1,6 @@
 // Answers: runs, writes the list to standard output and the findings to standard error, sets the exit status.
 import { PROFILES_DIRECTORY } from '../../image-builder/bundle/types.ts';
-import { type Finding, formatFinding } from '../../image-builder/diagnostics/error.ts';
+import { type Finding, findingsOf, formatFinding } from '../../image-builder/diagnostics/error.ts';
 import { interruptExitCode, listenForInterrupt } from '../../image-builder/diagnostics/interrupt.ts';
 import { plainReporter } from '../../image-builder/diagnostics/render.ts';
 import { fail, writeLine, writeOut } from '../../image-builder/diagnostics/standard-streams.ts';
@@ -11,8 +11,8 @@ export interface Answer {
   /** Text for standard output. */
   output: string;
   findings: Finding[];
-  /** What people are told on standard error; default: the findings, one line each. */
-  lines?: string[];
+  /** What people are told on standard error. */
+  lines: string[];
 }
 
 /** Runs and answers; a signal ends the run early, with what it has to clean up, and the answer still comes. */
@@ -25,11 +25,13 @@ export async function answer(run: (context: RunContext) => Promise<Answer>): Pro
       report: plainReporter(writeLine),
       signal: interrupt.signal,
     });
-    const told = lines ?? findings.filter(({ severity }) => severity !== 'info').map(formatFinding);
     const isFailure = findings.some(({ severity }) => severity === 'error');
-    if (isFailure) fail(told, interruptExitCode(interrupt.signal) ?? 1);
-    else for (const line of told) writeLine(line);
+    if (isFailure) fail(lines, interruptExitCode(interrupt.signal) ?? 1);
+    else for (const line of lines) writeLine(line);
     writeOut(output);
+  } catch (error) {
+    // Each program has error classes of its own: what ours throws is told here, not by whoever has unpacked us.
+    fail(findingsOf(error).map(formatFinding));
   } finally {
     interrupt.dispose();
   }

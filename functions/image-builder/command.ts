@@ -8,7 +8,7 @@ import {
 } from '../../image-builder/diagnostics/standard-streams.ts';
 import { answer } from './answer.ts';
 import { handleConfigMap } from './handlers/config-map.ts';
-import { type Handlers, readQuestion, runOnQuestion } from './run.ts';
+import { asksForProfile, type Handlers, readQuestion, runOnQuestion } from './run.ts';
 
 /** Kinds that are answered without the engine, so that the cold start does not pay for it. */
 const LIGHT_HANDLERS: Handlers = { ConfigMap: async () => handleConfigMap };
@@ -50,8 +50,10 @@ async function answerResourceList(text: string): Promise<void> {
   // Only a guess, that spares parsing the list twice: the engine answers everything.
   if (HEAVY_KIND.test(text)) return (await import('./engine-command.ts')).answerWithEngine(text);
   const question = readQuestion(text);
+  const { config, findings } = question;
   const isLight =
-    question.findings !== undefined || Object.hasOwn(LIGHT_HANDLERS, question.config?.kind ?? '');
+    findings !== undefined ||
+    (config && (Object.hasOwn(LIGHT_HANDLERS, config.kind) || asksForProfile(config)));
   if (isLight) return answer((context) => runOnQuestion(question, context, LIGHT_HANDLERS));
   const { answerWithEngine } = await import('./engine-command.ts');
   return answerWithEngine(text);

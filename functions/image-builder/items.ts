@@ -1,7 +1,7 @@
 // Items of a ResourceList as YAML nodes: who they are, and the annotations by which callers keep track of them.
 import type { Node } from 'yaml';
 import { isMap, isScalar, Pair, visit, YAMLMap } from 'yaml';
-import { keyText, stringNode } from '../../image-builder/yaml/values.ts';
+import { keyNode, keyText, stringNode } from '../../image-builder/yaml/values.ts';
 
 /** Annotations that hold the id by which kyaml finds an item again after the function has run. */
 const ID_ANNOTATIONS = new Set([
@@ -9,6 +9,9 @@ const ID_ANNOTATIONS = new Set([
   'config.k8s.io/id',
   'internal.config.kubernetes.io/id',
 ]);
+
+/** Annotations by which kustomize and kpt know an item of theirs again. */
+const ACCOUNT = new Set(['kustomize.config.k8s.io/id', 'internal.config.kubernetes.io/path']);
 
 /** Annotations that belong to the caller's bookkeeping of an item, not to the object. */
 const BOOKKEEPING =
@@ -45,6 +48,19 @@ export function isItemOfPackage(item: YAMLMap): boolean {
   );
 }
 
+/** Whether kustomize or kpt has noted where the item belongs. */
+export function isAccountedFor(item: YAMLMap): boolean {
+  return annotationsOf(item)?.items.some(({ key }) => ACCOUNT.has(keyText(key))) ?? false;
+}
+
+/** The file that an object is from, when the caller has noted it in its `metadata`. */
+export function fileOf(metadata: unknown): string | undefined {
+  const { annotations } = (metadata ?? {}) as { annotations?: Record<string, unknown> };
+  return ['internal.config.kubernetes.io/path', 'config.kubernetes.io/path']
+    .map((annotation) => annotations?.[annotation])
+    .find((path): path is string => typeof path === 'string' && path !== '');
+}
+
 /** Gives a new item a file of its own: kpt refuses two items at the same path and index. */
 export function setPathAndIndex(item: YAMLMap): void {
   const path = `${textAt(item, ['kind']).toLowerCase()}_${textAt(item, ['metadata', 'name'])}.yaml`;
@@ -65,14 +81,14 @@ export function setAnnotation(item: YAMLMap, name: string, value: Node): void {
   const metadata = childMap(item, 'metadata');
   const annotations = childMap(metadata, 'annotations');
   annotations.items = annotations.items.filter(({ key }) => keyText(key) !== name);
-  annotations.items.push(new Pair(stringNode(name), value));
+  annotations.items.push(new Pair(keyNode(name), value));
 }
 
 function childMap(parent: YAMLMap, name: string): YAMLMap {
   const existing = parent.get(name, true);
   if (isMap(existing)) return existing;
   const map = new YAMLMap();
-  parent.set(stringNode(name), map);
+  parent.set(keyNode(name), map);
   return map;
 }
 

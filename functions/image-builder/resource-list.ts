@@ -3,14 +3,16 @@
 //
 // What we do not change must come back as it was: callers delete what is missing, and kpt writes what comes back into
 // the user's files. So the list is parsed with the failsafe schema, where every scalar keeps its text.
-import type { Document } from 'yaml';
-import { isMap, isSeq, Pair, parseAllDocuments, visit, type YAMLMap, YAMLSeq } from 'yaml';
+import { Document, isMap, isSeq, Pair, parseAllDocuments, type YAMLMap, YAMLSeq } from 'yaml';
 import { type Finding, ImageBuilderError } from '../../image-builder/diagnostics/error.ts';
-import { readValue, STRINGIFY_OPTIONS, stringNode, toNode } from '../../image-builder/yaml/values.ts';
+import { describeDangling } from '../../image-builder/yaml/aliases.ts';
+import { isEmpty, PARSE_OPTIONS, STRINGIFY_OPTIONS } from '../../image-builder/yaml/document.ts';
+import { keyNode, readValue, toNode } from '../../image-builder/yaml/values.ts';
 import {
   dropComments,
   hasIdAnnotation,
   identityOf,
+  isAccountedFor,
   isItemOfPackage,
   setPathAndIndex,
   takeOverBookkeeping,
@@ -21,7 +23,8 @@ export type ResourceListErrorCode =
   | 'INVALID_YAML'
   | 'SEVERAL_DOCUMENTS'
   | 'NOT_A_RESOURCE_LIST'
-  | 'UNSUPPORTED_VERSION';
+  | 'UNSUPPORTED_VERSION'
+  | 'UNWRITABLE';
 
 /** The input of the function is not a ResourceList that it understands. */
 export class ResourceListError extends ImageBuilderError<ResourceListErrorCode> {}
@@ -160,15 +163,39 @@ export class ResourceList {
     return this.#known;
   }
 
-  /** Sets `results` to the findings of this run. */
-  report(findings: readonly Finding[], config?: FunctionConfig): void {
-    this.#root.delete('results');
-    if (findings.length === 0) return;
-    const results = findings.map((finding) => toResult(finding, config));
-    this.#root.items.push(new Pair(stringNode('results'), toNode(results)));
+  /**
+   * Whether the caller keeps account of the items, as kustomize and kpt do: it deletes what does not come back.
+   */
+  get isAccountedFor(): boolean {
+    return this.#items.items.some((item) => isMap(item) && isAccountedFor(item));
   }
 
-  /** The text of the list: one YAML document. */
+  /** Removes all items. */
+  clear(): void {
+    this.#known = undefined;
+    this.#items.items = [];
+  }
+
+  /** Adds the findings of this run to `results`, where functions before this one may have put theirs. */
+  report(findings: readonly Finding[], config?: FunctionConfig): void {
+    if (findings.length === 0) return;
+    const results = findings.map((finding) => toNode(toResult(finding, config)));
+    const earlier = this.#root.get('results', true);
+    if (isSeq(earlier)) {
+      if (earlier.items.length === 0) earlier.flow = this.#root.flow ?? false;
+      earlier.items.push(...results);
+      return;
+    }
+    const list = new YAMLSeq();
+    list.items = results;
+    this.#root.delete('results');
+    this.#root.items.push(new Pair(keyNode('results'), list));
+  }
+
+  /**
+   * The text of the list: one YAML document.
+   * @throws ResourceListError when an item cannot be written
+   */
   toString(): string {
     for (const [index, item] of this.#items.items.entries()) {
       // Callers that mark items by ids put the comments back on their own; ours would come out twice.
@@ -177,18 +204,16 @@ export class ResourceList {
       // The parser takes what is above the first item for a comment on the list.
       if (index === 0) delete this.#items.commentBefore;
     }
-    return this.#document.toString(STRINGIFY_OPTIONS);
+    return write(this.#document);
   }
 
   /** The text of the items: one YAML document each, as standalone runs and legacy plugins answer. */
   itemsToString(): string {
     return this.#items.items
       .map((item) => {
-        const document = this.#document.clone() as Document;
-        document.contents = item as YAMLMap;
-        document.commentBefore = null;
-        document.comment = null;
-        return document.toString(STRINGIFY_OPTIONS);
+        const document = new Document(undefined, PARSE_OPTIONS);
+        document.contents = item as typeof document.contents;
+        return write(document);
       })
       .join('---\n');
   }
@@ -207,35 +232,48 @@ function parseSingleDocument(text: string): Document {
       hint: 'run the function by kustomize or kpt; image-builder-fn --help tells how',
     });
   }
-  const documents = parseAllDocuments(text, { schema: 'failsafe' });
-  if (!Array.isArray(documents) || documents.length === 0 || documents[0] === undefined) {
-    throw new ResourceListError('EMPTY_INPUT', 'standard input holds no YAML document');
-  }
-  for (const document of documents) {
-    const problem = document.errors[0]?.message ?? unresolvedAlias(document, text);
-    if (problem) throw new ResourceListError('INVALID_YAML', `standard input is not valid YAML: ${problem}`);
-  }
-  if (documents.length > 1) {
+  const control = CONTROL_CHARACTER.exec(text);
+  if (control) {
+    const code = control[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+    const line = text.slice(0, control.index).split('\n').length;
     throw new ResourceListError(
-      'SEVERAL_DOCUMENTS',
-      `standard input holds ${documents.length} YAML documents, expected one ResourceList`,
+      'INVALID_YAML',
+      `standard input is not valid YAML: it has the character U+${code} at line ${line}; YAML has it as an escape between double quotes only`,
     );
   }
-  return documents[0] as Document;
+  const parsed = parseAllDocuments(text, PARSE_OPTIONS) as Document[];
+  for (const document of parsed) {
+    const problem =
+      document.errors[0]?.message ?? (text.includes('*') ? describeDangling(document) : undefined);
+    if (problem) throw new ResourceListError('INVALID_YAML', `standard input is not valid YAML: ${problem}`);
+  }
+  // Writers that end each document by `---` leave one without contents at the end.
+  const [document, ...others] = parsed.filter((each) => !isEmpty(each));
+  if (document === undefined) {
+    throw new ResourceListError('EMPTY_INPUT', 'standard input holds no YAML document');
+  }
+  if (others.length > 0) {
+    throw new ResourceListError(
+      'SEVERAL_DOCUMENTS',
+      `standard input holds ${1 + others.length} YAML documents, expected one ResourceList`,
+    );
+  }
+  return document;
 }
 
-/** What is wrong with the first alias that has no anchor; the parser only finds out when it resolves it. */
-function unresolvedAlias(document: Document, text: string): string | undefined {
-  let problem: string | undefined;
-  if (!text.includes('*')) return problem;
-  visit(document, {
-    Alias(_key, alias) {
-      if (alias.resolve(document) !== undefined) return undefined;
-      problem = `the alias *${alias.source} has no anchor`;
-      return visit.BREAK;
-    },
-  });
-  return problem;
+/** What YAML does not have in a text (1.2, 5.1), or has as a line break in some of its versions only. */
+const CONTROL_CHARACTER = /[^\t\n\r\x20-\uffff]|\r(?!\n)/;
+
+function write(document: Document): string {
+  try {
+    return document.toString(STRINGIFY_OPTIONS);
+  } catch (error) {
+    throw new ResourceListError(
+      'UNWRITABLE',
+      `the items cannot be written as YAML: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
 }
 
 /** A finding as a result of the KRM functions specification. */

@@ -1,6 +1,13 @@
 // One run of the function: text in, text and findings out. No streams and no process in here.
-import { type Finding, findingsOf, InvalidInputError } from '../../image-builder/diagnostics/error.ts';
+import {
+  describeFinding,
+  type Finding,
+  findingsOf,
+  ImageBuilderError,
+  InvalidInputError,
+} from '../../image-builder/diagnostics/error.ts';
 import type { FunctionContext, Handler } from './handler.ts';
+import { fileOf } from './items.ts';
 import { type FunctionConfig, ResourceList } from './resource-list.ts';
 
 /** What a run depends on besides its input. */
@@ -36,12 +43,34 @@ export async function runOnQuestion(
   question: Question,
   context: RunContext,
   handlers: Handlers,
-): Promise<{ output: string; findings: Finding[] }> {
+): Promise<{ output: string; findings: Finding[]; lines: string[] }> {
   const { list, config } = question;
-  const findings = question.findings ?? (await runOnList(list, config, context, handlers));
+  const found = question.findings ?? (await runOnList(list, config, context, handlers));
+  const findings = found.map((finding) => withFile(finding, config));
   list.report(findings, config);
-  return { output: list.toString(), findings };
+  try {
+    return { output: list.toString(), findings, lines: linesOf(findings, config) };
+  } catch (error) {
+    const all = [...findings, ...findingsOf(error)];
+    const empty = ResourceList.empty();
+    empty.report(all, config);
+    return { output: empty.toString(), findings: all, lines: linesOf(all, config) };
+  }
 }
+
+/** What people are told: all but mere information, with the object that it is about. */
+export function linesOf(findings: readonly Finding[], config: FunctionConfig | undefined): string[] {
+  const object = [config?.kind, config?.name].filter(Boolean).join('/');
+  return findings
+    .filter(({ severity }) => severity !== 'info')
+    .map((finding) => [finding.severity, object, describeFinding(finding)].filter(Boolean).join(': '));
+}
+
+/**
+ * Kinds whose items are secrets that nobody but the function needs. airshipctl prints what comes back; kustomize and kpt
+ * keep account of their items and would delete them.
+ */
+const SECRET_ITEMS = ['IsoConfiguration'];
 
 /** Puts what the handler makes into the list, and returns what it has found. Never throws. */
 export async function runOnList(
@@ -58,16 +87,36 @@ export async function runOnList(
     for (const object of result.objects) list.upsert(object);
     return result.findings;
   } catch (error) {
-    return findingsOf(error);
+    return findingsWithCode(error);
+  } finally {
+    if (SECRET_ITEMS.includes(config?.kind ?? '') && !list.isAccountedFor) list.clear();
   }
 }
 
-function handlerOf({ kind }: FunctionConfig, handlers: Handlers): Promise<Handler> {
-  const load = Object.hasOwn(handlers, kind) ? handlers[kind] : undefined;
+/** The findings of an error, each with a code by which programs know it. */
+function findingsWithCode(error: unknown): Finding[] {
+  const code = error instanceof ImageBuilderError ? error.code : 'UNEXPECTED';
+  return findingsOf(error).map((finding) => ({ ...finding, tags: { code, ...finding.tags } }));
+}
+
+/** A finding about a field of the object, with the object's file where the caller has noted it. */
+function withFile(finding: Finding, config: FunctionConfig | undefined): Finding {
+  const file = finding.field === undefined ? undefined : fileOf(config?.value.metadata);
+  return file === undefined ? finding : { file, ...finding };
+}
+
+function handlerOf(config: FunctionConfig, handlers: Handlers): Promise<Handler> {
+  const { kind } = config;
+  const load = handlers[Object.hasOwn(handlers, kind) ? kind : asksForProfile(config) ? 'ConfigMap' : ''];
   if (load === undefined) {
     throw invalid('kind', `is ${kind || 'missing'}, expected one of ${kinds(handlers)}`);
   }
   return load();
+}
+
+/** The predecessor's function took objects of any kind, or of none, that say which profile they want. */
+export function asksForProfile({ value: { data } }: FunctionConfig): boolean {
+  return typeof data === 'object' && data !== null && Object.hasOwn(data, 'configPath');
 }
 
 function kinds(handlers: Handlers): string {

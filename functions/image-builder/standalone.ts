@@ -1,13 +1,15 @@
 // Standalone runs: the functionConfig and the items come from files, as the source that a person edits, so errors show
 // the line; the answer is the bare items, as legacy kustomize plugins answer too.
 import { readFile } from 'node:fs/promises';
-import { isMap, LineCounter, parseAllDocuments } from 'yaml';
-import { type Finding, formatFinding, InvalidInputError } from '../../image-builder/diagnostics/error.ts';
+import { type Document, isMap, LineCounter, parseAllDocuments } from 'yaml';
+import { type Finding, InvalidInputError } from '../../image-builder/diagnostics/error.ts';
+import { describeDangling } from '../../image-builder/yaml/aliases.ts';
+import { isEmpty, PARSE_OPTIONS } from '../../image-builder/yaml/document.ts';
 import { excerpt } from '../../image-builder/yaml/excerpt.ts';
 import { readValue } from '../../image-builder/yaml/values.ts';
 import type { Answer } from './answer.ts';
 import { functionConfigOf, ResourceList } from './resource-list.ts';
-import { type Handlers, type RunContext, runOnList } from './run.ts';
+import { type Handlers, linesOf, type RunContext, runOnList } from './run.ts';
 
 /** What a standalone run is started with. */
 export interface StandaloneInput {
@@ -27,10 +29,8 @@ export async function runStandalone(
 ): Promise<Answer> {
   const source = await readText(configPath);
   const lineCounter = new LineCounter();
-  const documents = parseAllDocuments(source, { schema: 'failsafe', lineCounter });
+  const documents = parseDocuments(source, configPath, lineCounter);
   const [document] = documents;
-  const problem = documents.flatMap(({ errors }) => errors)[0];
-  if (problem) throw invalid(configPath, `not valid YAML: ${problem.message}`);
   if (documents.length !== 1 || !isMap(document?.contents)) {
     throw invalid(configPath, `holds ${documents.length} YAML documents, expected one object`);
   }
@@ -39,33 +39,38 @@ export async function runStandalone(
   const config = functionConfigOf(readValue(document.contents, document) as Record<string, unknown>);
   const findings = await runOnList(list, config, context, handlers);
   list.report(findings, config);
-  const lines = findings
-    .filter(({ severity }) => severity !== 'info')
-    .flatMap((finding) => {
-      const lines = [formatFinding(finding.field ? { file: configPath, ...finding } : finding)];
-      const shown =
-        finding.field && excerpt({ source, document, lineCounter }, finding.field, finding.message);
-      return shown ? [...lines, shown] : lines;
-    });
+  const lines = findings.flatMap((finding) => {
+    const told = linesOf([finding.field ? { file: configPath, ...finding } : finding], config);
+    const shown = finding.field && excerpt({ source, document, lineCounter }, finding.field, finding.message);
+    return shown && told.length > 0 ? [...told, shown] : told;
+  });
   return { findings, lines, output: wrapped ? list.toString() : list.itemsToString() };
 }
 
 /** The items of the input; raw documents are wrapped into a list. */
 function readList(text: string, name: string): { list: ResourceList; wrapped: boolean } {
   if (text.trim() === '') return { list: ResourceList.empty(), wrapped: false };
-  const documents = parseAllDocuments(text, { schema: 'failsafe' });
-  const problem = documents.flatMap(({ errors }) => errors)[0];
-  if (problem) throw invalid(name, `not valid YAML: ${problem.message}`);
+  const documents = parseDocuments(text, name);
   const first: unknown = documents[0]?.contents;
   const kind = isMap(first) ? first.get('kind') : undefined;
   if (kind === 'ResourceList') return { list: ResourceList.parse(text), wrapped: true };
   const list = ResourceList.empty();
   for (const { contents } of documents) {
-    if (contents === null || contents === undefined) continue;
     if (!isMap(contents)) throw invalid(name, 'holds a document that is not an object');
     list.add(contents);
   }
   return { list, wrapped: false };
+}
+
+/** The documents that hold something. */
+function parseDocuments(text: string, file: string, lineCounter?: LineCounter): Document[] {
+  const options = lineCounter ? { ...PARSE_OPTIONS, lineCounter } : PARSE_OPTIONS;
+  const documents = parseAllDocuments(text, options) as Document[];
+  for (const document of documents) {
+    const problem = document.errors[0]?.message ?? describeDangling(document);
+    if (problem) throw invalid(file, `is not valid YAML: ${problem}`);
+  }
+  return documents.filter((document) => !isEmpty(document));
 }
 
 async function readText(path: string): Promise<string> {

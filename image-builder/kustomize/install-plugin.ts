@@ -49,7 +49,9 @@ export async function installPlugin(
     await replaceFile(path, shim, { mode: 0o755 });
   }
   const found = homes.includes(home);
-  const notes = ['kustomize calls it with --enable-alpha-plugins, and objects need no function annotation'];
+  const notes = [
+    'kustomize calls it with --enable-alpha-plugins; objects must not have a function annotation then',
+  ];
   if (!found) notes.push(`kustomize finds it with KUSTOMIZE_PLUGIN_HOME=${home}`);
   return { paths, notes };
 }

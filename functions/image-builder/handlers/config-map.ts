@@ -3,11 +3,13 @@
 // Synchronous: one small file is read, and the thread pool alone would cost a tenth of an empty Node's start-up.
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, join, posix, resolve, sep } from 'node:path';
-import { isMap, Pair, parseDocument, type YAMLMap } from 'yaml';
+import { type Document, isMap, Pair, parseAllDocuments, type YAMLMap } from 'yaml';
 import { PROFILES_DIRECTORY } from '../../../image-builder/bundle/types.ts';
 import { type Finding, InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
+import { oddTexts } from '../../../image-builder/profile/odd-texts.ts';
 import { parseProfile } from '../../../image-builder/profile/profile.ts';
-import { keyText, stringNode, toNode } from '../../../image-builder/yaml/values.ts';
+import { isEmpty, PARSE_OPTIONS } from '../../../image-builder/yaml/document.ts';
+import { keyNode, keyText, toNode } from '../../../image-builder/yaml/values.ts';
 import type { FunctionContext, FunctionResult, Handler } from '../handler.ts';
 import { textAt } from '../items.ts';
 
@@ -24,10 +26,8 @@ const DEFAULT_PATH = `${PROFILES_DIRECTORY}/profile_multistrap.json`;
 /** Answers with the profile at `data.configPath`. */
 export const handleConfigMap: Handler = async (config, context): Promise<FunctionResult> => {
   const { data, findings } = readData(config.value.data);
-  const profile = parseProfile({
-    path: data.configPath,
-    json: readProfile(data.configPath, context),
-  });
+  const source = { path: data.configPath, json: readProfile(data.configPath, context) };
+  const profile = parseProfile(source);
   const name = basename(data.configPath, '.json');
   const object = data.header === undefined ? defaultHeader(name) : parseHeader(data.header);
   const taken = new Set(object.items.map(({ key }) => keyText(key)));
@@ -35,10 +35,8 @@ export const handleConfigMap: Handler = async (config, context): Promise<Functio
   if (collisions.length > 0) {
     throw invalid('data.header', `has the keys ${collisions.join(', ')}, which the profile has too`);
   }
-  object.items.push(
-    ...Object.entries(profile).map(([key, value]) => new Pair(stringNode(key), toNode(value))),
-  );
-  return { objects: [object], findings };
+  object.items.push(...Object.entries(profile).map(([key, value]) => new Pair(keyNode(key), toNode(value))));
+  return { objects: [object], findings: [...findings, ...oddTexts(source)] };
 };
 
 function readData(value: unknown): { data: ConfigMapData; findings: Finding[] } {
@@ -60,8 +58,11 @@ function readData(value: unknown): { data: ConfigMapData; findings: Finding[] } 
 
 /** The text of a profile; refuses everything that is not below /profiles, also behind symbolic links. */
 function readProfile(configPath: string, { profilesDirectory }: FunctionContext): string {
-  const path = posix.resolve(PROFILES_DIRECTORY, configPath);
-  if (!path.startsWith(`${PROFILES_DIRECTORY}/`)) throw outside(configPath);
+  // Relative paths start at the root, where a container starts, or at the directory of the profiles.
+  const path = [posix.resolve('/', configPath), posix.resolve(PROFILES_DIRECTORY, configPath)].find(
+    (candidate) => candidate.startsWith(`${PROFILES_DIRECTORY}/`),
+  );
+  if (path === undefined) throw outside(configPath);
   const file = join(profilesDirectory, path.slice(PROFILES_DIRECTORY.length + 1));
   try {
     const root = realpathSync(profilesDirectory);
@@ -104,10 +105,13 @@ function listDirectory(path: string): string[] | undefined {
 }
 
 function parseHeader(text: string): YAMLMap {
-  const document = parseDocument(text, { schema: 'failsafe' });
-  const problem = document.errors[0];
+  const documents = (parseAllDocuments(text, PARSE_OPTIONS) as Document[]).filter((one) => !isEmpty(one));
+  const problem = documents.flatMap(({ errors }) => errors)[0];
   if (problem) throw invalid('data.header', `is not valid YAML: ${problem.message}`);
-  const object = document.contents;
+  if (documents.length > 1) {
+    throw invalid('data.header', `holds ${documents.length} YAML documents, expected the beginning of one`);
+  }
+  const object = documents[0]?.contents;
   if (!isMap(object)) throw invalid('data.header', 'is not a YAML mapping');
   const required = [['apiVersion'], ['kind'], ['metadata', 'name']];
   const missing = required.filter((path) => textAt(object, path) === '').map((path) => path.join('.'));

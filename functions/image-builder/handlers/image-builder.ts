@@ -10,12 +10,14 @@ import {
 import type { Reporter } from '../../../image-builder/diagnostics/progress.ts';
 import { formatBytes } from '../../../image-builder/diagnostics/render.ts';
 import { cataloguesOf, type VariableCatalogue } from '../../../image-builder/profile/catalogue.ts';
+import { oddTexts } from '../../../image-builder/profile/odd-texts.ts';
 import type { PullSecret } from '../../../image-builder/registry/credentials/types.ts';
 import type { BuildSpec, BundleSpec } from '../../../image-builder/spec/types.ts';
 import { catalogueName, parseImageBuilder } from '../../../image-builder/spec/validate.ts';
 import { withData } from '../../../image-builder/yaml/data-node.ts';
 import { toNode } from '../../../image-builder/yaml/values.ts';
 import type { FunctionContext, Handler } from '../handler.ts';
+import { fileOf } from '../items.ts';
 import type { FunctionConfig } from '../resource-list.ts';
 import { pullSecretsOf } from './pull-secrets.ts';
 
@@ -57,7 +59,8 @@ export function imageBuilderHandler(engine: Engine): Handler {
     );
     const catalogues = cataloguesOf(contents, { name: metadata.name, profiles }, spec.catalogue);
     checkNames(catalogues.map((catalogue) => catalogue.metadata.name));
-    return { objects: catalogues.map(catalogueNode), findings };
+    const warnings = contents.profiles.flatMap(oddTexts);
+    return { objects: catalogues.map(catalogueNode), findings: [...findings, ...warnings] };
   };
 }
 
@@ -73,10 +76,7 @@ async function buildOrFind(
   { cwd, report, signal, readItems }: FunctionContext,
   spec: BuildSpec,
 ): Promise<BundleContents> {
-  const { annotations } = value.metadata as { annotations?: Record<string, unknown> };
-  const file = ['internal.config.kubernetes.io/path', 'config.kubernetes.io/path']
-    .map((annotation) => annotations?.[annotation])
-    .find((path): path is string => typeof path === 'string' && path !== '');
+  const file = fileOf(value.metadata);
   // Reading the items takes time that a render with nothing to publish need not spend.
   const asksRegistries = Boolean(spec.bundle?.repository ?? spec.bundle?.base ?? spec.store);
   const pullSecrets = asksRegistries ? pullSecretsOf(readItems()) : [];

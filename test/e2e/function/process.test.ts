@@ -186,7 +186,7 @@ mode: "0755"
     expect(status).toBe(1);
     expect(
       stderr,
-    ).toBe(`error: data.configPath: /etc/passwd leaves /profiles, the only place that is read (in ${config})
+    ).toBe(`error: ConfigMap/c: data.configPath: /etc/passwd leaves /profiles, the only place that is read (in ${config})
     4 | data: {configPath: /etc/passwd}
       |                    ^^^^^^^^^^^
 `);
@@ -202,7 +202,20 @@ mode: "0755"
     const { stdout, stderr, status } = run([fn, text === undefined ? name : write('config.yaml', text)]);
     expect(status).toBe(1);
     expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/unexpected|^ {4}at /m);
     expect(stdout).toBe('');
+  });
+
+  test.each([
+    ['not YAML', 'a: [', 'is not valid YAML'],
+    ['an alias without an anchor', 'a: *b\n', 'the alias *b has no anchor'],
+    ['a list', '- a\n', 'holds a document that is not an object'],
+  ])('items that are %s are a clear error', (_what, text, message) => {
+    const { stdout, stderr, status } = run([fn, write('config.yaml', CONFIG_MAP), write('in.yaml', text)]);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain(`${message}`);
+    expect(stderr).toContain('in.yaml');
+    expect(stderr).not.toMatch(/unexpected|^ {4}at /m);
   });
 
   test('wrong arguments', () => {

@@ -1,7 +1,8 @@
 // What airshipctl does with a GenericContainer of type airship, re-enacted from its source (pkg/container: api.go,
-// container_docker.go): the same calls of Docker's API in the same order: the image is looked at (and pulled when it is
-// not there), a container created, attached to, started, waited for, its logs read, itself removed. Real airshipctl
-// cannot be built here, for its module is not on the Go module proxy.
+// container_docker.go) and seen of a built one: the same calls of Docker's API in the same order: the image is looked at
+// (and pulled when it is not there), a container created, attached to, its standard input written once and closed, started,
+// waited for, its logs read, itself removed. The program itself is not built here: a module that it needs is not on the Go
+// module proxy.
 import http from 'node:http';
 import type { Socket } from 'node:net';
 
@@ -26,7 +27,7 @@ function socketPath(environment: NodeJS.ProcessEnv): string {
   return (environment.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace(/^unix:\/\//, '');
 }
 
-/** Runs the container; `input` is written to its standard input, which airshipctl never closes. */
+/** Runs the container; `input` is what it gets on its standard input. */
 export async function runGenericContainer(
   spec: GenericContainer,
   input: string,
@@ -43,7 +44,10 @@ export async function runGenericContainer(
     Image: spec.image,
     Cmd: spec.cmd ?? JSON.parse(image.toString('utf8')).Config.Cmd,
     AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
     OpenStdin: true,
+    StdinOnce: true,
     Env: spec.envVars,
     HostConfig: {
       Privileged: false,
@@ -58,7 +62,7 @@ export async function runGenericContainer(
   const { Id: id } = JSON.parse(created.toString('utf8'));
   const stdin = await attach(path, id);
   try {
-    stdin.write(input);
+    stdin.end(input);
     await call('POST', `/containers/${id}/start`);
     const waited = JSON.parse(
       (await call('POST', `/containers/${id}/wait?condition=not-running`)).toString('utf8'),
@@ -97,11 +101,13 @@ function attach(socket: string, id: string): Promise<Socket> {
     const outgoing = http.request({
       socketPath: socket,
       method: 'POST',
-      path: `/containers/${id}/attach?stream=1&stdin=1`,
+      path: `/containers/${id}/attach?stream=1&stdin=1&stdout=1&stderr=1`,
       headers: { connection: 'Upgrade', upgrade: 'tcp' },
     });
     outgoing.on('upgrade', (_response, connection) => {
       connection.on('error', () => {});
+      // What is not read would hold the container up.
+      connection.resume();
       done(connection as Socket);
     });
     outgoing.on('response', (response) => fail(new Error(`attach: ${response.statusCode}`)));

@@ -186,7 +186,7 @@ describe('generated objects', () => {
 });
 
 describe('results', () => {
-  test('hold the findings, and replace those of an earlier run', () => {
+  test('hold the findings, after those of functions before', () => {
     const resourceList = ResourceList.parse(list('- kind: X\n', 'results:\n- message: old\n'));
     const config = { apiVersion: 'v1', kind: 'ConfigMap', name: 'c', value: {} };
     resourceList.report(
@@ -194,6 +194,7 @@ describe('results', () => {
       config,
     );
     expect(parse(resourceList.toString()).results).toEqual([
+      { message: 'old' },
       {
         message: 'wrong: 0755',
         severity: 'error',
@@ -202,9 +203,105 @@ describe('results', () => {
         tags: { code: 'X' },
       },
     ]);
-    resourceList.report([]);
-    expect(resourceList.toString()).toBe(list('- kind: X\n'));
   });
+
+  test('of earlier functions stay when there is nothing to report', () => {
+    const text = list('- kind: X\n', 'results:\n- message: old\n');
+    const resourceList = ResourceList.parse(text);
+    resourceList.report([]);
+    expect(resourceList.toString()).toBe(text);
+  });
+
+  test.each(['', ', "results": []', ', "results": [{"message": "old"}]'])(
+    'are JSON in a list that is JSON%s',
+    (results) => {
+      const resourceList = ResourceList.parse(
+        `{"apiVersion": "config.kubernetes.io/v1", "kind": "ResourceList", "items": [{"n": 1, "s": "it's\\u0085"}]${results}}`,
+      );
+      resourceList.upsert(object('a', { text: "it's", list: ['\n\tb\n', 'on', 1.5, null, true], map: {} }));
+      resourceList.report([{ severity: 'info', message: "it's: 0755", tags: { requests: '3' } }]);
+      const answer = JSON.parse(resourceList.toString());
+      expect(answer.items[0]).toEqual({ n: 1, s: "it's\u0085" });
+      expect(answer.items[1].list).toEqual(['\n\tb\n', 'on', 1.5, null, true]);
+      expect(answer.results.at(-1)).toEqual({
+        message: "it's: 0755",
+        severity: 'info',
+        tags: { requests: '3' },
+      });
+      expect(answer.results).toHaveLength(results.includes('old') ? 2 : 1);
+    },
+  );
+});
+
+describe('what no two writers write alike comes back as the same values', () => {
+  test.each([
+    ['an empty block with a comment', '- s: | # c\n  k: v\n', '- s: "" # c\n  k: v\n'],
+    ['an empty folded block', '- s: >\n  # c\n  k: v\n', '- s: ""\n  # c\n  k: v\n'],
+    ['a block of line breaks', '- s: |+\n\n  k: v\n', '- s: "\\n"\n  k: v\n'],
+    ['a block that begins with a tab', '- s: |-\n    \tx\n', '- s: "\\tx"\n'],
+    ['a key without a value', '- k: v\n? key\n', '- k: v\nkey:\n'],
+    [
+      'escapes of YAML alone',
+      '- s: "\\x7f\\N\\L\\_\\e\\0"\n',
+      '- s: "\\u007f\\u0085\\u2028\\u00a0\\u001b\\u0000"\n',
+    ],
+    ['control characters as they are', '- s: "\u007f\u0080\ufffe"\n', '- s: "\\u007f\\u0080\\ufffe"\n'],
+    ['half a surrogate pair', '- s: "\\ud800"\n', '- s: "\ufffd"\n'],
+    ['a tag without a value', '- s: !!null\n', '- s: !!null \n'],
+  ])('%s', (_what, items, expected) => {
+    const resourceList = ResourceList.parse(list(items));
+    expect(resourceList.toString()).toBe(list(expected));
+    expect(ResourceList.parse(list(expected)).toString()).toBe(list(expected));
+  });
+});
+
+test.each(['\n---\n', '---\n...\n', '\n---\n---\n# end\n'])(
+  'documents without contents at the end: %j',
+  (end) => {
+    expect(ResourceList.parse(`---\n${list('- kind: X\n')}${end}`).toString()).toContain(list('- kind: X\n'));
+  },
+);
+
+describe('thousands of items', () => {
+  const milliseconds = (work: () => unknown) => {
+    const start = performance.now();
+    work();
+    return performance.now() - start;
+  };
+  const items = (count: number, extra = '') =>
+    Array.from({ length: count }, (_, n) => `- kind: X\n  metadata: {name: n${n}}\n${extra}`).join('');
+
+  test.each([
+    ['written as documents', (count: number) => ResourceList.parse(list(items(count))).itemsToString()],
+    [
+      'with aliases',
+      (count: number) => {
+        const resourceList = ResourceList.parse(
+          list(items(count, '  a: *a\n').replace('- kind', '- a: &a {b: 1}\n- kind')),
+        );
+        return resourceList.readItems();
+      },
+    ],
+  ])('%s: four times as many take no more than about four times as long', (_what, work) => {
+    work(500);
+    const [few, many] = [
+      Math.min(
+        milliseconds(() => work(500)),
+        milliseconds(() => work(500)),
+      ),
+      milliseconds(() => work(2000)),
+    ];
+    // It was 16 times.
+    expect(many / few).toBeLessThan(10);
+  });
+});
+
+test('an alias stands for the last anchor before it', () => {
+  const items = '- {a: &x 1, b: *x, c: &x {d: 2}}\n- {e: *x}\n';
+  expect(ResourceList.parse(list(items)).readItems()).toEqual([{ a: 1, b: 1, c: { d: 2 } }, { e: { d: 2 } }]);
+  expect(() => ResourceList.parse(list('- &x {d: *x}\n')).readItems()).toThrow(
+    'the alias *x is part of what',
+  );
 });
 
 describe('input that is not one ResourceList', () => {
@@ -227,7 +324,10 @@ describe('input that is not one ResourceList', () => {
     ['a: 1\na: 2\n', 'INVALID_YAML'],
     ['\tkind: ResourceList', 'INVALID_YAML'],
     ['a: *missing\n', 'INVALID_YAML'],
-    ['\u0000\u0001\u0002', 'NOT_A_RESOURCE_LIST'],
+    ['\u0000\u0001\u0002', 'INVALID_YAML'],
+    [list('- kind: "\u0007"\n'), 'INVALID_YAML'],
+    [list('- kind: X # a\rb\n'), 'INVALID_YAML'],
+    [list('- kind: &x X\n  other: *y\n'), 'INVALID_YAML'],
     ['user_data: |\n    #cloud-config\nnetwork_config:\n', 'NOT_A_RESOURCE_LIST'],
   ])('%j', (text, code) => {
     const parseText = () => ResourceList.parse(text);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { HANDLERS } from '../../../functions/image-builder/engine-command.ts';
 import { type Engine, imageBuilderHandler } from '../../../functions/image-builder/handlers/image-builder.ts';
+import { ResourceListError } from '../../../functions/image-builder/resource-list.ts';
 import { readQuestion, runOnQuestion } from '../../../functions/image-builder/run.ts';
 import type { BundleContents } from '../../../image-builder/bundle/types.ts';
 import { findingsOf } from '../../../image-builder/diagnostics/error.ts';
@@ -81,6 +82,44 @@ describe('functionConfig of kind ConfigMap, ImageBuilder', () => {
     });
   });
 
+  test.each([
+    'profiles/profile_multistrap.json',
+    './profiles/profile_multistrap.json',
+    'profile_multistrap.json',
+    '/profiles/../profiles/profile_multistrap.json',
+  ])('finds %s', async (configPath) => {
+    const { ok, answer } = await run(configMap({ configPath }));
+    expect(ok).toBe(true);
+    expect(answer.items[1]).toMatchObject({ metadata: { name: 'profile_multistrap' }, mode: '0755' });
+  });
+
+  test.each(['---\n', '...\n', '# end', '---\n---\n'])('takes a header that ends in %j', async (end) => {
+    const { ok, answer } = await run(configMap({ header: `${header}${end}` }));
+    expect(ok).toBe(true);
+    expect(answer.items[1]).toMatchObject({ metadata: { name: 'mine' }, mode: '0755' });
+  });
+
+  test.each([{ kind: 'ProfileRequest' }, { kind: 'toString' }, {}])(
+    'an object of any kind may ask for a profile, as before: %j',
+    async (object) => {
+      const { ok, answer } = await run({
+        ...object,
+        data: { configPath: '/profiles/profile_multistrap.json' },
+      });
+      expect(ok).toBe(true);
+      expect(answer.items[1]).toMatchObject({ mode: '0755' });
+    },
+  );
+
+  test('warns of texts that kustomize spoils', async () => {
+    writeFileSync(join(directory, 'profiles/profile_odd.json'), '{"a": ["\\u0007", "\\u007f"]}');
+    const { ok, findings } = await run(configMap({ configPath: '/profiles/profile_odd.json' }));
+    expect(ok).toBe(true);
+    expect(findings.map(({ message }) => message)).toEqual([
+      'a[1] has the control character U+007F, with which kustomize fails',
+    ]);
+  });
+
   test('warns of fields that it does not use', async () => {
     const { ok, findings } = await run(configMap({ configpath: '/profiles/x' }));
     expect(ok).toBe(true);
@@ -105,6 +144,7 @@ describe('functionConfig of kind ConfigMap, ImageBuilder', () => {
     [['x'], 'data', 'is not an object'],
     [{ header: 'a: [' }, 'data.header', 'is not valid YAML'],
     [{ header: '- a' }, 'data.header', 'is not a YAML mapping'],
+    [{ header: `${header}---\n${header}` }, 'data.header', 'holds 2 YAML documents'],
     [{ header: 'kind: X\n' }, 'data.header', 'lacks apiVersion, metadata.name'],
     [{ header: `${header}mode: mine\n` }, 'data.header', 'has the keys mode, which the profile has too'],
     [{ configPath: '/profiles/profile_broken.json' }, undefined, '/profiles/profile_broken.json is not JSON'],
@@ -163,6 +203,51 @@ describe('other functionConfigs', () => {
       kind: 'ImageBuilder',
       name: 'x',
     });
+  });
+});
+
+describe('what people and programs are told', () => {
+  const ask = async (functionConfig: unknown, items = ITEM) => {
+    const text = `apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n${items}functionConfig: ${JSON.stringify(functionConfig)}\n`;
+    const { lines, output } = await runOnQuestion(readQuestion(text), context(), HANDLERS);
+    return { lines, answer: parse(output) };
+  };
+
+  test('an error names the object and, where the caller has noted it, its file; its code is in the tags', async () => {
+    const annotations = { 'internal.config.kubernetes.io/path': 'site/catalogue.yaml' };
+    const object = { ...configMap({ configPath: '/etc/passwd' }), metadata: { name: 'c', annotations } };
+    const { lines, answer } = await ask(object);
+    expect(lines).toEqual([
+      'error: ConfigMap/c: data.configPath: /etc/passwd leaves /profiles, the only place that is read (in site/catalogue.yaml)',
+    ]);
+    expect(answer.results[0]).toMatchObject({
+      tags: { code: 'INVALID_INPUT' },
+      file: { path: 'site/catalogue.yaml' },
+    });
+    expect((await ask({ kind: 'X' })).lines[0]).toMatch(/^error: X: kind: is X, expected/);
+    expect((await ask(null)).lines[0]).toMatch(/^error: functionConfig: is missing/);
+  });
+
+  test('one that cannot be written is a ResourceList with the error', async () => {
+    const question = readQuestion('apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems: []\n');
+    const broken = new ResourceListError('UNWRITABLE', 'the items cannot be written as YAML: x');
+    question.list.toString = () => {
+      throw broken;
+    };
+    const { output, findings } = await runOnQuestion(question, context(), HANDLERS);
+    expect(parse(output)).toMatchObject({ kind: 'ResourceList', items: [] });
+    expect(findings.map(({ tags }) => tags?.code)).toContain('UNWRITABLE');
+  });
+
+  test.each([
+    ['airshipctl', "{config.kubernetes.io/index: '0'}", 0],
+    ['kpt', "{internal.config.kubernetes.io/path: 'a.yaml'}", 1],
+    ['kustomize', "{kustomize.config.k8s.io/id: 'x'}", 1],
+  ])('an IsoConfiguration gives %s no Secret that it would print', async (_caller, annotations, count) => {
+    const secret = `- {apiVersion: v1, kind: Secret, metadata: {name: s, annotations: ${annotations}}}\n`;
+    const { answer } = await ask({ kind: 'IsoConfiguration', apiVersion: 'airshipit.org/v1alpha1' }, secret);
+    expect(answer.results[0].severity).toBe('error');
+    expect(answer.items).toHaveLength(count);
   });
 });
 
