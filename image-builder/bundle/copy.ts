@@ -20,6 +20,7 @@ import type { OverlayFile } from './overlay/read.ts';
 import type { OverlayQuery } from './overlay/watch.ts';
 import type { ReadBundleOptions } from './read.ts';
 import { ARTIFACTS_FILE, type Checksums, QCOWS_DIRECTORY } from './types.ts';
+import { demanded, type Verification } from './verification.ts';
 
 /** Downloads lie here, inside the target directory, until the copy has succeeded. */
 const DOWNLOADS = '.image-builder-download';
@@ -65,7 +66,8 @@ export async function copyBundle(
   try {
     await mkdir(directory, { recursive: true });
     const local = downloads ? image.readingFrom(downloads) : image;
-    const files = await copyFrom(local, resolve(directory), names, options);
+    const verify = demanded(reference, options.verify);
+    const files = await copyFrom(local, resolve(directory), names, verify);
     if (downloads) await downloads.remove();
     return { reference: formatReference({ ...reference, digest: image.digest }), files };
   } finally {
@@ -77,9 +79,8 @@ async function copyFrom(
   image: Image,
   directory: string,
   names: string[],
-  options: ReadBundleOptions,
+  verify: Verification,
 ): Promise<CopiedFile[]> {
-  const verify = options.verify ?? 'partial';
   const described = await describedFiles(image);
   const query = described ? { files: [...described.keys()], directories: [] } : FOREIGN_QUERY;
   const plan = await planLayers(image, query, verify);
@@ -120,7 +121,12 @@ async function describedFiles(image: Image): Promise<Map<string, Partial<Checksu
   const marked = markedLayer(image.manifest, [path]);
   if (!marked) return undefined;
   const query: OverlayQuery = { files: [], optional: [path], directories: [] };
-  const found = await readFromLayers(image, { layers: [marked], basis: 'marked' }, query, 'full');
+  const found = await readFromLayers(
+    image,
+    { layers: [marked], leftOut: [], coverage: 'full' },
+    query,
+    'full',
+  );
   const json = found.files.get(path)?.content?.toString('utf8');
   if (json === undefined) return undefined;
   const { qcows, iso } = parseArtifacts(json, image.source.name);

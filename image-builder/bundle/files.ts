@@ -1,15 +1,16 @@
 // Any small files of an image, and lists of what is in it.
 
-import { parseReference } from '../registry/reference.ts';
+import { formatReference, parseReference } from '../registry/reference.ts';
 import { contentOf, type ImageFiles, readImageFiles } from './image-files.ts';
 import { openImage } from './open-image.ts';
 import { cleanPath } from './overlay/path.ts';
 import type { OverlayQuery } from './overlay/watch.ts';
 import type { ReadBundleOptions, ReadCost } from './read.ts';
+import { demanded, partialWarning, type Verification } from './verification.ts';
 
 interface Reading {
   cost: ReadCost;
-  verification: 'partial' | 'full';
+  verification: Verification;
   warnings: string[];
 }
 
@@ -68,15 +69,15 @@ async function read(
   options: ReadBundleOptions,
 ): Promise<{ found: ImageFiles; facts: Reading }> {
   const started = process.uptime();
-  const { image, close, cost } = await openImage(parseReference(text), options);
+  const reference = parseReference(text);
+  const { image, close, cost } = await openImage(reference, options);
   try {
-    const found = await readImageFiles(image, query, options.verify ?? 'partial');
+    const found = await readImageFiles(image, query, demanded(reference, options.verify));
     const { verification } = found;
+    const warning = partialWarning(verification, formatReference({ ...reference, digest: image.digest }));
+    const warnings = [...image.source.warnings, ...(warning ? [warning] : [])];
     const milliseconds = Math.round((process.uptime() - started) * 1000);
-    return {
-      found,
-      facts: { verification, warnings: image.source.warnings, cost: { ...cost(), milliseconds } },
-    };
+    return { found, facts: { verification, warnings, cost: { ...cost(), milliseconds } } };
   } finally {
     await close();
   }

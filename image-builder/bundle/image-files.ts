@@ -2,26 +2,25 @@
 
 import type { Image } from '../registry/image.ts';
 import { BundleError } from './error.ts';
-import { scanOneLayer, type Verification } from './layer-access.ts';
-import { type LayerPlan, markedLayer, planByHistory } from './layer-plan.ts';
+import { scanOneLayer } from './layer-access.ts';
+import { includingLayers, type LayerPlan, markedLayer, misledBy, planByHistory } from './layer-plan.ts';
 import { type OverlayResult, readOverlay } from './overlay/read.ts';
-import type { ContentBudget } from './overlay/scan.ts';
-import type { OverlayQuery } from './overlay/watch.ts';
+import type { ContentBudget, LayerScan } from './overlay/scan.ts';
+import type { OverlayQuery, WatchList } from './overlay/watch.ts';
+import { type Verification, weakest } from './verification.ts';
 
 /** Files that are read whole must be smaller: profiles have kilobytes. */
 export const FILE_LIMIT_BYTES = 8 * 1024 * 1024;
 const TOTAL_LIMIT_BYTES = 24 * 1024 * 1024;
 
 export interface ImageFiles extends OverlayResult {
-  /** How the layers were chosen. */
-  basis: LayerPlan['basis'];
-  /** `full`: every layer that counts was read to its end and checked. */
+  /** How far the result was checked. */
   verification: Verification;
 }
 
 /**
  * Reads files of an image.
- * @param verification `full` reads every layer to its end and trusts no history
+ * @param verification what is demanded: `full` reads every layer to its end and trusts no history
  * @throws RegistryError, TarError, BundleError
  */
 export async function readImageFiles(
@@ -29,32 +28,43 @@ export async function readImageFiles(
   query: OverlayQuery,
   verification: Verification,
 ): Promise<ImageFiles> {
-  const { layers, basis } = await planLayers(image, query, verification);
-  return readFromLayers(image, { layers, basis }, query, verification);
+  return readFromLayers(image, await planLayers(image, query, verification), query, verification);
 }
 
-/** Reads files of the given layers only. */
+/** Reads files of the layers of a plan, and of those that turn out not to be ruled out. */
 export async function readFromLayers(
   image: Image,
   plan: LayerPlan,
   query: OverlayQuery,
   verification: Verification,
 ): Promise<ImageFiles> {
-  const exhaustive = verification === 'full';
   const budget: ContentBudget = { file: FILE_LIMIT_BYTES, left: TOTAL_LIMIT_BYTES };
-  const result = await readOverlay(
-    plan.layers.length,
-    query,
-    (index, watch) => {
-      const layer = plan.layers[index];
-      if (!layer) throw new RangeError(`no layer ${index}`);
-      return scanOneLayer({ image, layer, watch, budget }, verification);
-    },
-    exhaustive,
-  );
-  // A file of a layer that was checked is certain only when no layer was left out by the history alone.
-  const isFull = !result.unverified && !result.stoppedEarly && plan.basis !== 'history';
-  return { ...result, basis: plan.basis, verification: isFull ? 'full' : 'partial' };
+  // A layer that occurs several times is the same each time.
+  const known = new Map<string, { scan: LayerScan; version: number }>();
+  const links = new Set<string>();
+  const scan = async (index: number, watch: WatchList) => {
+    const layer = plan.layers[index];
+    if (!layer) throw new RangeError(`no layer ${index}`);
+    const before = known.get(layer.digest);
+    if (before?.version === watch.version) return before.scan;
+    const { version } = watch;
+    const found = await scanOneLayer({ image, layer, watch, budget }, verification);
+    known.set(layer.digest, { scan: found, version });
+    if (plan.leftOut.length > 0) for (const path of linksOf(found)) links.add(path);
+    return found;
+  };
+  // What was left out must not lie behind a link of any layer; to be certain, all of them have to be seen.
+  const exhaustive = verification === 'full' || (verification === 'verified' && plan.leftOut.length > 0);
+  const result = await readOverlay(plan.layers.length, query, scan, exhaustive);
+  const misled = misledBy(links, plan);
+  if (misled.length > 0)
+    return readFromLayers(image, includingLayers(image.manifest, plan, misled), query, verification);
+  return { ...result, verification: weakest(result.coverage, plan.coverage) };
+}
+
+function linksOf({ entries, links }: LayerScan): string[] {
+  const watched = entries.filter(({ kind }) => kind === 'symlink');
+  return [...links, ...watched].map(({ path }) => path);
 }
 
 /** Which layers count for a query. */
@@ -65,10 +75,10 @@ export async function planLayers(
 ): Promise<LayerPlan> {
   const wanted = [...query.files, ...(query.optional ?? []), ...query.directories.map(({ path }) => path)];
   const marked = markedLayer(image.manifest, wanted);
-  if (marked) return { layers: [marked], basis: 'marked' };
+  if (marked) return { layers: [marked], leftOut: [], coverage: 'full' };
   const all = image.manifest.layers.toReversed();
-  if (verification === 'full' || all.length === 1) return { layers: all, basis: 'all' };
-  return planByHistory(image.manifest, await image.config(), wanted);
+  if (verification === 'full' || all.length === 1) return { layers: all, leftOut: [], coverage: 'full' };
+  return planByHistory(image.manifest, await image.config(), wanted, verification);
 }
 
 /**

@@ -5,6 +5,7 @@ import { parseReference } from '../registry/reference.ts';
 import { openImage } from './open-image.ts';
 import { type ReadBundleOptions, type ReadCost, readBundle } from './read.ts';
 import { type Artifacts, PROFILES_LAYER_ANNOTATION } from './types.ts';
+import type { Verification } from './verification.ts';
 
 export interface LayerDescription {
   digest: string;
@@ -30,7 +31,7 @@ export interface BundleDescription extends Artifacts {
   totalSize: number;
   /** What reading the profiles and artifacts cost (without this description's own extra reads). */
   readCost: ReadCost;
-  verification: 'partial' | 'full';
+  verification: Verification;
   warnings: string[];
 }
 

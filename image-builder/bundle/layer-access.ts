@@ -9,6 +9,7 @@ import { RangedByteReader, StreamByteReader } from '../tar/byte-reader.ts';
 import { TarReader } from '../tar/reader.ts';
 import { type ContentBudget, type LayerScan, scanLayer } from './overlay/scan.ts';
 import type { WatchList } from './overlay/watch.ts';
+import type { Verification } from './verification.ts';
 
 /** Layers up to this size are fetched whole, checked, and kept in the cache. */
 export const WHOLE_LAYER_BYTES = 1024 * 1024;
@@ -16,9 +17,6 @@ export const WHOLE_LAYER_BYTES = 1024 * 1024;
 const WORTH_STOPPING_BYTES = 4 * 1024 * 1024;
 /** A tar header, the directory entries before it and a small file fit into one window. */
 const WINDOW_BYTES = 16 * 1024;
-
-/** How much of a layer has to be read. */
-export type Verification = 'partial' | 'full';
 
 /** A layer that is to be scanned. */
 export interface LayerRequest {
@@ -37,7 +35,7 @@ export async function scanOneLayer(request: LayerRequest, verification: Verifica
     const scan = await scanByRanges(request);
     if (scan) return scan;
   }
-  if (verification === 'partial' && compression === 'zstd') {
+  if (verification !== 'full' && compression === 'zstd') {
     const { scanChunked } = await import('./chunked.ts');
     const scan = await scanChunked(request);
     if (scan) return scan;
@@ -51,7 +49,8 @@ async function scanWhole({ image, layer, watch, budget }: LayerRequest): Promise
   const content = await image.content(layer, WHOLE_LAYER_BYTES, what);
   const bytes = new StreamByteReader(decompressWhole(content, expansionLimit(content.length), what));
   try {
-    return { ...(await scanLayer(new TarReader(bytes, what), watch, budget, () => false)), verified: true };
+    const { entries, links } = await scanLayer(new TarReader(bytes, what), watch, budget, () => false);
+    return { entries, links, coverage: 'full' };
   } finally {
     await bytes.close();
   }
@@ -69,8 +68,8 @@ async function scanByRanges({ image, layer, watch, budget }: LayerRequest): Prom
   );
   const head = await reader.peek(6);
   if (detectCompression(head, what) !== 'none') return undefined;
-  const scan = await scanLayer(new TarReader(reader, what), watch, budget, () => true);
-  return { ...scan, verified: false };
+  const { entries, links } = await scanLayer(new TarReader(reader, what), watch, budget, () => true);
+  return { entries, links, coverage: 'partial' };
 }
 
 async function scanStream(
@@ -83,9 +82,10 @@ async function scanStream(
   const mayStop = () =>
     verification === 'partial' && layer.size - (image.source.cost.bytes - before) > WORTH_STOPPING_BYTES;
   try {
-    const scan = await scanLayer(new TarReader(bytes, `layer ${layer.digest}`), watch, budget, mayStop);
-    if (!scan.stoppedEarly) await open.finish();
-    return { ...scan, verified: !scan.stoppedEarly };
+    const tar = new TarReader(bytes, `layer ${layer.digest}`);
+    const { entries, links, stoppedEarly } = await scanLayer(tar, watch, budget, mayStop);
+    if (!stoppedEarly) await open.finish();
+    return { entries, links, coverage: stoppedEarly ? 'partial' : 'full' };
   } finally {
     await bytes.close();
     await open.close();

@@ -13,22 +13,27 @@ import {
   PROFILES_LAYER_HISTORY,
   QCOWS_DIRECTORY,
 } from './types.ts';
+import type { Verification } from './verification.ts';
 
-/** Layers to consider, uppermost first, and why the others are not. */
+/** Layers to consider, uppermost first, and what of the others was believed. */
 export interface LayerPlan {
   layers: Descriptor[];
-  basis: /** The builder's mark says that one layer holds everything below /profiles. */
-    | 'marked'
-    /** The history says which layers write there. */
-    | 'history'
-    /** Every layer may. */
-    | 'all';
+  /** Layers that a COPY has made which writes elsewhere, unless a link that lies on its way leads to what is wanted. */
+  leftOut: CopyLayer[];
+  /** What a reading of these layers to their ends is worth. */
+  coverage: Verification;
+}
+
+/** A layer that a COPY or ADD has made. */
+export interface CopyLayer {
+  layer: Descriptor;
+  /** Path in the image, cleaned. */
+  destination: string;
 }
 
 /** The layer that our builder marked, if everything that is wanted lies below /profiles. */
 export function markedLayer(manifest: Manifest, wanted: string[]): Descriptor | undefined {
-  const directory = cleanPath(PROFILES_DIRECTORY);
-  if (!wanted.every((path) => isWithin(path, directory))) return undefined;
+  if (!wanted.every(isProfile)) return undefined;
   const marked = manifest.layers.filter(
     ({ annotations }) => annotations?.[PROFILES_LAYER_ANNOTATION] !== undefined,
   );
@@ -39,26 +44,72 @@ export function markedLayer(manifest: Manifest, wanted: string[]): Descriptor | 
 export type Verdict = 'writes' | 'writes elsewhere' | 'unknown';
 
 /**
- * Chooses layers by the history. A layer that copies to somewhere else is left out; when some layer copies to the wanted
- * place, what lies below the lowest of those is taken for a base image and left out too.
+ * Chooses layers by the history: a layer that copies to somewhere else is left out. When not all has to be verified, what
+ * lies below the lowest layer that copies to the wanted place is taken for a base image, and left out too.
  */
-export function planByHistory(manifest: Manifest, config: ImageConfig, wanted: string[]): LayerPlan {
+export function planByHistory(
+  manifest: Manifest,
+  config: ImageConfig,
+  wanted: string[],
+  verification: 'partial' | 'verified',
+): LayerPlan {
   const steps = config.history.filter(({ emptyLayer }) => !emptyLayer);
-  const all = manifest.layers.toReversed();
-  if (steps.length !== manifest.layers.length) return { layers: all, basis: 'all' };
+  const all: LayerPlan = { layers: manifest.layers.toReversed(), leftOut: [], coverage: 'full' };
+  if (steps.length !== manifest.layers.length) return all;
+  const top = manifest.layers.at(-1);
+  // Our builder puts all of them there, and nothing lies above.
+  if (top && steps.at(-1)?.createdBy === PROFILES_LAYER_HISTORY && wanted.every(isProfile))
+    return { layers: [top], leftOut: [], coverage: 'verified' };
   const verdicts = steps.map(({ createdBy }) => verdict(createdBy, wanted));
-  const lowest = verdicts.indexOf('writes');
-  const kept = manifest.layers.filter((_, index) => {
-    if (verdicts[index] === 'writes elsewhere') return false;
-    return lowest < 0 || index >= lowest;
+  const lowest = verification === 'partial' ? verdicts.indexOf('writes') : 0;
+  const kept: Descriptor[] = [];
+  const leftOut: CopyLayer[] = [];
+  const copied: Destination[] = [];
+  for (const [index, layer] of manifest.layers.entries()) {
+    const destination = copyDestination(steps[index]?.createdBy ?? '');
+    const isElsewhere = verdicts[index] === 'writes elsewhere';
+    // What another COPY has put there may be a link.
+    const isDoubtful = destination && copied.some((earlier) => mayHoldLink(earlier, destination.path));
+    if (destination && isElsewhere) copied.push(destination);
+    if (index < lowest) continue;
+    if (!isElsewhere || isDoubtful) kept.push(layer);
+    else if (destination) leftOut.push({ layer, destination: destination.path });
+  }
+  if (kept.length === manifest.layers.length) return all;
+  return { layers: kept.reverse(), leftOut, coverage: lowest > 0 ? 'partial' : 'verified' };
+}
+
+/** Those of the layers that were left out whose way leads, or may lead, through one of the links. */
+export function misledBy(links: ReadonlySet<string>, { leftOut }: LayerPlan): CopyLayer[] {
+  return leftOut.filter(({ destination }) => {
+    for (let path = destination; path !== ''; path = parentOf(path)) if (links.has(path)) return true;
+    return false;
   });
-  if (kept.length === manifest.layers.length) return { layers: all, basis: 'all' };
-  return { layers: kept.reverse(), basis: 'history' };
+}
+
+/** The plan with layers that were left out before. */
+export function includingLayers(manifest: Manifest, plan: LayerPlan, added: readonly CopyLayer[]): LayerPlan {
+  const chosen = new Set([...plan.layers, ...added.map(({ layer }) => layer)]);
+  return {
+    ...plan,
+    layers: manifest.layers.filter((layer) => chosen.has(layer)).reverse(),
+    leftOut: plan.leftOut.filter((copy) => !added.includes(copy)),
+  };
+}
+
+/** Whether a COPY may have put a link on the way to a path. A directory is none itself, but may hold some. */
+function mayHoldLink({ path: directory, isDirectory }: Destination, path: string): boolean {
+  return isWithin(path, directory) && (path !== directory || !isDirectory);
+}
+
+function isProfile(path: string): boolean {
+  return isWithin(path, cleanPath(PROFILES_DIRECTORY));
 }
 
 /** Reads one `created_by`. */
 export function verdict(createdBy: string, wanted: string[]): Verdict {
-  const destinations = ownDestinations(createdBy) ?? copyDestination(createdBy);
+  const copied = copyDestination(createdBy);
+  const destinations = ownDestinations(createdBy) ?? (copied && [copied.path]);
   if (destinations === undefined) return 'unknown';
   // COPY to /profiles, or to a file in it, writes there; COPY to / may write anywhere.
   const meets = (destination: string, path: string) =>
@@ -76,13 +127,19 @@ function ownDestinations(createdBy: string): string[] | undefined {
   return isImage ? [cleanPath(QCOWS_DIRECTORY)] : undefined;
 }
 
+interface Destination {
+  path: string;
+  /** It is written as a directory. */
+  isDirectory: boolean;
+}
+
 /** The absolute destination of a COPY or ADD; undefined for anything else and for what is not certain. */
-function copyDestination(createdBy: string): string[] | undefined {
+function copyDestination(createdBy: string): Destination | undefined {
   const text = createdBy.trim();
   // The classic builder and buildah: `/bin/sh -c #(nop) COPY dir:<hash> in /profiles `.
   const classic = /^\/bin\/sh -c #\(nop\)\s+(?:COPY|ADD)\s.*\sin\s(\/\S*)$/.exec(text);
-  if (classic?.[1]) return [cleanPath(classic[1])];
   // BuildKit and kaniko: `COPY profiles /profiles # buildkit`; the JSON form is for paths with blanks.
   const modern = /^(?:COPY|ADD)\s+(?!.*[["])(?:\S+\s+)+(\/\S*?)(?:\s+# buildkit)?$/.exec(text);
-  return modern?.[1] ? [cleanPath(modern[1])] : undefined;
+  const written = classic?.[1] ?? modern?.[1];
+  return written === undefined ? undefined : { path: cleanPath(written), isDirectory: written.endsWith('/') };
 }

@@ -11,7 +11,7 @@ import { formatReference, type Reference, type RegistryReference } from '../regi
 import type { ReadBundleOptions } from './read.ts';
 
 /** Changes when the same image would be read differently. */
-const READER_VERSION = 2;
+const READER_VERSION = 3;
 
 /** An image that is open; `close` it. */
 export interface OpenImage {
@@ -72,12 +72,33 @@ async function openCached(
 ): Promise<Image> {
   const key = formatReference(reference);
   const last = reference.digest ? undefined : await cache?.recall<string>('tags', key);
-  const digest = reference.digest ?? (await currentDigest(source, last, cache));
+  const digest = reference.digest
+    ? await seenThere(reference, reference.digest, cache)
+    : await currentDigest(source, last, cache);
   const content = digest && (await cache?.get(digest));
   const root = digest && content && { descriptor: { mediaType: '', digest, size: content.length }, content };
   const image = root ? await Image.from(source, root, options) : await Image.open(source, options);
-  if (!reference.digest && image.digest !== last) await cache?.remember('tags', key, image.digest);
+  const isNew = !reference.digest && image.digest !== last;
+  if (isNew) await cache?.remember('tags', key, image.digest);
+  if (isNew || !root) await cache?.remember('tags', placeOf(reference, image.digest), image.digest);
   return image;
+}
+
+/**
+ * The digest, if the repository is known to have it. Content is the same everywhere, but a reference is taken for a place
+ * where the image can be had: another host that has it is no reason to say so of this one.
+ */
+async function seenThere(
+  reference: RegistryReference,
+  digest: Digest,
+  cache: DiskCache | undefined,
+): Promise<Digest | undefined> {
+  const seen = await cache?.recall<string>('tags', placeOf(reference, digest));
+  return seen === digest ? digest : undefined;
+}
+
+function placeOf({ registry, repository }: RegistryReference, digest: Digest): string {
+  return formatReference({ transport: 'registry', registry, repository, digest });
 }
 
 /**

@@ -30,7 +30,12 @@ export async function readPackages(
     if (!layer) return { cost: cost() };
     const path = cleanPath(PACKAGES_FILE);
     const query = { files: [path], directories: [] };
-    const found = await readFromLayers(image, { layers: [layer], basis: 'history' }, query, 'partial');
+    const found = await readFromLayers(
+      image,
+      { layers: [layer], leftOut: [], coverage: 'verified' },
+      query,
+      'verified',
+    );
     const content = found.files.get(path)?.content;
     if (!content) return { cost: cost() };
     return { packages: parsePackages(content.toString('utf8'), image.source.name), cost: cost() };

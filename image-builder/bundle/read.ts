@@ -9,7 +9,8 @@ import type { Platform } from '../registry/manifest.ts';
 import { formatReference, parseReference, type Reference } from '../registry/reference.ts';
 import { BundleError } from './error.ts';
 import { contentOf, type ImageFiles, planLayers, readFromLayers, readImageFiles } from './image-files.ts';
-import { type Verification, WHOLE_LAYER_BYTES } from './layer-access.ts';
+import { WHOLE_LAYER_BYTES } from './layer-access.ts';
+import { markedLayer } from './layer-plan.ts';
 import { openImage, readingKey } from './open-image.ts';
 import { cleanPath, nameOf } from './overlay/path.ts';
 import type { OverlayQuery } from './overlay/watch.ts';
@@ -21,12 +22,16 @@ import {
   type Profile,
   QCOWS_DIRECTORY,
 } from './types.ts';
+import { demanded, partialWarning, type Verification, weakest } from './verification.ts';
 
 export interface ReadBundleOptions {
   /** Paths in the bundle; default: every /profiles/profile_*.json. */
   profiles?: string[];
-  /** `full` forbids reading parts of layers; default `partial`. */
-  verify?: Verification;
+  /**
+   * `full` reads every layer to its end and believes no history; `partial` may use what nobody has checked. Default: what a
+   * digest in the reference covers, and `partial` for a tag alone, which promises nothing.
+   */
+  verify?: 'partial' | 'full';
   /** Answers from the cache alone. */
   offline?: boolean;
   /** Credentials beside those of the machine. */
@@ -54,7 +59,6 @@ export interface ReadCost {
 
 export interface BundleReading extends BundleContents {
   cost: ReadCost;
-  /** `partial`: something was believed without having read its whole layer, or by the image's history alone. */
   verification: Verification;
   /** What the user should know though it worked. */
   warnings: string[];
@@ -63,6 +67,8 @@ export interface BundleReading extends BundleContents {
 const DIRECTORY = cleanPath(PROFILES_DIRECTORY);
 const QCOWS = cleanPath(QCOWS_DIRECTORY);
 const ARTIFACTS = cleanPath(ARTIFACTS_FILE);
+/** What bundles that do not describe themselves have beside their images. */
+const MD5SUMS = { path: QCOWS, content: (name: string) => name.endsWith('.md5sum') };
 
 /**
  * Reads the profiles and artifacts of a bundle.
@@ -75,19 +81,19 @@ export async function readBundle(text: string, options: ReadBundleOptions = {}):
   const { image, cache, close, cost } = await openImage(reference, options);
   try {
     options.report?.({ type: 'step', stage: 'extract', message: `reading ${image.source.name}` });
-    const key = JSON.stringify([
-      readingKey(image, options),
-      options.profiles ?? 'all',
-      options.verify ?? 'partial',
-    ]);
+    const verify = demanded(reference, options.verify);
+    const key = JSON.stringify([readingKey(image, options), options.profiles ?? 'all', verify]);
     const known = await cache?.recall<Content>('readings', key);
-    const content = known ?? (await readContent(image, reference, options));
-    if (!known) await cache?.remember('readings', key, content);
+    const content = known ?? (await readContent(image, reference, options.profiles, verify));
+    // What was not checked is nobody's but this reading's.
+    if (!known && content.verification !== 'partial') await cache?.remember('readings', key, content);
+    const pinned = formatReference({ ...reference, digest: image.digest });
+    const warning = partialWarning(content.verification, pinned);
     return {
-      reference: { image: formatReference({ ...reference, digest: image.digest }), digest: image.digest },
+      reference: { image: pinned, digest: image.digest },
       ...content,
       artifacts: await withReferences(content.artifacts, image, reference),
-      warnings: image.source.warnings,
+      warnings: [...image.source.warnings, ...(warning ? [warning] : [])],
       cost: { ...cost(), milliseconds: Math.round((process.uptime() - started) * 1000) },
     };
   } finally {
@@ -98,13 +104,21 @@ export async function readBundle(text: string, options: ReadBundleOptions = {}):
 /** What is in the bundle, independent of where it was read from. */
 type Content = Pick<BundleReading, 'profiles' | 'artifacts' | 'verification'>;
 
-async function readContent(image: Image, reference: Reference, options: ReadBundleOptions): Promise<Content> {
-  const verify = options.verify ?? 'partial';
-  const files = await readImageFiles(image, profileQuery(options.profiles), verify);
+async function readContent(
+  image: Image,
+  reference: Reference,
+  profiles: string[] | undefined,
+  verify: Verification,
+): Promise<Content> {
+  const query = profileQuery(profiles);
+  // What is read to its end anyway tells of images as well.
+  if (verify === 'full' && !markedLayer(image.manifest, [DIRECTORY])) query.directories.push(MD5SUMS);
+  const files = await readImageFiles(image, query, verify);
+  const found = await artifactsOf(files, image, reference, verify);
   return {
-    profiles: profilesOf(files, options.profiles, formatReference(reference)),
-    artifacts: await artifactsOf(files, image, reference, verify),
-    verification: files.verification,
+    profiles: profilesOf(files, profiles, formatReference(reference)),
+    artifacts: found.artifacts,
+    verification: weakest(files.verification, found.verification),
   };
 }
 
@@ -160,41 +174,48 @@ function jsonText(content: Buffer, path: string, where: string): string {
   return json;
 }
 
+/** Artifacts, and how far what they say was checked. */
+interface Described {
+  artifacts: Artifacts;
+  verification: Verification;
+}
+
 async function artifactsOf(
   files: ImageFiles,
   image: Image,
   reference: Reference,
   verify: Verification,
-): Promise<Artifacts> {
-  const own = files.files.get(ARTIFACTS);
-  if (own) {
+): Promise<Described> {
+  const { verification } = files;
+  if (files.files.has(ARTIFACTS)) {
     const { parseArtifacts } = await import('./artifacts.ts');
-    return parseArtifacts(contentOf(files, ARTIFACTS, image.source.name).toString('utf8'), image.source.name);
+    const json = contentOf(files, ARTIFACTS, image.source.name).toString('utf8');
+    return { artifacts: parseArtifacts(json, image.source.name), verification };
   }
-  return foreignArtifacts(image, reference, verify);
+  if (files.directories.get(QCOWS)) return { artifacts: await foreignArtifacts(files), verification };
+  return cheapArtifacts(image, reference, verify);
 }
 
 /** Names and checksums from /qcows of a bundle that does not describe itself, if they can be had for next to nothing. */
-async function foreignArtifacts(
-  image: Image,
-  reference: Reference,
-  verify: Verification,
-): Promise<Artifacts> {
-  const query: OverlayQuery = {
-    files: [],
-    directories: [{ path: QCOWS, content: (name) => name.endsWith('.md5sum') }],
-  };
-  const plan = await planLayers(image, query, 'partial');
-  const isLocal = reference.transport !== 'registry';
+async function cheapArtifacts(image: Image, reference: Reference, verify: Verification): Promise<Described> {
+  const nothing: Described = { artifacts: { qcows: {} }, verification: 'full' };
+  if (verify === 'full') return nothing;
+  const query: OverlayQuery = { files: [], directories: [MD5SUMS] };
+  const plan = await planLayers(image, query, verify);
+  const isKnownToLie =
+    reference.transport !== 'registry' || plan.layers.length < image.manifest.layers.length;
   const isCheap = plan.layers.every(({ size, mediaType }) => {
     if (size <= WHOLE_LAYER_BYTES) return true;
-    return (
-      image.source.range !== undefined && mediaType.endsWith('.tar') && (isLocal || plan.basis === 'history')
-    );
+    const hasRanges = image.source.range !== undefined && mediaType.endsWith('.tar');
+    return verify === 'partial' && hasRanges && isKnownToLie;
   });
-  if (!isCheap || verify === 'full') return { qcows: {} };
+  if (!isCheap) return nothing;
+  const found = await readFromLayers(image, plan, query, verify);
+  return { artifacts: await foreignArtifacts(found), verification: found.verification };
+}
+
+async function foreignArtifacts(found: ImageFiles): Promise<Artifacts> {
   const { parseMd5sum } = await import('./artifacts.ts');
-  const found = await readFromLayers(image, plan, query, 'partial');
   const qcows: Artifacts['qcows'] = {};
   for (const file of (found.directories.get(QCOWS) ?? []).filter((name) => name.endsWith('.qcow2'))) {
     const md5 = parseMd5sum(found.files.get(`${QCOWS}/${file}.md5sum`)?.content?.toString('utf8') ?? '');

@@ -1,12 +1,13 @@
 // Options that every command about published images has.
 
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { ReadBundleOptions } from '../bundle/read.ts';
 import { contextOf } from './context.ts';
 
 /** What commander parsed. */
 export interface RegistryFlags {
   verify?: boolean;
+  partial?: boolean;
   offline?: boolean;
   insecure?: boolean;
   platform?: string;
@@ -19,7 +20,12 @@ export interface RegistryFlags {
 
 export function addRegistryOptions(command: Command): Command {
   return command
-    .option('--verify', 'read every layer to its end and check it, whatever it costs')
+    .addOption(
+      new Option('--verify', 'read every layer to its end and check it, whatever it costs').conflicts(
+        'partial',
+      ),
+    )
+    .option('--partial', 'also believe parts of layers that were not checked, even under a digest')
     .option('--offline', 'use the local cache only')
     .option('--insecure', 'allow plain HTTP and certificates that cannot be verified')
     .option('--platform <os/arch>', 'which image of a multi-platform index')
@@ -36,6 +42,7 @@ export async function engineOptions(command: Command): Promise<ReadBundleOptions
   const flags = command.optsWithGlobals<RegistryFlags>();
   const options: ReadBundleOptions = { ...contextOf(command) };
   if (flags.verify) options.verify = 'full';
+  else if (flags.partial) options.verify = 'partial';
   if (flags.offline) options.offline = true;
   if (flags.insecure) options.insecure = true;
   if (flags.cache !== undefined) options.cache = flags.cache;

@@ -2,6 +2,7 @@
 import type { YAMLMap } from 'yaml';
 import type { ReadCost } from '../../../image-builder/bundle/read.ts';
 import type { BundleContents } from '../../../image-builder/bundle/types.ts';
+import type { Verification } from '../../../image-builder/bundle/verification.ts';
 import {
   type Finding,
   ImageBuilderError,
@@ -32,7 +33,7 @@ export interface Engine {
       credentials?: { pullSecrets: PullSecret[] };
       signal: AbortSignal;
     },
-  ): Promise<BundleContents & { cost: ReadCost; warnings: string[]; verification?: 'partial' | 'full' }>;
+  ): Promise<BundleContents & { cost: ReadCost; warnings: string[]; verification?: Verification }>;
   /** Builds, or takes from the store what has not changed. */
   build(
     name: string,
@@ -117,7 +118,7 @@ async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }
 function describeCost(
   image: string,
   { requests, bytes, milliseconds }: ReadCost,
-  verification?: 'partial' | 'full',
+  verification?: Verification,
 ): Finding {
   return {
     severity: 'info',

@@ -2,6 +2,7 @@
 // to places where nobody has looked.
 
 import { BundleError } from '../error.ts';
+import { type Verification, weakest } from '../verification.ts';
 import type { LayerEntry, LayerScan } from './scan.ts';
 import { type FileNode, type Lookup, OverlayTree } from './tree.ts';
 import { type OverlayQuery, WatchList } from './watch.ts';
@@ -29,9 +30,8 @@ export interface OverlayResult {
   directories: Map<string, string[] | undefined>;
   /** How many layers were read. */
   layersRead: number;
-  /** Something that was used was not checked against a digest. */
-  unverified: boolean;
-  stoppedEarly: boolean;
+  /** The weakest of the layers that were used. */
+  coverage: Verification;
 }
 
 /** Each round follows links one step further; real images need two. */
@@ -83,13 +83,12 @@ async function readDown(
     return {
       ...answer,
       layersRead: used.length,
-      unverified: used.some(({ verified }) => !verified),
-      stoppedEarly: used.some(({ stoppedEarly }) => stoppedEarly),
+      coverage: weakest(...used.map(({ coverage }) => coverage)),
     };
   }
   const empty = resolve(new OverlayTree(true), query, watch);
   if (typeof empty === 'string') return undefined;
-  return { ...empty, layersRead: 0, unverified: false, stoppedEarly: false };
+  return { ...empty, layersRead: 0, coverage: 'full' };
 }
 
 function build(scans: LayerScan[], complete: boolean): OverlayTree {

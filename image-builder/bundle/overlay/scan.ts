@@ -1,6 +1,7 @@
 // One pass over one layer: notes the entries that are watched, with their content where it is wanted.
 
 import type { TarEntry, TarReader } from '../../tar/reader.ts';
+import type { Verification } from '../verification.ts';
 import { cleanPath, nameOf, parentOf, walkKey } from './path.ts';
 import type { WatchList } from './watch.ts';
 
@@ -25,10 +26,8 @@ export interface LayerScan {
   entries: LayerEntry[];
   /** Symbolic links that are not watched themselves: they may give other names to watched places. */
   links: { path: string; target: string }[];
-  /** The pass ended before the layer did. */
-  stoppedEarly: boolean;
-  /** Every byte that was used has been checked against a digest. */
-  verified: boolean;
+  /** Whether every byte that was used has been checked, and the whole layer was read. */
+  coverage: Verification;
 }
 
 /** Bytes of content that passes may hold in memory. */
@@ -53,7 +52,7 @@ export async function scanLayer(
   watch: WatchList,
   budget: ContentBudget,
   mayStop: () => boolean,
-): Promise<Pick<LayerScan, 'entries' | 'links' | 'stoppedEarly'>> {
+): Promise<Pick<LayerScan, 'entries' | 'links'> & { stoppedEarly: boolean }> {
   const entries: LayerEntry[] = [];
   const links: LayerScan['links'] = [];
   const order = new WalkOrder(watch.lastKey());

@@ -54,7 +54,7 @@ export const BundleSpec = strictObject(
     verify: Type.Optional(
       Type.Union([Type.Literal('partial'), Type.Literal('full')], {
         description:
-          'full: read every layer that is used to its end and check its digest. Default partial: stop when the answer is certain.',
+          'full: read every layer to its end. partial: also believe parts of layers that were not checked. Default: only what a digest in the reference covers; partial for a tag alone.',
       }),
     ),
   },

@@ -20,8 +20,7 @@ async function list(path: string, ...layers: LayerEntry[][]) {
   const scan = async (layer: number) => ({
     entries: layers[layer] ?? [],
     links: [],
-    stoppedEarly: false,
-    verified: true,
+    coverage: 'full' as const,
   });
   const { files, layersRead } = await readOverlay(layers.length, query, scan, false);
   const contents = [...files.values()].map(({ path: name, content }) => [name, content?.toString()]);
@@ -68,8 +67,7 @@ describe('a whiteout', () => {
     const scan = async (layer: number) => ({
       entries: [[directory('d'), whiteout('d/a')], [file('d/a')]][layer] ?? [],
       links: [],
-      stoppedEarly: false,
-      verified: true,
+      coverage: 'full' as const,
     });
     const { files, layersRead } = await readOverlay(2, query, scan, false);
     expect({ count: files.size, layersRead }).toEqual({ count: 0, layersRead: 1 });

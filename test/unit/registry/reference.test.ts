@@ -178,16 +178,57 @@ describe('history', () => {
         Buffer.from(JSON.stringify({ history: steps.map((created_by) => ({ created_by })) })),
         'test',
       );
-    expect(
+    const plan = (steps: string[], verification: 'partial' | 'verified' = 'partial') =>
+      planByHistory({ ...manifest, layers: [layer, layer] }, config(steps), ['profiles'], verification);
+    const based = ['ADD file:1 in /', 'COPY a /profiles/'];
+    expect(plan(based)).toMatchObject({ coverage: 'partial', layers: [layer] });
+    // A base image may have what is wanted as well: only a guess leaves it out.
+    expect(plan(based, 'verified')).toMatchObject({ coverage: 'full', layers: [layer, layer] });
+    expect(plan(['COPY a /profiles/'])).toMatchObject({ coverage: 'full', layers: [layer, layer] });
+    const elsewhere = ['COPY a /profiles/', 'COPY b /qcows/'];
+    for (const verification of ['partial', 'verified'] as const) {
+      expect(plan(elsewhere, verification)).toMatchObject({
+        coverage: 'verified',
+        layers: [layer],
+        leftOut: [{ destination: 'qcows' }],
+      });
+    }
+  });
+
+  it('of our builder is as good as its mark, with nothing above', () => {
+    const [lower, upper] = [
+      { mediaType: '', digest: DIGEST, size: 1 },
+      { mediaType: '', digest: DIGEST, size: 2 },
+    ];
+    const manifest = { kind: 'manifest', mediaType: '', config: lower, annotations: {} } as const;
+    const config = (steps: string[]) =>
+      parseConfig(
+        Buffer.from(JSON.stringify({ history: steps.map((created_by) => ({ created_by })) })),
+        'test',
+      );
+    const plan = (...steps: string[]) =>
+      planByHistory({ ...manifest, layers: [lower, upper] }, config(steps), ['profiles'], 'verified').layers;
+    expect(plan('ADD file:1 in /', 'image-builder: profiles')).toEqual([upper]);
+    expect(plan('image-builder: profiles', 'RUN x')).toEqual([upper, lower]);
+  });
+
+  it('is not believed about a path where a COPY may have put a link', () => {
+    const layers = [1, 2, 3].map((size) => ({ mediaType: '', digest: DIGEST, size }));
+    const manifest = { kind: 'manifest', mediaType: '', config: layers[0], layers, annotations: {} } as const;
+    const kept = (...steps: string[]) =>
       planByHistory(
-        { ...manifest, layers: [layer, layer] },
-        config(['ADD file:1 in /', 'COPY a /profiles/']),
+        manifest as never,
+        parseConfig(
+          Buffer.from(JSON.stringify({ history: steps.map((created_by) => ({ created_by })) })),
+          'test',
+        ),
         ['profiles'],
-      ),
-    ).toMatchObject({ basis: 'history', layers: [layer] });
-    expect(
-      planByHistory({ ...manifest, layers: [layer, layer] }, config(['COPY a /profiles/']), ['profiles']),
-    ).toMatchObject({ basis: 'all' });
+        'verified',
+      ).layers.map(({ size }) => size);
+    expect(kept('COPY a /profiles/', 'COPY b /data', 'COPY c /data/sub/')).toEqual([3, 1]);
+    expect(kept('COPY a /profiles/', 'COPY b /data', 'COPY c /data')).toEqual([3, 1]);
+    expect(kept('COPY a /profiles/', 'COPY b /data/', 'COPY c /data/')).toEqual([1]);
+    expect(kept('COPY a /profiles/', 'COPY b /data/', 'COPY c /database')).toEqual([1]);
   });
 });
 
