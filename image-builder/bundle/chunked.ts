@@ -6,7 +6,7 @@ import { decompressWhole } from '../registry/compression.ts';
 import { digestOf } from '../registry/digest.ts';
 import type { Descriptor } from '../registry/manifest.ts';
 import type { LayerRequest } from './layer-access.ts';
-import { classify, type LayerScan } from './overlay/scan.ts';
+import { classify, type LayerScan, spend } from './overlay/scan.ts';
 
 /** The prefix of the annotations was changed in 2022. */
 const PREFIXES = ['io.github.containers.zstd-chunked.', 'io.containers.zstd-chunked.'];
@@ -55,6 +55,7 @@ export async function scanChunked({
   // The manifest vouches for the table, and the table for each file.
   const scan: LayerScan = { entries: [], links: [], coverage: 'verified' };
   for (const entry of table) {
+    spend(budget, 'entries');
     // Further parts of a large file.
     if (entry.type === 'chunk') continue;
     const type = TYPES[entry.type as keyof typeof TYPES] ?? 'other';
@@ -63,12 +64,15 @@ export async function scanChunked({
     if (!noted) continue;
     const interest = watch.interest(noted.path);
     if (interest === 'none') {
-      if (noted.kind === 'symlink') scan.links.push({ path: noted.path, target: noted.target });
+      if (noted.kind !== 'symlink') continue;
+      spend(budget, 'links');
+      scan.links.push({ path: noted.path, target: noted.target });
       continue;
     }
     if (noted.kind === 'file' && interest === 'content' && size <= budget.file && size <= budget.left) {
       budget.left -= size;
-      const content = await fileContent(entry, size, (start, length) => range(layer, { start, length }));
+      const fetch = (start: number, length: number) => range(layer, { start, length });
+      const content = await fileContent(entry, size, layer.size, fetch);
       if (!content) return undefined;
       noted.content = content;
     }
@@ -98,22 +102,39 @@ function tablePosition({ annotations = {}, size }: Descriptor): TablePosition | 
 function parseTable(json: Buffer): TableEntry[] | undefined {
   try {
     const { entries } = JSON.parse(json.toString('utf8')) as { entries?: unknown };
-    const isEntry = (entry: TableEntry | null) =>
-      typeof entry?.type === 'string' && typeof entry.name === 'string';
     return Array.isArray(entries) && entries.every(isEntry) ? entries : undefined;
   } catch {
     return undefined;
   }
 }
 
+const isOptional = (value: unknown, type: 'string' | 'number') =>
+  value === undefined || (typeof value === type && (type === 'string' || isCount(value)));
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** Types as CRFS has them; sizes and places are counts of bytes. */
+function isEntry(entry: TableEntry | null): entry is TableEntry {
+  if (typeof entry?.type !== 'string' || typeof entry.name !== 'string') return false;
+  const { linkName, digest, mode, size, offset, endOffset } = entry;
+  return (
+    [linkName, digest].every((text) => isOptional(text, 'string')) &&
+    [mode, size, offset, endOffset].every((count) => isOptional(count, 'number'))
+  );
+}
+
 /** A file's content, checked; undefined when the table is wrong about it. */
 async function fileContent(
   { digest, offset, endOffset, name }: TableEntry,
   size: number,
+  layerSize: number,
   range: (start: number, length: number) => Promise<Buffer>,
 ): Promise<Buffer | undefined> {
   if (size === 0) return Buffer.alloc(0);
-  if (offset === undefined || endOffset === undefined || !(endOffset > offset)) return undefined;
+  if (offset === undefined || endOffset === undefined || endOffset <= offset || endOffset > layerSize)
+    return undefined;
   // Data that cannot be compressed grow a little; anything larger is not this file alone.
   if (endOffset - offset > size * 1.1 + 1024) return undefined;
   const content = await expand(await range(offset, endOffset - offset), size, `/${name}`);

@@ -6,6 +6,7 @@ import { openImage } from './open-image.ts';
 import { cleanPath } from './overlay/path.ts';
 import type { OverlayQuery } from './overlay/watch.ts';
 import type { ReadBundleOptions, ReadCost } from './read.ts';
+import { withinLimits } from './read-limits.ts';
 import { demanded, partialWarning, type Verification } from './verification.ts';
 
 interface Reading {
@@ -32,7 +33,8 @@ export async function readFiles(
   options: ReadBundleOptions,
 ): Promise<Reading & { files: { path: string; content: Buffer }[] }> {
   const wanted = paths.map(cleanPath);
-  const reading = await read(reference, { files: wanted, directories: [] }, options);
+  const query = { files: wanted, directories: [] };
+  const reading = await withinLimits(options, (limited) => read(reference, query, limited));
   const files = wanted.map((path) => ({
     path: `/${path}`,
     content: contentOf(reading.found, path, reference),
@@ -58,7 +60,7 @@ export async function listFiles(
       content: () => false,
     })),
   };
-  const { found, facts } = await read(reference, query, options);
+  const { found, facts } = await withinLimits(options, (limited) => read(reference, query, limited));
   const files = [...found.files.values()].map(({ path, size }) => ({ path: `/${path}`, size }));
   return { files: files.sort((a, b) => (a.path < b.path ? -1 : 1)), ...facts };
 }

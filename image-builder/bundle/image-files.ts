@@ -1,17 +1,21 @@
 // Reads files out of an image: chooses the layers, lays them over each other, and says how far the result was checked.
 
+import { expansionLimit } from '../registry/compression.ts';
 import type { Image } from '../registry/image.ts';
 import { BundleError } from './error.ts';
 import { scanOneLayer } from './layer-access.ts';
 import { includingLayers, type LayerPlan, markedLayer, misledBy, planByHistory } from './layer-plan.ts';
 import { type OverlayResult, readOverlay } from './overlay/read.ts';
-import type { ContentBudget, LayerScan } from './overlay/scan.ts';
+import type { LayerScan, ScanBudget } from './overlay/scan.ts';
 import type { OverlayQuery, WatchList } from './overlay/watch.ts';
 import { type Verification, weakest } from './verification.ts';
 
 /** Files that are read whole must be smaller: profiles have kilobytes. */
 export const FILE_LIMIT_BYTES = 8 * 1024 * 1024;
 const TOTAL_LIMIT_BYTES = 24 * 1024 * 1024;
+const ENTRY_LIMIT = 5_000_000;
+/** Images of distributions have some ten thousand. */
+const LINK_LIMIT = 500_000;
 
 export interface ImageFiles extends OverlayResult {
   /** How far the result was checked. */
@@ -38,7 +42,13 @@ export async function readFromLayers(
   query: OverlayQuery,
   verification: Verification,
 ): Promise<ImageFiles> {
-  const budget: ContentBudget = { file: FILE_LIMIT_BYTES, left: TOTAL_LIMIT_BYTES };
+  const budget: ScanBudget = {
+    file: FILE_LIMIT_BYTES,
+    left: TOTAL_LIMIT_BYTES,
+    expanded: expansionLimit(plan.layers.reduce((sum, { size }) => sum + size, 0)),
+    entries: ENTRY_LIMIT,
+    links: LINK_LIMIT,
+  };
   // A layer that occurs several times is the same each time.
   const known = new Map<string, { scan: LayerScan; version: number }>();
   const links = new Set<string>();

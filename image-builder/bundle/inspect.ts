@@ -4,6 +4,7 @@ import { formatPlatform } from '../registry/platform.ts';
 import { parseReference } from '../registry/reference.ts';
 import { openImage } from './open-image.ts';
 import { type ReadBundleOptions, type ReadCost, readBundle } from './read.ts';
+import { withinLimits } from './read-limits.ts';
 import { type Artifacts, PROFILES_LAYER_ANNOTATION } from './types.ts';
 import type { Verification } from './verification.ts';
 
@@ -37,6 +38,10 @@ export interface BundleDescription extends Artifacts {
 
 /** @throws RegistryError, TarError, BundleError */
 export async function inspectBundle(text: string, options: ReadBundleOptions): Promise<BundleDescription> {
+  return withinLimits(options, (limited) => inspect(text, limited));
+}
+
+async function inspect(text: string, options: ReadBundleOptions): Promise<BundleDescription> {
   // Read as any render would, so that the cost is a true one.
   const reading = await readBundle(text, options);
   const { image, close } = await openImage(parseReference(reading.reference.image), options);

@@ -7,7 +7,7 @@ import type { Descriptor } from '../registry/manifest.ts';
 import { layerCompression } from '../registry/media-types.ts';
 import { RangedByteReader, StreamByteReader } from '../tar/byte-reader.ts';
 import { TarReader } from '../tar/reader.ts';
-import { type ContentBudget, type LayerScan, scanLayer } from './overlay/scan.ts';
+import { type LayerScan, type ScanBudget, scanLayer, spend } from './overlay/scan.ts';
 import type { WatchList } from './overlay/watch.ts';
 import type { Verification } from './verification.ts';
 
@@ -23,7 +23,7 @@ export interface LayerRequest {
   image: Image;
   layer: Descriptor;
   watch: WatchList;
-  budget: ContentBudget;
+  budget: ScanBudget;
 }
 
 /** Scans one layer. @throws RegistryError, TarError */
@@ -47,9 +47,16 @@ export async function scanOneLayer(request: LayerRequest, verification: Verifica
 async function scanWhole({ image, layer, watch, budget }: LayerRequest): Promise<LayerScan> {
   const what = `layer ${layer.digest}`;
   const content = await image.content(layer, WHOLE_LAYER_BYTES, what);
-  const bytes = new StreamByteReader(decompressWhole(content, expansionLimit(content.length), what));
+  const tar = decompressWhole(content, expansionLimit(content.length), what);
+  const bytes = new StreamByteReader(counted(tar, budget));
   try {
-    const { entries, links } = await scanLayer(new TarReader(bytes, what), watch, budget, () => false);
+    const { entries, links } = await scanLayer(
+      new TarReader(bytes, what),
+      watch,
+      budget,
+      () => false,
+      image.signal,
+    );
     return { entries, links, coverage: 'full' };
   } finally {
     await bytes.close();
@@ -68,7 +75,13 @@ async function scanByRanges({ image, layer, watch, budget }: LayerRequest): Prom
   );
   const head = await reader.peek(6);
   if (detectCompression(head, what) !== 'none') return undefined;
-  const { entries, links } = await scanLayer(new TarReader(reader, what), watch, budget, () => true);
+  const { entries, links } = await scanLayer(
+    new TarReader(reader, what),
+    watch,
+    budget,
+    () => true,
+    image.signal,
+  );
   return { entries, links, coverage: 'partial' };
 }
 
@@ -78,16 +91,24 @@ async function scanStream(
 ): Promise<LayerScan> {
   const before = image.source.cost.bytes;
   const open = image.layer(layer);
-  const bytes = new StreamByteReader(open.tar);
+  const bytes = new StreamByteReader(counted(open.tar, budget));
   const mayStop = () =>
     verification === 'partial' && layer.size - (image.source.cost.bytes - before) > WORTH_STOPPING_BYTES;
   try {
     const tar = new TarReader(bytes, `layer ${layer.digest}`);
-    const { entries, links, stoppedEarly } = await scanLayer(tar, watch, budget, mayStop);
+    const { entries, links, stoppedEarly } = await scanLayer(tar, watch, budget, mayStop, image.signal);
     if (!stoppedEarly) await open.finish();
     return { entries, links, coverage: stoppedEarly ? 'partial' : 'full' };
   } finally {
     await bytes.close();
     await open.close();
+  }
+}
+
+/** Takes what passes from the budget. */
+async function* counted(tar: AsyncIterable<Uint8Array>, budget: ScanBudget): AsyncGenerator<Uint8Array> {
+  for await (const chunk of tar) {
+    spend(budget, 'expanded', chunk.length);
+    yield chunk;
   }
 }

@@ -27,16 +27,17 @@ export interface OpenImage {
  * @throws RegistryError
  */
 export async function openImage(reference: Reference, options: ReadBundleOptions): Promise<OpenImage> {
-  const platform = options.platform && { platform: options.platform };
+  const { signal } = options;
+  const image = { ...(options.platform && { platform: options.platform }), ...(signal && { signal }) };
   if (reference.transport !== 'registry') {
     const source = await openSource(reference, options);
-    return finish(source, () => Image.open(source, { ...platform }));
+    return finish(source, () => Image.open(source, image));
   }
   const cache = await cacheOf(options);
   const source = options.offline ? offlineSource(reference) : await openSource(reference, options);
   return finish(
     source,
-    () => openCached(reference, source, { ...platform, ...(cache && { cache }) }, cache),
+    () => openCached(reference, source, { ...image, ...(cache && { cache }) }, cache),
     cache,
   );
 }

@@ -6,6 +6,7 @@ import { readFromLayers } from './image-files.ts';
 import { openImage } from './open-image.ts';
 import { cleanPath } from './overlay/path.ts';
 import type { ReadBundleOptions } from './read.ts';
+import { withinLimits } from './read-limits.ts';
 import { PACKAGES_FILE, PACKAGES_LAYER_HISTORY } from './types.ts';
 
 /** Versions by package name. */
@@ -18,6 +19,13 @@ export type InstalledPackages = Readonly<Record<string, { version: string; archi
  * @throws RegistryError, TarError, BundleError
  */
 export async function readPackages(
+  text: string,
+  options: ReadBundleOptions,
+): Promise<{ packages?: InstalledPackages; cost: Cost }> {
+  return withinLimits(options, (limited) => read(text, limited));
+}
+
+async function read(
   text: string,
   options: ReadBundleOptions,
 ): Promise<{ packages?: InstalledPackages; cost: Cost }> {

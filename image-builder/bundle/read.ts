@@ -14,6 +14,7 @@ import { markedLayer } from './layer-plan.ts';
 import { openImage, readingKey } from './open-image.ts';
 import { cleanPath, nameOf } from './overlay/path.ts';
 import type { OverlayQuery } from './overlay/watch.ts';
+import { withinLimits } from './read-limits.ts';
 import {
   ARTIFACTS_FILE,
   type Artifacts,
@@ -42,6 +43,8 @@ export interface ReadBundleOptions {
   /** Directory of the cache; `false` for none. Default: IMAGE_BUILDER_CACHE, else below XDG_CACHE_HOME. */
   cache?: string | false;
   environment?: Environment;
+  /** Seconds that a read of metadata may take. Default: IMAGE_BUILDER_READ_TIMEOUT, else five minutes. */
+  timeout?: number;
   /** Patience with registries. */
   limits?: Partial<HttpLimits>;
   report?: Reporter;
@@ -76,6 +79,10 @@ const MD5SUMS = { path: QCOWS, content: (name: string) => name.endsWith('.md5sum
  * @throws RegistryError, TarError, BundleError
  */
 export async function readBundle(text: string, options: ReadBundleOptions = {}): Promise<BundleReading> {
+  return withinLimits(options, (limited) => read(text, limited));
+}
+
+async function read(text: string, options: ReadBundleOptions): Promise<BundleReading> {
   const started = process.uptime();
   const reference = parseReference(text);
   const { image, cache, close, cost } = await openImage(reference, options);

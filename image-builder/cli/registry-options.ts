@@ -8,6 +8,7 @@ import { contextOf } from './context.ts';
 export interface RegistryFlags {
   verify?: boolean;
   partial?: boolean;
+  timeout?: string;
   offline?: boolean;
   insecure?: boolean;
   platform?: string;
@@ -37,12 +38,24 @@ export function addRegistryOptions(command: Command): Command {
     );
 }
 
+/** The option of commands that read metadata; disks take what they take. */
+export function addTimeoutOption(command: Command): Command {
+  return command.option(
+    '--timeout <seconds>',
+    'give up reading after this time (default: $IMAGE_BUILDER_READ_TIMEOUT or 300)',
+  );
+}
+
 /** The engine's options. Ctrl-C aborts. */
 export async function engineOptions(command: Command): Promise<ReadBundleOptions> {
   const flags = command.optsWithGlobals<RegistryFlags>();
   const options: ReadBundleOptions = { ...contextOf(command) };
   if (flags.verify) options.verify = 'full';
   else if (flags.partial) options.verify = 'partial';
+  if (flags.timeout !== undefined) {
+    const { parseTimeout } = await import('../bundle/read-limits.ts');
+    options.timeout = parseTimeout(flags.timeout, '--timeout');
+  }
   if (flags.offline) options.offline = true;
   if (flags.insecure) options.insecure = true;
   if (flags.cache !== undefined) options.cache = flags.cache;

@@ -4,6 +4,9 @@ import { ImageBuilderError } from './error.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/** How long cleaning up may take, in milliseconds: what a caller waits before it kills is seldom more. */
+const GRACE = 30_000;
+
 /** The run was ended by a signal; reason of the AbortSignal. */
 export class InterruptedError extends ImageBuilderError<'INTERRUPTED'> {
   /** What a shell reports for a process that the signal ended: 130 for SIGINT, 143 for SIGTERM. */
@@ -24,14 +27,16 @@ export interface Interrupt {
 
 /**
  * Listens for the signals that end a process. The first one aborts; a second one ends the process at once, for a user
- * who does not want to wait for the cleaning up.
+ * who does not want to wait for the cleaning up, and so does the end of a time in which whatever runs has not ended.
  */
 export function listenForInterrupt(): Interrupt {
   const controller = new AbortController();
+  let grace: NodeJS.Timeout | undefined;
   const listeners = SIGNALS.map((name) => {
     const listener = () => {
       const reason = new InterruptedError(name);
       if (controller.signal.aborted) process.exit(reason.exitCode);
+      grace = setTimeout(() => process.exit(reason.exitCode), GRACE).unref();
       controller.abort(reason);
     };
     process.on(name, listener);
@@ -40,6 +45,7 @@ export function listenForInterrupt(): Interrupt {
   return {
     signal: controller.signal,
     dispose() {
+      clearTimeout(grace);
       for (const [name, listener] of listeners) process.off(name, listener);
     },
   };

@@ -2,5 +2,6 @@
 
 /** `scheme://user:password@host` becomes `scheme://***@host`. */
 export function redactCredentials(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1***@');
+  // No scheme is that long; without a limit, each letter of a line without any would begin a search through all of it.
+  return text.replace(/([a-z][a-z0-9+.-]{0,31}:\/\/)[^\s/]*@/gi, '$1***@');
 }

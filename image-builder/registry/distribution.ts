@@ -5,7 +5,7 @@ import { Authenticator } from './auth.ts';
 import type { CredentialSource } from './credentials/types.ts';
 import { type Endpoint, plainHttp } from './endpoint.ts';
 import { RegistryError, type RegistryErrorCode } from './error.ts';
-import { type HttpClient, readBody } from './http/client.ts';
+import type { HttpClient } from './http/client.ts';
 import { speaksPlainHttp } from './http/network-error.ts';
 import { checkTarget } from './http/redirect.ts';
 import type { HttpRequest, HttpResponse } from './http/transport.ts';
@@ -58,7 +58,7 @@ export class DistributionClient {
       }
     }
     if (accept.includes(response.status)) return response;
-    throw await answerError(response, what);
+    throw await answerError(this.#client, response, what);
   }
 
   /**
@@ -142,8 +142,8 @@ const HINTS: Partial<Record<RegistryErrorCode, string>> = {
 };
 
 /** The registry's own diagnostics, limited and on one line. */
-async function answerError(response: HttpResponse, what: string): Promise<RegistryError> {
-  const body = await readBody(response, ERROR_BODY_LIMIT_BYTES).catch(() => Buffer.alloc(0));
+async function answerError(client: HttpClient, response: HttpResponse, what: string): Promise<RegistryError> {
+  const body = await client.read(response, ERROR_BODY_LIMIT_BYTES).catch(() => Buffer.alloc(0));
   if (response.status === 407) {
     return new RegistryError('UNAUTHORIZED', `the proxy on the way to ${response.url.host} wants a login`, {
       status: 407,

@@ -2,7 +2,7 @@
 
 import { decompress, expansionLimit } from './compression.ts';
 import { checkContent, checkedStream, type Digest } from './digest.ts';
-import { RegistryError } from './error.ts';
+import { RegistryError, throwIfCancelled } from './error.ts';
 import type { ImageSource, Root } from './image-source.ts';
 import {
   type Descriptor,
@@ -30,6 +30,8 @@ export interface ImageOptions {
   /** Default: linux on this machine's architecture, or whatever single image there is. */
   platform?: Platform;
   cache?: ContentCache;
+  /** Ends reading, of local content as well. */
+  signal?: AbortSignal;
 }
 
 /** An image whose manifest has been read and checked. */
@@ -42,6 +44,7 @@ export class Image {
   readonly synthesized: boolean;
   /** Digests of everything that the index names, when the reference stands for one. */
   readonly members: ReadonlySet<Digest>;
+  readonly signal: AbortSignal | undefined;
   readonly #cache: ContentCache | undefined;
   #config: Promise<ImageConfig> | undefined;
 
@@ -49,7 +52,7 @@ export class Image {
     source: ImageSource,
     root: Root,
     manifest: Manifest,
-    cache: ContentCache | undefined,
+    { cache, signal }: ImageOptions,
     members: ReadonlySet<Digest>,
   ) {
     this.source = source;
@@ -57,6 +60,7 @@ export class Image {
     this.digest = root.descriptor.digest;
     this.synthesized = root.synthesized === true;
     this.manifest = manifest;
+    this.signal = signal;
     this.#cache = cache;
   }
 
@@ -86,7 +90,7 @@ export class Image {
       const content = await readManifest(source, chosen, options.cache);
       document = parseManifest(content, chosen.mediaType, `the manifest ${chosen.digest}`);
     }
-    return new Image(source, root, document, options.cache, members);
+    return new Image(source, root, document, options, members);
   }
 
   /** The same image with its blobs from somewhere else. */
@@ -96,7 +100,11 @@ export class Image {
       content: Buffer.alloc(0),
       ...(this.synthesized && { synthesized: true }),
     };
-    return new Image(source, root, this.manifest, this.#cache, this.members);
+    const options = {
+      ...(this.#cache && { cache: this.#cache }),
+      ...(this.signal && { signal: this.signal }),
+    };
+    return new Image(source, root, this.manifest, options, this.members);
   }
 
   /** The image's config, read once. @throws RegistryError */
@@ -132,7 +140,7 @@ export class Image {
     limit = Number.POSITIVE_INFINITY,
   ): AsyncGenerator<Uint8Array> {
     const promised = this.synthesized ? { digest: descriptor.digest } : descriptor;
-    return checkedStream(limited(this.source.blob(descriptor), limit, what), promised, what);
+    return checkedStream(limited(this.source.blob(descriptor), limit, what, this.signal), promised, what);
   }
 
   /** Opens a layer to be read as a tar from its beginning. @throws RegistryError UNSUPPORTED_MEDIA_TYPE */
@@ -193,9 +201,11 @@ async function* limited(
   stream: AsyncIterable<Uint8Array>,
   limit: number,
   what: string,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
   let size = 0;
   for await (const chunk of stream) {
+    throwIfCancelled(signal);
     size += chunk.length;
     if (size > limit) throw new RegistryError('TOO_LARGE', `${what} is larger than ${limit} bytes`);
     yield chunk;

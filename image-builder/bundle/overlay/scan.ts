@@ -1,5 +1,6 @@
 // One pass over one layer: notes the entries that are watched, with their content where it is wanted.
 
+import { RegistryError, throwIfCancelled } from '../../registry/error.ts';
 import type { TarEntry, TarReader } from '../../tar/reader.ts';
 import type { Verification } from '../verification.ts';
 import { cleanPath, nameOf, parentOf, walkKey } from './path.ts';
@@ -30,44 +31,68 @@ export interface LayerScan {
   coverage: Verification;
 }
 
-/** Bytes of content that passes may hold in memory. */
-export interface ContentBudget {
-  /** Largest single file. */
+/** What all passes of one read may cost. */
+export interface ScanBudget {
+  /** Largest single file that is held in memory, in bytes. */
   file: number;
-  /** What is left for all files together. */
+  /** Bytes that are left for all such files together. */
   left: number;
+  /** Bytes that are left of what layers decompress to. */
+  expanded: number;
+  /** Entries that are left. */
+  entries: number;
+  /** Symbolic links elsewhere that are left to be noted. */
+  links: number;
 }
 
 /** A sorted run of this length is taken as proof that the layer was written by a sorted walk, without duplicates. */
 const SORTED_EVIDENCE = 100;
-/** Links beyond this many are not noted; no real image has as many. */
-const LINK_LIMIT = 200_000;
 
 /**
  * Reads a layer's tar.
  * @param mayStop whether ending early saves enough to be worth an incomplete read; asked again for every entry
+ * @throws RegistryError TOO_LARGE when the budget is spent, CANCELLED; TarError
  */
 export async function scanLayer(
   tar: TarReader,
   watch: WatchList,
-  budget: ContentBudget,
+  budget: ScanBudget,
   mayStop: () => boolean,
+  signal?: AbortSignal,
 ): Promise<Pick<LayerScan, 'entries' | 'links'> & { stoppedEarly: boolean }> {
   const entries: LayerEntry[] = [];
   const links: LayerScan['links'] = [];
   const order = new WalkOrder(watch.lastKey());
   for (let entry = await tar.next(); entry; entry = await tar.next()) {
+    throwIfCancelled(signal);
+    spend(budget, 'entries');
     const noted = classify(entry);
     if (!noted) continue;
     const interest = watch.interest(noted.path);
     if (interest !== 'none') {
       if (noted.kind === 'file' && interest === 'content') await addContent(noted, tar, budget);
       entries.push(noted);
-    } else if (noted.kind === 'symlink' && links.length < LINK_LIMIT)
+    } else if (noted.kind === 'symlink') {
+      spend(budget, 'links');
       links.push({ path: noted.path, target: noted.target });
+    }
     if (order.passed(noted.path) && mayStop()) return { entries, links, stoppedEarly: true };
   }
   return { entries, links, stoppedEarly: false };
+}
+
+/** @throws RegistryError TOO_LARGE */
+export function spend(budget: ScanBudget, what: 'entries' | 'links' | 'expanded', amount = 1): void {
+  budget[what] -= amount;
+  if (budget[what] >= 0) return;
+  const nouns = { entries: 'entries', links: 'symbolic links', expanded: 'bytes when decompressed' };
+  throw new RegistryError(
+    'TOO_LARGE',
+    `the layers of the image have more ${nouns[what]} than any sensible one`,
+    {
+      hint: 'It was made to keep its readers busy, or is not what you mean to read.',
+    },
+  );
 }
 
 /** An entry without its content; undefined for the bookkeeping of AUFS. */
@@ -100,7 +125,7 @@ export function classify(
 async function addContent(
   entry: LayerEntry & { kind: 'file' },
   tar: TarReader,
-  budget: ContentBudget,
+  budget: ScanBudget,
 ): Promise<void> {
   // Too large is no error yet: an upper layer may hide this file.
   if (entry.size > budget.file || entry.size > budget.left) return;

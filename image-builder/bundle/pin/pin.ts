@@ -7,6 +7,7 @@ import { writeBeside } from '../../files/replace.ts';
 import { openSource } from '../../registry/open.ts';
 import { parseReference, type RegistryReference } from '../../registry/reference.ts';
 import type { ReadBundleOptions } from '../read.ts';
+import { withinLimits } from '../read-limits.ts';
 import { type FoundReference, findReferences } from './find.ts';
 
 export interface PinnedReference {
@@ -77,12 +78,14 @@ function registryReference(text: string): RegistryReference | undefined {
 }
 
 async function resolveDigest(reference: RegistryReference, options: ReadBundleOptions): Promise<string> {
-  const source = await openSource(reference, options);
-  try {
-    return (await source.currentDigest()) ?? (await source.root()).descriptor.digest;
-  } finally {
-    await source.close();
-  }
+  return withinLimits(options, async (limited) => {
+    const source = await openSource(reference, limited);
+    try {
+      return (await source.currentDigest()) ?? (await source.root()).descriptor.digest;
+    } finally {
+      await source.close();
+    }
+  });
 }
 
 function rewrite(text: string, changes: { start: number; end: number; replacement: string }[]): string {

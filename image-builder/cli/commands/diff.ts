@@ -1,7 +1,13 @@
 // `image-builder diff A B`: what differs between two bundles.
 import { type Command, Option } from 'commander';
 import type { Comparison } from '../../compare/types.ts';
-import { addRegistryOptions, engineOptions, formatBytes, type RegistryFlags } from '../registry-options.ts';
+import {
+  addRegistryOptions,
+  addTimeoutOption,
+  engineOptions,
+  formatBytes,
+  type RegistryFlags,
+} from '../registry-options.ts';
 
 interface DiffFlags extends RegistryFlags {
   output: 'text' | 'json' | 'markdown';
@@ -25,7 +31,7 @@ export function register(program: Command): void {
     )
     .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
     .option('--exit-code', 'end with status 1 when the two differ, as diff does');
-  addRegistryOptions(command).action(async (a: string, b: string, flags: DiffFlags) => {
+  addTimeoutOption(addRegistryOptions(command)).action(async (a: string, b: string, flags: DiffFlags) => {
     const [{ compareBundles }, { readSubject }, { openStore }, { storeDirectory }] = await Promise.all([
       import('../../compare/compare.ts'),
       import('../../compare/subject.ts'),

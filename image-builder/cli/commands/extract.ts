@@ -5,6 +5,7 @@ import type { ReadBundleOptions } from '../../bundle/read.ts';
 import { writeOut } from '../../diagnostics/standard-streams.ts';
 import {
   addRegistryOptions,
+  addTimeoutOption,
   engineOptions,
   type Reading,
   type RegistryFlags,
@@ -33,12 +34,14 @@ export function register(program: Command): void {
         'yaml',
       ]),
     );
-  addRegistryOptions(command).action(async (reference: string, paths: string[], flags: ExtractFlags) => {
-    const options = await engineOptions(command);
-    if (flags.list) reportCost(command, await list(reference, paths, flags, options));
-    else if (paths.length > 0) reportCost(command, await files(reference, paths, flags, options));
-    else reportCost(command, await bundle(reference, flags, options));
-  });
+  addTimeoutOption(addRegistryOptions(command)).action(
+    async (reference: string, paths: string[], flags: ExtractFlags) => {
+      const options = await engineOptions(command);
+      if (flags.list) reportCost(command, await list(reference, paths, flags, options));
+      else if (paths.length > 0) reportCost(command, await files(reference, paths, flags, options));
+      else reportCost(command, await bundle(reference, flags, options));
+    },
+  );
 }
 
 async function bundle(reference: string, flags: ExtractFlags, options: ReadBundleOptions): Promise<Reading> {

@@ -3,7 +3,13 @@
 import { type Command, Option } from 'commander';
 import type { BundleDescription } from '../../bundle/inspect.ts';
 import { writeOut } from '../../diagnostics/standard-streams.ts';
-import { addRegistryOptions, engineOptions, formatBytes, type RegistryFlags } from '../registry-options.ts';
+import {
+  addRegistryOptions,
+  addTimeoutOption,
+  engineOptions,
+  formatBytes,
+  type RegistryFlags,
+} from '../registry-options.ts';
 
 interface InspectFlags extends RegistryFlags {
   output: 'text' | 'json' | 'yaml';
@@ -25,7 +31,7 @@ export function register(program: Command): void {
         .choices(['text', 'json', 'yaml'])
         .default('text'),
     );
-  addRegistryOptions(command).action(async (reference: string, flags: InspectFlags) => {
+  addTimeoutOption(addRegistryOptions(command)).action(async (reference: string, flags: InspectFlags) => {
     const { inspectBundle } = await import('../../bundle/inspect.ts');
     const description = await inspectBundle(reference, await engineOptions(command));
     for (const warning of description.warnings) process.stderr.write(`warning: ${warning}\n`);

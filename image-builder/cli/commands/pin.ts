@@ -2,7 +2,12 @@
 
 import type { Command } from 'commander';
 import { writeOut } from '../../diagnostics/standard-streams.ts';
-import { addRegistryOptions, engineOptions, type RegistryFlags } from '../registry-options.ts';
+import {
+  addRegistryOptions,
+  addTimeoutOption,
+  engineOptions,
+  type RegistryFlags,
+} from '../registry-options.ts';
 
 interface PinFlags extends RegistryFlags {
   check?: boolean;
@@ -17,7 +22,7 @@ export function register(program: Command): void {
     .argument('<paths...>', 'files, or directories whose YAML files are taken')
     .option('--check', 'only report references that are not pinned, and fail if there are any')
     .option('--update', 'also set pinned tags to what they stand for now');
-  addRegistryOptions(command).action(async (paths: string[], flags: PinFlags) => {
+  addTimeoutOption(addRegistryOptions(command)).action(async (paths: string[], flags: PinFlags) => {
     const { findUnpinned, pinFiles } = await import('../../bundle/pin/pin.ts');
     if (flags.check) {
       const unpinned = await findUnpinned(paths);

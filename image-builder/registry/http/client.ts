@@ -5,7 +5,7 @@ import { RegistryError, throwIfCancelled } from '../error.ts';
 import type { Cost } from '../image-source.ts';
 import { networkError } from './network-error.ts';
 import { isRedirect, redirected } from './redirect.ts';
-import type { HttpRequest, HttpResponse, Patience, Transport } from './transport.ts';
+import { expired, type HttpRequest, type HttpResponse, type Patience, type Transport } from './transport.ts';
 
 /** Milliseconds, and counts. */
 export interface HttpLimits extends Patience {
@@ -16,6 +16,8 @@ export interface HttpLimits extends Patience {
   /** A longer Retry-After is not waited for. */
   longestDelay: number;
   redirects: number;
+  /** All together, as far as the caller limits them. */
+  requests: number;
 }
 
 export const DEFAULT_LIMITS: HttpLimits = {
@@ -25,6 +27,7 @@ export const DEFAULT_LIMITS: HttpLimits = {
   retryDelay: 250,
   longestDelay: 30_000,
   redirects: 5,
+  requests: Number.POSITIVE_INFINITY,
 };
 
 /** Answers that a later attempt may better. */
@@ -45,6 +48,16 @@ export class HttpClient {
 
   get retries(): number {
     return this.#limits.retries;
+  }
+
+  /** The whole of a body that is expected to be small. @throws RegistryError TOO_LARGE, NETWORK, TIMEOUT, CANCELLED */
+  read(response: HttpResponse, limit: number): Promise<Buffer> {
+    return readBody({ url: response.url, body: this.body(response) }, limit, this.#signal);
+  }
+
+  /** The body of an answer; one that hardly moves is as good as silent. */
+  body(response: HttpResponse): AsyncGenerator<Uint8Array> {
+    return paced(response, this.#limits.idleTimeout);
   }
 
   /**
@@ -82,7 +95,7 @@ export class HttpClient {
     for (let attempt = 0; ; attempt++) {
       const response = await ask();
       try {
-        return { response, content: await readBody(response, limit(response)) };
+        return { response, content: await this.read(response, limit(response)) };
       } catch (error) {
         if (attempt >= this.#limits.retries || !isBroken(error)) throw error;
         await this.pause(attempt);
@@ -127,6 +140,12 @@ export class HttpClient {
 
   async #exchange(request: HttpRequest): Promise<HttpResponse> {
     throwIfCancelled(this.#signal);
+    if (this.cost.requests >= this.#limits.requests) {
+      throw new RegistryError(
+        'TOO_LARGE',
+        `${request.url.host} would need more than ${this.#limits.requests} requests for one read; given up`,
+      );
+    }
     return this.#transport.exchange(request, this.cost, this.#signal);
   }
 
@@ -174,23 +193,54 @@ export function isBroken(error: unknown): boolean {
   return error instanceof RegistryError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
 }
 
+/** Least that a body must bring in the time that an answer may be silent: slower is no transfer. */
+export const LEAST_PROGRESS_BYTES = 64 * 1024;
+
+/** Only the time counts in which something is waited for: the reader may be slow. */
+async function* paced(response: HttpResponse, patience: number): AsyncGenerator<Uint8Array> {
+  const body = response.body[Symbol.asyncIterator]();
+  let waited = 0;
+  let bytes = 0;
+  try {
+    for (;;) {
+      const asked = performance.now();
+      const next = await body.next();
+      if (next.done) return;
+      waited += performance.now() - asked;
+      bytes += next.value.length;
+      if (waited > patience) {
+        if (bytes < LEAST_PROGRESS_BYTES)
+          throw expired(response.url, `sent less than ${LEAST_PROGRESS_BYTES / 1024} KiB`, patience);
+        [waited, bytes] = [0, 0];
+      }
+      yield next.value;
+    }
+  } finally {
+    // Nothing when it is at its end.
+    response.body.destroy();
+  }
+}
+
 /** Reads a body that is expected to be small. @throws RegistryError TOO_LARGE, NETWORK, TIMEOUT */
-export async function readBody(response: HttpResponse, limit: number, signal?: AbortSignal): Promise<Buffer> {
+export async function readBody(
+  { url, body }: { url: URL; body: AsyncIterable<Uint8Array> },
+  limit: number,
+  signal?: AbortSignal,
+): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let size = 0;
   try {
-    for await (const part of response.body) {
+    for await (const part of body) {
       size += part.length;
       if (size > limit)
         throw new RegistryError(
           'TOO_LARGE',
-          `${response.url.host} sent more than ${limit} bytes where a small document was expected`,
+          `${url.host} sent more than ${limit} bytes where a small document was expected`,
         );
       parts.push(part);
     }
   } catch (error) {
-    response.body.destroy();
-    throw networkError(error, response.url, signal);
+    throw networkError(error, url, signal);
   }
   return Buffer.concat(parts);
 }

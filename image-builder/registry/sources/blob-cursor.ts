@@ -2,20 +2,19 @@
 
 import { StreamByteReader } from '../../tar/byte-reader.ts';
 import { networkError } from '../http/network-error.ts';
-import type { HttpResponse } from '../http/transport.ts';
 import type { ByteRange } from '../image-source.ts';
 
 /** Gives ranges in ascending order from one download, passing over what lies between them. */
 export class BlobCursor {
-  readonly #response: HttpResponse;
+  readonly #url: URL;
   readonly #reader: StreamByteReader;
-
   readonly #signal: AbortSignal | undefined;
 
-  constructor(response: HttpResponse, signal?: AbortSignal) {
-    this.#response = response;
+  /** @param body the whole blob; closing the cursor returns from it */
+  constructor(url: URL, body: AsyncIterable<Uint8Array>, signal?: AbortSignal) {
+    this.#url = url;
     this.#signal = signal;
-    this.#reader = new StreamByteReader(response.body);
+    this.#reader = new StreamByteReader(body);
   }
 
   /** Offset in the blob of the next byte there is. */
@@ -28,12 +27,11 @@ export class BlobCursor {
       await this.#reader.skip(start - this.#reader.position);
       return await this.#reader.read(length);
     } catch (error) {
-      throw networkError(error, this.#response.url, this.#signal);
+      throw networkError(error, this.#url, this.#signal);
     }
   }
 
   async close(): Promise<void> {
     await this.#reader.close();
-    this.#response.body.destroy();
   }
 }

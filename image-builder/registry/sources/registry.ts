@@ -3,7 +3,7 @@
 import { type Digest, digestOf, isDigest } from '../digest.ts';
 import type { DistributionClient } from '../distribution.ts';
 import { RegistryError } from '../error.ts';
-import { type HttpClient, isBroken, readBody } from '../http/client.ts';
+import { type HttpClient, isBroken, LEAST_PROGRESS_BYTES } from '../http/client.ts';
 import { networkError } from '../http/network-error.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
@@ -80,15 +80,15 @@ export class RegistrySource implements ImageSource {
       const before = offset;
       const answer = await this.#open(descriptor, offset);
       try {
-        for await (const chunk of bodyFrom(answer, offset, this.#signal)) {
+        for await (const chunk of this.#bodyFrom(answer, offset)) {
           offset += chunk.length;
           yield chunk;
         }
         if (offset >= descriptor.size) return;
         throw brokenOff(this.name, offset, descriptor.size);
       } catch (error) {
-        // Progress renews the patience: a large blob over a bad line may break many times.
-        if (offset > before) attempt = 0;
+        // Progress renews the patience: a large blob over a bad line may break many times. A byte is none.
+        if (offset - before >= LEAST_PROGRESS_BYTES) attempt = 0;
         if (attempt >= this.#http.retries || !isBroken(error)) throw error;
         await this.#http.pause(attempt);
       }
@@ -104,7 +104,7 @@ export class RegistrySource implements ImageSource {
       const answer = isAhead ? undefined : await this.#open(descriptor, part.start, length);
       try {
         const content = answer?.partial
-          ? await readBody(answer.response, length, this.#signal)
+          ? await this.#http.read(answer.response, length)
           : await this.#fromCursor(descriptor, answer?.response, { start: part.start, length });
         if (content.length >= length) return content;
         throw brokenOff(this.name, part.start + content.length, part.start + length);
@@ -129,7 +129,10 @@ export class RegistrySource implements ImageSource {
   ): Promise<Buffer> {
     if (response) {
       await this.#dropCursor(descriptor.digest);
-      this.#cursors.set(descriptor.digest, new BlobCursor(response, this.#signal));
+      this.#cursors.set(
+        descriptor.digest,
+        new BlobCursor(response.url, this.#http.body(response), this.#signal),
+      );
     }
     return (await this.#cursors.get(descriptor.digest)?.read(part)) ?? Buffer.alloc(0);
   }
@@ -174,6 +177,24 @@ export class RegistrySource implements ImageSource {
     return { response, partial: true };
   }
 
+  /** The body of an answer from an offset of the blob on; a registry that ignores ranges begins at the start. */
+  async *#bodyFrom(
+    { response, partial }: { response: HttpResponse; partial: boolean },
+    offset: number,
+  ): AsyncGenerator<Uint8Array> {
+    let skip = partial ? 0 : offset;
+    try {
+      for await (const chunk of this.#http.body(response)) {
+        if (chunk.length > skip) yield skip > 0 ? chunk.subarray(skip) : chunk;
+        skip = Math.max(0, skip - chunk.length);
+      }
+    } catch (error) {
+      throw networkError(error, response.url, this.#signal);
+    } finally {
+      response.body.destroy();
+    }
+  }
+
   async #fetchManifest(reference: string, expected: Digest | undefined): Promise<Root> {
     const what = `${this.#reference.repository}${expected ? '@' : ':'}${reference}`;
     const request = { method: 'GET', headers: { accept: ACCEPT_MANIFESTS } } as const;
@@ -216,25 +237,6 @@ function headerDigest(response: HttpResponse): Digest | undefined {
 function answersRange(header: string | undefined, start: number): boolean {
   const match = /^bytes (\d+)-/.exec(header ?? '');
   return match !== null && Number(match[1]) === start;
-}
-
-/** The body of an answer from an offset of the blob on; a registry that ignores ranges begins at the start. */
-async function* bodyFrom(
-  { response, partial }: { response: HttpResponse; partial: boolean },
-  offset: number,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  let skip = partial ? 0 : offset;
-  try {
-    for await (const chunk of response.body) {
-      if (chunk.length > skip) yield skip > 0 ? chunk.subarray(skip) : chunk;
-      skip = Math.max(0, skip - chunk.length);
-    }
-  } catch (error) {
-    throw networkError(error, response.url, signal);
-  } finally {
-    response.body.destroy();
-  }
 }
 
 function brokenOff(name: string, offset: number, size: number): RegistryError {
