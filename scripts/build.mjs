@@ -25,7 +25,7 @@ const require = createRequire(import.meta.url);
 const development = process.argv[2] === '--dev';
 
 /** Modules that are replaced by the values that they export; all of these must be JSON. */
-const EVALUATED = ['assets', 'defaults', 'release', 'schema', 'stage-code'].map(
+const EVALUATED = ['assets', 'defaults', 'release', 'schema', 'stage-code', 'template-program'].map(
   (name) => `image-builder/embedded/${name}.ts`,
 );
 /** The module that is replaced by the code that Ajv generates. */

@@ -24,7 +24,7 @@ as_root() {
 }
 
 build_packages=(
-  mmdebstrap ansible-core ca-certificates gpgv debian-archive-keyring uidmap util-linux
+  mmdebstrap ansible-core python3-jinja2 ca-certificates gpgv debian-archive-keyring uidmap util-linux
   e2fsprogs dosfstools mtools fdisk grub-pc-bin grub-efi-amd64-bin grub-common xorriso squashfs-tools zstd
   ovmf
 )

@@ -1,19 +1,51 @@
 // Validates an ImageBuilder object: every finding at once, each with the exact path, what was met, what was expected.
 import { posix } from 'node:path';
+import type { ErrorObject } from 'ajv';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
-import { formatFieldPath } from '../diagnostics/field-path.ts';
+import { type FieldPath, formatFieldPath, pathOfPointer } from '../diagnostics/field-path.ts';
 import { describeErrors } from './schema-errors.ts';
+import { isTemplate } from './template.ts';
 import type { BundleSpec, ImageBuilder } from './types.ts';
 import { validateImageBuilderSchema } from './validator.ts';
 
 /**
- * Returns `value` as an ImageBuilder object.
+ * Returns `value` as an ImageBuilder object. A variable that is a template still may be of any type: what it becomes is
+ * for {@link parseRendered}.
  * @throws InvalidInputError with every finding, paths from the root of the object: `spec.build.qcows...`
  */
 export function parseImageBuilder(value: unknown): ImageBuilder {
-  const findings = validateImageBuilderSchema(value)
-    ? []
-    : describeErrors(validateImageBuilderSchema.errors ?? [], value);
+  return parse(
+    value,
+    schemaErrors(value).filter((error) => !isTemplateOfVariable(error)),
+  );
+}
+
+/** As {@link parseImageBuilder}, when no template is left: what looks like one is meant as it stands. */
+export function parseRendered(value: unknown): ImageBuilder {
+  return parse(value, schemaErrors(value));
+}
+
+/** The fields that nobody knows. */
+export function unknownFields(value: unknown): FieldPath[] {
+  return schemaErrors(value)
+    .filter(({ keyword }) => keyword === 'additionalProperties')
+    .map(({ instancePath, params }) => [
+      ...pathOfPointer(instancePath, value),
+      String(params.additionalProperty),
+    ]);
+}
+
+const schemaErrors = (value: unknown): ErrorObject[] =>
+  validateImageBuilderSchema(value) ? [] : (validateImageBuilderSchema.errors ?? []);
+
+/** The values below a role: those that are rendered before they are used. */
+const VARIABLE = /^\/spec\/build\/(rootfs\/[^/]+|qcows\/[^/]+\/[^/]+)\/./;
+
+const isTemplateOfVariable = ({ instancePath, data }: ErrorObject) =>
+  typeof data === 'string' && isTemplate(data) && VARIABLE.test(instancePath);
+
+function parse(value: unknown, errors: readonly ErrorObject[]): ImageBuilder {
+  const findings = describeErrors(errors, value);
   const spec = isObject(value) && isObject(value.spec) ? value.spec : undefined;
   if (spec) findings.push(...checkUnion(spec), ...checkBundle(spec.bundle), ...checkPublishing(spec.build));
   if (findings.length > 0) throw new InvalidInputError(findings);

@@ -111,8 +111,7 @@ export const sourcesOf = (source: string | string[]): string[] => [
   ...new Set([source].flat().map((uri) => uri.replace(/\/+$/, ''))),
 ];
 
-/** Each name once; a template that was rendered may have become text in Python's or YAML's list notation. */
-function packageList(list: string[] | string | undefined): string[] {
-  const names = Array.isArray(list) ? list : (list ?? '').split(/[\s,]+/);
-  return [...new Set(names.map((name) => name.trim()).filter((name) => name !== ''))];
+/** Each name once. */
+function packageList(list: readonly string[] = []): string[] {
+  return [...new Set(list.map((name) => name.trim()).filter((name) => name !== ''))];
 }

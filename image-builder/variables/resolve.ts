@@ -19,9 +19,9 @@ import { type ChosenMirrors, chooseMirrors, readAptSources } from './mirror.ts';
 import { distributionDefaults, repositorySources, resolveMultistrap, sourcesOf } from './multistrap.ts';
 import { OsconfigResolver, withRunContexts } from './osconfig.ts';
 import { checkRepositories, readKeyringFiles } from './repositories.ts';
-import { renderTemplates, type Scope } from './templates.ts';
+import { referredNames, renderTemplates, type Scope, type Scopes } from './templates.ts';
 import type { ResolvedBuild, ResolvedLock } from './types.ts';
-import { checkLayer, readLayer } from './variable-files.ts';
+import { checkLayer, readLayer, withoutOwnVariables } from './variable-files.ts';
 
 export interface ResolveOptions {
   /** Relative names in the spec are relative to this directory. */
@@ -54,7 +54,7 @@ export async function resolveBuild(
   const manifests = await findManifests(build, files);
   const given = await readScopes(name, build, manifests);
   const rendered = await renderTemplates(builtInScope(distribution), given, options.signal);
-  const { rootfs, qcows } = await checkScopes(rendered, files);
+  const { rootfs, qcows } = await checkScopes(withoutOwn(rendered, given), files);
 
   const architecture = rootfs.multistrap?.some(({ values }) => values.rootfs_arch === 'arm64')
     ? 'arm64'
@@ -136,16 +136,14 @@ function builtInScope({
   const list = [...packages.all, ...packages.amd64];
   return {
     ...Object.assign({}, ...ROLES.map(readRoleDefaults)),
+    // As the predecessor calls the contexts in which an item runs.
+    default_run_context: 'common',
+    qcow_run_context: 'qcow',
     packages: list,
     ubuntu_packages: list,
     kernel_base_pkg: kernel_base_pkg.amd64,
     kernel_headers_pkg: kernel_headers_pkg.amd64,
   };
-}
-
-interface Scopes {
-  rootfs: Scope;
-  qcows: Record<string, Scope>;
 }
 
 /** The variables that somebody has set, by role; unchecked. */
@@ -159,6 +157,7 @@ async function readScopes(name: string, build: BuildSpec, manifests: Manifests):
       build.rootfs?.[role],
     );
   }
+  rootfs.livecdcontent = (rootfs.livecdcontent ?? []).map(withoutProcessorFact);
   const directory = qcowBundleDirectory(manifests, name);
   const qcows: Record<string, Scope> = {};
   for (const qcow of new Set([...qcowNames(manifests, directory), ...Object.keys(build.qcows ?? {})])) {
@@ -176,6 +175,16 @@ async function readScopes(name: string, build: BuildSpec, manifests: Manifests):
   return { rootfs, qcows };
 }
 
+/** The predecessor's way to say "one thread for each processor", a fact of the machine that Ansible runs on. */
+const PROCESSORS = /^\s*\{\{\s*ansible_processor_vcpus\s*(\|\s*int\s*)?\}\}\s*$/;
+
+/** 0 says the same, and is the same on every machine. */
+function withoutProcessorFact(layer: Layer): Layer {
+  const { mksquashfs_threads: threads } = layer.values;
+  if (typeof threads !== 'string' || !PROCESSORS.test(threads)) return layer;
+  return { ...layer, values: { ...layer.values, mksquashfs_threads: 0 } };
+}
+
 async function layersOf(
   manifests: Manifests,
   file: string,
@@ -184,6 +193,23 @@ async function layersOf(
 ): Promise<Layer[]> {
   const layer = await readLayer(manifests, file, field);
   return [...(layer ? [layer] : []), ...(inline ? [{ values: inline, field }] : [])];
+}
+
+/** `rendered` without the variables that are there for the templates of `given` only. */
+function withoutOwn(rendered: Scopes, given: Scopes): Scopes {
+  const referred = referredNames(given);
+  if (referred.size === 0) return rendered;
+  const strip = (scope: Scope): Scope =>
+    Object.fromEntries(
+      Object.entries(scope).map(([role, layers]) => [
+        role,
+        layers.map((layer) => withoutOwnVariables(layer, referred)),
+      ]),
+    );
+  return {
+    rootfs: strip(rendered.rootfs),
+    qcows: Object.fromEntries(Object.entries(rendered.qcows).map(([name, scope]) => [name, strip(scope)])),
+  };
 }
 
 /** @throws InvalidInputError with the findings of all layers at once */

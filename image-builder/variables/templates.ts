@@ -1,23 +1,40 @@
-// Ansible's templates in variables. A plain reference (`kubelet={{ k8s_version }}`) is replaced here; everything else
-// is left to Ansible itself, which costs a second and is therefore only started when there is something for it.
+// Templates in variables: plain references are replaced by references.ts, everything else by Jinja's sandbox.
+import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import { type FieldPath, formatFieldPath } from '../diagnostics/field-path.ts';
+import { isTemplate } from '../spec/template.ts';
+import type { JinjaAnswer } from './jinja.ts';
 import type { Layer } from './layers.ts';
 import { mergeLayers } from './layers.ts';
+import { Budget, References, TooLongError } from './references.ts';
 
 /** The layers of one image by role. */
 export type Scope = { [role: string]: Layer[] };
 
-interface Scopes {
+/** The layers of all images. */
+export interface Scopes {
   rootfs: Scope;
   qcows: Record<string, Scope>;
 }
 
-const MARKER = /\{\{|\{%|\{#/;
-const REFERENCE = /\{\{\s*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\s*\}\}/g;
+/** A text that is a template, and where its value goes. */
+interface Place {
+  template: string;
+  container: Record<string, unknown>;
+  key: string;
+  path: FieldPath;
+  layer: Layer;
+}
+
+/** The variables that an image's templates see, and those templates. */
+interface Image {
+  variables: Record<string, unknown>;
+  places: Place[];
+}
 
 /**
  * @param defaults variables that can be referred to though nobody has set them.
- * @returns the same layers with every template rendered, to a fixed point.
- * @throws InvalidInputError when a template fails or names an unknown variable
+ * @returns the same layers with every template rendered.
+ * @throws InvalidInputError with a finding for each template that cannot be rendered; it tells no variable's value
  */
 export async function renderTemplates(
   defaults: Record<string, unknown>,
@@ -25,27 +42,22 @@ export async function renderTemplates(
   signal?: AbortSignal,
 ): Promise<Scopes> {
   // Most builds have none; to know the variables that every image sees is work.
-  if (!hasMarker(scopes)) return scopes;
-  const rootfsVariables = visibleVariables(defaults, scopes.rootfs);
-  const work = [
-    { scope: scopes.rootfs, variables: rootfsVariables },
-    ...Object.values(scopes.qcows).map((scope) => ({
-      scope,
-      variables: visibleVariables(rootfsVariables, scope),
-    })),
-  ];
-  const simple = work.map(({ scope, variables }) => ({
-    variables: substitute(variables, variables, []) as Record<string, unknown>,
-    scope: mapScope(scope, (value) => substitute(value, variables, [])),
-  }));
-  const rendered = simple.some(({ scope }) => hasMarker(scope))
-    ? await (await import('./ansible-templates.ts')).renderByAnsible(simple, signal)
-    : simple.map(({ scope }) => scope);
-  const [rootfs = {}, ...rest] = rendered;
-  return {
-    rootfs,
-    qcows: Object.fromEntries(Object.keys(scopes.qcows).map((name, index) => [name, rest[index] ?? {}])),
+  if (!hasTemplate(scopes)) return scopes;
+  const images: Image[] = [];
+  const copy = (scope: Scope, below: Record<string, unknown>) => {
+    const image: Image = { variables: visibleVariables(below, scope), places: [] };
+    images.push(image);
+    return copyScope(scope, image.places);
   };
+  const rootfs = copy(scopes.rootfs, defaults);
+  const variables = images[0]?.variables ?? {};
+  const qcows = Object.fromEntries(
+    Object.entries(scopes.qcows).map(([name, scope]) => [name, copy(scope, variables)]),
+  );
+  const findings: Finding[] = [];
+  await renderByJinja(replaceReferences(images, findings), findings, signal);
+  if (findings.length > 0) throw new InvalidInputError(findings);
+  return { rootfs, qcows };
 }
 
 const visibleVariables = (below: Record<string, unknown>, scope: Scope) =>
@@ -56,47 +68,113 @@ const withSynonyms = (variables: Record<string, unknown>) => ({
   ubuntu_packages: variables.packages,
 });
 
-const mapScope = (scope: Scope, map: (values: unknown) => unknown): Scope =>
-  Object.fromEntries(
-    Object.entries(scope).map(([role, layers]) => [
-      role,
-      layers.map((layer) => ({ ...layer, values: map(layer.values) as Record<string, unknown> })),
-    ]),
-  );
-
-/** Whether any text in `value` is still a template. */
-export function hasMarker(value: unknown): boolean {
-  if (typeof value === 'string') return MARKER.test(value);
-  return typeof value === 'object' && value !== null && Object.values(value).some(hasMarker);
+/** Every text in `value` that is a template. */
+export function* templatesIn(value: unknown): Generator<string> {
+  if (typeof value === 'string') {
+    if (isTemplate(value)) yield value;
+  } else if (typeof value === 'object' && value !== null) {
+    for (const item of Object.values(value)) yield* templatesIn(item);
+  }
 }
 
-/** `value` with the references replaced that lead to text, a number, or (alone in their text) a list. */
-function substitute(value: unknown, variables: Record<string, unknown>, path: readonly string[]): unknown {
-  if (Array.isArray(value)) return value.map((item) => substitute(item, variables, path));
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(
-      Object.entries(value).map(([name, item]) => [name, substitute(item, variables, path)]),
-    );
+/**
+ * Names of variables that templates in `value` may refer to: the words in expressions and statements that are no attribute,
+ * no filter and no text.
+ */
+export function referredNames(value: unknown): Set<string> {
+  const names = new Set<string>();
+  for (const template of templatesIn(value)) {
+    for (const part of template.split(/\{[{%]/).slice(1)) {
+      const [code = ''] = part.split(/[%}]\}/, 1);
+      const words = code.replace(/'[^']*'|"[^"]*"/g, ' ').matchAll(/(?=[A-Za-z_])(?<![\w.])(?<!\|\s*)\w+/g);
+      for (const [word] of words) names.add(word);
+    }
   }
-  if (typeof value !== 'string' || !MARKER.test(value)) return value;
-  const alone = /^\s*\{\{\s*([\w.]+)\s*\}\}\s*$/.exec(value)?.[1];
-  if (alone !== undefined) {
-    const target = follow(alone, variables, path);
-    if (typeof target === 'string' || typeof target === 'number' || Array.isArray(target)) return target;
-  }
-  // A text with a statement, a comment or a filter is rendered as a whole, by Ansible.
-  if (MARKER.test(value.replace(REFERENCE, ''))) return value;
-  return value.replace(REFERENCE, (reference, name: string) => {
-    const target = follow(name, variables, path);
-    return typeof target === 'string' || typeof target === 'number' ? String(target) : reference;
+  return names;
+}
+
+const hasTemplate = (value: unknown): boolean => templatesIn(value).next().done === false;
+
+/** The layers with values of their own, in which `places` has every template. */
+function copyScope(scope: Scope, places: Place[]): Scope {
+  const copy = (value: unknown, path: FieldPath, layer: Layer): unknown => {
+    if (typeof value !== 'object' || value === null) return value;
+    const container = (Array.isArray(value) ? [] : {}) as Record<string, unknown>;
+    for (const [key, item] of Object.entries(value)) {
+      const at = [...path, Array.isArray(value) ? Number(key) : key];
+      if (typeof item === 'string' && isTemplate(item)) {
+        places.push({ template: item, container, key, path: at, layer });
+      }
+      // Defined, not assigned: a variable may be called __proto__.
+      const property = { value: copy(item, at, layer), writable: true, enumerable: true, configurable: true };
+      Object.defineProperty(container, key, property);
+    }
+    return container;
+  };
+  return Object.fromEntries(
+    Object.entries(scope).map(([role, layers]) => [
+      role,
+      layers.map((layer) => ({
+        ...layer,
+        values: copy(layer.values, layer.field, layer) as Record<string, unknown>,
+      })),
+    ]),
+  );
+}
+
+/** Fills in what is no more than references. @returns what is left */
+function replaceReferences(images: readonly Image[], findings: Finding[]): Image[] {
+  const budget = new Budget();
+  return images.map(({ variables, places }) => {
+    const references = new References(variables, budget);
+    const left = places.filter((place) => {
+      try {
+        const replaced = references.replace(place.template);
+        if (replaced) place.container[place.key] = replaced.value;
+        return replaced === undefined;
+      } catch (error) {
+        if (!(error instanceof TooLongError)) throw error;
+        findings.push(finding(place, error.message));
+        return false;
+      }
+    });
+    return { variables, places: left };
   });
 }
 
-/** The rendered value of a variable; undefined when it is unknown or refers to itself. */
-function follow(name: string, variables: Record<string, unknown>, path: readonly string[]): unknown {
-  if (path.includes(name)) return undefined;
-  const value = name
-    .split('.')
-    .reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined | null)?.[key], variables);
-  return value === undefined ? undefined : substitute(value, variables, [...path, name]);
+async function renderByJinja(
+  images: readonly Image[],
+  findings: Finding[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const needed = images.filter(({ places }) => places.length > 0);
+  if (needed.length === 0) return;
+  const requests = needed.map(({ variables, places }) => ({
+    variables,
+    templates: places.map(({ template }) => template),
+  }));
+  const jinja = await import('./jinja.ts');
+  const answers = await jinja.renderByJinja(requests, signal);
+  const places = needed.flatMap((image) => image.places);
+  for (const [index, answer] of answers.entries()) {
+    const place = places[index] as Place;
+    if ('value' in answer) place.container[place.key] = answer.value;
+    else findings.push(finding(place, explain(place, answer)));
+  }
 }
+
+function explain(
+  { template }: Place,
+  { reason, line, literal }: Exclude<JinjaAnswer, { value: unknown }>,
+): string {
+  const where = line !== undefined && template.includes('\n') ? ` (line ${line} of the text)` : '';
+  const hint = '; text with {{ or {% that is meant as it stands goes between {% raw %} and {% endraw %}';
+  return `${reason}${where}${literal ? hint : ''}`;
+}
+
+const finding = ({ path, layer: { file } }: Place, message: string): Finding => ({
+  severity: 'error',
+  field: formatFieldPath(path),
+  message,
+  ...(file === undefined ? {} : { file }),
+});

@@ -1,7 +1,7 @@
 // Variable files: YAML on disk to layers that are as strictly checked as the ImageBuilder object itself.
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import { type FieldPath, formatFieldPath } from '../diagnostics/field-path.ts';
-import { parseImageBuilder } from '../spec/validate.ts';
+import { parseRendered, unknownFields } from '../spec/validate.ts';
 import { parseForeignYaml } from './foreign-yaml.ts';
 import type { Layer } from './layers.ts';
 import type { Manifests } from './manifests.ts';
@@ -31,23 +31,42 @@ export async function readLayer(
 }
 
 /**
- * Checks a layer against the schema of its place in the ImageBuilder object.
+ * Checks a layer with rendered values against the schema of its place in the ImageBuilder object.
  * @returns the findings, with the layer's file.
  */
-export function checkLayer({ field, values, file }: Layer): Finding[] {
-  const [, ...names] = field;
-  const spec = names.reduceRight<unknown>((inner, name) => ({ [name]: inner }), values);
-  const object = {
-    apiVersion: 'airshipit.org/v1alpha1',
-    kind: 'ImageBuilder',
-    metadata: { name: 'variables' },
-    spec,
-  };
+export function checkLayer(layer: Layer): Finding[] {
+  const { file } = layer;
   try {
-    parseImageBuilder(object);
+    parseRendered(asObject(layer));
     return [];
   } catch (error) {
     if (!(error instanceof InvalidInputError)) throw error;
     return error.findings().map((finding) => (file === undefined ? finding : { ...finding, file }));
   }
+}
+
+/**
+ * A layer without the variables of its author's own: those that nothing here knows, and that `referred` templates mention.
+ * They are there for the templates only; in the object itself there are none.
+ */
+export function withoutOwnVariables(layer: Layer, referred: ReadonlySet<string>): Layer {
+  if (layer.file === undefined) return layer;
+  const own = unknownFields(asObject(layer))
+    .filter((path) => path.length === layer.field.length + 1)
+    .map((path) => String(path.at(-1)))
+    .filter((name) => referred.has(name));
+  if (own.length === 0) return layer;
+  const kept = Object.entries(layer.values).filter(([name]) => !own.includes(name));
+  return { ...layer, values: Object.fromEntries(kept) };
+}
+
+/** An ImageBuilder object that has nothing but the layer, in its place. */
+function asObject({ field, values }: Layer): unknown {
+  const [, ...names] = field;
+  return {
+    apiVersion: 'airshipit.org/v1alpha1',
+    kind: 'ImageBuilder',
+    metadata: { name: 'variables' },
+    spec: names.reduceRight<unknown>((inner, name) => ({ [name]: inner }), values),
+  };
 }

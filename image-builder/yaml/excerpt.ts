@@ -47,8 +47,12 @@ export function excerpt(
 
 /** Whether the message has the text as a word of its own. */
 function names(message: string, text: string): boolean {
-  const literal = text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`(?:^|[\\s"])${literal}(?:[\\s",;]|$)`).test(message);
+  for (let at = message.indexOf(text); at >= 0; at = message.indexOf(text, at + 1)) {
+    const before = message[at - 1] ?? ' ';
+    const after = message[at + text.length] ?? ' ';
+    if (/[\s"]/.test(before) && /[\s",;]/.test(after)) return true;
+  }
+  return false;
 }
 
 function unquote(text: string): string {

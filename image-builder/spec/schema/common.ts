@@ -31,12 +31,8 @@ export const BooleanText = Type.Unsafe<string | boolean>({
   enum: [true, false, 'true', 'false', 'yes', 'no', 'on', 'off'],
 });
 
-/** A list of strings, or an Ansible expression that yields one: `{{ ubuntu_packages }}`. */
-export const StringListOrTemplate = Type.Unsafe<string[] | string>({
-  type: ['array', 'string'],
-  items: { type: 'string', minLength: 1, pattern: ONE_LINE },
-  pattern: '^\\s*\\{\\{.*\\}\\}\\s*$',
-});
+/** A list of lines that are not empty. */
+export const StringList = Type.Array(LineText({ minLength: 1 }));
 
 /** A base URI, or several that serve the same: the first one that works is used. */
 export const MirrorList = Type.Unsafe<string | string[]>({

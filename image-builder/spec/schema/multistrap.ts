@@ -7,7 +7,7 @@ import {
   MirrorList,
   NumberText,
   ScalarText,
-  StringListOrTemplate,
+  StringList,
   strictObject,
 } from './common.ts';
 
@@ -26,7 +26,7 @@ export const Repository = strictObject({
   components: Type.Optional(
     LineText({ description: 'Components separated by spaces; none for a flat repository.' }),
   ),
-  packages: Type.Optional(StringListOrTemplate),
+  packages: Type.Optional(StringList),
   keyring_pkg: Type.Optional(
     LineText({ description: 'Debian package that holds the keys of the repository.' }),
   ),
@@ -96,11 +96,11 @@ export const MultistrapVariables = strictObject(
     systemd_nic_alternative_names_policy: Type.Optional(LineText()),
     multistrap_retries: Type.Optional(NumberText),
     multistrap_retries_delay: Type.Optional(NumberText),
-    packages: Type.Optional(StringListOrTemplate),
-    packages_append: Type.Optional(StringListOrTemplate),
-    ubuntu_packages: Type.Optional(StringListOrTemplate),
-    ubuntu_packages_append: Type.Optional(StringListOrTemplate),
-    unapproved_packages: Type.Optional(StringListOrTemplate),
+    packages: Type.Optional(StringList),
+    packages_append: Type.Optional(StringList),
+    ubuntu_packages: Type.Optional(StringList),
+    ubuntu_packages_append: Type.Optional(StringList),
+    unapproved_packages: Type.Optional(StringList),
     debconf: Type.Optional(
       Type.Array(DebconfSelection, { description: 'Answers that packages find when they are installed.' }),
     ),

@@ -208,7 +208,8 @@ describe('templates', () => {
               source: 'http://k.test',
               suite: '/',
               keyring: 'x',
-              packages: '{{ ubuntu_packages }}',
+              // A template may stand for a value of any type.
+              packages: '{{ ubuntu_packages }}' as never,
             },
           ],
         },
@@ -216,6 +217,31 @@ describe('templates', () => {
     });
     expect(rootfs.multistrap.packages).toEqual(['kubelet=1.34.2-1.1']);
     expect(rootfs.multistrap.repos.at(-1)?.packages).toEqual(['kubelet=1.34.2-1.1']);
+  });
+});
+
+describe('variables of the author', () => {
+  test('are accepted in files when a template refers to them, and are there for templates only', async () => {
+    write(
+      'own/rootfs/multistrap-vars.yaml',
+      'my_release: "1.34"\nmy_version: "{{ my_release }}.2"\nk8s_version: "{{ my_version }}"\n',
+    );
+    write('own/qcow-bundle/a/qcow-vars.yaml', 'img_name: "node-{{ my_version }}"\n');
+    const resolved = await resolve({ manifests: 'own' });
+    expect(resolved.rootfs.multistrap.k8s_version).toBe('1.34.2');
+    expect(resolved.qcows.a?.qcow.img_name).toBe('node-1.34.2');
+    expect(JSON.stringify(resolved)).not.toContain('my_');
+  });
+
+  test('that no template refers to are spelling mistakes', async () => {
+    write('typo/rootfs/multistrap-vars.yaml', 'k8s_versoin: "1.34"\nrootfs_root: "{{ rootfs_arch }}"\n');
+    expect(await findingsOf({ manifests: 'typo' })).toMatchObject([
+      {
+        field: 'spec.build.rootfs.multistrap.k8s_versoin',
+        message: 'unknown field; did you mean k8s_version?',
+        file: join(cwd, 'typo/rootfs/multistrap-vars.yaml'),
+      },
+    ]);
   });
 });
 

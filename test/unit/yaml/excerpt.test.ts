@@ -44,3 +44,10 @@ test('tabs keep their width, so that the carets are where they belong', () => {
 test('a value that only looks like a part of the message is not shown', () => {
   expect(show('a: {pass: unk}\n', 'a.pass', 'unknown field')).not.toContain('unk}');
 });
+
+test('a value that is too long for any pattern', () => {
+  const text = '{{ x }} '.repeat(1 << 18);
+  expect(show(`a: {b: "${text}"}\n`, 'a.b', 'gives more than 16 MiB')).toBe(
+    '    1 | a: {b: ...\n      |     ^',
+  );
+});
