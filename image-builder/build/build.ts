@@ -26,6 +26,7 @@ import { type PinnedStages, type PlannedStage, planStages } from './plan.ts';
 import { publish, requirePlaces, requirePush } from './publish.ts';
 import { withRepairs } from './repair.ts';
 import { runStages } from './run.ts';
+import { findBelief } from './shared-repository.ts';
 import { defineStages } from './stages.ts';
 import { installedVersions } from './tool-versions.ts';
 
@@ -74,7 +75,7 @@ export async function planBuild(
   checkLock(given);
   const resolved = await withPinnedBase(given, options);
   const env = options.env ?? process.env;
-  const store = await openStore(storeDirectory(env, options));
+  const store = await openStore(storeDirectory(env, options), await findBelief(resolved, options.policy));
   const sourceDateEpoch = readSourceDateEpoch(env);
   const definitions = defineStages(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
   const tools = await installedVersions(new Set(definitions.flatMap((definition) => definition.tools)));

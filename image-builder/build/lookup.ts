@@ -1,15 +1,18 @@
 // Finds finished results in the store without a lock, a tool or a write: what a render does when nothing has changed.
-import { readFile } from 'node:fs/promises';
-import { checkEntry, type Entry, type EntryId, readEntry } from '../store/entry.ts';
+import { checkEntry, type Entry, type EntryId, keysOfRecipe, readEntry } from '../store/entry.ts';
 import { CorruptEntryError } from '../store/errors.ts';
-import { type Store, storePath } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import type { PlannedStage } from './plan.ts';
 
-/** The undamaged entry of a stage; damaged ones count as missing, whoever builds next replaces them. */
+/**
+ * The undamaged entry of a stage that this build believes. Damaged ones, and those of others, count as missing: whoever
+ * builds next replaces them.
+ */
 export async function findEntry(store: Store, id: EntryId, signal?: AbortSignal): Promise<Entry | undefined> {
   try {
     const entry = await readEntry(store, id);
-    if (entry) await checkEntry(entry, 'quick', signal);
+    if (!entry?.origin || !store.believes(entry.origin)) return undefined;
+    await checkEntry(entry, 'quick', signal);
     return entry;
   } catch (error) {
     if (error instanceof CorruptEntryError) return undefined;
@@ -26,9 +29,12 @@ export async function findByRecipe(
   stage: PlannedStage,
   signal?: AbortSignal,
 ): Promise<Entry | undefined> {
-  const pointer = storePath(store, 'recipes', `${stage.kind}-${stage.recipe}`);
-  const key = await readFile(pointer, 'utf8').catch(() => undefined);
-  return key === undefined ? undefined : await findEntry(store, { kind: stage.kind, key }, signal);
+  for (const key of await keysOfRecipe(store, stage.kind, stage.recipe)) {
+    const entry = await findEntry(store, { kind: stage.kind, key }, signal);
+    // The pointer is believed by nobody, and a key says nothing about the recipe.
+    if (entry?.recipe === stage.recipe) return entry;
+  }
+  return undefined;
 }
 
 /** Stages that have to run before the store has the results of `targets`, in the order of the plan. */

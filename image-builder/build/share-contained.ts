@@ -6,6 +6,7 @@ import type { ResolvedBuild } from '../variables/types.ts';
 import type { BuildOptions } from './build.ts';
 import { findEntry } from './lookup.ts';
 import { fetchMissing, openShared, type SharedPlan, shareResults } from './shared.ts';
+import { findBelief } from './shared-repository.ts';
 
 /** The plan as the container makes it. */
 export type ContainedPlan = Omit<SharedPlan, 'store'>;
@@ -30,7 +31,10 @@ export async function openSharing(
     return undefined;
   }
   const { signal } = options;
-  const store = await openStore(storeDirectory(options.env ?? process.env, options));
+  const store = await openStore(
+    storeDirectory(options.env ?? process.env, options),
+    await findBelief(resolved, options.policy),
+  );
   const contained = { ...(await plan()), store };
   const findBundle = async () => {
     const bundle = contained.stages.find(({ kind }) => kind === 'bundle');

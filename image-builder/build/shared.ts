@@ -1,10 +1,10 @@
-// The shared store of a build: opened as the spec and the environment say, asked for what is missing, and given what
+// The shared store of a build: opened as policy, spec and environment say, asked for what is missing, and given what
 // was built here.
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import { explainNoPush } from '../policy/push.ts';
 import type { SharedStore } from '../shared-store/shared-store.ts';
-import type { TrustPolicy } from '../shared-store/trust.ts';
 import type { Entry } from '../store/entry.ts';
 import { prepareStore, type Store } from '../store/store.ts';
 import { markShared, markUnshared } from '../store/unshared.ts';
@@ -13,10 +13,8 @@ import type { ResolvedBuild } from '../variables/types.ts';
 import type { BuildOptions } from './build.ts';
 import { findEntry } from './lookup.ts';
 import type { PlannedStage } from './plan.ts';
+import { sharedRepository } from './shared-repository.ts';
 
-/** Variables that say the same as `spec.build.store`; the spec counts first. */
-const REPOSITORY = 'IMAGE_BUILDER_STORE_REPOSITORY';
-const TRUSTED_KEYS = 'IMAGE_BUILDER_STORE_KEYS';
 const SIGNING_KEY = 'IMAGE_BUILDER_SIGNING_KEY';
 
 /** A registry that does not answer is not waited for by each render. Milliseconds. */
@@ -42,17 +40,24 @@ export async function openShared(
   options: BuildOptions,
 ): Promise<SharedStore | undefined> {
   const env = options.env ?? process.env;
-  const repository = resolved.store?.repository ?? env[REPOSITORY];
+  const repository = sharedRepository(resolved, env);
   if (!repository) return undefined;
-  const [{ SharedStore: Shared }, trust, signingKey] = await Promise.all([
+  const [{ SharedStore: Shared }, signingKey] = await Promise.all([
     import('../shared-store/shared-store.ts'),
-    trustOf(resolved.store?.trust, env, options.cwd),
     signingKeyOf(env, options.cwd),
   ]);
+  const { sharingOf } = await import('./sharing.ts');
+  const sharing = sharingOf(resolved, repository, options.policy, env);
+  const warn = (message: string) =>
+    options.report({ type: 'step', stage: 'store', message: `warning: ${message}` });
+  for (const refusal of sharing.refusals) warn(refusal);
+  if (!('trust' in sharing)) return undefined;
+  const wantsPush = resolved.store?.push ?? signingKey !== undefined;
+  if (wantsPush && !sharing.mayPush) warn(explainNoPush(repository));
   return new Shared({
     repository,
-    trust,
-    push: resolved.store?.push ?? signingKey !== undefined,
+    trust: sharing.trust,
+    push: wantsPush && sharing.mayPush,
     ...(signingKey && { signingKey }),
     ...(options.credentials && { credentials: options.credentials }),
     environment: env,
@@ -61,26 +66,6 @@ export async function openShared(
     report: options.report,
     signal: options.signal,
   });
-}
-
-async function trustOf(
-  trust: NonNullable<ResolvedBuild['store']>['trust'],
-  env: Readonly<Record<string, string | undefined>>,
-  cwd: string,
-): Promise<TrustPolicy> {
-  if (trust?.registry) return { kind: 'registry' };
-  const { parsePublicKey } = await import('../shared-store/trust.ts');
-  const file = env[TRUSTED_KEYS];
-  const inFile = file && !trust?.keys ? pemBlocks(await readKeyFile(TRUSTED_KEYS, resolve(cwd, file))) : [];
-  const fields = trust?.keys
-    ? trust.keys.map((text, index) => ({ text, field: `spec.build.store.trust.keys[${index}]` }))
-    : inFile.map((text) => ({ text, field: TRUSTED_KEYS }));
-  const keys = fields.map(({ text }) => parsePublicKey(text));
-  const findings = fields
-    .filter((_, index) => !keys[index])
-    .map(({ field }) => wrong(field, 'is no Ed25519 public key (openssl pkey -in key.pem -pubout)'));
-  if (findings.length > 0) throw new InvalidInputError(findings);
-  return { kind: 'keys', keys: keys.filter((key) => key !== undefined) };
 }
 
 async function signingKeyOf(env: Readonly<Record<string, string | undefined>>, cwd: string) {
@@ -99,10 +84,6 @@ async function readKeyFile(variable: string, file: string): Promise<string> {
   } catch (cause) {
     throw new InvalidInputError([wrong(variable, `cannot be read: ${(cause as Error).message}`)], { cause });
   }
-}
-
-function pemBlocks(text: string): string[] {
-  return text.match(/-----BEGIN [^-]+-----[^-]*-----END [^-]+-----/g) ?? [text];
 }
 
 function wrong(field: string, message: string): Finding {

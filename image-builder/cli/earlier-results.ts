@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import type { PinnedStages } from '../build/plan.ts';
 import type { ReusableStage } from '../build/reuse.ts';
 import { InvalidInputError } from '../diagnostics/error.ts';
+import type { Policy } from '../policy/types.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 
 /** `--reuse <stage>`. */
@@ -16,16 +17,21 @@ export const reuseOption = (): Option =>
 export async function onEarlierResults(
   resolved: ResolvedBuild,
   reuse: ReusableStage | undefined,
-  options: { cwd: string; store?: string },
+  options: { cwd: string; policy: Policy; store?: string },
 ): Promise<{ resolved: ResolvedBuild; pinned?: PinnedStages }> {
   if (reuse === undefined) return { resolved };
   requireLocal(resolved, '--reuse');
-  const [{ reuseResults }, { storeDirectory }, { openStore }] = await Promise.all([
+  const [{ reuseResults }, { findBelief }, { storeDirectory }, { openStore }] = await Promise.all([
     import('../build/reuse.ts'),
+    import('../build/shared-repository.ts'),
     import('../store/location.ts'),
     import('../store/store.ts'),
   ]);
-  return await reuseResults(resolved, reuse, await openStore(storeDirectory(process.env, options)));
+  const store = await openStore(
+    storeDirectory(process.env, options),
+    await findBelief(resolved, options.policy),
+  );
+  return await reuseResults(resolved, reuse, store);
 }
 
 /** @throws InvalidInputError when the build would run elsewhere, where `option` does not reach */

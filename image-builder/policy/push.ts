@@ -11,11 +11,15 @@ export function mayPush({ push }: Pick<Policy, 'push'>, repository: string): boo
 
 /** The refusal to push what a field asks for. */
 export function refusePush(field: string, repository: string): InvalidInputError {
+  const finding: Finding = { severity: 'error', field, message: explainNoPush(repository) };
+  return new InvalidInputError([finding]);
+}
+
+/** Why nothing is pushed to a repository, and what would change that. */
+export function explainNoPush(repository: string): string {
   const how = howToAllow({
     variable: `IMAGE_BUILDER_PUSH=${repository}`,
     line: `push: [${repository}]`,
   });
-  const message = `nothing is pushed to ${repository} without permission; ${how}`;
-  const finding: Finding = { severity: 'error', field, message };
-  return new InvalidInputError([finding]);
+  return `nothing is pushed to ${repository} without permission; ${how}`;
 }

@@ -16,11 +16,12 @@ import { pushImage } from '../registry/push.ts';
 import { parseReference, type RegistryReference } from '../registry/reference.ts';
 import { adoptEntry, type Entry, type EntryRecord, entryName } from '../store/entry.ts';
 import { StoreError } from '../store/errors.ts';
+import type { Origin } from '../store/origin.ts';
 import { RECORD_FILE } from '../store/portable.ts';
 import type { Store } from '../store/store.ts';
 import { parseEntryManifest, readRecord, toArtifact } from './artifact.ts';
 import { EntrySource } from './entry-source.ts';
-import { distrust, signRecord, type TrustPolicy } from './trust.ts';
+import { judge, signRecord, type TrustPolicy } from './trust.ts';
 
 /** Images for installation carry cloud-init's passwords and keys: they are not for others. */
 const PRIVATE_KINDS: ReadonlySet<string> = new Set(['iso']);
@@ -109,7 +110,7 @@ export class SharedStore {
     return await this.#open(by === 'key' ? keyTag(wanted) : recipeTag(wanted), async (source) => {
       const believed = await this.#believable(source, wanted, by);
       if (!believed) return undefined;
-      const { record, content: text } = believed;
+      const { record, content: text, origin } = believed;
       this.#step(wanted.kind, `fetch ${entryName(record).slice(0, -52)} from the shared store`);
       const directory = join(work, 'entry');
       await mkdir(directory);
@@ -123,7 +124,7 @@ export class SharedStore {
         await pipeline(content, createWriteStream(file, { flags: 'wx' }));
       }
       throwIfCancelled(this.#options.signal);
-      return await adoptEntry(store, record, directory);
+      return await adoptEntry(store, record, directory, origin);
     });
   }
 
@@ -132,19 +133,20 @@ export class SharedStore {
     source: ImageSource,
     wanted: Wanted,
     by: 'key' | 'recipe',
-  ): Promise<{ record: EntryRecord; content: Buffer } | undefined> {
+  ): Promise<{ record: EntryRecord; content: Buffer; origin: Origin } | undefined> {
     const { descriptor, content } = await source.root();
     const parsed = parseEntryManifest(content, descriptor, source.name);
     if (!parsed) return this.#refuse(source, wanted, 'it is no entry of a store');
     const { manifest, signature } = parsed;
-    const reason = distrust(this.#options.trust, manifest.config.digest, signature);
-    if (reason !== undefined) return this.#refuse(source, wanted, reason);
+    const { trust, repository } = this.#options;
+    const judgement = judge(trust, repository, manifest.config.digest, signature);
+    if ('reason' in judgement) return this.#refuse(source, wanted, judgement.reason);
     const bytes = await readAll(source, manifest.config);
     const record = readRecord(bytes);
     if (record.kind !== wanted.kind || record[by] !== wanted[by]) {
       return this.#refuse(source, wanted, `it is ${entryName(record)}`);
     }
-    return { record, content: bytes };
+    return { record, content: bytes, origin: judgement.origin };
   }
 
   #refuse(source: ImageSource, { kind }: Wanted, reason: string): undefined {

@@ -1,6 +1,8 @@
 // Who may say what the result of a key is. An entry's record names its key and the digest of every file, so one Ed25519
 // signature over the record's digest (RFC 8032) binds the content to the key; nothing of it can be exchanged.
+
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import type { Origin } from '../store/origin.ts';
 
 /** Whose results are taken. */
 export type TrustPolicy =
@@ -17,19 +19,24 @@ export interface Signature {
   signature: string;
 }
 
-/** Why a record is not believed; undefined when it is. */
-export function distrust(
+/**
+ * Who vouches for a record, or why it is not believed.
+ * @param repository that it lies in
+ */
+export function judge(
   policy: TrustPolicy,
+  repository: string,
   recordDigest: string,
   signature: Signature | undefined,
-): string | undefined {
-  if (policy.kind === 'registry') return undefined;
-  if (policy.keys.length === 0) return 'no key is trusted (spec.build.store.trust)';
-  if (!signature) return 'it is not signed';
+): { origin: Origin } | { reason: string } {
+  if (policy.kind === 'registry') return { origin: `registry:${repository}` };
+  if (policy.keys.length === 0) return { reason: 'no key is trusted' };
+  if (!signature) return { reason: 'it is not signed' };
   const key = policy.keys.find((one) => keyId(one) === signature.key);
-  if (!key) return `it is signed by the key ${signature.key.slice(0, 16)}, which is not trusted`;
+  if (!key) return { reason: `it is signed by the key ${signature.key.slice(0, 16)}, which is not trusted` };
   const bytes = Buffer.from(signature.signature, 'base64');
-  return verify(null, statement(recordDigest), key, bytes) ? undefined : 'its signature is wrong';
+  if (!verify(null, statement(recordDigest), key, bytes)) return { reason: 'its signature is wrong' };
+  return { origin: `key:${keyId(key)}` };
 }
 
 /** Signs a record by its digest (`sha256:...`). */

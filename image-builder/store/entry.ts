@@ -1,6 +1,6 @@
 // Entries: the result of one stage, complete, with a record of what it was made from and of every byte in it.
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { replaceFile } from '../files/replace.ts';
 import { CorruptEntryError, storeFailure } from './errors.ts';
@@ -12,6 +12,7 @@ import {
   snapshot,
   verifyFiles,
 } from './files.ts';
+import { isOwn, ORIGIN_FILE, type Origin, readOrigin } from './origin.ts';
 import { type Store, storePath } from './store.ts';
 
 /** Which entry: the kind of stage that makes it and the hash of everything that it depends on. */
@@ -54,6 +55,8 @@ export interface EntryRecord extends Provenance {
 export interface Entry extends EntryRecord {
   /** Absolute path of its directory. */
   directory: string;
+  /** Who vouches for it; absent in entries of releases that did not note it. */
+  origin?: Origin;
 }
 
 const RECORD_FILE = 'entry.json';
@@ -100,7 +103,10 @@ async function readNamed(store: Store, name: string): Promise<Entry | undefined>
   }
   try {
     const record: EntryRecord = JSON.parse(text);
-    if (entryName(record) === name && typeof record.files === 'object') return { ...record, directory };
+    if (entryName(record) === name && typeof record.files === 'object') {
+      const origin = await readOrigin(directory);
+      return { ...record, directory, ...(origin && { origin }) };
+    }
   } catch (error) {
     throw new CorruptEntryError(name, `the record of the entry ${name} is damaged`, { cause: error });
   }
@@ -152,7 +158,7 @@ export async function commitEntry(
     await writeFile(join(outputDir, RECORD_FILE), `${JSON.stringify(record, undefined, 1)}\n`);
     await writeSnapshot(outputDir, snapshot(outputDir, files));
     options.signal?.throwIfAborted();
-    return await place(store, record, outputDir);
+    return await place(store, record, outputDir, 'build');
   } catch (error) {
     options.signal?.throwIfAborted();
     throw storeFailure(error, `keep the result of ${provenance.stage}`, store.directory);
@@ -161,33 +167,79 @@ export async function commitEntry(
 
 /**
  * Makes an entry of a directory that holds its files and its record, all of them checked: one that another store made.
+ * @param origin who vouches for it
  * @throws StoreError when the store cannot be written
  */
-export async function adoptEntry(store: Store, record: EntryRecord, directory: string): Promise<Entry> {
+export async function adoptEntry(
+  store: Store,
+  record: EntryRecord,
+  directory: string,
+  origin: Origin,
+): Promise<Entry> {
   try {
     await writeSnapshot(directory, snapshot(directory, record.files));
-    return await place(store, record, directory);
+    return await place(store, record, directory, origin);
   } catch (error) {
     throw storeFailure(error, `keep ${entryName(record)}`, store.directory);
   }
 }
 
-async function place(store: Store, record: EntryRecord, outputDir: string): Promise<Entry> {
+async function place(store: Store, record: EntryRecord, outputDir: string, origin: Origin): Promise<Entry> {
   const directory = storePath(store, 'entries', entryName(record));
   await mkdir(storePath(store, 'entries'), { recursive: true });
-  await rename(outputDir, directory).catch(async (error) => {
-    const errno = errnoOf(error);
-    if (errno !== 'ENOTEMPTY' && errno !== 'EEXIST') throw error;
-    await rm(outputDir, { recursive: true, force: true });
-  });
-  await pointRecipe(store, record);
-  return { ...record, directory };
+  await writeFile(join(outputDir, ORIGIN_FILE), `${origin}\n`);
+  const isPlaced =
+    (await tryRename(outputDir, directory)) || (await replaceForeign(store, record, outputDir));
+  if (!isPlaced) await rm(outputDir, { recursive: true, force: true });
+  await pointRecipe(store, record, origin);
+  return { ...record, directory, origin: isPlaced ? origin : ((await readOrigin(directory)) ?? origin) };
 }
 
-/** Notes which entry a recipe gave last. */
-async function pointRecipe(store: Store, { kind, recipe, key }: Provenance): Promise<void> {
-  const pointer = storePath(store, 'recipes', `${kind}-${recipe}`);
-  await replaceFile(pointer, key);
+/** What nobody vouches for that this build believes makes room. */
+async function replaceForeign(store: Store, record: EntryRecord, outputDir: string): Promise<boolean> {
+  const name = entryName(record);
+  const present = await readNamed(store, name).catch(() => undefined);
+  if (present?.origin && store.believes(present.origin)) return false;
+  await removeEntry(store, name, dirname(outputDir));
+  return await tryRename(outputDir, storePath(store, 'entries', name));
+}
+
+/** @returns false when something is there */
+async function tryRename(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Entries of a recipe that came from elsewhere and are kept in mind. */
+const FOREIGN_KEPT = 8;
+
+/** The keys of the entries that a recipe gave, the newest first; those that were made here come before all others. */
+export async function keysOfRecipe(store: Store, kind: string, recipe: string): Promise<string[]> {
+  const keys = await Promise.all(
+    [true, false].map((own) => readPointer(pointerOf(store, kind, recipe, own))),
+  );
+  return keys.flat();
+}
+
+/** Notes which entry a recipe gave last. What comes from elsewhere pushes nothing aside that was made here. */
+async function pointRecipe(store: Store, { kind, recipe, key }: Provenance, origin: Origin): Promise<void> {
+  const own = isOwn(origin);
+  const pointer = pointerOf(store, kind, recipe, own);
+  const others = own ? [] : (await readPointer(pointer)).filter((other) => other !== key);
+  await replaceFile(pointer, [key, ...others].slice(0, FOREIGN_KEPT).join('\n'));
+}
+
+const pointerOf = (store: Store, kind: string, recipe: string, own: boolean) =>
+  storePath(store, 'recipes', `${kind}-${recipe}${own ? '' : '.foreign'}`);
+
+async function readPointer(path: string): Promise<string[]> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  return text.split('\n').filter((key) => key !== '');
 }
 
 /** Takes an entry out of the store, again as a whole: it is renamed first, into `trash` on the same file system. */
@@ -223,4 +275,9 @@ async function readSnapshot(entry: Entry): Promise<Snapshot | undefined> {
 export const UNSHARED_FILE = 'unshared';
 
 /** Files of an entry's directory that are about the entry itself. */
-export const BOOKKEEPING: ReadonlySet<string> = new Set([RECORD_FILE, SNAPSHOT_FILE, UNSHARED_FILE]);
+export const BOOKKEEPING: ReadonlySet<string> = new Set([
+  RECORD_FILE,
+  SNAPSHOT_FILE,
+  UNSHARED_FILE,
+  ORIGIN_FILE,
+]);

@@ -9,7 +9,9 @@ export type StoreErrorCode =
   | 'STORE_LAYOUT_UNKNOWN'
   | 'STORE_ENTRY_MISSING'
   | 'STORE_ENTRY_CORRUPT'
-  | 'STORE_ARCHIVE_INVALID';
+  | 'STORE_ARCHIVE_INVALID'
+  /** Others could have written what is in it. */
+  | 'STORE_NOT_PRIVATE';
 
 /** The store could not do what it was asked for. */
 export class StoreError extends ImageBuilderError<StoreErrorCode> {}

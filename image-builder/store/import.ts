@@ -11,6 +11,7 @@ import { errnoOf } from '../diagnostics/errno.ts';
 import { acquireLock } from '../locking/lock.ts';
 import { adoptEntry, checkEntry, type EntryRecord, entryName, readEntry, removeEntry } from './entry.ts';
 import { CorruptEntryError, StoreError, storeFailure } from './errors.ts';
+import { isOwn } from './origin.ts';
 import { DOCUMENT_LIMIT, invalid, LIST_FILE, parseList, parseRecord, RECORD_FILE } from './portable.ts';
 import { prepareStore, type Store, storePath } from './store.ts';
 import { createWorkspace, treeRemover } from './workspace.ts';
@@ -178,7 +179,7 @@ async function adopt(
   try {
     if (await isPresent(store, record, signal)) return { name, outcome: 'present' };
     await removeEntry(store, name, directory);
-    await adoptEntry(store, record, join(directory, name));
+    await adoptEntry(store, record, join(directory, name), 'import');
     return { name, outcome: 'imported' };
   } finally {
     await lock.release();
@@ -188,8 +189,9 @@ async function adopt(
 async function isPresent(store: Store, record: EntryRecord, signal: AbortSignal): Promise<boolean> {
   try {
     const entry = await readEntry(store, record);
-    if (entry) await checkEntry(entry, 'full', signal);
-    return entry !== undefined;
+    if (!entry?.origin || !isOwn(entry.origin)) return false;
+    await checkEntry(entry, 'full', signal);
+    return true;
   } catch (error) {
     if (error instanceof CorruptEntryError) return false;
     throw error;

@@ -2,6 +2,7 @@
 import { type Entry, listEntries, readEntry } from './entry.ts';
 import { StoreError } from './errors.ts';
 import { readHistory } from './history.ts';
+import { isOwn } from './origin.ts';
 import type { Store } from './store.ts';
 
 /** A key or its beginning, with or without the kind, as `store ls` prints it. */
@@ -38,7 +39,9 @@ export async function findBuild(store: Store, name: string, back = 0): Promise<E
     throw missing(`the history of ${name} in ${store.directory} has no build ${back} before its newest`);
   }
   const entry = await readEntry(store, { kind: 'bundle', key });
-  if (!entry) throw missing(`${record?.digest} of ${name} is not in the store ${store.directory} any more`);
+  // What has taken its place came from elsewhere, and is another build.
+  if (!entry?.origin || !isOwn(entry.origin))
+    throw missing(`${record?.digest} of ${name} is not in the store ${store.directory} any more`);
   return entry;
 }
 

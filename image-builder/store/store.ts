@@ -10,10 +10,11 @@
 //   logs/           output of the stages
 //   cache/          package files that builds have fetched
 //   triggers/       <hash>/: builds that renders have left in the background: lock, state, log, why they failed
-import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { StoreError, storeFailure } from './errors.ts';
+import { type Belief, isOwn } from './origin.ts';
 
 const LAYOUT = '1';
 const DIRECTORIES = [
@@ -29,10 +30,12 @@ const DIRECTORIES = [
 ] as const;
 type StorePart = (typeof DIRECTORIES)[number];
 
-/** A store that can be read. Writing goes through {@link prepareStore} first. */
+/** A store as a build sees it, which can be read. Writing goes through {@link prepareStore} first. */
 export interface Store {
   /** Absolute path. */
   readonly directory: string;
+  /** Whose results count for this build; those of others are as good as not there. */
+  readonly believes: Belief;
 }
 
 /** The path of a part of the store. */
@@ -42,14 +45,16 @@ export function storePath(store: Store, part: StorePart, ...below: string[]): st
 
 /**
  * Opens a store for reading; it need not exist, then it is empty.
- * @throws StoreError when the directory holds the store of another version
+ * @param believes default: what was made here only
+ * @throws StoreError when the directory holds the store of another version, or others could have written what is in it
  */
-export async function openStore(directory: string): Promise<Store> {
+export async function openStore(directory: string, believes: Belief = isOwn): Promise<Store> {
+  await requirePrivate(directory);
   let layout: string;
   try {
     layout = await readFile(join(directory, 'layout'), 'utf8');
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return { directory };
+    if (errnoOf(error) === 'ENOENT') return { directory, believes };
     throw storeFailure(error, 'read the version of the store', directory);
   }
   if (layout.trim() !== LAYOUT) {
@@ -59,7 +64,29 @@ export async function openStore(directory: string): Promise<Store> {
       { hint: 'use another directory, or remove this one: everything in it can be built again' },
     );
   }
-  return { directory };
+  return { directory, believes };
+}
+
+/**
+ * What is in a store is believed, so nobody else may have made it. A directory of root's is the administrator's, who may
+ * let a group share it; in a container of ours everything that is mounted is the caller's.
+ */
+async function requirePrivate(directory: string): Promise<void> {
+  const facts = await stat(directory).catch(() => undefined);
+  if (!facts || process.env.IMAGE_BUILDER_CONTAINER !== undefined) return;
+  const { uid, mode } = facts;
+  const isForeign = uid !== 0 && uid !== process.getuid?.();
+  if (!isForeign && (mode & 0o002) === 0) return;
+  const why = isForeign ? `belongs to the user ${uid}` : 'can be written by everybody';
+  throw new StoreError(
+    'STORE_NOT_PRIVATE',
+    `the store ${directory} ${why}, so what is in it cannot be believed`,
+    {
+      hint: isForeign
+        ? 'use another directory; one that is shared belongs to root: install --directory --mode=2770 --group=builders DIRECTORY'
+        : `chmod o-w ${directory}`,
+    },
+  );
 }
 
 /**
@@ -70,6 +97,7 @@ export async function openStore(directory: string): Promise<Store> {
 export async function prepareStore(store: Store): Promise<void> {
   try {
     await mkdir(store.directory, { recursive: true, mode: 0o700 });
+    await requirePrivate(store.directory);
     for (const part of DIRECTORIES) {
       await mkdir(storePath(store, part), { recursive: true });
       await access(storePath(store, part), constants.W_OK);

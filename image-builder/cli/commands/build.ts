@@ -64,6 +64,7 @@ export function register(program: Command): void {
       const { object, resolved: asWritten } = await readBuildFile(file, { cwd, policy });
       const { resolved, pinned } = await onEarlierResults(withOptions(asWritten, options), options.reuse, {
         cwd,
+        policy,
         ...store,
       });
       if (options.stage !== undefined) {

@@ -176,15 +176,19 @@ export const BuildSpec = strictObject(
                 keys: Type.Optional(
                   Type.Array(
                     Type.String({
-                      description: 'Ed25519 public key in PEM, or the base64 between its lines.',
+                      description:
+                        'Ed25519 public key in PEM, or the base64 between its lines; of those that the machine believes.',
                     }),
                   ),
                 ),
                 registry: Type.Optional(
-                  Type.Literal(true, { description: 'Believe whoever may write to the repository.' }),
+                  Type.Literal(true, {
+                    description:
+                      'Believe whoever may write to the repository, where the policy of the machine does.',
+                  }),
                 ),
               },
-              { description: 'Whose results are taken. Default: those of nobody, so nothing is pulled.' },
+              { description: 'Whose results are taken, of those whom the policy of the machine believes.' },
             ),
           ),
           push: Type.Optional(

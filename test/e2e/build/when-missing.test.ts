@@ -17,15 +17,9 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { planBuild } from '../../../image-builder/build/build.ts';
-import { bundleFacts } from '../../../image-builder/build/bundle-entry.ts';
-import { assembleBundle } from '../../../image-builder/bundle/write.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
-import { commitEntry } from '../../../image-builder/store/entry.ts';
-import { prepareStore } from '../../../image-builder/store/store.ts';
-import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
-import { PERSON } from '../../support/policies.ts';
 import { executable, run } from '../support/executables.ts';
+import { putBundle as putIntoStore, UNREACHABLE } from '../support/put-bundle.ts';
 import { startRegistry } from '../support/registry.ts';
 
 jest.setTimeout(300_000);
@@ -35,30 +29,12 @@ const cwd = mkdtempSync('/tmp/image-builder-test-');
 const store = join(cwd, 'store');
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 
-/** Nothing answers at port 9: a build fails soon, and without a network. */
-const spec: BuildSpec = { distribution: 'debian-13', mirror: 'http://127.0.0.1:9/debian', qcows: { a: {} } };
+const spec = UNREACHABLE;
 const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'kept' } };
 
-/** Puts a bundle under the key that the spec has. */
 async function putBundle(changes: Partial<BuildSpec> = {}): Promise<string> {
-  const resolved = await resolveBuild('node', { ...spec, ...changes }, { cwd });
-  const plan = await planBuild(resolved, { cwd, policy: PERSON, store });
-  const stage = plan.stages.find(({ kind }) => kind === 'bundle');
-  if (!stage) throw new Error('no bundle');
-  await prepareStore(plan.store);
-  const output = join(store, 'work', `bundle-${Date.now()}`);
-  // Another bundle for other images.
-  const json = JSON.stringify({ images: Object.keys(resolved.qcows) });
-  const profiles = [{ path: '/profiles/profile_multistrap.json', name: 'profile_multistrap', json }];
-  const bundle = await assembleBundle(
-    { qcows: {}, profiles, created: 1, architecture: 'amd64', labels: {} },
-    join(output, 'layout'),
-  );
-  const { kind, key, recipe, inputs, toolVersions: tools } = stage;
-  const facts = bundleFacts(bundle, profiles);
-  const made = { kind, key, recipe, inputs, tools, stage: 'bundle', build: 'node', parents: {}, facts };
-  await commitEntry(plan.store, made, output, { seconds: 1 });
-  return bundle.manifest.digest;
+  const wanted = { ...spec, ...changes };
+  return (await putIntoStore(wanted, { images: Object.keys(wanted.qcows ?? {}) }, { cwd, store })).digest;
 }
 
 let digest: string;
