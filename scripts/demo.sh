@@ -17,7 +17,7 @@ cat >&2 <<'EOF'
 
 The bundle is the OCI layout examples/node-image/out. Take the disk image out of it and boot it:
 
-  dist/image-builder copy oci:examples/node-image/out out/
+  dist/image-builder copy --force oci:examples/node-image/out out/
   dist/image-builder boot-test out/control-plane.qcow2
   qemu-system-x86_64 -m 2048 -nographic -snapshot out/control-plane.qcow2
 EOF

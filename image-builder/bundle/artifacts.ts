@@ -48,9 +48,18 @@ export function parseArtifacts(json: string, where: string): Artifacts {
   };
 }
 
-/** The hash in a `.md5sum` file: bare, or as md5sum prints it. Undefined when it is none. */
+/**
+ * The hash in a `.md5sum` file: bare, as md5sum prints it (with a backslash before it when the name needs escapes), or as
+ * `md5sum --tag` and BSD's md5 do: `MD5 (name) = hash`. Undefined when it is none.
+ */
 export function parseMd5sum(text: string): string | undefined {
-  const [hash = ''] = text.trim().split(/\s+/);
+  const line =
+    text
+      .replace(/^\ufeff/, '')
+      .trim()
+      .split(/[\r\n]/, 1)[0] ?? '';
+  const tagged = /^\\?MD5 \(.*\) = (\w+)$/i.exec(line)?.[1];
+  const hash = tagged ?? line.split(/\s/, 1)[0]?.replace(/^\\/, '') ?? '';
   return HEX.md5.test(hash.toLowerCase()) ? hash.toLowerCase() : undefined;
 }
 

@@ -14,7 +14,13 @@ export type BundleErrorCode =
   /** A profile is not JSON, or a checksum file not a checksum. */
   | 'INVALID_CONTENT'
   /** A file is not what its checksum says. */
-  | 'CHECKSUM_MISMATCH';
+  | 'CHECKSUM_MISMATCH'
+  /** There is a file that is not to be replaced. */
+  | 'FILE_EXISTS'
+  /** Where files are to be kept is a directory of somebody else, or none. */
+  | 'UNSAFE_DIRECTORY'
+  /** The file system does not take it. */
+  | 'WRITE_FAILED';
 
 /** Thrown by `image-builder/bundle`. */
 export class BundleError extends ImageBuilderError<BundleErrorCode> {

@@ -2,6 +2,7 @@
 
 import { expansionLimit } from '../registry/compression.ts';
 import type { Image } from '../registry/image.ts';
+import type { Descriptor } from '../registry/manifest.ts';
 import { BundleError } from './error.ts';
 import { scanOneLayer } from './layer-access.ts';
 import { includingLayers, type LayerPlan, markedLayer, misledBy, planByHistory } from './layer-plan.ts';
@@ -20,6 +21,8 @@ const LINK_LIMIT = 500_000;
 export interface ImageFiles extends OverlayResult {
   /** How far the result was checked. */
   verification: Verification;
+  /** What was considered, uppermost first: `origin.layer` counts in here. */
+  layers: Descriptor[];
 }
 
 /**
@@ -69,7 +72,7 @@ export async function readFromLayers(
   const misled = misledBy(links, plan);
   if (misled.length > 0)
     return readFromLayers(image, includingLayers(image.manifest, plan, misled), query, verification);
-  return { ...result, verification: weakest(result.coverage, plan.coverage) };
+  return { ...result, layers: plan.layers, verification: weakest(result.coverage, plan.coverage) };
 }
 
 function linksOf({ entries, links }: LayerScan): string[] {

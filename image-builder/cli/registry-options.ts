@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import type { ReadBundleOptions } from '../bundle/read.ts';
+import { printable } from '../diagnostics/printable.ts';
 import { contextOf } from './context.ts';
 
 /** What commander parsed. */
@@ -79,7 +80,7 @@ export interface Reading {
 
 /** `3 requests, 1.2 KiB, 34 ms; verification: partial`, to standard error. */
 export function reportCost(command: Command, reading: Reading): void {
-  for (const warning of reading.warnings ?? []) process.stderr.write(`warning: ${warning}\n`);
+  for (const warning of reading.warnings ?? []) process.stderr.write(`warning: ${printable(warning)}\n`);
   if (!command.optsWithGlobals<RegistryFlags>().verbose) return;
   const { requests, bytes, milliseconds } = reading.cost;
   const verification = reading.verification ? `; verification: ${reading.verification}` : '';

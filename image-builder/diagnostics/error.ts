@@ -1,5 +1,7 @@
 // The errors of Image Builder: every error that a user can meet carries a closed code, and a hint at the next step.
 
+import { printableLines } from './printable.ts';
+
 /** How bad a {@link Finding} is; the names are those of a KRM function result. */
 export type Severity = 'error' | 'warning' | 'info';
 
@@ -75,9 +77,9 @@ export function formatFinding(finding: Finding): string {
   return `${finding.severity}: ${describeFinding(finding)}`;
 }
 
-/** What a finding says, without its severity. */
+/** What a finding says, without its severity; texts of strangers may be part of it. */
 export function describeFinding({ field, message, file }: Finding): string {
-  return `${field ? `${field}: ` : ''}${message}${file ? ` (in ${file})` : ''}`;
+  return printableLines(`${field ? `${field}: ` : ''}${message}${file ? ` (in ${file})` : ''}`);
 }
 
 /** The findings that describe any thrown value; unexpected errors keep their stack in the message. */

@@ -1,4 +1,5 @@
 // Renders progress events as plain lines: for logs, pipes, and standard error of the function.
+import { printableLines } from './printable.ts';
 import type { ProgressEvent, Reporter } from './progress.ts';
 
 /** How much is told. */
@@ -29,9 +30,9 @@ export function describeEvent(
     case 'stage':
       return `${event.stage}: ${event.status}${'seconds' in event ? ` (${formatSeconds(event.seconds)})` : ''}`;
     case 'step':
-      return `${event.stage}: ${event.message}`;
+      return printableLines(`${event.stage}: ${event.message}`);
     case 'output':
-      return verbose ? `${event.stage} | ${event.line}` : undefined;
+      return verbose ? printableLines(`${event.stage} | ${event.line}`) : undefined;
     case 'bytes':
       return undefined;
   }

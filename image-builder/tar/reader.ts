@@ -97,15 +97,24 @@ export class TarReader {
    * @throws TarError TRUNCATED_TAR
    */
   async *data(): AsyncGenerator<Buffer> {
+    for await (const part of this.parts()) {
+      if (typeof part === 'number') yield* zeros(part);
+      else yield part;
+    }
+  }
+
+  /** The same, with the length of each hole in place of its zeros. */
+  async *parts(): AsyncGenerator<Buffer | number> {
     const { size, sparse } = this.#data;
     const fragments: Fragment[] = sparse?.fragments ?? [{ offset: 0, length: size }];
     let offset = 0;
     for (const fragment of fragments) {
-      yield* zeros(fragment.offset - offset);
+      if (fragment.offset > offset) yield fragment.offset - offset;
       yield* this.#raw(fragment.length);
       offset = fragment.offset + fragment.length;
     }
-    yield* zeros((sparse?.realSize ?? size) - offset);
+    const end = sparse?.realSize ?? size;
+    if (end > offset) yield end - offset;
   }
 
   /** The current entry's data as one buffer; the caller has looked at the size. */

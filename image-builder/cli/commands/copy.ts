@@ -1,7 +1,8 @@
 // `image-builder copy REF DIR [FILE...]`: disk images out of a bundle.
 
 import type { Command } from 'commander';
-import { writeOut } from '../../diagnostics/standard-streams.ts';
+import { printable } from '../../diagnostics/printable.ts';
+import { writeLine, writeOut } from '../../diagnostics/standard-streams.ts';
 import { addRegistryOptions, engineOptions } from '../registry-options.ts';
 
 /** Adds the command to the program. */
@@ -16,10 +17,14 @@ export function register(program: Command): void {
       'registry reference, oci:DIR, oci-archive:FILE, docker-archive:FILE or docker-daemon:NAME',
     )
     .argument('<directory>', 'where to put the files of /qcows')
-    .argument('[files...]', 'names of files; default: all');
+    .argument('[files...]', 'names of files; default: all')
+    .option('--force', 'replace files in the directory that are not what the bundle has');
   addRegistryOptions(command).action(async (reference: string, directory: string, names: string[]) => {
     const { copyBundle } = await import('../../bundle/copy.ts');
-    const { files } = await copyBundle(reference, directory, names, await engineOptions(command));
+    const { force } = command.opts<{ force?: boolean }>();
+    const options = { ...(await engineOptions(command)), ...(force && { force }) };
+    const { files, leftOut } = await copyBundle(reference, directory, names, options);
+    if (leftOut.length > 0) writeLine(printable(`warning: left out, being no images: ${leftOut.join(', ')}`));
     // In the format of sha256sum, so that it can be checked again.
     for (const { sha256, path } of files) writeOut(`${sha256}  ${path}\n`);
   });

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import type { ReadBundleOptions } from '../../bundle/read.ts';
+import { printable } from '../../diagnostics/printable.ts';
 import { writeOut } from '../../diagnostics/standard-streams.ts';
 import {
   addRegistryOptions,
@@ -76,7 +77,9 @@ async function list(
   const { listFiles } = await import('../../bundle/files.ts');
   const listing = await listFiles(reference, paths.length > 0 ? paths : ['/profiles', '/qcows'], options);
   if (flags.output) await print(listing.files, flags.output);
-  else for (const { path, size } of listing.files) writeOut(`${String(size).padStart(14)}  ${path}\n`);
+  else
+    for (const { path, size } of listing.files)
+      writeOut(`${String(size).padStart(14)}  ${printable(path)}\n`);
   return listing;
 }
 

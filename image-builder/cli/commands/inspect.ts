@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import type { BundleDescription } from '../../bundle/inspect.ts';
+import { printable } from '../../diagnostics/printable.ts';
 import { writeOut } from '../../diagnostics/standard-streams.ts';
 import {
   addRegistryOptions,
@@ -34,7 +35,7 @@ export function register(program: Command): void {
   addTimeoutOption(addRegistryOptions(command)).action(async (reference: string, flags: InspectFlags) => {
     const { inspectBundle } = await import('../../bundle/inspect.ts');
     const description = await inspectBundle(reference, await engineOptions(command));
-    for (const warning of description.warnings) process.stderr.write(`warning: ${warning}\n`);
+    for (const warning of description.warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
     writeOut(await format(description, flags.output));
   });
 }
@@ -87,9 +88,4 @@ function layerLine({
 }: BundleDescription['layers'][number]): string {
   const kind = mediaType.replace(/^application\/vnd\./, '');
   return `  ${digest.slice(0, 19)}  ${formatBytes(size).padStart(10)}  ${kind}${hasProfiles ? '  profiles' : ''}${createdBy ? `  ${createdBy}` : ''}`;
-}
-
-/** Labels and histories are the publisher's text: control characters could rewrite the terminal. */
-function printable(line: string): string {
-  return line.replace(/\p{Cc}/gu, ' ');
 }

@@ -2,7 +2,7 @@
 // cut off, even by the end of the process, is taken up again; one that its reader left early as well, if it is needed.
 
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, hashFor, splitDigest } from '../digest.ts';
 import { RegistryError } from '../error.ts';
@@ -25,7 +25,7 @@ export class DownloadedSource implements ImageSource {
   readonly #progress: DownloadProgress;
   readonly #files = new Map<Digest, Promise<string>>();
 
-  /** @param directory where files are kept until {@link DownloadedSource.remove} */
+  /** @param directory where files are kept; nobody else writes there, and the caller removes it */
   constructor(source: ImageSource, directory: string, progress: DownloadProgress) {
     this.#source = source;
     this.#directory = directory;
@@ -77,11 +77,6 @@ export class DownloadedSource implements ImageSource {
     await this.#source.close();
   }
 
-  /** Removes what was downloaded. */
-  async remove(): Promise<void> {
-    await rm(this.#directory, { recursive: true, force: true });
-  }
-
   #file(descriptor: Descriptor): Promise<string> {
     const known = this.#files.get(descriptor.digest) ?? this.#download(descriptor);
     this.#files.set(descriptor.digest, known);
@@ -94,7 +89,6 @@ export class DownloadedSource implements ImageSource {
       // Left behind by a process that was killed: checked again before it is used.
       await rename(path, partial);
     }
-    await mkdir(this.#directory, { recursive: true });
     const resumed = await this.#attempt(descriptor, partial);
     if (resumed === 'wrong') await this.#restart(descriptor, partial);
     await rename(partial, path);
@@ -104,7 +98,6 @@ export class DownloadedSource implements ImageSource {
   /** Gives a blob as it arrives. What has arrived when the reader leaves is where a download goes on. */
   async *#readWhileDownloading(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
     const { path, partial } = this.#paths(descriptor);
-    await mkdir(this.#directory, { recursive: true });
     const hash = hashFor(descriptor.digest);
     const file = await open(partial, 'w', 0o600);
     let done = 0;
