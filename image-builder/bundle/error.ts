@@ -19,6 +19,8 @@ export type BundleErrorCode =
   | 'FILE_EXISTS'
   /** Where files are to be kept is a directory of somebody else, or none. */
   | 'UNSAFE_DIRECTORY'
+  /** A reference in a file is written so that it cannot be replaced. */
+  | 'NOT_EDITABLE'
   /** The file system does not take it. */
   | 'WRITE_FAILED';
 

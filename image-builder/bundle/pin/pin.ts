@@ -3,68 +3,109 @@
 
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ImageBuilderError } from '../../diagnostics/error.ts';
 import { writeBeside } from '../../files/replace.ts';
+import { throwIfCancelled } from '../../registry/error.ts';
 import { openSource } from '../../registry/open.ts';
 import { parseReference, type RegistryReference } from '../../registry/reference.ts';
+import { BundleError } from '../error.ts';
 import type { ReadBundleOptions } from '../read.ts';
 import { withinLimits } from '../read-limits.ts';
-import { type FoundReference, findReferences } from './find.ts';
+import { findReferences, type Place } from './find.ts';
 
-export interface PinnedReference {
+/** A reference in a file. */
+export interface ReferenceInFile {
   file: string;
   /** 1-based. */
   line: number;
   /** As written. */
   reference: string;
+}
+
+export interface PinnedReference extends ReferenceInFile {
   digest: string;
 }
 
+/** Why a reference is as it was. */
+export interface UnpinnedReference extends ReferenceInFile {
+  error: Error;
+}
+
+export interface Pinning {
+  pinned: PinnedReference[];
+  /** What could not be pinned; everything else was. */
+  failed: UnpinnedReference[];
+}
+
 /** Registry references without a digest. Nothing is written or asked. */
-export async function findUnpinned(paths: string[]): Promise<Omit<PinnedReference, 'digest'>[]> {
-  const found: Omit<PinnedReference, 'digest'>[] = [];
+export async function findUnpinned(paths: string[]): Promise<ReferenceInFile[]> {
+  const found: ReferenceInFile[] = [];
   for (const file of await yamlFiles(paths)) {
     for (const { reference, line } of findReferences(await readFile(file, 'utf8'))) {
-      if (registryReference(reference)?.digest === undefined && registryReference(reference))
-        found.push({ file, line, reference });
+      const parsed = registryReference(reference);
+      if (parsed && parsed.digest === undefined) found.push({ file, line, reference });
     }
   }
   return found;
 }
 
 /**
- * Rewrites files. With `update`, pinned tags are set to what they stand for now.
- * @throws RegistryError when a reference cannot be resolved; files done before stay pinned
+ * Rewrites files. With `update`, pinned tags are set to what they stand for now. One reference that cannot be resolved
+ * keeps no other from being pinned.
+ * @throws RegistryError CANCELLED; the error of a file that cannot be read or written
  */
 export async function pinFiles(
   paths: string[],
   update: boolean,
   options: ReadBundleOptions,
-): Promise<PinnedReference[]> {
-  const digests = new Map<string, string>();
-  const pinned: PinnedReference[] = [];
+): Promise<Pinning> {
+  const digests = new Map<string, Promise<string>>();
+  const result: Pinning = { pinned: [], failed: [] };
   for (const file of await yamlFiles(paths)) {
     const text = await readFile(file, 'utf8');
-    const changes: (FoundReference & { digest: string; replacement: string })[] = [];
+    const changes: { start: number; end: number; replacement: string }[] = [];
     for (const found of findReferences(text)) {
       const reference = registryReference(found.reference);
       if (!reference?.tag || (reference.digest && !update)) continue;
       const { registry, repository, tag } = reference;
       const key = `${registry}/${repository}:${tag}`;
-      const digest =
-        digests.get(key) ??
-        (await resolveDigest({ transport: 'registry', registry, repository, tag }, options));
-      digests.set(key, digest);
-      if (digest === reference.digest) continue;
-      const written = text.slice(found.start, found.end).replace(/@.*$/, '');
-      // `repository` alone means latest; the tag has to be there for Renovate.
-      const named =
-        found.tagOnly || written.lastIndexOf(':') > written.lastIndexOf('/') ? written : `${written}:${tag}`;
-      changes.push({ ...found, digest, replacement: `${named}@${digest}` });
+      const asked =
+        digests.get(key) ?? resolveDigest({ transport: 'registry', registry, repository, tag }, options);
+      digests.set(key, asked);
+      const where = { file, line: found.line, reference: found.reference };
+      try {
+        const digest = await asked;
+        if (digest === reference.digest) continue;
+        if (!found.place) throw notEditable();
+        changes.push({ ...found.place, replacement: pinnedText(text, found.place, tag, digest) });
+        result.pinned.push({ ...where, digest });
+      } catch (error) {
+        throwIfCancelled(options.signal);
+        if (!(error instanceof ImageBuilderError)) throw error;
+        result.failed.push({ ...where, error });
+      }
     }
     if (changes.length > 0) await keepMode(file, rewrite(text, changes));
-    pinned.push(...changes.map(({ line, reference, digest }) => ({ file, line, reference, digest })));
   }
-  return pinned;
+  return result;
+}
+
+function pinnedText(text: string, { start, end, tagOnly }: Place, tag: string, digest: string): string {
+  const written = text.slice(start, end).replace(/@.*$/, '');
+  // `repository` alone means latest; the tag has to be there for Renovate.
+  const named =
+    tagOnly || written.lastIndexOf(':') > written.lastIndexOf('/') ? written : `${written}:${tag}`;
+  return `${named}@${digest}`;
+}
+
+function notEditable(): BundleError {
+  return new BundleError(
+    'NOT_EDITABLE',
+    'it is written in a way that cannot be rewritten without touching more',
+    {
+      hint: 'Write the reference itself there, not an alias, once.',
+    },
+  );
 }
 
 function registryReference(text: string): RegistryReference | undefined {

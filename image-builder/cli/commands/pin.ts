@@ -1,7 +1,9 @@
 // `image-builder pin PATH...`: tags of bundle references become tags with digests.
 
 import type { Command } from 'commander';
-import { writeOut } from '../../diagnostics/standard-streams.ts';
+import { findingsOf, formatFinding } from '../../diagnostics/error.ts';
+import { printable } from '../../diagnostics/printable.ts';
+import { writeLine, writeOut } from '../../diagnostics/standard-streams.ts';
 import {
   addRegistryOptions,
   addTimeoutOption,
@@ -27,16 +29,18 @@ export function register(program: Command): void {
     if (flags.check) {
       const unpinned = await findUnpinned(paths);
       for (const { file, line, reference } of unpinned)
-        writeOut(`${file}:${line}: ${reference} is not pinned\n`);
+        writeOut(`${printable(`${file}:${line}: ${reference} is not pinned`)}\n`);
       if (unpinned.length > 0) process.exitCode = 1;
       return;
     }
-    for (const { file, line, reference, digest } of await pinFiles(
-      paths,
-      flags.update ?? false,
-      await engineOptions(command),
-    )) {
-      writeOut(`${file}:${line}: ${reference} -> ${digest}\n`);
+    const options = await engineOptions(command);
+    const { pinned, failed } = await pinFiles(paths, flags.update ?? false, options);
+    for (const { file, line, reference, digest } of pinned)
+      writeOut(`${printable(`${file}:${line}: ${reference} -> ${digest}`)}\n`);
+    for (const { file, line, reference, error } of failed) {
+      for (const { message, ...finding } of findingsOf(error))
+        writeLine(formatFinding({ ...finding, message: `${file}:${line}: ${reference}: ${message}` }));
     }
+    if (failed.length > 0) process.exitCode = 1;
   });
 }

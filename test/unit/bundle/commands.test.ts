@@ -243,8 +243,8 @@ data:
     const [own, old] = [`sha256:${manifestHex('own')}`, `sha256:${manifestHex('old')}`];
 
     expect(await findUnpinned([site])).toHaveLength(5);
-    const pinned = await pinFiles([site], false, options);
-    expect(pinned).toHaveLength(5);
+    const { pinned, failed } = await pinFiles([site], false, options);
+    expect([pinned.length, failed]).toEqual([5, []]);
     expect(readFileSync(join(site, 'objects.yaml'), 'utf8')).toBe(
       objects(server.host)
         .replace("/old:v1'", `/old:v1@${old}'`)
@@ -257,10 +257,73 @@ data:
         .replace('/own:v1 # inline', `/own:v1@${own} # inline`),
     );
     expect(await findUnpinned([site])).toEqual([]);
-    expect(await pinFiles([site], false, options)).toEqual([]);
-    expect(await pinFiles([site], true, options)).toEqual([]);
+    for (const update of [false, true])
+      expect(await pinFiles([site], update, options)).toEqual({ pinned: [], failed: [] });
     // One question for each tag.
     expect(server.requests.filter(({ method }) => method === 'HEAD')).toHaveLength(2 + 2);
+  });
+
+  it('finds references however they are written', async () => {
+    const file = at('odd.yaml');
+    const host = server.host;
+    const own = `sha256:${manifestHex('own')}`;
+    const object = (image: string, more = '') =>
+      `apiVersion: airshipit.org/v1alpha1\nkind: ImageBuilder\nmetadata: {name: a${more}}\nspec:\n  bundle:\n    image: ${image}\n`;
+    const annotated = (text: string) =>
+      `kind: ConfigMap\nmetadata:\n  annotations:\n    config.kubernetes.io/function: ${text}\n`;
+    const texts = [
+      object(`>-\n      ${host}/own:v1`),
+      object(`|-\n      ${host}/own:v1`),
+      object(`|\n      ${host}/own:v1 `),
+      object(`"${host}/own:v1" # ${host}/own:v1`),
+      object(`&i !!str ${host}/own:v1`),
+      `kind: List\nitems:\n- kind: ImageBuilder\n  spec: {bundle: {image: "${host}/own:v1"}}\n`,
+      `x: &b {image: ${host}/own:v1}\nkind: ImageBuilder\nspec: {bundle: *b}\n`,
+      `x: &b {image: ${host}/own:v1}\nkind: ImageBuilder\nspec: {bundle: {<<: *b}}\n`,
+      `images:\n- {name: other, newName: &n "${host}/own", newTag: v1}\n- {name: more, newName: *n, newTag: pinned@${own}}\n`,
+      annotated(`"container: {image: '${host}/own:v1', network: true}"`),
+      annotated(`|\n      container: {network: true, image: ${host}/own:v1}`),
+      annotated(`|\n      container:\n        image: >-\n          ${host}/own:v1`),
+    ];
+    for (const text of texts) {
+      writeFileSync(file, text);
+      expect([text, await findUnpinned([file])]).toEqual([text, [expect.objectContaining({ file })]]);
+      const { pinned, failed } = await pinFiles([file], false, options);
+      expect([text, pinned.length, failed]).toEqual([text, 1, []]);
+      expect(readFileSync(file, 'utf8')).toBe(
+        text.replace(/newTag: v1\b/, `newTag: v1@${own}`).replace(/own:v1(?!@)/, `own:v1@${own}`),
+      );
+      expect(await findUnpinned([file])).toEqual([]);
+    }
+    const uneditable = [
+      object('*r', `, annotations: {ref: &r "${host}/own:v1"}`),
+      `x: &t v1\nimages:\n- {name: other, newName: ${host}/own, newTag: *t}\n`,
+      object(`"${host}\\x2fown:v1"`),
+    ];
+    for (const text of uneditable) {
+      writeFileSync(file, text);
+      const line = text.split('\n').findIndex((one) => /\*[rt]|x2f/.test(one)) + 1;
+      expect(await findUnpinned([file])).toEqual([
+        expect.objectContaining({ line, reference: `${host}/own:v1` }),
+      ]);
+      const { pinned, failed } = await pinFiles([file], false, options);
+      expect([text, pinned]).toEqual([text, []]);
+      expect(failed).toEqual([
+        expect.objectContaining({ line, error: expect.objectContaining({ code: 'NOT_EDITABLE' }) }),
+      ]);
+      expect(readFileSync(file, 'utf8')).toBe(text);
+    }
+  });
+
+  it('pins the others when one image cannot be reached', async () => {
+    const file = at('three.yaml');
+    const object = (image: string) => `kind: ImageBuilder\nspec: {bundle: {image: "${image}"}}\n`;
+    const images = [`${server.host}/own:v1`, `${server.host}/gone:v1`, `${server.host}/old:v1`];
+    writeFileSync(file, images.map(object).join('---\n'));
+    const { pinned, failed } = await pinFiles([file], false, options);
+    expect(pinned.map(({ reference }) => reference)).toEqual([images[0], images[2]]);
+    expect(failed).toMatchObject([{ file, line: 5, reference: images[1], error: { code: 'NOT_FOUND' } }]);
+    expect(await findUnpinned([file])).toMatchObject([{ line: 5 }]);
   });
 
   it('leaves files alone that it does not understand', () => {
