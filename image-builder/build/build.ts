@@ -1,5 +1,6 @@
 // Builds what a spec describes, or finds it in the store: the engine's front door.
 import { join } from 'node:path';
+import { localReference } from '../bundle/local-reference.ts';
 import type { BundleContents } from '../bundle/types.ts';
 import { InvalidInputError } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
@@ -109,7 +110,7 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
     if (options.signal.aborted || !mayStay(resolved)) throw error;
     // Nobody has asked for a place, and this render cannot or must not write: the bundle is good where it is.
     const { digest } = bundle;
-    return { reference: { image: `oci:${directory}@${digest}`, digest }, artifacts };
+    return { reference: localReference('oci', directory, digest), artifacts };
   });
   return { ...published, profiles };
 }

@@ -1,5 +1,6 @@
 // Reads files out of an image: chooses the layers, lays them over each other, and says how far the result was checked.
 
+import { shellWord } from '../diagnostics/shell-word.ts';
 import { expansionLimit } from '../registry/compression.ts';
 import type { Image } from '../registry/image.ts';
 import type { Descriptor } from '../registry/manifest.ts';
@@ -102,7 +103,7 @@ export function contentOf(files: OverlayResult, path: string, where: string): Bu
   const file = files.files.get(path);
   if (!file) {
     throw new BundleError('FILE_NOT_FOUND', `${where} has no file /${path}`, {
-      hint: `List the files with: image-builder extract ${where} --list`,
+      hint: `List the files with: image-builder extract ${shellWord(where)} --list`,
     });
   }
   if (!file.content) {

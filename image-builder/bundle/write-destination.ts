@@ -1,5 +1,6 @@
 // Puts an assembled bundle where the user wants it: an OCI layout directory, or an archive of one.
 import { resolve } from 'node:path';
+import { localReference } from './local-reference.ts';
 import type { BundleReference } from './types.ts';
 import { writeArchive } from './write-archive.ts';
 import { BundleWriteError } from './write-errors.ts';
@@ -36,5 +37,5 @@ export async function publishBundle(
 /** The reference of a bundle at its destination. */
 export function referenceOf(destination: BundleDestination, digest: string): BundleReference {
   const transport = destination.kind === 'layout' ? 'oci' : 'oci-archive';
-  return { image: `${transport}:${destination.path}:${destination.tag}@${digest}`, digest };
+  return localReference(transport, destination.path, digest, destination.tag);
 }

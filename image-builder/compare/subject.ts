@@ -1,6 +1,7 @@
 // Finds what the user wants to compare: a reference, a digest or key of the store, or an earlier build of a name. Only
 // metadata is read: kilobytes, however large the images are.
 import { LAYOUT_DIRECTORY, readBundleEntry } from '../build/bundle-entry.ts';
+import { localReference } from '../bundle/local-reference.ts';
 import { readPackages } from '../bundle/packages.ts';
 import { type ReadBundleOptions, readBundle } from '../bundle/read.ts';
 import { parseProfile } from '../profile/profile.ts';
@@ -61,7 +62,8 @@ async function referenceOf(text: string, store: Store): Promise<string> {
 }
 
 function layoutOf(entry: Entry): string {
-  return `oci:${entry.directory}/${LAYOUT_DIRECTORY}@${readBundleEntry(entry).manifest.digest}`;
+  const path = `${entry.directory}/${LAYOUT_DIRECTORY}`;
+  return localReference('oci', path, readBundleEntry(entry).manifest.digest).image;
 }
 
 /** Numbers that JavaScript cannot hold are compared by their text. */

@@ -52,11 +52,9 @@ export function layerCompression(mediaType: string): Compression {
       },
     );
   }
-  throw new RegistryError(
-    'UNSUPPORTED_MEDIA_TYPE',
-    `a layer has the media type ${mediaType}, which is not a file system layer`,
-    {
-      hint: `This is an artifact, not an image; layers must be one of ${Object.keys(LAYERS).join(', ')}.`,
-    },
-  );
+  const problem =
+    mediaType === '' ? 'no media type' : `the media type ${mediaType}, which is not a file system layer`;
+  throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `a layer has ${problem}`, {
+    hint: `This is an artifact, not an image; layers must be one of ${Object.keys(LAYERS).join(', ')}.`,
+  });
 }

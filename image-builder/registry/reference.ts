@@ -17,7 +17,7 @@ export interface RegistryReference {
 /** An image in a local file or directory. */
 export interface FileReference {
   transport: 'oci' | 'oci-archive' | 'docker-archive';
-  /** As given: absolute, or relative to the working directory. */
+  /** As given: absolute, or relative to the working directory; without the backslashes before colons. */
   path: string;
   /** oci, oci-archive: the annotation org.opencontainers.image.ref.name; docker-archive: `repository:tag`. */
   tag?: string;
@@ -54,6 +54,11 @@ export function parseReference(text: string): Reference {
   return parseRegistry(text, text.trim().replace(REGISTRY_SCHEME, ''));
 }
 
+/** Whether the text is a host name or an address, with or without a port, that can be connected to. */
+export function isRegistryHost(text: string): boolean {
+  return DOMAIN.test(text) && URL.canParse(`https://${text}`);
+}
+
 /** The canonical text of a reference: {@link parseReference} of it gives the same reference. */
 export function formatReference(reference: Reference): string {
   const digest = reference.digest ? `@${reference.digest}` : '';
@@ -62,16 +67,16 @@ export function formatReference(reference: Reference): string {
   const name =
     reference.transport === 'registry'
       ? `${reference.registry}/${reference.repository}`
-      : `${reference.transport}:${reference.path}`;
+      : `${reference.transport}:${escapePath(reference.path)}`;
   return `${name}${tag}${digest}`;
 }
 
 function parseFile(text: string, transport: FileReference['transport'], rest: string): FileReference {
-  const [name, digest] = splitOffDigest(text, rest);
-  // As in containers/image: the path ends at the first colon; what follows may itself contain colons and slashes.
-  const colon = name.indexOf(':');
-  const path = colon < 0 ? name : name.slice(0, colon);
-  const tag = colon < 0 ? undefined : name.slice(colon + 1);
+  const [name, digest] = splitOffFileDigest(text, rest);
+  // As in containers/image: the path ends at the first colon; what follows may itself contain colons and slashes. A colon
+  // of the path stands behind a backslash.
+  const [, written = '', tag] = /^((?:\\[\\:@]|[^:])*)(?::(.*))?$/s.exec(name) ?? [];
+  const path = written.replace(/\\([\\:@])/g, '$1');
   if (path === '') throw invalid(text, 'it names no path');
   if (tag === '') throw invalid(text, 'nothing follows the colon');
   return { transport, path, ...(tag && { tag }), ...(digest && { digest }) };
@@ -99,7 +104,7 @@ function parseRegistry(text: string, rest: string): RegistryReference {
   // Docker Hub's official images live under library/.
   const repository = registry === 'docker.io' && !path.includes('/') ? `library/${path}` : path;
 
-  if (isDomain && !DOMAIN.test(first))
+  if (isDomain && !isRegistryHost(first))
     throw invalid(text, `"${first}" is no host name or address with an optional port`);
   if (path === '') throw invalid(text, 'it names no repository');
   for (const component of repository.split('/')) {
@@ -134,6 +139,19 @@ function splitOffDigest(text: string, rest: string): [string, Digest | undefined
     throw invalid(text, `"${digest}" is no digest; a digest is sha256: and 64 lower-case hex digits`);
   }
   return [rest.slice(0, at), digest];
+}
+
+/** Only what begins like a digest is meant as one: paths have `@` in them, too. */
+function splitOffFileDigest(text: string, rest: string): [string, Digest | undefined] {
+  const at = rest.lastIndexOf('@');
+  const isDigestMeant =
+    /^sha(?:256|512):/.test(rest.slice(at + 1)) && !/(?<!\\)(?:\\\\)*\\$/.test(rest.slice(0, at));
+  return at >= 0 && isDigestMeant ? splitOffDigest(text, rest) : [rest, undefined];
+}
+
+/** Colons, backslashes and what could be taken for a digest behind a backslash. */
+function escapePath(path: string): string {
+  return path.replace(/[\\:]|@(?=sha(?:256|512)(?::|$))/g, '\\$&');
 }
 
 function splitOffTag(name: string): { repository: string; tag?: string } {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type Endpoint, endpointAt, primaryEndpoint } from './endpoint.ts';
 import { RegistryError } from './error.ts';
 import type { Environment } from './http/proxy.ts';
-import type { RegistryReference } from './reference.ts';
+import { isRegistryHost, type RegistryReference } from './reference.ts';
 
 /** A `[[registry]]` table. */
 interface RegistryTable {
@@ -87,36 +87,57 @@ async function loadTables(environment: Environment): Promise<RegistryTable[]> {
     }
     // A later file replaces the table of an earlier one.
     for (const entry of tablesOf(document.registry)) {
-      const table = parseTable(entry);
+      const table = parseTable(entry, path);
       if (table) tables.set(table.prefix, table);
     }
   }
   return [...tables.values()];
 }
 
-function parseTable(entry: Record<string, unknown>): RegistryTable | undefined {
+/** @throws RegistryError CONFIGURATION */
+function parseTable(entry: Record<string, unknown>, file: string): RegistryTable | undefined {
   const text = (name: string) =>
     typeof entry[name] === 'string' ? (entry[name] as string).replace(/\/+$/, '') : '';
   const location = text('location');
   const prefix = text('prefix') || location;
   if (prefix === '') return undefined;
+  const mirrors = tablesOf(entry.mirror)
+    .filter((mirror) => typeof mirror.location === 'string')
+    .map((mirror) => {
+      const pull = mirror['pull-from-mirror'];
+      return {
+        location: (mirror.location as string).replace(/\/+$/, ''),
+        insecure: mirror.insecure === true,
+        pull: pull === 'digest-only' || pull === 'tag-only' ? pull : 'all',
+      } as const;
+    });
+  const places = [
+    prefix.replace(/^\*\./, ''),
+    ...(location ? [location] : []),
+    ...mirrors.map((mirror) => mirror.location),
+  ];
+  for (const place of places) checkPlace(place, file);
   return {
     prefix,
     location: location || prefix,
     insecure: entry.insecure === true,
     blocked: entry.blocked === true,
     mirrorByDigestOnly: entry['mirror-by-digest-only'] === true,
-    mirrors: tablesOf(entry.mirror)
-      .filter((mirror) => typeof mirror.location === 'string')
-      .map((mirror) => {
-        const pull = mirror['pull-from-mirror'];
-        return {
-          location: (mirror.location as string).replace(/\/+$/, ''),
-          insecure: mirror.insecure === true,
-          pull: pull === 'digest-only' || pull === 'tag-only' ? pull : 'all',
-        };
-      }),
+    mirrors,
   };
+}
+
+/** `host[:port]`, and perhaps a path. */
+function checkPlace(place: string, file: string): void {
+  const [host = ''] = place.split('/', 1);
+  if (isRegistryHost(host)) return;
+  throw new RegistryError(
+    'CONFIGURATION',
+    `${file}: ${JSON.stringify(place)} does not begin with a host name`,
+    {
+      hint: 'Write host[:port][/namespace], without a scheme.',
+    },
+  );
 }
 
 function tablesOf(value: unknown): Record<string, unknown>[] {

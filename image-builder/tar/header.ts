@@ -35,7 +35,7 @@ export function isZeroBlock(block: Buffer): boolean {
 /** @throws TarError INVALID_TAR when the checksum or a number is wrong */
 export function parseHeader(block: Buffer, what: string): RawHeader {
   const stored = octal(block, 148, 8, what);
-  if (stored !== checksum(block))
+  if (!checksums(block).includes(stored))
     throw new TarError('INVALID_TAR', `${what}: not a tar header (the checksum is wrong)`);
   const magic = block.toString('latin1', 257, 263);
   const gnu = magic === 'ustar ';
@@ -79,13 +79,17 @@ function octal(block: Buffer, offset: number, length: number, what: string): num
   return Number.parseInt(value, 8);
 }
 
-/** The sum of all bytes with the checksum field counted as blanks. */
-function checksum(block: Buffer): number {
+/** The sums of all bytes with the checksum field counted as blanks: unsigned, and signed as some old writers have it. */
+function checksums(block: Buffer): [unsigned: number, signed: number] {
   let sum = 8 * 0x20;
+  let high = 0;
   for (let index = 0; index < BLOCK_BYTES; index++) {
-    if (index < 148 || index >= 156) sum += block[index] ?? 0;
+    if (index >= 148 && index < 156) continue;
+    const byte = block[index] ?? 0;
+    sum += byte;
+    if (byte > 127) high++;
   }
-  return sum;
+  return [sum, sum - 256 * high];
 }
 
 /** A NUL-terminated text field. */

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ReusableStage } from '../../build/reuse.ts';
 import type { BundleContents } from '../../bundle/types.ts';
+import { shellWord } from '../../diagnostics/shell-word.ts';
 import { ownCommand } from '../../embedded/own-command.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
 import { contextOf } from '../context.ts';
@@ -137,8 +138,8 @@ function describeResult({ reference, artifacts }: BundleContents, { rootfs }: Re
   const lines = [`bundle: ${reference.image}`];
   if (first) {
     lines.push(
-      `get the images:  image-builder copy ${reference.image} ./images`,
-      `boot one:        image-builder boot-test ./images/${first.file}${machine}`,
+      `get the images:  image-builder copy ${shellWord(reference.image)} ./images`,
+      `boot one:        image-builder boot-test ${shellWord(`./images/${first.file}`)}${machine}`,
     );
   }
   return lines.join('\n');

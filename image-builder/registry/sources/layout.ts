@@ -76,22 +76,21 @@ class LayoutSource implements ImageSource {
         manifests.map((entry) => entry.annotations?.[REF_NAME]).filter((name) => name !== undefined),
       ),
     ];
-    const candidates = tag === undefined ? manifests : manifests.filter((entry) => namedBy(entry, tag));
     const chosen =
-      candidates.length > 1 && tag === undefined
-        ? manifests.filter((entry) => namedBy(entry, 'latest'))
-        : candidates;
+      tag === undefined ? onlyOne(manifests) : distinct(manifests.filter((entry) => namedBy(entry, tag)));
     if (chosen.length === 1 && chosen[0]) return chosen[0];
     const names =
       tags.length > 0
         ? `It has the tags ${tags.slice(0, 20).join(', ')}.`
         : `It has ${manifests.length} images without a tag.`;
+    if (manifests.length === 0)
+      throw new RegistryError('NOT_FOUND', `${this.name}: the layout has no images`);
     if (tag !== undefined && chosen.length === 0) {
       throw new RegistryError('NOT_FOUND', `${this.name}: the layout has no tag ${tag}`, { hint: names });
     }
     throw new RegistryError(
       'INVALID_REFERENCE',
-      `${this.name} is ambiguous: the layout has ${manifests.length} images`,
+      `${this.name} is ambiguous: the layout has ${distinct(chosen).length} such images`,
       {
         hint: `${names} Add :tag or @digest to the reference.`,
       },
@@ -117,6 +116,20 @@ class LayoutSource implements ImageSource {
       throw new RegistryError('INVALID_MANIFEST', `index.json of ${this.name} is not an index`);
     return index;
   }
+}
+
+/** Without a tag: the only image, else the only one that has a tag (what refers to it has none), else the latest. */
+function onlyOne(manifests: readonly Descriptor[]): Descriptor[] {
+  const images = manifests.filter(({ artifactType }) => artifactType === undefined);
+  const tagged = manifests.filter((entry) => entry.annotations?.[REF_NAME] !== undefined);
+  const latest = manifests.filter((entry) => namedBy(entry, 'latest'));
+  const choices = [manifests, images, tagged, latest].map(distinct);
+  return choices.find(({ length }) => length === 1) ?? manifests.slice();
+}
+
+/** One entry for each digest: containerd and buildx list an image once for each of its names. */
+function distinct(entries: readonly Descriptor[]): Descriptor[] {
+  return [...new Map(entries.map((entry) => [entry.digest, entry])).values()];
 }
 
 /** Tools write the bare tag or the whole reference into the annotation. */

@@ -31,6 +31,13 @@ describe('references', () => {
     ['oci://quay.io/x/y:v1', 'quay.io/x/y:v1'],
     ['oci:/a/dir:v1', 'oci:/a/dir:v1'],
     ['oci:relative', 'oci:relative'],
+    ['oci:ok@x:v1', 'oci:ok@x:v1'],
+    ['oci:/srv/job@2/users@example.org/out', 'oci:/srv/job@2/users@example.org/out'],
+    [`oci:/srv/job@2:v1@${DIGEST}`, `oci:/srv/job@2:v1@${DIGEST}`],
+    ['oci:/a b/c\\:d:v1', 'oci:/a b/c\\:d:v1'],
+    ['oci:a\\b:v1', 'oci:a\\\\b:v1'],
+    ['oci:a\\\\:v1', 'oci:a\\\\:v1'],
+    [`oci:a\\@${DIGEST}`, `oci:a\\@${DIGEST}`],
     [`oci:/a/dir:v1@${DIGEST}`, `oci:/a/dir:v1@${DIGEST}`],
     ['oci-archive:/a.tar:docker.io/x/y:1', 'oci-archive:/a.tar:docker.io/x/y:1'],
     ['docker-archive:a.tar.gz:site/x:v1', 'docker-archive:a.tar.gz:site/x:v1'],
@@ -43,9 +50,32 @@ describe('references', () => {
   });
 
   it.each([
+    '/srv/a:b',
+    '/srv/a@b',
+    '/srv/a\\',
+    '/srv/a\\:b',
+    `/srv/x@${DIGEST}`,
+    '/a b',
+    ':',
+    '@',
+    '\\@sha256:',
+  ])('to the path %s can be written down and read back', (path) => {
+    for (const transport of ['oci', 'oci-archive', 'docker-archive'] as const) {
+      for (const rest of [{}, { tag: 'v1' }, { digest: DIGEST }, { tag: 'site/x:v1', digest: DIGEST }]) {
+        const reference = { transport, path, ...rest };
+        expect(parseReference(formatReference(reference))).toEqual(reference);
+      }
+    }
+  });
+
+  it.each([
     '',
     ' ',
     'a b',
+    'oci:/x@sha256:short',
+    'r.example.org:99999/x',
+    '[:::]/x',
+    '256.1.1.1/x',
     'quay.io/Upper',
     'quay.io/',
     'quay.io//x',

@@ -1,0 +1,16 @@
+// References to bundles on this machine, as they can be given to any command again.
+
+import type { Digest } from '../registry/digest.ts';
+import { formatReference } from '../registry/reference.ts';
+import type { BundleReference } from './types.ts';
+
+/** A bundle in an OCI layout, or in an archive of one. */
+export function localReference(
+  transport: 'oci' | 'oci-archive',
+  path: string,
+  digest: string,
+  tag?: string,
+): BundleReference {
+  const reference = { transport, path, digest: digest as Digest, ...(tag !== undefined && { tag }) };
+  return { image: formatReference(reference), digest };
+}
