@@ -38,13 +38,16 @@ export async function openWorkplace(target: string, signal?: AbortSignal): Promi
       throw error;
     });
     const release = async () => {
+      // What is in it is for the next copy; nothing is nobody's.
+      await rmdir(name).catch(() => {});
       await lock?.release();
       await held.release();
     };
     // Whoever held it before may have removed it.
     if (await isStill(name, held.path))
       return { path: held.path, remove: () => remove(name, held.path), release };
-    await release();
+    await lock?.release();
+    await held.release();
   }
 }
 

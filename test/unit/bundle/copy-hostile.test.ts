@@ -258,8 +258,7 @@ describe('sparse files', () => {
       await expect(copy(await bundleOf({ tar, compression: 'none' }))).rejects.toMatchObject({
         code: 'TOO_LARGE',
       });
-      expect(files()).toEqual(['.image-builder-download']);
-      expect(readdirSync(at('target/.image-builder-download'))).toEqual([]);
+      expect(files()).toEqual([]);
     },
   );
 
