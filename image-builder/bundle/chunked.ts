@@ -6,7 +6,7 @@ import { decompressWhole } from '../registry/compression.ts';
 import { digestOf } from '../registry/digest.ts';
 import type { Descriptor } from '../registry/manifest.ts';
 import type { LayerRequest } from './layer-access.ts';
-import { classify, type LayerScan, spend } from './overlay/scan.ts';
+import { classify, type LayerScan, sizeOf, spend } from './overlay/scan.ts';
 
 /** The prefix of the annotations was changed in 2022. */
 const PREFIXES = ['io.github.containers.zstd-chunked.', 'io.containers.zstd-chunked.'];
@@ -55,7 +55,7 @@ export async function scanChunked({
   // The manifest vouches for the table, and the table for each file.
   const scan: LayerScan = { entries: [], links: [], coverage: 'verified' };
   for (const entry of table) {
-    spend(budget, 'entries');
+    spend(budget, 'entries', 1);
     // Further parts of a large file.
     if (entry.type === 'chunk') continue;
     const type = TYPES[entry.type as keyof typeof TYPES] ?? 'other';
@@ -65,7 +65,7 @@ export async function scanChunked({
     const interest = watch.interest(noted.path);
     if (interest === 'none') {
       if (noted.kind !== 'symlink') continue;
-      spend(budget, 'links');
+      spend(budget, 'noted', sizeOf(noted));
       scan.links.push({ path: noted.path, target: noted.target });
       continue;
     }
@@ -76,6 +76,7 @@ export async function scanChunked({
       if (!content) return undefined;
       noted.content = content;
     }
+    spend(budget, 'noted', sizeOf(noted));
     scan.entries.push(noted);
   }
   return scan;

@@ -16,8 +16,8 @@ import { type Verification, weakest } from './verification.ts';
 export const FILE_LIMIT_BYTES = 8 * 1024 * 1024;
 const TOTAL_LIMIT_BYTES = 24 * 1024 * 1024;
 const ENTRY_LIMIT = 5_000_000;
-/** Images of distributions have some ten thousand. */
-const LINK_LIMIT = 500_000;
+/** A million of entries. */
+const NOTED_LIMIT_BYTES = 160 * 1024 * 1024;
 
 export interface ImageFiles extends OverlayResult {
   /** How far the result was checked. */
@@ -51,7 +51,7 @@ export async function readFromLayers(
     left: TOTAL_LIMIT_BYTES,
     expanded: expansionLimit(plan.layers.reduce((sum, { size }) => sum + size, 0)),
     entries: ENTRY_LIMIT,
-    links: LINK_LIMIT,
+    noted: NOTED_LIMIT_BYTES,
   };
   // A layer that occurs several times is the same each time.
   const known = new Map<string, { scan: LayerScan; version: number }>();

@@ -41,8 +41,8 @@ export interface ScanBudget {
   expanded: number;
   /** Entries that are left. */
   entries: number;
-  /** Symbolic links elsewhere that are left to be noted. */
-  links: number;
+  /** Bytes of memory that are left for what is noted of entries. */
+  noted: number;
 }
 
 /** A sorted run of this length is taken as proof that the layer was written by a sorted walk, without duplicates. */
@@ -65,15 +65,16 @@ export async function scanLayer(
   const order = new WalkOrder(watch.lastKey());
   for (let entry = await tar.next(); entry; entry = await tar.next()) {
     throwIfCancelled(signal);
-    spend(budget, 'entries');
+    spend(budget, 'entries', 1);
     const noted = classify(entry);
     if (!noted) continue;
     const interest = watch.interest(noted.path);
     if (interest !== 'none') {
+      spend(budget, 'noted', sizeOf(noted));
       if (noted.kind === 'file' && interest === 'content') await addContent(noted, tar, budget);
       entries.push(noted);
     } else if (noted.kind === 'symlink') {
-      spend(budget, 'links');
+      spend(budget, 'noted', sizeOf(noted));
       links.push({ path: noted.path, target: noted.target });
     }
     if (order.passed(noted.path) && mayStop()) return { entries, links, stoppedEarly: true };
@@ -82,10 +83,10 @@ export async function scanLayer(
 }
 
 /** @throws RegistryError TOO_LARGE */
-export function spend(budget: ScanBudget, what: 'entries' | 'links' | 'expanded', amount = 1): void {
+export function spend(budget: ScanBudget, what: 'entries' | 'noted' | 'expanded', amount: number): void {
   budget[what] -= amount;
   if (budget[what] >= 0) return;
-  const nouns = { entries: 'entries', links: 'symbolic links', expanded: 'bytes when decompressed' };
+  const nouns = { entries: 'entries', noted: 'links and names', expanded: 'bytes when decompressed' };
   throw new RegistryError(
     'TOO_LARGE',
     `the layers of the image have more ${nouns[what]} than any sensible one`,
@@ -93,6 +94,11 @@ export function spend(budget: ScanBudget, what: 'entries' | 'links' | 'expanded'
       hint: 'It was made to keep its readers busy, or is not what you mean to read.',
     },
   );
+}
+
+/** What an entry takes in memory, about, without its content. */
+export function sizeOf(entry: LayerEntry): number {
+  return 100 + entry.path.length + ('target' in entry ? entry.target.length : 0);
 }
 
 /** An entry without its content; undefined for the bookkeeping of AUFS. */

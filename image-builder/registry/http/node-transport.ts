@@ -89,6 +89,14 @@ export class NodeTransport implements Transport {
       if (!socket.connecting) ready();
       else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', ready);
     });
+    // Headers that drip in are no answer either.
+    outgoing.once('finish', () => {
+      const answering = setTimeout(
+        () => outgoing.destroy(expired(url, 'gave no answer', idleTimeout)),
+        idleTimeout,
+      );
+      for (const event of ['response', 'close']) outgoing.once(event, () => clearTimeout(answering));
+    });
     outgoing.setTimeout(idleTimeout, () => outgoing.destroy(expired(url, 'sent nothing', idleTimeout)));
   }
 }

@@ -96,6 +96,15 @@ export class DockerArchiveSource implements ImageSource {
       );
     }
     const digest = digestOf(config);
+    if (this.#wanted.digest !== undefined && this.#wanted.digest !== digest) {
+      throw new RegistryError(
+        'DIGEST_MISMATCH',
+        `${this.name} has the image ${digest}, not the one that is named`,
+        {
+          hint: 'Archives and engines know images by the digest of their config: the image ID.',
+        },
+      );
+    }
     const paths = new Map<Digest, string>([[digest, image.Config]]);
     const layers: Descriptor[] = [];
     for (const [index, diffId] of diffIds.entries()) {

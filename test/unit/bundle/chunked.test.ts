@@ -30,7 +30,7 @@ async function scan(fields: object) {
     return blob.subarray(wanted.start, wanted.start + wanted.length);
   };
   const watch = new WatchList({ files: [], directories: [{ path: 'profiles', content: () => true }] });
-  const budget = { file: 1000, left: 1000, expanded: 1e6, entries: 100, links: 100 };
+  const budget = { file: 1000, left: 1000, expanded: 1e6, entries: 100, noted: 1000 };
   const found = await scanChunked({ image: { source: { range } } as never, layer, watch, budget });
   return { found, ranges };
 }

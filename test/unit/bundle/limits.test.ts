@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { copyBundle } from '../../../image-builder/bundle/copy.ts';
@@ -96,6 +97,25 @@ describe('an answer that drips', () => {
   });
 });
 
+it('does not wait for headers that drip in', async () => {
+  const slow = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write('HTTP/1.1 200 OK\r\nx: ');
+    const timer = setInterval(() => socket.write('x'), 20);
+    socket.on('close', () => clearInterval(timer));
+  });
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+  const host = `127.0.0.1:${(slow.address() as AddressInfo).port}`;
+  // It would do so for ever; whether there is TLS is found out before.
+  const limits = { retries: 0, idleTimeout: 300 };
+  const copied = copyBundle(`${host}/x:v1`, at('slow'), [], options({ limits }));
+  await expect(copied).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringContaining('gave no answer'),
+  });
+  slow.close();
+});
+
 it('gives up on a connection that breaks after each byte', async () => {
   let asked = 0;
   const reference = await serve((request, response, { status, headers, body }) => {
@@ -124,7 +144,7 @@ describe('the layers of one read', () => {
     await writeLayout(at('budget'), { layers: [{ tar: await makeTar(entries), ...layer }] });
     const image = await Image.open(await openSource(parseReference(`oci:${at('budget')}`)));
     const watch = new WatchList({ files: [], directories: [{ path: 'profiles', content: () => true }] });
-    const whole = { file: 100, left: 100, expanded: 1e9, entries: 1e6, links: 1e6, ...budget };
+    const whole = { file: 100, left: 100, expanded: 1e9, entries: 1e6, noted: 1e6, ...budget };
     return scanOneLayer({ image, layer: image.manifest.layers[0] as never, watch, budget: whole }, 'full');
   };
   const zeros = [{ name: 'zeros', content: Buffer.alloc(3_000_000) }];
@@ -136,7 +156,8 @@ describe('the layers of one read', () => {
     ['bytes of a large one', noise, { compression: 'gzip' }, { expanded: 2_000_000 }],
     ['bytes that are not compressed', noise, { compression: 'none' }, { expanded: 2_000_000 }],
     ['entries', links, {}, { entries: 2 }],
-    ['links', links, {}, { links: 2 }],
+    ['links', links, {}, { noted: 250 }],
+    ['names', [{ name: `profiles/${'n'.repeat(200)}`, content: 'x' }], {}, { noted: 250 }],
   ])('are limited in %s', async (_, entries, layer, budget) => {
     await expect(scan(entries, layer, budget)).rejects.toMatchObject({ code: 'TOO_LARGE' });
     await expect(scan(entries, layer, {})).resolves.toMatchObject({ coverage: 'full' });

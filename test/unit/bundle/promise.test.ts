@@ -2,13 +2,13 @@
 // it. A tag promises nothing, and the user is told.
 
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listFiles, readFiles } from '../../../image-builder/bundle/files.ts';
 import { type ReadBundleOptions, readBundle } from '../../../image-builder/bundle/read.ts';
 import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle } from '../../support/bundles.ts';
-import { makeTar, type TestImage, type TestLayer, writeLayout } from '../../support/images.ts';
+import { makeTar, sha256, type TestImage, type TestLayer, writeLayout } from '../../support/images.ts';
 import { type LayoutServer, type ServedRequest, send, serveLayouts } from '../../support/layout-server.ts';
 
 jest.setTimeout(30_000);
@@ -260,4 +260,31 @@ it('does not say of a host that it has what another one had', async () => {
   expect(reading.cost.requests).toBe(1);
   expect((await readBundle(`${other.host}/site/y@${digest}`, options(cache))).cost.requests).toBe(0);
   await other.stop();
+});
+
+it('is a promise of archives as well', async () => {
+  const layer = await makeTar([{ name: 'profiles/profile_a.json', content: OLD }]);
+  const archive = async (diffId: string) => {
+    const rootfs = { type: 'layers', diff_ids: [diffId] };
+    const content = JSON.stringify({ os: 'linux', architecture: 'amd64', rootfs });
+    const manifest = [{ Config: 'config.json', RepoTags: ['x:v1'], Layers: ['layer.tar'] }];
+    const file = join(directory, `archive-${count++}.tar`);
+    const entries = [
+      { name: 'manifest.json', content: JSON.stringify(manifest) },
+      { name: 'config.json', content },
+      { name: 'layer.tar', content: layer },
+    ];
+    writeFileSync(file, await makeTar(entries));
+    return { file, id: sha256(content) };
+  };
+  const honest = await archive(sha256(layer));
+  const reading = await readBundle(`docker-archive:${honest.file}@${honest.id}`);
+  expect(reading.profiles[0]?.json).toBe(OLD);
+  const other = await archive(sha256('another'));
+  await expect(readBundle(`docker-archive:${other.file}@${honest.id}`)).rejects.toMatchObject({
+    code: 'DIGEST_MISMATCH',
+  });
+  await expect(readBundle(`docker-archive:${other.file}@${other.id}`)).rejects.toMatchObject({
+    code: 'DIGEST_MISMATCH',
+  });
 });
