@@ -51,7 +51,9 @@ function rootfsStage({ distribution, rootfs, lock }: ResolvedBuild, options: Sta
       }),
     },
     parents: [],
-    tools: ['mmdebstrap', 'apt', 'dpkg', 'tar'],
+    // Which packages apt chooses follows from the repositories, which are in no key; how it and dpkg unpack them changes no
+    // byte (docs/build.md).
+    tools: ['mmdebstrap', 'tar'],
   };
 }
 
