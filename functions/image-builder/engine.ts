@@ -14,10 +14,10 @@ export const localEngine: Engine = {
     const policy = await loadPolicy({ caller: 'render', env: process.env, cwd });
     const { resolveBuild } = await import('../../image-builder/variables/resolve.ts');
     const { build } = await import('../../image-builder/build/build.ts');
-    return build(await resolveBuild(name, spec, { cwd, read: policy.read, signal }), {
-      ...options,
-      policy,
-      program: ownCommand(),
-    });
+    const { endOfLifeWarning } = await import('../../image-builder/variables/profile-facts.ts');
+    const resolved = await resolveBuild(name, spec, { cwd, read: policy.read, signal });
+    const contents = await build(resolved, { ...options, policy, program: ownCommand() });
+    const warning = endOfLifeWarning(resolved, new Date());
+    return { ...contents, warnings: warning === undefined ? [] : [warning] };
   },
 };

@@ -21,11 +21,13 @@ export async function readBuildFile(
   path: string,
   { cwd, policy, ...options }: { cwd: string; policy: Policy; lockIsOptional?: boolean },
 ): Promise<BuildFile> {
-  const [{ parseAllDocuments }, { parseImageBuilder }, { resolveBuild }] = await Promise.all([
-    import('yaml'),
-    import('../spec/validate.ts'),
-    import('../variables/resolve.ts'),
-  ]);
+  const [{ parseAllDocuments }, { parseImageBuilder }, { resolveBuild }, { endOfLifeWarning }] =
+    await Promise.all([
+      import('yaml'),
+      import('../spec/validate.ts'),
+      import('../variables/resolve.ts'),
+      import('../variables/profile-facts.ts'),
+    ]);
   const read = [...(path === '-' ? [] : [resolve(cwd, dirname(path))]), ...policy.read];
   try {
     const documents = parseAllDocuments(await readText(path)).filter((document) => document.contents);
@@ -35,10 +37,10 @@ export async function readBuildFile(
     if (objects.length !== 1) throw invalid(`has ${objects.length} ImageBuilder objects, expected one`);
     const object = parseImageBuilder(objects[0]);
     if (!object.spec.build) throw invalid('extracts a bundle, expected spec.build', 'spec');
-    return {
-      object,
-      resolved: await resolveBuild(object.metadata.name, object.spec.build, { cwd, read, ...options }),
-    };
+    const resolved = await resolveBuild(object.metadata.name, object.spec.build, { cwd, read, ...options });
+    const warning = endOfLifeWarning(resolved, new Date());
+    if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`);
+    return { object, resolved };
   } catch (error) {
     if (!(error instanceof InvalidInputError)) throw error;
     throw new InvalidInputError(

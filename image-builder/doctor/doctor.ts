@@ -15,10 +15,11 @@ import {
   type MachineFacts,
   type Probe,
 } from './machine.ts';
-import { readKustomizations } from './read-kustomization.ts';
+import { checkMetal3 } from './metal3.ts';
+import { readKustomizations, readRendered } from './read-kustomization.ts';
 
 /**
- * Checks the machine and the kustomizations below these directories.
+ * Checks the machine, the kustomizations below these directories, and files with rendered objects (`-`: standard input).
  * @returns findings of every severity; `info` is what is in order.
  */
 export async function examine(paths: string[], environment: NodeJS.ProcessEnv): Promise<Finding[]> {
@@ -37,6 +38,11 @@ export async function examine(paths: string[], environment: NodeJS.ProcessEnv): 
     isExecutable: (path: string, file: string) => isExecutable(path, dirname(file), environment),
   };
   for (const path of paths) {
+    const rendered = await readRendered(path);
+    if (rendered) {
+      findings.push(...rendered.findings, ...rendered.objects.flatMap((object) => checkMetal3(object, path)));
+      continue;
+    }
     const read = await readKustomizations(path);
     findings.push(...read.findings);
     for (const kustomization of read.kustomizations)

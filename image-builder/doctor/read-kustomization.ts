@@ -1,8 +1,9 @@
-// Finds the kustomizations of a directory tree and the functionConfigs that they name.
+// Finds the kustomizations of a directory tree and the functionConfigs that they name; reads what one has rendered.
 import { readFile, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { Finding } from '../diagnostics/error.ts';
+import { readStandardInput } from '../diagnostics/standard-streams.ts';
 import { type ConfiguredFunction, FUNCTION_LISTS, type Kustomization } from './kustomization.ts';
 
 const NAMES = ['kustomization.yaml', 'kustomization.yml', 'Kustomization'];
@@ -56,6 +57,23 @@ export async function readKustomizations(path: string): Promise<ReadKustomizatio
     result.findings.push({ severity: 'info', message: 'there is no kustomization', file: start });
   }
   return result;
+}
+
+/**
+ * The objects of a file that is no kustomization, such as the output of `kustomize build`; `-` is standard input.
+ * Undefined for directories and kustomizations.
+ */
+export async function readRendered(
+  path: string,
+): Promise<{ objects: Record<string, unknown>[]; findings: Finding[] } | undefined> {
+  const findings: Finding[] = [];
+  if (path === '-') return { objects: parseObjects(await readStandardInput(), path, findings), findings };
+  const isFile = await stat(path).then(
+    (stats) => stats.isFile(),
+    () => false,
+  );
+  if (!isFile || NAMES.includes(basename(path))) return undefined;
+  return { objects: await readObjects(path, findings), findings };
 }
 
 async function readFunctions(

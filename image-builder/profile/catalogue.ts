@@ -43,13 +43,17 @@ export function artifactsName(name: string): string {
 
 function catalogue(
   name: string,
-  { labels, annotations }: CatalogueOptions,
+  { namePrefix = '', labels, annotations }: CatalogueOptions,
   data: Record<string, unknown>,
 ): VariableCatalogue {
   return {
     apiVersion: 'airshipit.org/v1alpha1',
     kind: 'VariableCatalogue',
-    metadata: { name, ...(labels && { labels }), ...(annotations && { annotations }) },
+    metadata: {
+      name: `${namePrefix}${name}`,
+      ...(labels && { labels }),
+      ...(annotations && { annotations }),
+    },
     ...data,
   };
 }

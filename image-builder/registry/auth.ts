@@ -183,6 +183,6 @@ function unauthorized(host: string, reason: string, credential: Credential | und
   const tried = credential ? 'the credentials found for it were refused' : 'no credentials are known for it';
   return new RegistryError('UNAUTHORIZED', `${host} wants a login (${reason}); ${tried}`, {
     status: 401,
-    hint: 'Log in with docker, podman or skopeo, set REGISTRY_AUTH_FILE, or pass the imagePullSecret to the function.',
+    hint: 'Log in with docker, podman or skopeo, or set REGISTRY_AUTH_FILE to a config.json. The function also takes imagePullSecrets among its items: under kustomize as a transformer in a base of its own, for a generator gets no items.',
   });
 }

@@ -5,6 +5,7 @@ import { InvalidInputError } from '../diagnostics/error.ts';
 import { PathError } from '../policy/paths.ts';
 import type { SpecFiles } from '../policy/spec-files.ts';
 import type { BuildSpec } from '../spec/types.ts';
+import { type ProfileFacts, readProfileFacts } from './profile-facts.ts';
 import type { ScriptFile } from './types.ts';
 
 /** The files that a build reads: the path inside the manifests → the file that counts. */
@@ -12,6 +13,8 @@ export interface Manifests {
   files: ReadonlyMap<string, string>;
   /** Reads them. */
   source: SpecFiles;
+  /** What lies over them, when the spec names a profile. */
+  profile?: ProfileFacts;
 }
 
 const FIELD = 'spec.build.manifests';
@@ -35,6 +38,8 @@ export async function findManifests(
     const field = 'spec.build.profile';
     const directory = await atField(field, () => findProfile(profile, manifests, source));
     for (const [name, path] of await atField(field, () => source.list(directory))) files.set(name, path);
+    const facts = await atField(field, () => readProfileFacts(profile, directory, source));
+    return { files, source, profile: facts };
   }
   return { files, source };
 }

@@ -77,6 +77,7 @@ export async function resolveBuild(
   const osconfig = new OsconfigResolver();
   return {
     name,
+    ...(manifests.profile && { profile: manifests.profile }),
     distribution: {
       name: distributionName,
       family: distribution.family,

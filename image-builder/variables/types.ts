@@ -1,6 +1,7 @@
 // A build with every default filled in: what the planner, the stages and the profiles work from. Plain JSON data,
 // so that its hash is the identity of what it describes: nothing in it names the machine that resolved it.
 import type { BuildSpec, DebconfSelection, LivecdcontentVariables, Partition } from '../spec/types.ts';
+import type { ProfileFacts } from './profile-facts.ts';
 
 /** Where osconfig runs: once on the root file system that all images share, or on the tree of one QCOW. */
 export type RunContext = 'common' | 'qcow';
@@ -231,6 +232,8 @@ export interface ResolvedQcowImage {
 export interface ResolvedBuild {
   /** metadata.name of the ImageBuilder object. */
   name: string;
+  /** The profile that lies over the manifests; it changes nothing by itself. */
+  profile?: ProfileFacts;
   distribution: ResolvedDistribution;
   /** Base URI of the distribution's mirror without a trailing slash. */
   mirror: string;

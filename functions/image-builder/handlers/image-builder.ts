@@ -45,7 +45,7 @@ export interface Engine {
       report: Reporter;
       signal: AbortSignal;
     },
-  ): Promise<BundleContents>;
+  ): Promise<BundleContents & { warnings: string[] }>;
 }
 
 /** The handler of ImageBuilder objects on an engine. */
@@ -54,14 +54,14 @@ export function imageBuilderHandler(engine: Engine): Handler {
     const { metadata, spec } = parseImageBuilder(config.value);
     const { contents, findings } = spec.bundle
       ? await extract(engine, spec.bundle, context)
-      : { contents: await buildOrFind(engine, config, context, spec.build as BuildSpec), findings: [] };
+      : await buildOrFind(engine, config, context, spec.build as BuildSpec);
     const profiles = new Map(
       (spec.bundle?.profiles ?? []).map((profile) => [profile.path, catalogueName(profile)]),
     );
     const catalogues = cataloguesOf(contents, { name: metadata.name, profiles }, spec.catalogue);
     checkNames(catalogues.map((catalogue) => catalogue.metadata.name));
-    const warnings = contents.profiles.flatMap(oddTexts);
-    return { objects: catalogues.map(catalogueNode), findings: [...findings, ...warnings] };
+    const all = [...findings, ...contents.profiles.flatMap(oddTexts)];
+    return { objects: catalogues.map(catalogueNode), findings: all };
   };
 }
 
@@ -76,18 +76,19 @@ async function buildOrFind(
   { name, value }: FunctionConfig,
   { cwd, report, signal, readItems }: FunctionContext,
   spec: BuildSpec,
-): Promise<BundleContents> {
+) {
   const file = fileOf(value.metadata);
   // Reading the items takes time that a render with nothing to publish need not spend.
   const asksRegistries = Boolean(spec.bundle?.repository ?? spec.bundle?.base ?? spec.store);
   const pullSecrets = asksRegistries ? pullSecretsOf(readItems()) : [];
-  return await engine.build(name, spec, {
+  const contents = await engine.build(name, spec, {
     cwd,
     report,
     signal,
     ...(file !== undefined && { file }),
     ...(pullSecrets.length > 0 && { credentials: { pullSecrets } }),
   });
+  return { contents, findings: contents.warnings.map(warning) };
 }
 
 async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }: FunctionContext) {
@@ -109,9 +110,12 @@ async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }
       `${bundle.image} has no /profiles/profile_*.json, it is not a qcow bundle`,
     );
   }
-  const warnings = contents.warnings.map((message): Finding => ({ severity: 'warning', message }));
   const cost = describeCost(contents.reference.image, contents.cost, contents.verification);
-  return { contents, findings: [...warnings, cost] };
+  return { contents, findings: [...contents.warnings.map(warning), cost] };
+}
+
+function warning(message: string): Finding {
+  return { severity: 'warning', message };
 }
 
 /** `verification: partial` in the tags says that not all that was used was checked to its end. */

@@ -4,12 +4,18 @@ import type { Command } from 'commander';
 export function register(program: Command): void {
   program
     .command('doctor')
-    .description('check this machine, and kustomizations for the mistakes that kustomize is silent about')
-    .argument('[directories...]', 'kustomizations to check, with those that they name', ['.'])
-    .action(async (directories: string[]) => {
+    .description(
+      'check this machine, kustomizations for the mistakes that kustomize is silent about, and rendered objects of Metal3',
+    )
+    .argument(
+      '[paths...]',
+      'kustomizations to check, with those that they name; files with what kustomize has rendered, - for standard input',
+      ['.'],
+    )
+    .action(async (paths: string[]) => {
       const { examine } = await import('../../doctor/doctor.ts');
       const { formatFinding } = await import('../../diagnostics/error.ts');
-      const findings = await examine(directories, process.env);
+      const findings = await examine(paths, process.env);
       for (const finding of findings) {
         process.stdout.write(`${formatFinding(finding).replace(/^info: /, 'ok: ')}\n`);
       }

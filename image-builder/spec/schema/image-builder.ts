@@ -8,6 +8,11 @@ import { QcowVariables } from './qcow.ts';
 
 const Name = '^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$';
 
+/** Name of an object of Kubernetes: a subdomain (RFC 1123). */
+const ObjectName = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
+/** Names of objects have 253 characters at most, and the catalogue of the artifacts has `-artifacts` after this one. */
+const LONGEST_NAME = 253 - '-artifacts'.length;
+
 /** A repository with its registry, without tag and digest. Docker Hub may be left out. */
 const RepositoryName =
   '^((?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*)*$';
@@ -19,6 +24,14 @@ const CatalogueOptions = strictObject({
       pattern: '^https?://',
       description:
         'Where the deployment serves the QCOW files of the bundle, for example http://192.0.2.1/images; gives each artifact its url.',
+    }),
+  ),
+  namePrefix: Type.Optional(
+    Type.String({
+      pattern: '^[a-z0-9][-a-z0-9_.]*$',
+      maxLength: 63,
+      description:
+        'Put before the name of every catalogue, so that several ImageBuilders fit one kustomization; for example blue-.',
     }),
   ),
   labels: Type.Optional(
@@ -245,7 +258,12 @@ export const BuildSpec = strictObject(
 
 /** metadata of a Kubernetes object, as far as this API reads it. */
 const ObjectMetadata = Type.Object({
-  name: Type.String({ minLength: 1 }),
+  name: Type.String({
+    pattern: ObjectName,
+    maxLength: LONGEST_NAME,
+    description:
+      'Name of the build; the catalogue of the artifacts is <name>-artifacts. For example node-image.',
+  }),
   namespace: Type.Optional(Type.String()),
   labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   annotations: Type.Optional(Type.Record(Type.String(), Type.String())),

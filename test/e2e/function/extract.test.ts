@@ -18,6 +18,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { writeBundle } from '../bundle/support.ts';
 import { executable, run } from '../support/executables.ts';
 import { kustomizeVersions } from '../support/kustomize.ts';
+import { metal3Errors } from '../support/metal3.ts';
 
 const root = join(__dirname, '../../..');
 const fn = executable('image-builder-fn');
@@ -60,7 +61,8 @@ beforeAll(async () => {
     `oci:${at('examples/node-image/out')}:latest`,
     `docker-archive:${at('docker.tar')}:site/qcow-bundle:v1`,
   ]);
-  cpSync(join(root, 'examples/extract'), at('examples/extract'), { recursive: true });
+  for (const name of ['extract', 'metal3-http'])
+    cpSync(join(root, 'examples', name), at(`examples/${name}`), { recursive: true });
   symlinkSync(dirname(fn), at('dist'));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -144,6 +146,42 @@ spec:
 `;
     // kustomize 4.5.4 drops objects with local-config too.
     expect({ version, stdout }).toEqual({ version, stdout: cluster });
+  });
+
+  testIf('examples/metal3-http: each API of Metal3 gets its image as it writes it', () => {
+    const { stdout, stderr, status } = build(at('examples/metal3-http'));
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    const objects = parseAllDocuments(stdout).map((document) => document.toJS());
+    expect(objects.map(metal3Errors)).toEqual([[], [], []]);
+    const file = {
+      url: 'http://192.0.2.10/images/control-plane.qcow2',
+      checksum: sha256(),
+      checksumType: 'sha256',
+    };
+    expect(objects.map(({ apiVersion, spec }) => [apiVersion, (spec.template?.spec ?? spec).image])).toEqual([
+      ['infrastructure.cluster.x-k8s.io/v1beta1', { ...file, format: 'qcow2' }],
+      ['infrastructure.cluster.x-k8s.io/v1beta2', { ...file, diskFormat: 'qcow2' }],
+      ['metal3.io/v1alpha1', { ...file, format: 'qcow2' }],
+    ]);
+  });
+
+  testIf('two ImageBuilders fit one kustomization by a prefix, and collide without', () => {
+    const example = at(`examples/two-${version}`);
+    mkdirSync(example);
+    const object = (name: string, catalogue: string) =>
+      `apiVersion: airshipit.org/v1alpha1\nkind: ImageBuilder\nmetadata:\n  name: ${name}\n  annotations:\n    config.kubernetes.io/function: "exec: {path: ../../dist/image-builder-fn}"\nspec:\n  bundle: {image: 'oci:../node-image/out'}\n  catalogue: ${catalogue}\n`;
+    writeFileSync(join(example, 'kustomization.yaml'), 'generators: [blue.yaml, green.yaml]\n');
+    writeFileSync(join(example, 'blue.yaml'), object('blue', '{}'));
+    writeFileSync(join(example, 'green.yaml'), object('green', '{}'));
+    const collision = build(example);
+    expect(collision.status).not.toBe(0);
+    expect(collision.stderr).toContain('profile_multistrap');
+    writeFileSync(join(example, 'green.yaml'), object('green', '{namePrefix: green-}'));
+    const names = parseAllDocuments(build(example).stdout).map((document) => document.toJS().metadata.name);
+    expect(names.sort()).toEqual([
+      ...['blue-artifacts', 'green-green-artifacts', 'green-profile_multistrap'],
+      ...['green-profile_qcow_control-plane', 'profile_multistrap', 'profile_qcow_control-plane'],
+    ]);
   });
 
   testIf('without the local-config annotation the catalogues are part of the output, types intact', () => {

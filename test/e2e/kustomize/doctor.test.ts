@@ -55,6 +55,27 @@ const asUser = ({ uid, gid }: { uid: number; gid: number }) => [
   ...['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'],
 ];
 
+test('what is rendered is checked for what Metal3 refuses', async () => {
+  const path = await kustomization({
+    'out.yaml': `apiVersion: v1
+kind: ConfigMap
+metadata: {name: other}
+---
+apiVersion: metal3.io/v1alpha1
+kind: BareMetalHost
+metadata: {name: node-1}
+spec: {image: {url: 'oci://r.example.org/a@sha256:aa', checksum: aa}}
+`,
+  });
+  const rendered = await examine({ kustomization: join(path, 'out.yaml') });
+  expect(rendered.status).toBe(1);
+  expect(rendered.lines.filter((line) => line.startsWith('error:'))).toEqual([
+    expect.stringMatching(
+      /^error: spec.image.checksum: BareMetalHost\/node-1 has checksum beside an oci:.*out.yaml\)$/,
+    ),
+  ]);
+});
+
 async function kustomization(files: Record<string, string>): Promise<string> {
   const path = await mkdtemp(join(directory, 'kustomization-'));
   for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text);

@@ -280,7 +280,7 @@ describe('the ImageBuilder handler', () => {
   const READ = { cost: { requests: 3, bytes: 2048, milliseconds: 12 }, warnings: ['no digest'] };
   const engine = (overrides: Partial<Engine> = {}): Engine => ({
     readBundle: async () => ({ ...contents, ...READ }),
-    build: async () => contents,
+    build: async () => ({ ...contents, warnings: [] }),
     ...overrides,
   });
   const handle = async (spec: unknown, overrides: Partial<Engine> = {}) => {
@@ -330,9 +330,10 @@ describe('the ImageBuilder handler', () => {
     const calls: unknown[][] = [];
     const build: Engine['build'] = async (...args) => {
       calls.push(args);
-      return contents;
+      return { ...contents, warnings: ['too old'] };
     };
-    const { objects } = await handle({ build: { profile: 'k8s' } }, { build });
+    const { objects, findings } = await handle({ build: { profile: 'k8s' } }, { build });
+    expect(findings).toEqual([{ severity: 'warning', message: 'too old' }]);
     expect(calls).toEqual([['node', { profile: 'k8s' }, expect.objectContaining({ cwd: directory })]]);
     expect(objects).toHaveLength(2);
   });

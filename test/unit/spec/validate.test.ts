@@ -43,6 +43,28 @@ describe('parseImageBuilder', () => {
     );
   });
 
+  test.each(['My Image', '../../evil', 'a_b', '-a', 'a.', 'a..b', 'A', '', 'é', 'x'.repeat(300), 5])(
+    'metadata.name %j is no name of an object',
+    (name) => {
+      expect(findings({ build: {} }, { metadata: { name } })).toEqual({
+        'metadata.name': expect.any(String),
+      });
+    },
+  );
+
+  test.each(['a', 'node-image', 'site.example.org', '1'])('metadata.name %j', (name) => {
+    expect(findings({ build: {} }, { metadata: { name } })).toEqual({});
+  });
+
+  test('a prefix of names is the beginning of one', () => {
+    expect(findings({ build: {}, catalogue: { namePrefix: 'blue-' } })).toEqual({});
+    for (const namePrefix of ['../', '-a', 'A', '']) {
+      expect(Object.keys(findings({ build: {}, catalogue: { namePrefix } }))).toEqual([
+        'spec.catalogue.namePrefix',
+      ]);
+    }
+  });
+
   test('exactly one of bundle and build', () => {
     expect(findings({})).toEqual({ spec: expect.stringContaining('has neither bundle nor build') });
     expect(findings({ bundle: { image: 'x' }, build: {} })).toEqual({
@@ -109,7 +131,7 @@ describe('parseImageBuilder', () => {
       apiVersion: 'is "airshipit.org/v1", expected airshipit.org/v1alpha1',
     });
     expect(findings({ build: {} }, { metadata: {} })).toEqual({
-      'metadata.name': 'is missing, expected a string',
+      'metadata.name': expect.stringMatching(/^is missing, expected a string that matches/),
     });
     expect(findings({ build: {} }, { metadata: undefined })).toEqual({
       metadata: 'is missing, expected an object',

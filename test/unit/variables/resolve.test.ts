@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { endOfLifeWarning } from '../../../image-builder/variables/profile-facts.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import type { ResolvedOsconfig } from '../../../image-builder/variables/types.ts';
 
@@ -192,6 +193,30 @@ describe('merging', () => {
     expect(resolved.rootfs.scripts.map(({ name }) => name)).toEqual(['10-a', '20-b']);
     expect(resolved.qcows['data-plane']?.scripts).toEqual([{ name: '1', content: 'q' }]);
     expect(Object.keys((await resolve(build, 'qcow-bundle-subcluster')).qcows)).toEqual(['worker']);
+    expect(resolved.profile).toEqual({ name: 'k8s-x' });
+  });
+
+  test('a profile tells its end of life', async () => {
+    write('m/profiles/k8s-x/manifests/rootfs/multistrap-vars.yaml', 'k8s_version: 1.34.2-1.1\n');
+    write('m/profiles/k8s-x/profile.yaml', 'endOfLife: 2026-10-27\n');
+    const build: BuildSpec = { manifests: 'm/profiles', profile: 'k8s-x' };
+    const resolved = await resolve(build);
+    expect(resolved.profile).toEqual({ name: 'k8s-x', endOfLife: '2026-10-27' });
+    expect(endOfLifeWarning(resolved, new Date('2026-10-27T23:59:59Z'))).toBeUndefined();
+    expect(endOfLifeWarning(resolved, new Date('2026-10-28T00:00:00Z'))).toMatch(
+      /^the profile k8s-x has passed its end of life on 2026-10-27/,
+    );
+    for (const [text, message] of [
+      ['endOfLife: soon\n', 'endOfLife is no day'],
+      ['endOfLife: 2026-02-31x\n', 'endOfLife is no day'],
+      ['eol: 2026-10-27\n', 'has the unknown field eol'],
+      ['- [', 'is not valid YAML'],
+    ] as const) {
+      write('m/profiles/k8s-x/profile.yaml', text);
+      expect(await findingsOf(build)).toMatchObject([
+        { field: 'spec.build.profile', message: expect.stringContaining(message) },
+      ]);
+    }
   });
 });
 

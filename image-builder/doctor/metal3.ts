@@ -1,0 +1,80 @@
+// What Metal3's current releases refuse in `image` of their objects, of which its schemas say little: Cluster API Provider
+// Metal3 (CAPM3) from v1.13, Bare Metal Operator (BMO) from v0.14. Pure: whoever has rendered the objects hands them over.
+import type { Finding } from '../diagnostics/error.ts';
+
+/** `image` of a BareMetalHost, a Metal3Machine or a Metal3MachineTemplate, as it was written. */
+type Image = Readonly<Record<string, unknown>>;
+
+/** Where objects of Metal3 have an image, by their kind. */
+const PLACES: Readonly<Record<string, { group: string; path: readonly string[] }>> = {
+  BareMetalHost: { group: 'metal3.io', path: ['spec', 'image'] },
+  Metal3Machine: { group: 'infrastructure.cluster.x-k8s.io', path: ['spec', 'image'] },
+  Metal3MachineTemplate: {
+    group: 'infrastructure.cluster.x-k8s.io',
+    path: ['spec', 'template', 'spec', 'image'],
+  },
+};
+
+/** The findings of one rendered object; none for objects that are not Metal3's. */
+export function checkMetal3(object: Readonly<Record<string, unknown>>, file: string): Finding[] {
+  const place = Object.hasOwn(PLACES, String(object.kind)) ? PLACES[String(object.kind)] : undefined;
+  const [group, version] = String(object.apiVersion).split('/');
+  if (place === undefined || group !== place.group) return [];
+  const image = place.path.reduce<unknown>((value, name) => (isMap(value) ? value[name] : undefined), object);
+  if (!isMap(image)) return [];
+  const { name } = (object.metadata ?? {}) as { name?: unknown };
+  return checkImage(image, version === 'v1beta2').map(({ severity, field, message }) => ({
+    severity,
+    field: [...place.path, ...(field ? [field] : [])].join('.'),
+    message: `${object.kind}/${name ?? ''} ${message}`,
+    file,
+  }));
+}
+
+function checkImage(image: Image, isV1beta2: boolean): Finding[] {
+  const { url, checksum, checksumType } = image;
+  const findings: Finding[] = [];
+  const say = (severity: Finding['severity'], field: string, message: string) =>
+    findings.push({ severity, field, message });
+  const [known, other] = isV1beta2 ? ['diskFormat', 'format'] : ['format', 'diskFormat'];
+  if (image[other as string] !== undefined) {
+    say('error', other as string, `has ${other}, which is called ${known} in this apiVersion`);
+  }
+  if (typeof url !== 'string' || !/^[a-z][a-z0-9+.-]*:\/\/./i.test(url)) {
+    say('error', 'url', `has ${JSON.stringify(url) ?? 'no url'} as url; was a replacement left out?`);
+    return findings;
+  }
+  if (url.startsWith('oci://')) {
+    for (const field of ['checksum', 'checksumType']) {
+      if (!isEmpty(image[field])) {
+        say(
+          'error',
+          field,
+          `has ${field} beside an oci:// url, which CAPM3 from v1.14 and BMO from v0.14 refuse: the digest is the checksum`,
+        );
+      }
+    }
+    return findings;
+  }
+  const isLiveIso = image[known as string] === 'live-iso';
+  if (isEmpty(checksum) && !isLiveIso) {
+    say('error', 'checksum', 'has no checksum, without which Ironic deploys nothing that comes by HTTP');
+  }
+  const isMd5 = checksumType === 'md5' || (isEmpty(checksumType) && /^[0-9a-f]{32}$/i.test(String(checksum)));
+  if (isMd5) {
+    say(
+      'warning',
+      'checksumType',
+      'has an MD5 checksum, which Ironic gives up and FIPS forbids: carry checksum and checksumType of the artifacts catalogue, which names the strongest',
+    );
+  }
+  return findings;
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || value === '';
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
