@@ -204,7 +204,7 @@ test('examples/metal3 gives the disk to a machine template and a host', async ()
   await cp(join(root, 'examples/metal3'), example, { recursive: true });
   await symlink(join(root, 'dist'), join(directory, 'dist'));
   const config = await readFile(join(example, 'image-builder.yaml'), 'utf8');
-  const published = config.replace('registry.example.org/site/qcow-bundle:k8s-1.34-latest', tag());
+  const published = config.replace('registry.example.org/site/qcow-bundle:k8s-1.37-latest', tag());
   await writeFile(join(example, 'image-builder.yaml'), published);
   for (const [version, kustomize] of await kustomizes()) {
     const result = await run(kustomize, ['build', '--enable-alpha-plugins', '--enable-exec', example]);
