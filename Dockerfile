@@ -48,6 +48,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
 COPY dist/image-builder dist/image-builder-fn /usr/local/bin/
+COPY dist/function-base /usr/local/share/image-builder/function-base
 # The path that airshipctl and the predecessor's make targets call.
 RUN mkdir -p /usr/bin/local /etc/image-builder /var/lib/image-builder \
  && printf '#!/bin/sh\nexec image-builder entrypoint "$@"\n' > /usr/bin/local/entrypoint.sh \

@@ -18,6 +18,7 @@ import standaloneCode from 'ajv/dist/standalone/index.js';
 import * as esbuild from 'esbuild';
 import { stringify } from 'yaml';
 import { bunModules } from './bun-modules.mjs';
+import { writeFunctionBases } from './function-base.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
@@ -241,6 +242,7 @@ async function nativeExecutable(bun) {
   );
   await rm(program);
   await symlink('image-builder', join(directory, 'image-builder-fn'));
+  await symlink('../function-base', join(directory, 'function-base'));
 }
 
 /** Names, versions and licence texts of the libraries in the executables, in the order of their names. */
@@ -271,3 +273,4 @@ const definition = stringify(functionDefinition(), { lineWidth: 0, aliasDuplicat
 await writeFile(join(dist, 'image-builder.krm.yaml'), definition);
 if (process.argv[2] === '--native') await nativeExecutable(process.argv[3] ?? join(root, '.cache/bun/bun'));
 await writeFile(join(dist, 'THIRD-PARTY-NOTICES'), await thirdPartyNotices());
+await writeFunctionBases(root, dist);

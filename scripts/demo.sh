@@ -20,4 +20,9 @@ The bundle is the OCI layout examples/node-image/out. Take the disk image out of
   dist/image-builder copy --force oci:examples/node-image/out out/
   dist/image-builder boot-test out/control-plane.qcow2
   qemu-system-x86_64 -m 2048 -nographic -snapshot out/control-plane.qcow2
+
+It is a KRM function too, which answers with the variables of its images (skopeo brings it to the engine without a registry):
+
+  skopeo copy oci:examples/node-image/out:latest docker-daemon:node-image:latest
+  echo '{apiVersion: config.kubernetes.io/v1, kind: ResourceList, functionConfig: {kind: ConfigMap}}' | docker run --rm -i node-image:latest
 EOF

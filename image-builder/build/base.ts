@@ -1,4 +1,4 @@
-// The base image of a bundle in a build: what it is before the plan, and where it is for the stage.
+// What lies below a bundle: what it is before the plan, and where it is for the stage.
 import type { PinnedBase } from '../bundle/base.ts';
 import type { LocalBaseImage } from '../bundle/write.ts';
 import type { CredentialOptions } from '../registry/credentials/types.ts';
@@ -18,29 +18,36 @@ interface BaseOptions {
  */
 export async function withPinnedBase(resolved: ResolvedBuild, options: BaseOptions): Promise<ResolvedBuild> {
   const { base } = resolved.bundle;
-  if (!base || base.digest) return resolved;
+  if (typeof base === 'string' || base.digest) return resolved;
   const { pinBase } = await import('../bundle/base.ts');
   const pinned = await pinBase(base.image, sourceOptions(options));
   return { ...resolved, bundle: { ...resolved.bundle, base: pinned } };
 }
 
 /**
- * The base image on this machine; fetched when it is not there.
+ * What the bundle is laid over, on this machine; an image is fetched when it is not there. Undefined for data only.
  * @throws RegistryError, BundleWriteError
  */
 export async function localBase(
   { bundle, rootfs }: ResolvedBuild,
   cacheDir: string,
-  options: BaseOptions & { step: (message: string) => void },
+  options: BaseOptions & {
+    /** Digest of the function's base that the build was planned with. */
+    functionBase?: string | undefined;
+    signal: AbortSignal;
+    step: (message: string) => void;
+  },
 ): Promise<LocalBaseImage | undefined> {
-  if (!bundle.base) return undefined;
+  const { rootfs_arch: architecture } = rootfs.multistrap;
+  if (bundle.base === 'none') return undefined;
+  if (bundle.base === 'function') {
+    const { functionBase } = await import('./function-base.ts');
+    return await functionBase(architecture, { expected: options.functionBase, signal: options.signal });
+  }
   const { ensureBase } = await import('../bundle/base.ts');
   // Whoever has planned the build has pinned it.
   const pinned = bundle.base as PinnedBase;
-  return await ensureBase(pinned, rootfs.multistrap.rootfs_arch, cacheDir, {
-    ...sourceOptions(options),
-    step: options.step,
-  });
+  return await ensureBase(pinned, architecture, cacheDir, { ...sourceOptions(options), step: options.step });
 }
 
 function sourceOptions({ cwd, env, credentials, signal }: BaseOptions) {

@@ -28,8 +28,8 @@ import { publish, requirePlaces, requirePush } from './publish.ts';
 import { withRepairs } from './repair.ts';
 import { runStages } from './run.ts';
 import { findBelief } from './shared-repository.ts';
-import { defineStages } from './stages.ts';
-import { installedVersions } from './tool-versions.ts';
+import { defineStages, FUNCTION_BASE } from './stages.ts';
+import { toolVersions } from './tool-versions.ts';
 
 /** The surroundings of a build. */
 export interface BuildOptions {
@@ -79,7 +79,10 @@ export async function planBuild(
   const store = await openStore(storeDirectory(env, options), await findBelief(resolved, options.policy));
   const sourceDateEpoch = readSourceDateEpoch(env);
   const definitions = defineStages(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
-  const tools = await installedVersions(new Set(definitions.flatMap((definition) => definition.tools)));
+  const tools = await toolVersions(
+    new Set(definitions.flatMap((definition) => definition.tools)),
+    resolved.rootfs.multistrap.rootfs_arch,
+  );
   const stages = planStages(definitions, stageCode, tools, options.pinned);
   const targets = stages.filter(({ kind }) => kind === 'bundle' || kind === 'boot-test');
   return { store, stages, targets: targets.map(({ name }) => name) };
@@ -187,7 +190,7 @@ async function obtain(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOp
   };
   const id = hashOf(plan.stages.filter((stage) => plan.targets.includes(stage.name)).map(({ key }) => key));
   if (whenMissing === 'Fail') throw (await import('./missing.ts')).refuseToBuild(id, source);
-  if (!resolved.executor.container) await requireToolsFor(plan, options.signal);
+  if (!resolved.executor.container) await requireToolsFor(resolved, plan, options.signal);
   const { refuseInBackground, refuseInContainer, triggerBuild } = await import('./trigger.ts');
   if (!program) throw new TypeError('the caller has no program that goes on in the background');
   refuseInContainer(source);
@@ -207,11 +210,18 @@ async function obtain(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOp
   );
 }
 
-/** @throws ToolError when tools are missing for what is to be built */
-async function requireToolsFor({ store, stages, targets }: BuildPlan, signal: AbortSignal): Promise<void> {
+/** @throws ToolError, BundleWriteError when something is missing for what is to be built */
+async function requireToolsFor(
+  { rootfs }: ResolvedBuild,
+  { store, stages, targets }: BuildPlan,
+  signal: AbortSignal,
+): Promise<void> {
   const { requireTools } = await import('../executors/tools.ts');
   const { tasksOf } = await import('./implementations.ts');
-  requireTools(tasksOf(await findMissing(store, stages, targets, signal)));
+  const missing = await findMissing(store, stages, targets, signal);
+  requireTools(tasksOf(missing));
+  if (missing.some(({ tools }) => tools.includes(FUNCTION_BASE)))
+    await (await import('./function-base.ts')).requireFunctionBase(rootfs.multistrap.rootfs_arch);
 }
 
 /** The bundle's entry, when it and the boot tests are there. */
@@ -295,7 +305,7 @@ async function runTargets(
   options: BuildOptions,
 ): Promise<Record<string, Entry>> {
   const { store, stages, targets } = plan;
-  await requireToolsFor(plan, options.signal);
+  await requireToolsFor(resolved, plan, options.signal);
   const { stageImplementations } = await import('./implementations.ts');
 
   await prepareStore(store);

@@ -120,7 +120,6 @@ function withoutPlaces(bundle: ResolvedBuild['bundle']): ResolvedBuild['bundle']
   return { ...rest, disks: false };
 }
 
-/** The container has no network: it finds the base where builds on this machine keep theirs. */
 /** Where a build reads and writes, on this machine and in the container. */
 interface Place {
   /** The layout on this machine. */
@@ -156,10 +155,12 @@ async function placeOf(
   const directory = own ?? storePath(store, 'bundles', fileNameOf(name));
   if (engine.remote) return { directory, ...remotePlace(name, tag) };
   // The container has no network: it finds the base where builds on this machine keep theirs.
-  await localBase(resolved, storePath(store, 'cache'), {
-    ...options,
-    step: (message) => options.report({ type: 'step', stage: STAGE, message }),
-  });
+  if (typeof resolved.bundle.base === 'object') {
+    await localBase(resolved, storePath(store, 'cache'), {
+      ...options,
+      step: (message) => options.report({ type: 'step', stage: STAGE, message }),
+    });
+  }
   await mkdir(directory, { recursive: true });
   return {
     directory,
@@ -193,7 +194,7 @@ function refuseToLose(env: Readonly<Record<string, string | undefined>>): void {
 }
 
 function refuseBase({ bundle }: ResolvedBuild): void {
-  if (!bundle.base) return;
+  if (typeof bundle.base !== 'object') return;
   const message = 'a remote engine cannot be handed a base image; build without, or with the executor local';
   throw new InvalidInputError([{ severity: 'error', field: 'spec.build.bundle.base', message }]);
 }

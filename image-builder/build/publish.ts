@@ -200,7 +200,7 @@ async function toRegistry(
   try {
     const architecture = rootfs.multistrap.rootfs_arch;
     const image = disks ? await withDisks({ source, artifacts, architecture }) : source;
-    const below = base && parseReference(base.image);
+    const below = typeof base === 'object' ? parseReference(base.image) : undefined;
     const access = {
       signal: options.signal,
       ...(options.credentials && { credentials: options.credentials }),

@@ -13,6 +13,12 @@ export interface StageOptions {
   sourceDateEpoch?: number;
 }
 
+/**
+ * The base that this program carries, named among the tools of the stage that it goes into: another release or another
+ * version of its packages gives other bytes of the same recipe.
+ */
+export const FUNCTION_BASE = 'function-base';
+
 /** Stages in an order in which parents come first. */
 export function defineStages(resolved: ResolvedBuild, options: StageOptions = {}): StageDefinition[] {
   const qcows = Object.keys(resolved.qcows).sort();
@@ -133,10 +139,10 @@ function bundleStage(
       // The profiles tell every variable, so each of them changes the bundle.
       rootfs: { ...rootfs, multistrap: withoutAnswers(rootfs.multistrap) },
       images,
-      base: bundle.base?.digest,
+      base: typeof bundle.base === 'object' ? bundle.base.digest : bundle.base,
     },
     parents: ['osconfig', ...qcows.map((name) => `qcow/${name}`)],
-    tools: [],
+    tools: bundle.base === 'function' ? [FUNCTION_BASE] : [],
   };
 }
 

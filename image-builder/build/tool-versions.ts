@@ -1,9 +1,21 @@
 // Versions of the tools that influence what a build writes, read from dpkg's database: running ten tools with
 // --version would cost more than a whole render.
 import { readFile } from 'node:fs/promises';
+import { functionBaseDigest } from './function-base.ts';
 import type { ToolVersions } from './plan.ts';
+import { FUNCTION_BASE } from './stages.ts';
 
 const STATUS_FILE = '/var/lib/dpkg/status';
+
+/**
+ * Versions of those tools that are there: of Debian packages, and the digest of the base that this program carries.
+ * @param architecture that of the images
+ */
+export async function toolVersions(tools: ReadonlySet<string>, architecture: string): Promise<ToolVersions> {
+  const installed = await installedVersions(tools);
+  const digest = tools.has(FUNCTION_BASE) ? await functionBaseDigest(architecture) : undefined;
+  return digest === undefined ? installed : { ...installed, [FUNCTION_BASE]: digest };
+}
 
 /** Versions of the installed ones among `packages`; empty on a machine without dpkg. */
 export async function installedVersions(

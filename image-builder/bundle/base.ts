@@ -1,7 +1,7 @@
 // The image that a bundle is laid over, kept in a directory of its own by digest: fetched once, by whoever comes first.
 
 import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { formatBytes } from '../diagnostics/render.ts';
@@ -11,6 +11,7 @@ import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../registry/manifest.ts';
 import { DOCKER_CONFIG, layerCompression } from '../registry/media-types.ts';
 import { openSource, type SourceOptions } from '../registry/open.ts';
 import { parseReference, type Reference } from '../registry/reference.ts';
+import { RECORD_FILE, readBase } from './local-base.ts';
 import type { LocalBaseImage } from './write.ts';
 import { blobPath } from './write-blobs.ts';
 import { BundleWriteError } from './write-errors.ts';
@@ -23,8 +24,6 @@ export interface PinnedBase {
   /** Of its manifest or index; of the image ID where there is no manifest (docker-archive). */
   digest: Digest;
 }
-
-const RECORD_FILE = 'base.json';
 
 /**
  * Finds out what a reference stands for: nothing for one that has a digest, one small request for a tag.
@@ -72,20 +71,6 @@ export async function ensureBase(
   if (!fetched)
     throw new BundleWriteError('BUNDLE_WRITE_FAILED', `cannot keep the base image in ${directory}`);
   return fetched;
-}
-
-/** The base as it lies in its directory; undefined when it is not complete. */
-async function readBase(directory: string): Promise<LocalBaseImage | undefined> {
-  try {
-    const { config, layers }: Pick<LocalBaseImage, 'config' | 'layers'> = JSON.parse(
-      await readFile(join(directory, RECORD_FILE), 'utf8'),
-    );
-    const blob = (digest: string) => blobPath(directory, digest);
-    for (const { digest, size } of layers) if ((await stat(blob(digest))).size !== size) return undefined;
-    return { config, layers, blob };
-  } catch {
-    return undefined;
-  }
 }
 
 async function fetchBase(

@@ -5,6 +5,7 @@
 import type { Descriptor, ImageConfig, Manifest } from '../registry/manifest.ts';
 import { cleanPath, isWithin, parentOf } from './overlay/path.ts';
 import {
+  FUNCTION_LAYER_HISTORY,
   IMAGE_LAYER_HISTORY,
   PACKAGES_FILE,
   PACKAGES_LAYER_HISTORY,
@@ -118,8 +119,12 @@ export function verdict(createdBy: string, wanted: string[]): Verdict {
   return destinations.includes('') || wanted.includes('') ? 'unknown' : 'writes elsewhere';
 }
 
+/** Directories of the function and of what it runs on; the short names are links into /usr. */
+const FUNCTION_DIRECTORIES = ['bin', 'etc', 'lib', 'lib64', 'sbin', 'tmp', 'usr', 'var'];
+
 /** Where our own builder wrote to. */
 function ownDestinations(createdBy: string): string[] | undefined {
+  if (createdBy.startsWith(FUNCTION_LAYER_HISTORY)) return FUNCTION_DIRECTORIES;
   if (createdBy === PROFILES_LAYER_HISTORY) return [cleanPath(PROFILES_DIRECTORY)];
   if (createdBy === PACKAGES_LAYER_HISTORY)
     return [cleanPath(QCOWS_DIRECTORY), parentOf(cleanPath(PACKAGES_FILE))];

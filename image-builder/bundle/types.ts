@@ -11,6 +11,8 @@ export const PACKAGES_FILE = '/manifests/packages.json';
 export const PACKAGES_LAYER_HISTORY = 'image-builder: checksums and packages';
 /** The same of the layer with the profiles. */
 export const PROFILES_LAYER_HISTORY = 'image-builder: profiles';
+/** The same of the layers of the function and of what it runs on, at the beginning; scripts/function-base.mjs writes it. */
+export const FUNCTION_LAYER_HISTORY = 'image-builder: function: ';
 /** The same of a layer with a disk image, before its file name. */
 export const IMAGE_LAYER_HISTORY = 'image-builder: ';
 /** OCI annotation, on a layer descriptor: this layer alone holds all of /profiles. */

@@ -6,6 +6,7 @@ export type BundleWriteErrorCode =
   | 'BUNDLE_SOURCE_INVALID'
   | 'BUNDLE_DESTINATION_INVALID'
   | 'BUNDLE_BASE_INVALID'
+  | 'BUNDLE_BASE_MISSING'
   | 'BUNDLE_WRITE_FAILED';
 
 /** A bundle could not be written; nothing has changed at its destination. */

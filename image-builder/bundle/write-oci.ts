@@ -66,8 +66,8 @@ export interface BaseImage {
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * The configuration of the bundle image. It runs `function`, which the base image has: the bundle then is a KRM
- * function that answers from its own /profiles, as the predecessor's bundles do.
+ * The configuration of the bundle image. On a base it runs the base's `function`: the bundle then is a KRM function that
+ * answers from its own /profiles, as the predecessor's bundles do. Without a base there is nothing to run.
  */
 export function imageConfig(
   description: ImageDescription,
@@ -76,6 +76,9 @@ export function imageConfig(
 ): ImageConfig {
   const created = isoTime(description.created);
   const { Cmd: _, ...inherited } = base?.config.config ?? {};
+  // As the predecessor's bundle: an init container that copies the images to a directory of the host needs root.
+  // kustomize and kpt start it as nobody nevertheless.
+  const running = base && { Entrypoint: ['function'], User: '0:0' };
   return {
     ...base?.config,
     created,
@@ -84,10 +87,7 @@ export function imageConfig(
     config: {
       ...inherited,
       Env: inherited.Env ?? [PATH],
-      Entrypoint: ['function'],
-      // As the predecessor's bundle: an init container that copies the images to a directory of the host needs root.
-      // kustomize and kpt start it as nobody nevertheless.
-      ...(base && { User: '0:0' }),
+      ...running,
       Labels: { ...inherited.Labels, ...imageLabels(description) },
     },
     rootfs: {

@@ -257,13 +257,21 @@ async function findMirrors(
 }
 
 function resolveBundle(bundle: BuildSpec['bundle'] = {}): ResolvedBuild['bundle'] {
-  const { layout, archive, repository, push = true, disks = false, base, tag = 'latest' } = bundle;
+  const {
+    layout,
+    archive,
+    repository,
+    push = true,
+    disks = false,
+    base = 'function',
+    tag = 'latest',
+  } = bundle;
   return {
     ...(layout !== undefined && { layout }),
     ...(archive !== undefined && { archive }),
     tag,
     ...(repository !== undefined && push && { repository }),
     disks,
-    ...(base !== undefined && { base: { image: base } }),
+    base: base === 'function' || base === 'none' ? base : { image: base },
   };
 }

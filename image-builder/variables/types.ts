@@ -272,8 +272,11 @@ export interface ResolvedBuild {
     repository?: string;
     /** Whether the QCOWs are pushed as disks too. */
     disks: boolean;
-    /** The image below the bundle. `digest` once it is known what the reference stands for. */
-    base?: { image: string; digest?: string };
+    /**
+     * What lies below the bundle: the function that this program carries, nothing, or an image. `digest` once it is
+     * known what the reference stands for.
+     */
+    base: 'function' | 'none' | { image: string; digest?: string };
   };
   /** The registry by which results of stages are shared. */
   store?: NonNullable<BuildSpec['store']>;

@@ -79,7 +79,9 @@ async function buildOrFind(
 ) {
   const file = fileOf(value.metadata);
   // Reading the items takes time that a render with nothing to publish need not spend.
-  const asksRegistries = Boolean(spec.bundle?.repository ?? spec.bundle?.base ?? spec.store);
+  const { repository, base = 'function' } = spec.bundle ?? {};
+  const hasBaseImage = base !== 'function' && base !== 'none';
+  const asksRegistries = Boolean(repository ?? spec.store) || hasBaseImage;
   const pullSecrets = asksRegistries ? pullSecretsOf(readItems()) : [];
   const contents = await engine.build(name, spec, {
     cwd,

@@ -8,6 +8,7 @@ import { localBase } from '../base.ts';
 import { bundleFacts, LAYOUT_DIRECTORY } from '../bundle-entry.ts';
 import type { StageImplementation } from '../perform.ts';
 import { multistrapProfile, qcowProfile } from '../profiles.ts';
+import { FUNCTION_BASE } from '../stages.ts';
 import { packagesOf } from './common.ts';
 import { qcowLayerOf } from './qcow.ts';
 
@@ -16,10 +17,11 @@ export function bundleStage(
   resolved: ResolvedBuild,
   options: { cwd: string; cacheDir: string; credentials?: CredentialOptions },
 ): StageImplementation {
-  return async ({ parents, context }) => {
+  return async ({ stage, parents, context }) => {
     context.report({ type: 'step', stage: context.stage, message: 'pack the bundle' });
     const base = await localBase(resolved, options.cacheDir, {
       ...options,
+      functionBase: stage.toolVersions[FUNCTION_BASE],
       signal: context.signal,
       step: (message) => context.report({ type: 'step', stage: context.stage, message }),
     });

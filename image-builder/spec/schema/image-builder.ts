@@ -162,7 +162,7 @@ export const BuildSpec = strictObject(
           Type.String({
             minLength: 1,
             description:
-              'Image below the bundle, for example the function image: a registry reference, oci:<dir>[:tag], oci-archive:<file>[:tag] or docker-archive:<file>[:tag]. Default: none.',
+              'What lies below the bundle. function (default): the function of this release with what it needs to run. none: nothing, the bundle is data only. Otherwise an image with a program `function`: a registry reference, oci:<dir>[:tag], oci-archive:<file>[:tag] or docker-archive:<file>[:tag].',
           }),
         ),
         tag: Type.Optional(

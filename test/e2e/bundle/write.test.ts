@@ -41,7 +41,8 @@ describe('an OCI layout', () => {
       Labels: { 'org.opencontainers.image.title': 'test' },
     });
     const config = JSON.parse((await run('skopeo', ['inspect', '--config', 'oci:out:v1'], { cwd })).stdout);
-    expect(config.config.Entrypoint).toEqual(['function']);
+    // Without a base there is nothing to run.
+    expect(config.config.Entrypoint).toBeUndefined();
     await run('skopeo', ['copy', 'oci:out:v1', 'docker-archive:copy.tar:example:v1'], { cwd });
 
     await run('umoci', ['unpack', '--rootless', '--image', 'out:v1', 'unpacked'], { cwd });

@@ -1,5 +1,5 @@
-// A bundle over the function image, made without a container engine, published under one tag, as everybody sees it who
-// takes it from the registry: Docker, podman, kustomize, init containers, Ironic, and our own reader.
+// A bundle, made without a container engine, published under one tag, as everybody sees it who takes it from the registry:
+// Docker, podman, kustomize, kpt, init containers, Ironic, and our own reader.
 import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { localBase, withPinnedBase } from '../../../image-builder/build/base.ts';
 import { type FinishedBundle, type Published, publish } from '../../../image-builder/build/publish.ts';
+import { listFiles } from '../../../image-builder/bundle/files.ts';
 import { readBundle } from '../../../image-builder/bundle/read.ts';
 import { cataloguesOf } from '../../../image-builder/profile/catalogue.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
@@ -48,7 +49,7 @@ async function resolve(changes: BuildSpec['bundle']): Promise<ResolvedBuild> {
 
 /** A bundle of two QCOWs as the stage `bundle` makes it. */
 async function assemble(from: ResolvedBuild, name: string): Promise<FinishedBundle> {
-  const base = await localBase(from, join(directory, 'cache'), { cwd: directory, step: () => {} });
+  const base = await localBase(from, join(directory, 'cache'), { ...options(), step: () => {} });
   const files = bundleOf(
     { 'control-plane': qcow('a'), 'data-plane': qcow('b') },
     { architecture: from.rootfs.multistrap.rootfs_arch, ...(base && { base }) },
@@ -61,6 +62,12 @@ async function assemble(from: ResolvedBuild, name: string): Promise<FinishedBund
   return { directory: join(directory, name), digest: reference.digest, artifacts };
 }
 
+const blobOf = async ({ directory }: FinishedBundle, digest: string) =>
+  JSON.parse(await readFile(join(directory, 'blobs/sha256', digest.slice(7)), 'utf8'));
+const manifestOf = (from: FinishedBundle) => blobOf(from, from.digest);
+const diffIdsOf = async (from: FinishedBundle) =>
+  (await blobOf(from, (await manifestOf(from)).config.digest)).rootfs.diff_ids;
+
 beforeAll(async () => {
   engine = await useDocker();
   directory = await mkdtemp(join(tmpdir(), 'image-builder-publish-'));
@@ -69,7 +76,7 @@ beforeAll(async () => {
   await makeQcow(qcow('b'), 2);
   await buildTarget(engine, 'function', { tag: functionImage });
   await engine.docker(['save', '--output', join(directory, 'function.tar'), functionImage]);
-  resolved = await resolve({ base: 'docker-archive:function.tar', disks: true });
+  resolved = await resolve({ disks: true });
   bundle = await assemble(resolved, 'built');
   published = await publish(resolved, bundle, options());
 });
@@ -101,7 +108,9 @@ test('a render that may not push answers with what is published, and refuses the
   await expect(publish(elsewhere, bundle, render)).rejects.toThrow(
     `spec.build.bundle.repository: nothing is pushed to ${registry.host}/site/bundle without permission; it is allowed by IMAGE_BUILDER_PUSH=${registry.host}/site/bundle (environment)`,
   );
-  await expect(readBundle(`${registry.host}/site/bundle:v2`, { cache: false })).rejects.toThrow(/has no/);
+  await expect(readBundle(`${registry.host}/site/bundle:v2`, { cache: false })).rejects.toThrow(
+    /MANIFEST_UNKNOWN/,
+  );
 });
 
 test('our reader takes two requests, as without disks', async () => {
@@ -112,15 +121,23 @@ test('our reader takes two requests, as without disks', async () => {
   expect(reading.artifacts).toEqual(published.artifacts);
 });
 
-test('Docker runs it as the function that it is based on', async () => {
+test('whoever lists the images reads nothing of what the function runs on', async () => {
+  const { files, cost } = await listFiles(published.reference.image, ['/qcows'], { cache: false });
+  expect(files.map(({ path }) => path)).toContain('/qcows/control-plane.qcow2');
+  expect(cost.bytes).toBeLessThan(20e6);
+});
+
+test('Docker runs it as a function, as it is', async () => {
   await engine.docker(['pull', '--quiet', tag()]);
-  const output = await engine.docker(
-    ['run', '--rm', '-i', '--network', 'none', '--user', 'nobody', '--read-only', tag()],
-    { input: resourceList },
-  );
-  expect(parse(output).items).toEqual([
-    expect.objectContaining({ kind: 'VariableCatalogue', k8s_version: '1.34.2-1.1' }),
-  ]);
+  const catalogue = expect.objectContaining({ kind: 'VariableCatalogue', k8s_version: '1.34.2-1.1' });
+  const restricted = [
+    ...['--network', 'none', '--user', 'nobody', '--read-only', '--cap-drop', 'ALL'],
+    '--security-opt=no-new-privileges',
+  ];
+  for (const options of [[], restricted]) {
+    const output = await engine.docker(['run', '--rm', '-i', ...options, tag()], { input: resourceList });
+    expect(parse(output).items).toEqual([catalogue]);
+  }
   const [image] = JSON.parse(await engine.docker(['image', 'inspect', tag()]));
   expect(image.Config).toMatchObject({ User: '0:0', Entrypoint: ['function'] });
 });
@@ -145,6 +162,38 @@ data: {configPath: /profiles/profile_multistrap.json, header: "apiVersion: airsh
     expect([version, result.status, result.stderr]).toEqual([version, 0, expect.any(String)]);
     expect(parse(result.stdout)).toMatchObject({ kind: 'VariableCatalogue', k8s_version: '1.34.2-1.1' });
   }
+});
+
+test('kpt runs it by its name', async () => {
+  const empty = join(directory, 'package');
+  await mkdir(empty);
+  const environment = { ...engine.environment, KPT_FN_RUNTIME: 'docker' };
+  const args = ['fn', 'eval', empty, '--output', 'unwrap', '--image', tag(), '--image-pull-policy', 'Never'];
+  const result = await run('kpt', [...args, '--', 'configPath=/profiles/profile_multistrap.json'], {
+    env: environment,
+  });
+  expect(result).toMatchObject({ status: 0 });
+  expect(parse(result.stdout)).toMatchObject({ kind: 'VariableCatalogue', k8s_version: '1.34.2-1.1' });
+});
+
+test('a shell, and what scripts call, are there for whoever looks into it', async () => {
+  const script = `set -e
+    cat /etc/passwd | sed -n 's/^nobody:.*/nobody is known/p'; ls -d /tmp /qcows; mkdir /tmp/x; id -u
+    grep -c BEGIN "$SSL_CERT_FILE" | awk '{ print ($1 > 100) ? "authorities" : "none" }'`;
+  const output = await engine.docker([
+    ...['run', '--rm', '--network', 'none', '--user', 'nobody', '--entrypoint', 'sh', tag(), '-c', script],
+  ]);
+  expect(output).toBe('nobody is known\n/qcows\n/tmp\n65534\nauthorities\n');
+});
+
+test('what the function runs on is one small layer, the same below every bundle', async () => {
+  const other = await assemble(await resolve({ tag: 'other' }), 'other');
+  const { layers } = await manifestOf(bundle);
+  expect((await manifestOf(other)).layers.slice(0, 2)).toEqual(layers.slice(0, 2));
+  const sizes = layers.slice(0, 2).map(({ size }: { size: number }) => size);
+  expect(sizes[0] + sizes[1]).toBeLessThan(60e6);
+  // What changes with each release lies in a layer of its own.
+  expect(sizes[1]).toBeLessThan(2e6);
 });
 
 test.each(['0:0', 'nobody'])('an init container copies the images as %s', async (user) => {
@@ -175,11 +224,13 @@ test('podman takes the image out of the index, and runs it', async () => {
   }
 });
 
-test('the same base by the registry gives the same bundle, and its layers are not sent again', async () => {
+test('an image as base gives the same by a registry as by an archive, and its layers are not sent again', async () => {
   await skopeoCopy(`docker-archive:${directory}/function.tar`, `docker://${registry.host}/site/function:v1`);
+  const overArchive = await assemble(await resolve({ base: 'docker-archive:function.tar' }), 'archived');
   const other = await resolve({ base: `${registry.host}/site/function:v1`, tag: 'v2' });
-  expect(other.bundle.base?.digest).toMatch(/^sha256:/);
+  expect((other.bundle.base as { digest?: string }).digest).toMatch(/^sha256:/);
   const rebuilt = await assemble(other, 'rebuilt');
+  expect(await diffIdsOf(rebuilt)).toEqual(await diffIdsOf(overArchive));
   const steps: string[] = [];
   const report = (event: { type: string; message?: string }) => {
     if (event.type === 'step') steps.push(event.message ?? '');
@@ -226,7 +277,6 @@ describe('Ironic', () => {
     secure = await startRegistry({ tls: true });
     const environment = { SSL_CERT_FILE: secure.caFile };
     const at = await resolve({
-      base: 'docker-archive:function.tar',
       disks: true,
       repository: `${secure.host}/site/bundle`,
     });

@@ -134,6 +134,8 @@ function expected(path: Path): string[] {
       return [`qcow/${second}`, 'bundle'];
     case 'iso':
       return ['iso'];
+    case 'bundle':
+      return second === 'base' ? ['bundle'] : [];
     default:
       return [];
   }
@@ -175,7 +177,7 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
   // Where packages come from, where the result goes, who builds, and when: no byte of an image.
   mirror: 'nothing',
   store: 'nothing',
-  // But for its base image, which has a test of its own.
+  // But for its base, which has tests of its own.
   bundle: 'nothing',
   // Its firmware names the stages of the test; the bundle does not depend on them.
   bootTest: 'nothing',
@@ -199,7 +201,9 @@ function usedFields(): Set<string> {
   const fields = Object.keys(resolved).filter((name) => {
     const paths = leaves(resolved[name as keyof ResolvedBuild], [name]);
     // Lists of a boot test name stages; a stage more or less is no other key.
-    return paths.some((path) => reachedBy((build) => alter(build, path)).length > 0);
+    return paths.some(
+      (path) => path.at(-1) !== 'base' && reachedBy((build) => alter(build, path)).length > 0,
+    );
   });
   return new Set(fields);
 }
@@ -213,12 +217,27 @@ test('names, places and tests reach nothing', () => {
 });
 
 test('a base image reaches the bundle, by its digest alone', () => {
-  const withBase = (image: string, digest?: string) => (build: ResolvedBuild) =>
-    Object.assign(build.bundle, { base: { image, ...(digest && { digest }) } });
-  expect(reachedBy(withBase('registry.example.org/function:a'))).toEqual([]);
-  expect(reachedBy(withBase('registry.example.org/function:a', `sha256:${'1'.repeat(64)}`))).toEqual([
-    'bundle',
-  ]);
+  const keyWith = (base: ResolvedBuild['bundle']['base']) =>
+    keysOf({ ...resolved, bundle: { ...resolved.bundle, base } }).get('bundle');
+  const [a, b] = ['1', '2'].map((digit) => `sha256:${digit.repeat(64)}`) as [string, string];
+  const key = keyWith({ image: 'registry.example.org/function:a', digest: a });
+  expect(keyWith({ image: 'registry.example.org/function:b', digest: a })).toBe(key);
+  const others = [keyWith({ image: 'registry.example.org/function:a', digest: b }), before.get('bundle')];
+  expect(new Set([key, keyWith('none'), ...others]).size).toBe(4);
+});
+
+test("the function's base is a tool of the bundle: another one gives another key of the same recipe", () => {
+  const planned = (base: ResolvedBuild['bundle']['base'], digest: string) =>
+    planStages(defineStages({ ...resolved, bundle: { ...resolved.bundle, base } }), sameCode('code'), {
+      'function-base': digest,
+    });
+  const bundleOf = (stages: ReturnType<typeof planned>) => stages.find(({ name }) => name === 'bundle');
+  const [one, other] = [planned('function', 'one'), planned('function', 'other')];
+  expect(bundleOf(one)?.toolVersions).toEqual({ 'function-base': 'one' });
+  expect(bundleOf(other)?.recipe).toBe(bundleOf(one)?.recipe);
+  const changed = one.filter(({ key }, index) => key !== other[index]?.key);
+  expect(changed.map(({ name }) => name)).toEqual(['bundle']);
+  expect(planned('none', 'one')).toEqual(planned('none', 'other'));
 });
 
 test('what is secret is in no record of the inputs', () => {

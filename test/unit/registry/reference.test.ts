@@ -190,6 +190,7 @@ describe('history', () => {
     ['image-builder: profiles', 'writes'],
     ['image-builder: control-plane.qcow2', 'writes elsewhere'],
     ['image-builder: checksums and packages', 'writes elsewhere'],
+    ["image-builder: function: Debian's nodejs 20", 'writes elsewhere'],
     ['image-builder: something new', 'unknown'],
     ['', 'unknown'],
   ])('%s: %s', (createdBy, expected) => expect(verdict(createdBy, ['profiles'])).toBe(expected));

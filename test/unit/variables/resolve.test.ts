@@ -55,7 +55,7 @@ describe('defaults', () => {
       qcow_compress: true,
     });
     expect(resolved.qcows.node?.qcow.partitions[0]).toMatchObject({ mount: '/', part_end: '100%' });
-    expect(resolved.bundle).toEqual({ tag: 'latest', disks: false });
+    expect(resolved.bundle).toEqual({ tag: 'latest', disks: false, base: 'function' });
     expect(resolved.bootTest).toEqual({ timeout: 0, firmware: ['bios', 'uefi'] });
   });
 
