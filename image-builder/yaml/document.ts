@@ -18,7 +18,9 @@ const stringify =
     // What we have made ourselves has no type but a block's, and goes into JSON when that is what came in.
     const isMadeInFlow = context.inFlow === true && (type === undefined || isBlock);
     if (type === 'QUOTE_DOUBLE' || isMadeInFlow || (isBlock && MISREAD_BLOCK.test(text))) return quoted(text);
-    return otherwise(item, context, onComment, onChompKeep);
+    const written = otherwise(item, context, onComment, onChompKeep);
+    // Quoted by the library, which leaves characters as they are that end a line for other readers.
+    return written.startsWith('"') ? quoted(text) : written;
   };
 
 /** The failsafe schema (YAML 1.2, 10.1), and nothing for keys and values that are not there. */
@@ -45,5 +47,21 @@ export function isEmpty({ contents }: Document): boolean {
 /** Options for parsing documents that are written again. */
 export const PARSE_OPTIONS = { schema: 'failsafe', customTags } as const;
 
+/** Line breaks of YAML 1.1 and of regular expressions, not of YAML 1.2: what is behind one would be no comment any more. */
+const ODD_BREAKS = /[\u0085\u2028\u2029]/g;
+
+/** The lines of a comment, each behind a `#`. */
+const commentString = (comment: string): string =>
+  comment
+    .replace(ODD_BREAKS, ' ')
+    .split('\n')
+    .map((line) => (line === '' ? '' : line === ' ' ? '#' : `#${line}`))
+    .join('\n');
+
 /** Options for writing documents: lines are never folded, lists are indented as Kubernetes tools write them. */
-export const STRINGIFY_OPTIONS = { lineWidth: 0, indentSeq: false, flowCollectionPadding: false } as const;
+export const STRINGIFY_OPTIONS = {
+  lineWidth: 0,
+  indentSeq: false,
+  flowCollectionPadding: false,
+  commentString,
+} as const;

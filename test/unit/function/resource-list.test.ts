@@ -354,3 +354,14 @@ test('items of kinds that YAML readers spoil stay what they are', () => {
   const document = parseDocument(list('- {kind: X, on: off, 1: 2}\n'), { schema: 'failsafe' });
   expect(ResourceList.parse(String(document)).toString()).toContain('{kind: X, on: off, 1: 2}');
 });
+
+test.each([
+  ['a comment that begins with the line break of another YAML', '- a: | # \u2028of the block\n\n  b: 1\n'],
+  ['text with a line break of YAML 1.1', '- a: {b: x\u0085y}\n  c: p\u0085q\n'],
+])('%s comes back as what can be read, and stays so', (_, items) => {
+  const once = ResourceList.parse(list(items));
+  const text = once.toString();
+  const again = ResourceList.parse(text);
+  expect(again.readItems()).toEqual(once.readItems());
+  expect(again.toString()).toBe(text);
+});

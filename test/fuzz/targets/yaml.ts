@@ -1,0 +1,153 @@
+// ResourceLists come back as they were; data are read as they were written, by YAML 1.1 and 1.2.
+import { Document, parse } from 'yaml';
+import { readQuestion, runOnQuestion } from '../../../functions/image-builder/run.ts';
+import { InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
+import { parseJson } from '../../../image-builder/profile/json.ts';
+import { dataNode } from '../../../image-builder/yaml/data-node.ts';
+import { PARSE_OPTIONS, STRINGIFY_OPTIONS } from '../../../image-builder/yaml/document.ts';
+import { toNode } from '../../../image-builder/yaml/values.ts';
+import { type Target, Violation } from '../campaign.ts';
+import { corpus } from '../corpus.ts';
+import { mutateText } from '../mutate.ts';
+import type { Random } from '../random.ts';
+
+const LISTS = corpus('resource-lists').map((text) => text.toString());
+
+export const resourceLists: Target<string> = {
+  name: 'resource-lists',
+  generate: (random) => mutateText(random, random.pick(LISTS), '{}[]:,-&*!|>\'"#%@` \n\tab0~?é\u2028\u0085'),
+  check: async (text) => {
+    const question = readQuestion(text);
+    // Its own errors only, and an answer whatever happens.
+    if (question.findings) {
+      for (const { message } of question.findings) {
+        if (message.startsWith('unexpected error')) throw new Violation(message);
+      }
+      const { output } = await runOnQuestion(question, {} as never, {});
+      if (readQuestion(output).findings) throw new Violation(`the answer is no ResourceList:\n${output}`);
+      throw new InvalidInputError(question.findings);
+    }
+    const written = question.list.toString();
+    const again = readQuestion(written);
+    if (again.findings) throw new Violation(`comes back as what cannot be read:\n${written}`);
+    // The library moves comments in odd places, and takes U+2028 for the end of one.
+    if (!text.includes('#') && again.list.toString() !== written) {
+      throw new Violation(`changes each time:\n${JSON.stringify(written)}`);
+    }
+    const [before, after] = [question, again].map(({ list }) => JSON.stringify(list.readItems()));
+    // A map as a key, which no object of Kubernetes has, is read as some text.
+    if (before !== after && !before?.includes('"{\\"'))
+      throw new Violation(`items change: ${before}\nto: ${after}\nin:\n${written}`);
+  },
+};
+
+const WORDS = [
+  ...[
+    'yes',
+    'no',
+    'on',
+    'null',
+    '~',
+    '0755',
+    '1.20',
+    '1e3',
+    '0x1f',
+    '2024-01-01',
+    '12:30:45',
+    '.inf',
+    '-.5',
+    '0o7',
+  ],
+  ...[
+    '- a',
+    '? b',
+    'a: b',
+    'a #b',
+    '---',
+    '...',
+    '<<',
+    '=',
+    '',
+    '-',
+    '?',
+    ':',
+    '- ',
+    'a:',
+    ' a',
+    'a ',
+    '|',
+    '>',
+  ],
+  ...[
+    '+1',
+    '1_000',
+    '!!x',
+    '%a',
+    '@',
+    '`',
+    'y',
+    'N',
+    '\n',
+    'a\n',
+    'a\n\n',
+    '\na',
+    'a\n b',
+    '  a\nb',
+    '{{ x }}',
+  ],
+  ...[
+    ' \n',
+    '\n ',
+    '\t',
+    '\t\n',
+    ' \n\t\n',
+    'a\t',
+    '.',
+    '+.',
+    '-.',
+    '#',
+    '-\n',
+    '\u0085',
+    '\ufeff',
+    '\x7f',
+    '\ufffe',
+  ],
+];
+const LETTERS = [...'abcXYZ019 -_.:,#&*!|>\'"%@`{}[]?~=<\\/\n\téß\u2028\u0085\ufeff\u0007\u{1f600}+'];
+
+function anyText(random: Random): string {
+  if (random.once(3)) return random.pick(WORDS);
+  return Array.from({ length: random.below(12) }, () => random.pick(LETTERS)).join('');
+}
+
+/** Text, numbers, lists and maps as JSON has them. */
+export function anyValue(random: Random, depth: number): unknown {
+  const kind = random.below(depth > 0 ? 9 : 6);
+  if (kind < 4) return anyText(random);
+  if (kind === 4) return random.pick([0, 1, -1, 1.5, 0.001, 123456789012]);
+  if (kind === 5) return random.pick([true, false, null]);
+  const values = Array.from({ length: random.below(4) }, () => anyValue(random, depth - 1));
+  return kind === 8 ? values : Object.fromEntries(values.map((value) => [anyText(random), value]));
+}
+
+/** As a catalogue has it. */
+export function yamlOf(value: unknown, node: (value: unknown) => unknown = dataNode): string {
+  const document = new Document(undefined, PARSE_OPTIONS);
+  document.contents = node(value) as typeof document.contents;
+  return document.toString(STRINGIFY_OPTIONS);
+}
+
+export const data: Target = {
+  name: 'data',
+  generate: (random) => ({ k: anyValue(random, 4) }),
+  check: (value) => {
+    const text = yamlOf(value);
+    if (text !== yamlOf(value, toNode)) throw new Violation(`is written in two ways:\n${text}`);
+    const expected = JSON.stringify(value);
+    for (const version of ['1.1', '1.2'] as const) {
+      const read = JSON.stringify(parse(text, { version, merge: false }));
+      if (read !== expected) throw new Violation(`is read by YAML ${version} as ${read}:\n${text}`);
+    }
+    parseJson(expected);
+  },
+};
