@@ -1,5 +1,6 @@
 // The content of an EFI system partition: what UEFI firmware starts, and how that finds GRUB's configuration.
 import { join } from 'node:path';
+import { ENTER_TREE } from '../executors/enter-tree.ts';
 import type { StageContext } from '../executors/stage.ts';
 import type { BootPlatform } from './architecture.ts';
 import type { Release } from './release.ts';
@@ -23,11 +24,11 @@ export interface EspRequest {
  */
 export async function fillEsp(request: EspRequest, context: StageContext): Promise<{ signed: boolean }> {
   const { tree, platform, release, ownLoader, stub, directory } = request;
-  const { sandbox, signal } = context;
+  const { sandbox, signal, workDir } = context;
   const { uefi, efiSuffix } = platform;
   const loader = await sandbox.run(
-    ['sh', '-euc', CHOOSE_LOADER, 'sh', tree, ownLoader, directory, uefi, efiSuffix],
-    { signal },
+    ['sh', '-euc', CHOOSE_LOADER, 'sh', tree, ownLoader, directory, uefi, efiSuffix, ENTER_TREE],
+    { signal, confined: { writable: [workDir], readable: [tree] } },
   );
   const config = join(directory, 'EFI', release.id, 'grub.cfg');
   await sandbox.run(['sh', '-euc', 'mkdir -p "$(dirname "$1")"; cat > "$1"', 'sh', config], {
@@ -37,18 +38,19 @@ export async function fillEsp(request: EspRequest, context: StageContext): Promi
   return { signed: loader.trim() === 'signed' };
 }
 
-// The signed files may be absolute links (alternatives), hence chroot. Prints which loader it took.
+// The signed files may be absolute links (alternatives), hence a process in the tree. Prints which loader it took.
 const CHOOSE_LOADER = `
-tree=$1; own=$2; boot=$3/EFI/BOOT
+tree=$1; own=$2; boot=$3/EFI/BOOT; enter=$6
+inside() { python3 -ISc "$enter" "$tree" "$@"; }
 mkdir -p "$boot"
 shim=/usr/lib/shim/shim$5.efi.signed
 grub=/usr/lib/grub/$4-signed/grub$5.efi.signed
 manager=/usr/lib/shim/mm$5.efi.signed
 removable=$boot/BOOT$(echo "$5" | tr a-z A-Z).EFI
 if [ -e "$tree$grub" ] && { [ -e "$tree$shim" ] || [ -L "$tree$shim" ]; }; then
-  chroot "$tree" cat "$shim" > "$removable"
-  chroot "$tree" cat "$grub" > "$boot/grub$5.efi"
-  if [ -e "$tree$manager" ]; then chroot "$tree" cat "$manager" > "$boot/mm$5.efi"; fi
+  inside cat "$shim" > "$removable"
+  inside cat "$grub" > "$boot/grub$5.efi"
+  if [ -e "$tree$manager" ]; then inside cat "$manager" > "$boot/mm$5.efi"; fi
   echo signed
 else
   cp --no-preserve=all "$own" "$removable"

@@ -1,5 +1,6 @@
 // Makes GRUB's images (core images of BIOS, EFI applications). The GRUB of the image is preferred to that of the
 // building machine: what boots then matches what the node updates later, and does not depend on where it was built.
+import { ENTER_TREE } from '../executors/enter-tree.ts';
 import type { StageContext } from '../executors/stage.ts';
 import { DiskError } from './error.ts';
 
@@ -29,8 +30,8 @@ export async function makeGrubImage(request: GrubImageRequest, context: StageCon
   const { tree, platform, format = platform, modules, config, output } = request;
   await requireGrub(tree, platform, context);
   await context.sandbox.run(
-    ['sh', '-euc', `${FIND_GRUB}${MAKE_IMAGE}`, 'sh', tree, platform, format, output, ...modules],
-    { signal: context.signal, input: config },
+    ['sh', '-euc', `${FIND_GRUB}${MAKE_IMAGE}`, 'sh', tree, platform, format, output, ENTER_TREE, ...modules],
+    { signal: context.signal, input: config, confined: { writable: [tree, context.workDir] } },
   );
 }
 
@@ -46,6 +47,7 @@ export async function copyGrubFiles(
   const script = `${FIND_GRUB}${COPY_FILES}`;
   await context.sandbox.run(['sh', '-euc', script, 'sh', tree, platform, directory, ...patterns], {
     signal: context.signal,
+    confined: { writable: [tree, context.workDir] },
   });
 }
 
@@ -78,7 +80,7 @@ for pattern; do cp --no-preserve=all "$from"/$pattern "$to"; done`;
 
 // In the image's own root grub-mkimage sees only what is there, so the files go through its /tmp.
 const MAKE_IMAGE = `
-format=$3; output=$4; shift 4
+format=$3; output=$4; enter=$5; shift 5
 mkdir -p "$(dirname "$output")"
 scratch=$(mktemp -d "$tree/tmp/grub.XXXXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -87,5 +89,5 @@ if [ "$own" ]; then root=$tree; else root=; fi
 inside=\${scratch#"$root"}
 set -- --directory="$directory" --format="$format" --prefix=/boot/grub --config="$inside/config" \
   --output="$inside/image" "$@"
-if [ "$own" ]; then chroot "$tree" grub-mkimage "$@"; else grub-mkimage "$@"; fi
+if [ "$own" ]; then python3 -ISc "$enter" "$tree" grub-mkimage "$@"; else grub-mkimage "$@"; fi
 cp --no-preserve=all "$scratch/image" "$output"`;

@@ -1,4 +1,5 @@
 // Which distribution a root file system tree is.
+import { enterTree } from '../executors/enter-tree.ts';
 import type { StageContext } from '../executors/stage.ts';
 
 /** Of os-release(5). */
@@ -12,7 +13,10 @@ export interface Release {
 /** Reads /etc/os-release, which may be a link, inside of the tree; a tree without one is just Linux. */
 export async function readRelease(tree: string, { sandbox, signal }: StageContext): Promise<Release> {
   const text = await sandbox
-    .run(['chroot', tree, 'cat', '/etc/os-release'], { signal })
+    .run(enterTree(tree, ['cat', '/etc/os-release']), {
+      signal,
+      confined: { writable: [], readable: [tree] },
+    })
     .catch((error: unknown) => {
       if (signal.aborted) throw error;
       return '';

@@ -36,6 +36,16 @@ export function emulationPrefix(
   mode: SandboxMode,
   path: readonly string[],
 ): string[] {
+  const registered = registrationPrefix(architecture, mode, path);
+  return [...USER_NAMESPACE[mode as Exclude<SandboxMode, 'plain'>], ...NAMESPACES, ...registered];
+}
+
+/** The part of it that registers QEMU, for the root of a new user and mount namespace. */
+export function registrationPrefix(
+  architecture: Architecture,
+  mode: SandboxMode,
+  path: readonly string[],
+): string[] {
   const name = QEMU_NAMES[architecture];
   const interpreter = findExecutable(`qemu-${name}-static`, path) ?? findExecutable(`qemu-${name}`, path);
   if (mode === 'plain')
@@ -58,7 +68,7 @@ export function emulationPrefix(
   const registration = `:qemu-${name}:M::${ELF_MAGIC}${MACHINES[architecture]}:${ELF_MASK}:${interpreter}:OCF`;
   const processor = PROCESSORS[architecture];
   const script = processor === undefined ? REGISTER : `export QEMU_CPU=${processor}${REGISTER}`;
-  return [...USER_NAMESPACE[mode], ...NAMESPACES, 'sh', '-euc', script, 'sh', registration];
+  return ['sh', '-euc', script, 'sh', registration];
 }
 
 const REGISTER = `

@@ -4,7 +4,9 @@
 // kernel kill every process of the PID namespace when its first one dies. In `plain` mode there is no namespace, so
 // the process group is killed instead.
 
-import { type Architecture, emulationPrefix, isNative } from './emulation.ts';
+import { closeSync, openSync, readlinkSync } from 'node:fs';
+import { confinedNamespaces, confinedPrefix, isVisible } from './confinement.ts';
+import { type Architecture, emulationPrefix, isNative, registrationPrefix } from './emulation.ts';
 import { findExecutable, toolEnvironment, toolPath } from './environment.ts';
 import { Lines } from './lines.ts';
 import { runsPrograms } from './probe.ts';
@@ -57,32 +59,96 @@ export async function createLocalSandbox(options: LocalSandboxOptions = {}): Pro
   const emulated =
     architecture !== undefined && !isNative(architecture) && !(await runsPrograms(architecture));
   const prefix = emulated ? await emulate(architecture, mode, environment) : PREFIXES[mode];
+  const inside = emulated ? registrationPrefix(architecture, mode, toolPath(environment.PATH)) : [];
   return {
     // Emulation needs a user namespace, whose root cannot make devices.
     mode: emulated ? 'user-namespaces' : mode,
     emulates: emulated,
     hostPath: (path) => path,
-    run: (argv, commandOptions = {}) =>
-      run([...DIES_WITH_US, ...prefix, ...argv], argv, environment, commandOptions),
+    run: (argv, commandOptions = {}) => {
+      const confined = confine(argv, mode, PREFIXES[mode], commandOptions, environment);
+      if (!confined) return run([...DIES_WITH_US, ...prefix, ...argv], argv, environment, commandOptions);
+      const { cwd: _, ...others } = commandOptions;
+      return run([...DIES_WITH_US, ...confined, ...inside, ...argv], argv, environment, others);
+    },
   };
 }
 
+/** The namespaces of a running process, as files that are open: its id may become that of another. */
+export interface Namespaces {
+  mode: Exclude<SandboxMode, 'plain'>;
+  /** File descriptors of its root directory and its namespaces. */
+  root: number;
+  mount: number;
+  user?: number;
+}
+
 /**
- * A sandbox whose commands share mounts that outlive each of them: those of the namespaces of a running process.
- * @param pid a process in namespaces of this mode
+ * The namespaces of a child that {@link holderCommand} has started.
+ * @returns undefined when /proc is that of another PID namespace (`docker run --volume /proc:/proc`): the process that
+ *   has the id there is somebody else
  */
-export function joinSandbox(mode: Exclude<SandboxMode, 'plain'>, pid: number): Sandbox {
-  const enter = ['nsenter', `--target=${pid}`, '--mount', ...(mode === 'namespaces' ? [] : ['--user'])];
+export function namespacesOf(mode: Exclude<SandboxMode, 'plain'>, pid: number): Namespaces | undefined {
+  if (readlinkSync('/proc/self') !== String(process.pid)) return undefined;
   return {
     mode,
-    hostPath: (path) => `/proc/${pid}/root${path}`,
+    root: openSync(`/proc/${pid}/root`, 'r'),
+    mount: openSync(`/proc/${pid}/ns/mnt`, 'r'),
+    ...(mode === 'user-namespaces' && { user: openSync(`/proc/${pid}/ns/user`, 'r') }),
+  };
+}
+
+/** Closes what {@link namespacesOf} has opened. */
+export function closeNamespaces({ root, mount, user }: Namespaces): void {
+  for (const descriptor of [root, mount, user]) if (descriptor !== undefined) closeSync(descriptor);
+}
+
+/** A sandbox whose commands share mounts that outlive each of them. */
+export function joinSandbox({ mode, root, mount, user }: Namespaces): Sandbox {
+  const file = (descriptor: number) => `/proc/${process.pid}/fd/${descriptor}`;
+  const enter = [
+    'nsenter',
+    `--mount=${file(mount)}`,
+    ...(user === undefined ? [] : [`--user=${file(user)}`]),
+  ];
+  return {
+    mode,
+    hostPath: (path) => `${file(root)}${path}`,
     run: (argv, options = {}) => {
       // Entering a mount namespace leads to its root directory.
       const { cwd = process.cwd(), ...others } = options;
-      const prefix = [...DIES_WITH_US, ...enter, ...PREFIXES.namespaces, `--wd=${cwd}`];
-      return run([...prefix, ...argv], argv, process.env, others);
+      const confined = confine(argv, mode, PREFIXES.namespaces, options, process.env);
+      const prefix = confined ?? [...PREFIXES.namespaces, `--wd=${cwd}`];
+      return run([...DIES_WITH_US, ...enter, ...prefix, ...argv], argv, process.env, others);
     },
   };
+}
+
+/** Prefix of a command that is to be confined, undefined for others. */
+function confine(
+  [tool = '']: readonly string[],
+  mode: SandboxMode,
+  namespaces: readonly string[],
+  { confined, cwd }: SandboxCommandOptions,
+  environment: NodeJS.ProcessEnv,
+): string[] | undefined {
+  if (confined === undefined || mode === 'plain') return undefined;
+  const path = toolPath(environment.PATH);
+  const seen = path.filter(isVisible);
+  // Not one of the user's own, which a confined command does not see.
+  const python = findExecutable('python3', seen) ?? notVisible('python3', path);
+  if (findExecutable(tool, seen) === undefined && findExecutable(tool, path) !== undefined)
+    notVisible(tool, path);
+  return [...namespaces, ...confinedNamespaces(confined), ...confinedPrefix(confined, python, cwd)];
+}
+
+function notVisible(tool: string, path: readonly string[]): never {
+  const found = findExecutable(tool, path);
+  throw new ToolError(
+    'TOOL_MISSING',
+    found === undefined ? `${tool} is not installed` : `${found} is where confined commands do not see it`,
+    { hint: `install ${tool} for the whole system, for example with apt-get install` },
+  );
 }
 
 /** What starts a process that {@link joinSandbox} can join; it ends with this one. */

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toolEnvironment } from './environment.ts';
-import { holderCommand, joinSandbox } from './local-sandbox.ts';
+import { closeNamespaces, holderCommand, joinSandbox, namespacesOf } from './local-sandbox.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /** Memory that stages may use for trees. */
@@ -31,8 +31,8 @@ export interface Memory {
 /**
  * Mounts a file system in memory for at most so many bytes.
  * @param directory where commands will see it; made when absent
- * @returns undefined where nothing can be mounted or programs are emulated, and where the kernel's tmpfs does not keep all extended attributes
- * (before Linux 6.6)
+ * @returns undefined where nothing can be mounted or programs are emulated, where /proc is another PID namespace's, and where
+ *   the kernel's tmpfs does not keep all extended attributes (before Linux 6.6)
  */
 export async function openMemory(
   sandbox: Sandbox,
@@ -50,12 +50,15 @@ export async function openMemory(
   });
   const ended = once(holder, 'close').catch(() => {});
   const ready = await Promise.race([once(holder.stdout, 'data').then(() => true), ended.then(() => false)]);
-  if (!ready || holder.pid === undefined) return undefined;
+  const namespaces = ready && holder.pid !== undefined ? namespacesOf(mode, holder.pid) : undefined;
   const close = async () => {
     holder.stdin.end();
     await ended;
+    if (namespaces) closeNamespaces(namespaces);
   };
-  return new MountedMemory(joinSandbox(mode, holder.pid), directory, bytes, close);
+  if (namespaces) return new MountedMemory(joinSandbox(namespaces), directory, bytes, close);
+  await close();
+  return undefined;
 }
 
 // The mount vanishes when standard input ends, at the latest when the process on the other side dies.

@@ -1,6 +1,8 @@
 // Runs a tool as root of a sandbox: private mount and PID namespaces where the kernel allows them, so that nothing
 // that the tool mounts or starts can outlive it.
 
+import type { Confinement } from './confinement.ts';
+
 /** How much isolation the machine allows. */
 export type SandboxMode =
   /** Real root with CAP_SYS_ADMIN: private mount and PID namespaces. */
@@ -21,6 +23,8 @@ export interface SandboxCommandOptions {
   onLine?: (line: string) => void;
   /** Kills the command with everything that it started. */
   signal?: AbortSignal;
+  /** For commands that run programs of an image: what they see and may do, where the mode allows to limit it. */
+  confined?: Confinement;
 }
 
 /** Runs commands as root of the sandbox. */

@@ -22,10 +22,12 @@ const TOOLS: Record<Task, Record<string, string>> = {
     nsenter: 'util-linux',
     mount: 'mount',
     tar: 'tar',
+    find: 'findutils',
+    python3: 'python3',
     sh: 'dash',
   },
   rootfs: { mmdebstrap: 'mmdebstrap', 'apt-get': 'apt', 'dpkg-deb': 'dpkg', gpgv: 'gpgv', xz: 'xz-utils' },
-  osconfig: { 'ansible-playbook': 'ansible-core', python3: 'python3', chroot: 'coreutils' },
+  osconfig: { 'ansible-playbook': 'ansible-core', chroot: 'coreutils' },
   qcow: {
     sfdisk: 'fdisk',
     mke2fs: 'e2fsprogs',

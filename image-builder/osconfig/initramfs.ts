@@ -2,11 +2,13 @@
 // the cache.
 import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ENTER_TREE, enterTree } from '../executors/enter-tree.ts';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import { makeBeside, sweepLeftovers } from '../files/replace.ts';
 import { withChroot } from '../rootfs/chroot.ts';
 import { OsconfigError } from './error.ts';
+import { fingerprintInitramfs } from './initramfs-fingerprint.ts';
 
 /** How many initramfs sets the cache keeps; each has some 10 to 60 MiB. */
 const KEPT = 4;
@@ -27,14 +29,20 @@ export async function makeInitramfs(
   const entry = join(cache, await fingerprintInitramfs(tree, context));
   if (await exists(entry)) {
     await utimes(entry, new Date(), new Date());
-    await sandbox.run(['sh', '-euc', TAKE, 'sh', entry, tree], { signal });
+    await sandbox.run(['sh', '-euc', TAKE, 'sh', entry, tree, ENTER_TREE], {
+      signal,
+      confined: { writable: [tree], readable: [entry] },
+    });
     return;
   }
   await updateInitramfs(tree, context);
   try {
     await makeBeside(entry, async (partial) => {
       await mkdir(partial);
-      await sandbox.run(['sh', '-euc', KEEP, 'sh', partial, tree], { signal });
+      await sandbox.run(['sh', '-euc', KEEP, 'sh', partial, tree, ENTER_TREE], {
+        signal,
+        confined: { writable: [partial, tree] },
+      });
     });
   } catch (error) {
     // Another build has just made the same.
@@ -43,44 +51,23 @@ export async function makeInitramfs(
   await prune(cache);
 }
 
-/**
- * Hash of what goes into an initramfs: the installed packages, the configuration, and the directories of which it is
- * collected, as far as somebody may have changed them after the packages were installed.
- */
-export async function fingerprintInitramfs(
-  tree: string,
-  { sandbox, signal, sourceDateEpoch }: StageContext,
-): Promise<string> {
-  const output = await sandbox.run(['sh', '-euc', FINGERPRINT, 'sh', tree, String(sourceDateEpoch)], {
-    signal,
-  });
-  return output.trim().slice(0, 64);
-}
-
-// A directory's size tells its history, not its content: it never shrinks.
-const FINGERPRINT = `
+// By processes in the tree, so that no link leads out of it; what is no regular file is no initramfs.
+const TAKE = `
 cd "$1"
-{
-  echo "$2"
-  sha256sum var/lib/dpkg/status
-  find etc/initramfs-tools etc/modprobe.d etc/modules etc/modules-load.d etc/udev etc/systemd/network etc/default \\
-    etc/crypttab etc/mdadm etc/lvm etc/iscsi etc/multipath* etc/cryptsetup-initramfs etc/console-setup etc/fstab \\
-    etc/ld.so.conf etc/ld.so.conf.d etc/kernel usr/share/initramfs-tools \\( -type f -o -type l \\) \\
-    ! -path 'etc/default/grub*' 2>/dev/null |
-    LC_ALL=C sort | while IFS= read -r file; do
-      if [ -L "$file" ]; then echo "$file -> $(readlink "$file")"; else sha256sum "$file"; fi
-    done
-  find usr/lib/modules usr/lib/firmware usr/lib/udev usr/local/lib/modules usr/local/sbin usr/local/bin \\
-    \\( -type d -printf '%p\\n' \\) -o -printf '%p %s %y %l\\n' 2>/dev/null | LC_ALL=C sort
-} | sha256sum`;
-
-const TAKE = 'cp --preserve=mode,timestamps "$1"/initrd.img-* "$2/boot/"';
-const KEEP = 'cp --preserve=mode,timestamps "$2"/boot/initrd.img-* "$1/"';
+tar --create initrd.img-* | python3 -ISc "$3" "$2" tar --extract --no-same-owner --no-overwrite-dir --directory=/boot`;
+const KEEP = `
+cd "$1"
+python3 -ISc "$3" "$2" sh -euc '
+cd /boot
+for file in initrd.img-*; do if [ ! -f "$file" ] || [ -L "$file" ]; then exit 1; fi; done
+tar --create --owner=0 --group=0 initrd.img-*' | tar --extract --no-same-owner
+ls initrd.img-* > /dev/null`;
 
 async function updateInitramfs(tree: string, context: StageContext): Promise<void> {
   const { report, stage, signal, sourceDateEpoch } = context;
   try {
-    await withChroot(tree, ['chroot', tree, 'update-initramfs', '-c', '-k', 'all'], context, {
+    await withChroot(tree, enterTree(tree, ['update-initramfs', '-c', '-k', 'all']), context, {
+      confined: { writable: [] },
       env: { SOURCE_DATE_EPOCH: String(sourceDateEpoch), HOME: '/root', LC_ALL: 'C' },
       onLine: (line) => report({ type: 'output', stage, line }),
       signal,

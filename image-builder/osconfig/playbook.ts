@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Document, isScalar, visit } from 'yaml';
 import { writeAssets } from '../embedded/write-assets.ts';
+import { ENTER_TREE } from '../executors/enter-tree.ts';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import { withChroot } from '../rootfs/chroot.ts';
@@ -27,6 +28,7 @@ export async function runOsconfig(options: PlaybookOptions, context: StageContex
   const directory = join(workDir, 'ansible');
   try {
     await writeAssets('ansible', directory);
+    await writeFile(join(directory, 'enter.py'), ENTER_TREE);
     const downloads = join(directory, 'downloads');
     await mkdir(downloads);
     const variables = {
@@ -49,6 +51,8 @@ export async function runOsconfig(options: PlaybookOptions, context: StageContex
     ];
     await withChroot(options.tree, argv, context, {
       cwd: directory,
+      // What is fetched, and scripts that install packages.
+      confined: { writable: [directory], network: true },
       env: {
         ANSIBLE_CONFIG: join(directory, 'ansible.cfg'),
         // Otherwise it leaves directories in the home of whoever builds.

@@ -8,7 +8,7 @@ import { DpkgErrors } from './dpkg-errors.ts';
 import { RootfsError } from './error.ts';
 
 export interface BootstrapOptions {
-  /** Where the tree is made; must not exist. */
+  /** Where the tree is made; must not exist, its parent must. */
   tree: string;
   codename: string;
   architecture: string;
@@ -25,8 +25,10 @@ export interface BootstrapOptions {
  * @throws RootfsError INSTALLATION_FAILED with what dpkg says of the packages that failed.
  */
 export async function bootstrap(options: BootstrapOptions, apt: Apt, context: StageContext): Promise<void> {
-  const { sources, preferences, debconf } = options;
+  const { tree, sources, preferences, debconf } = options;
   const { sandbox, workDir, signal, report, stage, sourceDateEpoch } = context;
+  // Packages' scripts see this directory; they cannot change it, but for the tree in it.
+  await sandbox.run(['mkdir', tree], { signal });
   const files = {
     sources: 'sources.sources',
     preferences: 'preferences',
@@ -41,7 +43,7 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
   const complaints = new DpkgErrors();
   try {
     await sandbox.run(argv, {
-      cwd: workDir,
+      confined: { writable: [tree], readable: [workDir, ...localRepositories(sources)] },
       env: {
         SOURCE_DATE_EPOCH: String(sourceDateEpoch),
         DEBIAN_FRONTEND: 'noninteractive',
@@ -74,6 +76,10 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
     await rm(join(workDir, files.debconf), { force: true });
   }
 }
+
+/** Directories of sources on this machine: apt takes package files from where they are. */
+const localRepositories = (sources: string): string[] =>
+  [...sources.matchAll(/^URIs: (?:file|copy):(?:\/\/)?(\/.*)$/gm)].map(([, path = '']) => path);
 
 /** The command that installs the packages. Pure. */
 export function bootstrapCommand(

@@ -1,4 +1,5 @@
 // Takes out of a tree what belongs to the machine that built it, or must be made anew on each node.
+import { enterTree } from '../executors/enter-tree.ts';
 import type { StageContext } from '../executors/stage.ts';
 
 /** Clean-up of a tree after packages or configuration have changed it; may be repeated. */
@@ -6,7 +7,8 @@ export async function cleanTree(
   tree: string,
   { sandbox, signal, sourceDateEpoch }: StageContext,
 ): Promise<void> {
-  await sandbox.run(['chroot', tree, 'sh', '-euc', CLEAN, 'sh', String(sourceDateEpoch)], { signal });
+  const argv = ['sh', '-euc', CLEAN, 'sh', String(sourceDateEpoch)];
+  await sandbox.run(enterTree(tree, argv), { signal, confined: { writable: [tree] } });
 }
 
 // In the tree itself, so that no symbolic link of a package or a script leads out of it.

@@ -1,10 +1,11 @@
-# Runs Ansible's modules in a root file system by chroot(8). The sandbox around Ansible has made the file systems in it
+# Runs Ansible's modules in a root file system by chroot. The sandbox around Ansible has made the file systems in it
 # (/dev, /proc, ...) and throws them away; nothing is mounted here.
 #
 # community.general has a chroot connection too, in a package of 258 MB; ansible-core has none.
 import os
 import shutil
 import subprocess
+import sys
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleFileNotFound
 from ansible.module_utils.common.text.converters import to_bytes, to_text
@@ -13,7 +14,7 @@ from ansible.utils.path import unfrackpath
 
 DOCUMENTATION = """
     name: rootfs
-    short_description: Runs modules in a directory by chroot(8)
+    short_description: Runs modules in a directory by chroot
     description: The host is the directory with the root file system; the caller is root of its namespaces.
     options:
       remote_addr:
@@ -22,6 +23,9 @@ DOCUMENTATION = """
           - name: inventory_hostname
           - name: ansible_host
 """
+
+# Changes the root directory and gives up the capabilities by which it could be left again.
+ENTER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "enter.py")
 
 # Nothing of the building machine's environment reaches the image but the proxies.
 ENVIRONMENT = {
@@ -56,7 +60,7 @@ class Connection(ConnectionBase):
         environment = dict(ENVIRONMENT)
         environment.update({name: os.environ[name] for name in INHERITED if name in os.environ})
         return subprocess.Popen(
-            ["chroot", self.tree] + argv,
+            [sys.executable, "-IS", ENTER, self.tree] + argv,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,6 +1,7 @@
 // Stage rootfs: the packages of the image as a tar, and what was really installed.
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { ENTER_TREE } from '../../executors/enter-tree.ts';
 import { roomFor, type StageContext } from '../../executors/stage.ts';
 import { replaceFile } from '../../files/replace.ts';
 import type { Apt } from '../../rootfs/apt.ts';
@@ -121,36 +122,43 @@ async function configureApt(
   keys: readonly Key[],
   { workDir, sandbox, signal }: StageContext,
 ): Promise<void> {
-  const files = join(workDir, 'files');
-  for (const directory of ['etc/apt/sources.list.d', 'etc/apt/keyrings', 'etc/systemd/network']) {
-    await mkdir(join(files, directory), { recursive: true });
-  }
+  const [files, keyFiles] = [join(workDir, 'files'), join(workDir, 'key-files')];
+  const put = async (directory: string, path: string, content: string | Buffer) => {
+    await mkdir(dirname(join(directory, path)), { recursive: true });
+    await writeFile(join(directory, path), content);
+  };
+  await mkdir(keyFiles);
   const registered = [...multistrap.repos.entries()].filter(
     ([, repository]) => repository.register_repo_with_rootfs,
   );
-  const copies: string[] = [];
   for (const [index, repository] of registered) {
     const key = keys[index];
     if (key === undefined) continue;
     const isOwn = repository.keyring_pkg === distribution.keyring.package;
     const path = isOwn ? distribution.keyring.path : `/etc/apt/keyrings/${key.name}`;
-    copies.push(key.path, path);
+    await put(keyFiles, path, await readFile(key.path));
     const source = renderSource(repository, multistrap.rootfs_arch, path);
-    await writeFile(join(files, 'etc/apt/sources.list.d', `${repository.name}.sources`), source);
+    await put(files, `etc/apt/sources.list.d/${repository.name}.sources`, source);
   }
-  await writeFile(join(files, 'etc/systemd/network/99-default.link'), renderLinkFile(multistrap));
-  await sandbox.run(['sh', '-euc', INSTALL_FILES, 'sh', files, tree, ...copies], { signal });
+  await put(files, 'etc/systemd/network/99-default.link', renderLinkFile(multistrap));
+  await sandbox.run(['sh', '-euc', INSTALL_FILES, 'sh', tree, ENTER_TREE, files, keyFiles], {
+    signal,
+    confined: { writable: [tree], readable: [files, keyFiles] },
+  });
 }
 
-// A key that a package has installed stays the package's.
+// By processes in the tree, so that no link leads out of it. A key that a package has installed stays the package's.
 const INSTALL_FILES = `
-files=$1 tree=$2; shift 2
-rm -rf "$tree/etc/apt/sources.list" "$tree/etc/apt/sources.list.d"
-cp -r --no-preserve=all "$files/." "$tree/"
-while [ $# -gt 0 ]; do
-  [ -e "$tree$2" ] || install -D -m 0644 "$1" "$tree$2"
-  shift 2
-done`;
+tree=$1 enter=$2
+inside() { python3 -ISc "$enter" "$tree" "$@"; }
+put() {
+  directory=$1; shift
+  tar --create --owner=0 --group=0 --mode=u=rwX,go=rX --directory="$directory" . |
+    inside tar --extract --no-same-owner --touch --directory=/ "$@"
+}
+inside rm -rf /etc/apt/sources.list /etc/apt/sources.list.d
+put "$3" --no-overwrite-dir
+put "$4" --skip-old-files`;
 
 async function writePackages(
   tree: string,

@@ -255,7 +255,7 @@ describe('build --dry-run', () => {
 
   test('a key that cannot be fetched: the same', () => {
     const repository = { name: 'k8s', source: 'http://127.0.0.1:1/deb', suite: '/', packages: ['kubelet'] };
-    const repos_append = [{ ...repository, keyring_url: 'http://127.0.0.1:1/Release.key' }];
+    const repos_append = [{ ...repository, keyring_url: 'https://127.0.0.1:1/Release.key' }];
     const { plan } = dryRun({ rootfs: { multistrap: { packages: ['dbus'], repos_append } } });
     expect(plan.packageSource.unreachable).toContain('repos[name=k8s]');
     expect(plan.requested).toContain('kubelet');

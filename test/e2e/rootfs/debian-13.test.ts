@@ -3,7 +3,7 @@
 // when that is root: the results are the same, byte for byte.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { configureQcowTree, configureRootfs } from '../../../image-builder/build/stages/osconfig.ts';
@@ -33,6 +33,23 @@ const PASSWORD_HASH = '$6$rounds=5000$saltsalt$0123456789abcdef';
 const scripts = [{ name: '10-site', content: '#!/bin/sh\ntouch /root/site-script-ran\n' }];
 const LITERAL = '{{ not a template }} {% raw';
 
+/** Leaves a chroot, as root may, and writes beside the test's files. */
+const ESCAPED = join(directory, 'escaped');
+const ESCAPE = `mkdir "/below"; opendir(my $out, "/"); chroot "/below"; chdir $out; chdir ".." for 1 .. 64; chroot ".";
+open(my $file, ">", "${ESCAPED}") and print $file "escaped";`;
+const CONFINED = `#!/bin/sh
+exec > /root/confined 2> /dev/null
+sysctl -w vm.swappiness="$(cat /proc/sys/vm/swappiness)" && echo sysctl
+hostname "$(cat /proc/sys/kernel/hostname)" && echo hostname
+mount -t tmpfs x /mnt && echo mount
+chroot / true && echo chroot
+install -m 0600 /dev/stdin /root/from-stdin <<X
+from stdin
+X
+echo progress > /dev/stderr
+cat /etc/resolv.conf > /dev/null && echo resolv.conf
+`;
+
 let resolved: ResolvedBuild;
 /** The tree of the QCOW, and the context that can look into it. */
 let tree: string;
@@ -51,6 +68,7 @@ const spec = (url: string): BuildSpec => ({
           source: `${url}/flat`,
           suite: '/',
           keyring_url: `${url}/key.asc`,
+          keyring_checksum: `sha256:${createHash('sha256').update(key.armoured).digest('hex')}`,
           packages: ['kubelet={{ k8s_version }}'],
         },
         {
@@ -106,6 +124,7 @@ const spec = (url: string): BuildSpec => ({
       user_scripts: [
         { name: 'first', file_content: '#!/bin/sh\nid -u > /root/script-ran; echo said-by-script\n' },
         { name: 'second', file_content: 'cat /root/script-ran > /root/second-ran\n' },
+        { name: 'third', file_content: CONFINED },
       ],
       file_permissions: [{ name: '/etc/ssh/sshd_config', permissions: '0600' }],
       fetch_from_url: [
@@ -152,7 +171,7 @@ beforeAll(async () => {
       version: '2',
       control: ['Depends: libcap2-bin', 'Recommends: vendor-recommended'],
       files: { '/usr/share/vendor-agent/probe': '' },
-      postinst: '#!/bin/sh\nsetcap cap_net_raw+ep /usr/share/vendor-agent/probe\n',
+      postinst: `#!/bin/sh\nsetcap cap_net_raw+ep /usr/share/vendor-agent/probe\nperl -e '${ESCAPE}' || :\nrm -rf /below\n`,
     },
     { name: 'vendor-recommended', version: '2' },
   ]);
@@ -300,6 +319,12 @@ describe('osconfig', () => {
     expect(await exists('/root/site-script-ran')).toBe(true);
     expect(await textOf('/root/runtime-ran')).toBe('Worker\n');
     expect(qcow.lines.join('\n')).not.toContain('001-first');
+  });
+
+  test('scripts, of packages too, are nobody on this machine', async () => {
+    expect(await textOf('/root/confined')).toBe('resolv.conf\n');
+    expect(await textOf('/root/from-stdin')).toBe('from stdin\n');
+    expect(existsSync(ESCAPED)).toBe(false);
   });
 
   test('files were fetched and checked', async () => {

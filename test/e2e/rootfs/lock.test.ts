@@ -1,6 +1,8 @@
 // Lock files against a real Debian and a repository of the tests' own that moves on: what was locked is installed, or
 // the build fails and names what is gone.
+
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,7 +49,11 @@ const spec = (source: string | string[], architecture: 'amd64' | 'arm64' = 'amd6
       multistrap_retries: 0,
       packages: [],
       repos_append: [
-        { name: 'vendor', source, suite: '/', keyring_url: `${url}/key.asc`, packages: ['vendor-agent'] },
+        {
+          ...{ name: 'vendor', source, suite: '/', packages: ['vendor-agent'] },
+          keyring_url: `${url}/key.asc`,
+          keyring_checksum: `sha256:${createHash('sha256').update(key.armoured).digest('hex')}`,
+        },
       ],
     },
   },

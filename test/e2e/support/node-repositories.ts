@@ -1,5 +1,6 @@
 // The third-party repositories of a Kubernetes node, made by the tests: Kubernetes (flat, as pkgs.k8s.io) and Docker
 // (with a suite). Their packages are small, but have the files, conflicts and maintainer scripts of the real ones.
+import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -121,11 +122,13 @@ export async function serveNodeRepositories(directory: string, codename: string)
   mkdirSync(site);
   for (const name of ['manifests', 'profiles'])
     cpSync(join(root, name), join(site, name), { recursive: true });
+  const sha256 = createHash('sha256').update(key.armoured).digest('hex');
+  const keyring = `${url}/key.asc\n    keyring_checksum: sha256:${sha256}`;
   const profile = join(site, 'profiles/k8s-1.34/manifests/rootfs/multistrap-vars.yaml');
   const text = readFileSync(profile, 'utf8')
     .replace(/https:\S+\/deb$/m, `${url}/kubernetes`)
-    .replace(/https:\S+\.key$/m, `${url}/key.asc`);
-  writeFileSync(profile, `${text}${dockerRepository(url, codename)}`);
+    .replace(/https:\S+\.key$/m, keyring);
+  writeFileSync(profile, `${text}${dockerRepository(keyring, url, codename)}`);
   return {
     k8sVersion,
     manifests: join(site, 'manifests'),
@@ -137,10 +140,10 @@ export async function serveNodeRepositories(directory: string, codename: string)
   };
 }
 
-const dockerRepository = (url: string, codename: string) => `  - name: docker
+const dockerRepository = (keyring: string, url: string, codename: string) => `  - name: docker
     source: ${url}/docker
     suite: ${codename}
     components: main
-    keyring_url: ${url}/key.asc
+    keyring_url: ${keyring}
     packages: [docker-ce, docker-ce-cli, containerd.io]
 `;
