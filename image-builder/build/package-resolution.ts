@@ -29,7 +29,7 @@ export interface PackageResolution {
  * @throws RootfsError, which names the field of the spec; ToolError
  */
 export async function resolvePackages(
-  { distribution, mirror, sources, rootfs }: ResolvedBuild,
+  { distribution, mirror, sources, rootfs, origins }: ResolvedBuild,
   options: { report: Reporter; signal: AbortSignal },
 ): Promise<PackageResolution> {
   const directory = await mkdtemp(join(tmpdir(), 'image-builder-packages-'));
@@ -44,7 +44,10 @@ export async function resolvePackages(
   };
   try {
     await mkdir(context.workDir);
-    return await askRepositories({ distribution, mirror, sources, multistrap: rootfs.multistrap }, context);
+    return await askRepositories(
+      { distribution, mirror, sources, multistrap: rootfs.multistrap, origins },
+      context,
+    );
   } finally {
     // In the sandbox: files may belong to subordinate ids.
     await sandbox.run(['rm', '-rf', '--', directory]).catch(() => undefined);

@@ -7,6 +7,7 @@ import type {
   ResolvedOsconfig,
   ResolvedRepository,
 } from '../variables/types.ts';
+import { withoutCredentials } from '../variables/uri.ts';
 import type { InstalledPackages } from './stages/rootfs.ts';
 
 /** Packages whose installed versions a profile tells, where the image has them. */
@@ -22,7 +23,7 @@ export function multistrapProfile(
     distribution: distribution.name,
     ...rootfs.multistrap,
     debconf: rootfs.multistrap.debconf.map(withoutPassword),
-    repos: rootfs.multistrap.repos.map(withoutCredentials),
+    repos: rootfs.multistrap.repos.map(withoutLogin),
     ...withoutSecrets(rootfs.osconfig),
     ...rootfs.livecdcontent,
     ...kernelVersion(packages),
@@ -46,15 +47,12 @@ function kernelVersion(packages: InstalledPackages): { kernel_version?: string }
   return newest === undefined ? {} : { kernel_version: newest };
 }
 
-/** A mirror behind a password has it in its address. */
-function withoutCredentials(repository: ResolvedRepository): ResolvedRepository {
-  const strip = (uri: string) => uri.replace(/^([a-z+]+:\/\/)[^/@]*@/, '$1');
-  const { source, keyring_url } = repository;
-  return {
-    ...repository,
-    source: strip(source),
-    ...(keyring_url !== undefined && { keyring_url: strip(keyring_url) }),
-  };
+/** A key may lie behind a password, which is in its address. */
+function withoutLogin(repository: ResolvedRepository): ResolvedRepository {
+  const { keyring_url } = repository;
+  return keyring_url === undefined
+    ? repository
+    : { ...repository, keyring_url: withoutCredentials(keyring_url) };
 }
 
 function profile(name: string, variables: Record<string, unknown>): Profile {

@@ -25,6 +25,8 @@ export interface AptOptions {
   architecture: string;
   /** apt_preferences(5). */
   preferences: string;
+  /** apt_auth.conf(5). */
+  credentials: string;
 }
 
 export class Apt {
@@ -47,7 +49,7 @@ export class Apt {
   }
 
   static async create(options: AptOptions, context: StageContext): Promise<Apt> {
-    const { directory, architecture, preferences } = options;
+    const { directory, architecture, preferences, credentials } = options;
     for (const name of [
       'etc/sources.list.d',
       'etc/preferences.d',
@@ -60,6 +62,7 @@ export class Apt {
       await mkdir(join(directory, name), { recursive: true });
     }
     await writeFile(join(directory, 'etc/preferences.d/image-builder'), preferences);
+    await writeFile(join(directory, 'etc/auth.conf'), credentials, { mode: 0o600 });
     await writeFile(join(directory, 'status'), '');
     const settings = renderSettings(directory, architecture);
     await writeFile(join(directory, 'apt.conf'), settings + (await readProxies(context)));
@@ -136,6 +139,13 @@ export class Apt {
       .catch((error: unknown) => {
         if (!(error instanceof ToolError) || error.code !== 'TOOL_FAILED') throw error;
       });
+  }
+
+  /** Names of all packages that the repositories have. */
+  async names(): Promise<string[]> {
+    const { sandbox, signal } = this.#context;
+    const output = await sandbox.run(['apt-cache', 'pkgnames'], { env: this.#environment, signal });
+    return output.split('\n').filter(Boolean);
   }
 
   /** Fetches the files of a plan into {@link archives}; apt checks each against the signed package list. */

@@ -3,10 +3,21 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
+import { similarName } from '../spec/similar.ts';
+import type { Origins } from '../variables/origins.ts';
 import { nameOfRequest } from '../variables/package-names.ts';
 import type { ResolvedBuild, ResolvedMultistrap, ResolvedRepository } from '../variables/types.ts';
 import { Apt, type PackageFile } from './apt.ts';
-import { explainFetchError, explainPlanError, packageUnavailable } from './apt-errors.ts';
+import { renderAuth } from './apt-credentials.ts';
+import {
+  explainFetchError,
+  explainPlanError,
+  isDiskFull,
+  keyField,
+  mayHeal,
+  packageUnavailable,
+} from './apt-errors.ts';
+import type { RootfsError } from './error.ts';
 import { distributionKey, type Key, repositoryKey } from './keyrings.ts';
 import { Mirrors } from './mirrors.ts';
 import { putIntoCache, takeFromCache } from './package-cache.ts';
@@ -20,6 +31,8 @@ export interface ArchiveInputs {
   /** Where each repository is fetched from; default: its own source. */
   sources?: ResolvedBuild['sources'];
   multistrap: ResolvedMultistrap;
+  /** Where the user has written them. */
+  origins: Origins;
 }
 
 /** Opened repositories. */
@@ -50,7 +63,7 @@ export class ArchiveAccess {
    * @throws RootfsError, which names the field of the spec
    */
   static async open(inputs: ArchiveInputs, context: StageContext): Promise<ArchiveAccess> {
-    const { distribution, multistrap } = inputs;
+    const { distribution, multistrap, origins } = inputs;
     const { workDir } = context;
     const own = await distributionKey(distribution, join(workDir, 'keys'), context);
     const isOwn = ({ keyring_pkg }: ResolvedRepository) => keyring_pkg === distribution.keyring.package;
@@ -75,12 +88,17 @@ export class ArchiveAccess {
     ];
     const directory = join(workDir, 'keys');
     for (const repository of direct) {
-      const key = isOwn(repository) ? own : await repositoryKey(repository, directory, fetchKeyring, context);
+      const key = isOwn(repository)
+        ? own
+        : await repositoryKey(repository, keyField(repository, origins), directory, fetchKeyring, context);
       keys.set(repository, key);
     }
     const later: [ResolvedRepository, Key][] = [];
     for (const repository of packaged) {
-      later.push([repository, await repositoryKey(repository, directory, fetchKeyring, context)]);
+      later.push([
+        repository,
+        await repositoryKey(repository, keyField(repository, origins), directory, fetchKeyring, context),
+      ]);
     }
     const all = new Map([...keys, ...later]);
     const ordered = multistrap.repos.map((repository) => all.get(repository) ?? own);
@@ -99,6 +117,7 @@ export class ArchiveAccess {
         directory: join(context.workDir, name),
         architecture: multistrap.rootfs_arch,
         preferences: renderPins(multistrap.unapproved_packages),
+        credentials: renderAuth(Object.values(sources ?? {}).flat()),
       },
       context,
     );
@@ -129,14 +148,26 @@ export class ArchiveAccess {
 
   /** The files that have to be installed for `packages`. @throws RootfsError PACKAGE_UNAVAILABLE */
   async plan(packages: readonly string[]): Promise<PackageFile[]> {
-    const files = await this.apt.plan(packages).catch((error: unknown) => {
-      throw explainPlanError(error, this.#inputs.multistrap);
+    const files = await this.apt.plan(packages).catch(async (error: unknown) => {
+      const explained = explainPlanError(error);
+      throw 'error' in explained
+        ? explained.error
+        : await this.#unavailable(explained.missing, explained.cause);
     });
     // apt takes a plus that belongs to no name for the command to install the rest.
     const names = new Set(files.map(({ name }) => name));
     const missing = packages.map(nameOfRequest).find((name) => name.endsWith('+') && !names.has(name));
-    if (missing !== undefined) throw packageUnavailable(missing, this.#inputs.multistrap);
+    if (missing !== undefined) throw await this.#unavailable(missing);
     return files;
+  }
+
+  async #unavailable(name: string, cause?: ToolError): Promise<RootfsError> {
+    const { multistrap, origins } = this.#inputs;
+    const similar = similarName(name, await this.apt.names().catch(() => []));
+    return packageUnavailable(name, multistrap, origins, {
+      ...(similar && { similar }),
+      ...(cause && { cause }),
+    });
   }
 
   /**
@@ -174,12 +205,13 @@ export class ArchiveAccess {
         return;
       } catch (error) {
         if (!(error instanceof ToolError) || error.code !== 'TOOL_FAILED' || signal.aborted) throw error;
+        if (isDiskFull(error)) throw this.#explain(error);
         const others = this.#mirrors.giveUp(error);
         if (others.length > 0) {
           step(`a mirror failed, trying ${others.join(', ')}`);
           continue;
         }
-        if (attempt > retries) throw this.#explain(error);
+        if (attempt > retries || !mayHeal(error)) throw this.#explain(error);
         attempt++;
         this.#mirrors.reset();
         step(`failed, attempt ${attempt} in ${seconds} s`);
@@ -189,9 +221,9 @@ export class ArchiveAccess {
   }
 
   #explain(error: ToolError): unknown {
-    const { mirror, multistrap } = this.#inputs;
+    const { mirror, multistrap, origins } = this.#inputs;
     const repositories = this.#mirrors.repositories;
     const index = multistrap.repos.findIndex(({ source }) => source === mirror);
-    return explainFetchError(error, repositories, repositories[index]?.source ?? mirror);
+    return explainFetchError(error, repositories, repositories[index]?.source ?? mirror, origins);
   }
 }

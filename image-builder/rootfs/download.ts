@@ -1,7 +1,9 @@
 // Fetches a small file over HTTP(S) the way apt would: through the proxies of the environment.
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
+import { withoutCredentials } from '../variables/uri.ts';
+import { renderAuth } from './apt-credentials.ts';
 
 /** Keys are small; more than this is not one. Bytes. */
 const LIMIT = 1024 * 1024;
@@ -14,8 +16,11 @@ export async function download(url: string, { sandbox, signal, workDir }: StageC
   const directory = await mkdtemp(join(workDir, 'download-'));
   try {
     const file = join(directory, 'file');
+    const logins = join(directory, 'auth.conf');
+    await writeFile(logins, renderAuth([url]), { mode: 0o600 });
+    const options = ['--option', 'APT::Sandbox::User=root', '--option', `Dir::Etc::netrc=${logins}`];
     await sandbox.run(
-      ['/usr/lib/apt/apt-helper', '--option', 'APT::Sandbox::User=root', 'download-file', '--', url, file],
+      ['/usr/lib/apt/apt-helper', ...options, 'download-file', '--', withoutCredentials(url), file],
       {
         signal,
       },

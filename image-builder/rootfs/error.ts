@@ -4,6 +4,10 @@ import { type ErrorOptions, type Finding, ImageBuilderError } from '../diagnosti
 export type RootfsErrorCode =
   /** A repository cannot be fetched from. */
   | 'REPOSITORY_UNREACHABLE'
+  /** The Release file of a repository has expired, or is from the future. */
+  | 'REPOSITORY_OUTDATED'
+  /** There is no room for what is fetched. */
+  | 'DISK_FULL'
   /** A repository is not signed, or by another key than the one that the spec names. */
   | 'REPOSITORY_UNTRUSTED'
   /** The key of a repository cannot be had. */

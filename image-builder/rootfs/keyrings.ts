@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import type { ResolvedDistribution, ResolvedRepository } from '../variables/types.ts';
+import { withoutCredentials } from '../variables/uri.ts';
 import { download } from './download.ts';
 import { RootfsError } from './error.ts';
+import { keyProblem } from './key-problems.ts';
 
 /** The key of a repository on this machine. */
 export interface Key {
@@ -54,27 +56,32 @@ export async function distributionKey(
 
 /**
  * The key of a repository that is not signed by the distribution.
+ * @param field that of the key
  * @param directory where the key is written to.
  * @param fetchPackage gets the package that `keyring_pkg` names from the distribution.
  */
 export async function repositoryKey(
   repository: ResolvedRepository,
+  field: string,
   directory: string,
   fetchPackage: FetchPackage,
   context: StageContext,
 ): Promise<Key> {
-  const field = `spec.build.rootfs.multistrap.repos[name=${repository.name}]`;
   const { keyring, keyring_url, keyring_pkg } = repository;
-  if (keyring !== undefined) return keyFromText(directory, repository.name, keyring);
+  if (keyring !== undefined) {
+    checkReadable(decodeKeyring(keyring), 'the key', field);
+    return keyFromText(directory, repository.name, keyring);
+  }
   if (keyring_url !== undefined) {
     const content = await download(keyring_url, context).catch((cause: unknown) => {
-      throw new RootfsError('KEY_UNAVAILABLE', `${keyring_url} cannot be fetched`, {
+      throw new RootfsError('KEY_UNAVAILABLE', `${withoutCredentials(keyring_url)} cannot be fetched`, {
         cause,
-        field: `${field}.keyring_url`,
+        field,
         output: outputOf(cause),
       });
     });
-    checkKey(content, repository, field);
+    checkChecksum(content, repository, field);
+    checkReadable(content, withoutCredentials(keyring_url), field);
     return writeKey(directory, repository.name, content);
   }
   const name = keyring_pkg ?? '';
@@ -86,14 +93,14 @@ export async function repositoryKey(
       `the package ${name} cannot be had from a repository whose key is known without it`,
       {
         cause,
-        field: `${field}.keyring_pkg`,
+        field,
       },
     );
   });
   return await keyOfPackage(target, name, context, file).catch((cause: unknown) => {
     throw new RootfsError('KEY_UNAVAILABLE', `the package ${name} holds no keys`, {
       cause,
-      field: `${field}.keyring_pkg`,
+      field,
     });
   });
 }
@@ -111,16 +118,26 @@ export async function textOfKey({ path, name }: Key): Promise<string> {
   return name.endsWith('.asc') ? content.toString('utf8') : `base64:${content.toString('base64')}`;
 }
 
-function checkKey(
+/** apt would only say that the repository is not signed by it. */
+function checkReadable(content: Buffer, what: string, field: string): void {
+  const problem = keyProblem(content);
+  if (problem !== undefined) throw new RootfsError('KEY_UNAVAILABLE', `${what} ${problem}`, { field });
+}
+
+function checkChecksum(
   content: Buffer,
   { keyring_url, keyring_checksum }: ResolvedRepository,
   field: string,
 ): void {
   const sha256 = `sha256:${createHash('sha256').update(content).digest('hex')}`;
   if (keyring_checksum === undefined || keyring_checksum === sha256) return;
-  throw new RootfsError('KEY_UNAVAILABLE', `${keyring_url} serves another key: ${sha256}`, {
-    field: `${field}.keyring_checksum`,
-  });
+  throw new RootfsError(
+    'KEY_UNAVAILABLE',
+    `${withoutCredentials(keyring_url ?? '')} serves another key: ${sha256}`,
+    {
+      field: field.replace(/keyring_url$/, 'keyring_checksum'),
+    },
+  );
 }
 
 async function writeKey(directory: string, name: string, content: Buffer): Promise<Key> {

@@ -7,7 +7,10 @@ import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import { nameOfRequest } from '../variables/package-names.ts';
 import type { LockedPackage, ResolvedLock, ResolvedRepository } from '../variables/types.ts';
+import { withoutCredentials } from '../variables/uri.ts';
 import { Apt, type PackageFile } from './apt.ts';
+import { renderAuth } from './apt-credentials.ts';
+import { keyField } from './apt-errors.ts';
 import { ArchiveAccess, type ArchiveInputs } from './archive-access.ts';
 import { RootfsError } from './error.ts';
 import { distributionKey, type Key, keyFromText, repositoryKey } from './keyrings.ts';
@@ -42,6 +45,7 @@ export async function openLocked(
       directory: join(workDir, 'apt-locked'),
       architecture: multistrap.rootfs_arch,
       preferences: renderPins(multistrap.unapproved_packages),
+      credentials: renderAuth(Object.values(inputs.sources ?? {}).flat()),
     },
     context,
   );
@@ -96,7 +100,9 @@ async function fetchMissing(
   const places = new Map(inputs.multistrap.repos.map((repository) => [repository.name, repository]));
   const sourcesOf = (file: LockedFile): readonly string[] => {
     const repository = places.get(file.repository);
-    return repository ? (inputs.sources?.[file.repository] ?? [repository.source]) : [];
+    return repository
+      ? (inputs.sources?.[file.repository] ?? [repository.source]).map(withoutCredentials)
+      : [];
   };
   const rounds = Math.max(0, ...missing.map((file) => sourcesOf(file).length));
   for (let round = 0; round < rounds && missing.length > 0; round++) {
@@ -201,18 +207,21 @@ while read -r file size sha256; do
 done`;
 
 /** Keys as the lock and the spec have them; nothing is fetched. */
-async function lockedKeys(
-  lock: ResolvedLock,
-  { distribution, multistrap }: ArchiveInputs,
-  context: StageContext,
-): Promise<Key[]> {
+async function lockedKeys(lock: ResolvedLock, inputs: ArchiveInputs, context: StageContext): Promise<Key[]> {
+  const { distribution, multistrap } = inputs;
   const directory = join(context.workDir, 'keys');
   const own = await distributionKey(distribution, directory, context);
   const keyOf = async (repository: ResolvedRepository): Promise<Key> => {
     if (repository.keyring_pkg === distribution.keyring.package) return own;
     const text = lock.keyrings[repository.name];
     if (text !== undefined) return await keyFromText(directory, repository.name, text);
-    return await repositoryKey(repository, directory, unlocked, context);
+    return await repositoryKey(
+      repository,
+      keyField(repository, inputs.origins),
+      directory,
+      unlocked,
+      context,
+    );
   };
   const keys: Key[] = [];
   for (const repository of multistrap.repos) keys.push(await keyOf(repository));

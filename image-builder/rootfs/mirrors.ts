@@ -4,6 +4,7 @@
 // broken transfer, but neither when nobody listens nor when a file has another hash, so it is not used.
 import { ToolError } from '../executors/tool-error.ts';
 import type { ResolvedRepository } from '../variables/types.ts';
+import { withoutCredentials } from '../variables/uri.ts';
 
 export class Mirrors {
   readonly #repositories: readonly ResolvedRepository[];
@@ -32,9 +33,9 @@ export class Mirrors {
     return this.candidates(repository).find((source) => !this.#failed.has(source));
   }
 
-  /** All mirrors of a repository, best first. */
+  /** All mirrors of a repository, best first, without the logins that they may have. */
   candidates(repository: ResolvedRepository): readonly string[] {
-    return this.#sources[repository.name] ?? [repository.source];
+    return (this.#sources[repository.name] ?? [repository.source]).map(withoutCredentials);
   }
 
   /**
@@ -66,8 +67,15 @@ export class Mirrors {
   }
 }
 
+/** Whether apt speaks of a repository, and not of another one on the same mirror. */
+export function mentionsRepository(line: string, { source, suite }: ResolvedRepository): boolean {
+  const name = suite.replace(/\/$/, '');
+  if (name === '' || name === '.') return mentions(line, source);
+  return mentions(line, `${source} ${name}`) || mentions(line, `${source}/dists/${name}`);
+}
+
 /** Not when it is only the beginning of another: `.../debian` of `.../debian-security`. */
-function mentions(line: string, source: string): boolean {
+export function mentions(line: string, source: string): boolean {
   const at = line.indexOf(source);
-  return at >= 0 && !/[\w-]/.test(line[at + source.length] ?? '');
+  return at >= 0 && !/[\w.-]/.test(line[at + source.length] ?? '');
 }

@@ -4,6 +4,7 @@ import type { DistributionData } from './distribution.ts';
 import type { ChosenMirrors } from './mirror.ts';
 import { nameOfRequest } from './package-names.ts';
 import type { ResolvedMultistrap, ResolvedRepository } from './types.ts';
+import { withoutCredentials } from './uri.ts';
 import { defined, toBoolean, toNumber, toText } from './values.ts';
 
 /** What a distribution says about the variables of the role; the bottom layer over the role's own defaults. */
@@ -78,7 +79,7 @@ function resolveRepository(repository: Repository): ResolvedRepository {
   const { keyring_pkg, keyring_url, keyring_checksum, keyring } = repository;
   return {
     name: repository.name,
-    source: sourcesOf(repository.source)[0],
+    source: withoutCredentials(sourcesOf(repository.source)[0] ?? ''),
     suite: repository.suite,
     components: (repository.components ?? '').split(/\s+/).filter((component) => component !== ''),
     packages: packageList(repository.packages),

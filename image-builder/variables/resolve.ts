@@ -17,10 +17,12 @@ import { readLock } from './lock-file.ts';
 import { findManifests, type Manifests, qcowBundleDirectory, qcowNames, readScripts } from './manifests.ts';
 import { type ChosenMirrors, chooseMirrors, readAptSources } from './mirror.ts';
 import { distributionDefaults, repositorySources, resolveMultistrap, sourcesOf } from './multistrap.ts';
+import { originsOf } from './origins.ts';
 import { OsconfigResolver, withRunContexts } from './osconfig.ts';
 import { checkRepositories, readKeyringFiles } from './repositories.ts';
 import { referredNames, renderTemplates, type Scope, type Scopes } from './templates.ts';
 import type { ResolvedBuild, ResolvedLock } from './types.ts';
+import { withoutCredentials } from './uri.ts';
 import { checkLayer, readLayer, withoutOwnVariables } from './variable-files.ts';
 
 export interface ResolveOptions {
@@ -89,6 +91,7 @@ export async function resolveBuild(
     mirror: mirrors.archive.source,
     ...(mirrors.security && { securityMirror: mirrors.security.source }),
     sources: repositorySources(multistrap, mirrors),
+    origins: originsOf(rendered.rootfs.multistrap ?? []),
     ...(lock === undefined ? {} : { lock }),
     rootfs: {
       multistrap: resolveMultistrap(multistrap, distribution, ownPackages),
@@ -244,13 +247,13 @@ async function findMirrors(
   const given = build.mirror === undefined ? undefined : sourcesOf(build.mirror);
   // A lock says what the image gets, so that it is the same everywhere; it is fetched from nearby all the same.
   const mirror = (source: string, nearby: string | undefined) => ({
-    source,
+    source: withoutCredentials(source),
     from: sourcesOf(nearby === undefined ? source : [nearby, source]),
   });
   const security = lock ? lock.mirrors.security : near.security;
   return {
     archive: given
-      ? { source: given[0] ?? '', from: given }
+      ? { source: withoutCredentials(given[0] ?? ''), from: given }
       : mirror((lock?.mirrors.archive ?? near.archive).replace(/\/+$/, ''), near.archive),
     ...(security === undefined ? {} : { security: mirror(security, near.security) }),
   };

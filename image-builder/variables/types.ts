@@ -1,6 +1,7 @@
 // A build with every default filled in: what the planner, the stages and the profiles work from. Plain JSON data,
 // so that its hash is the identity of what it describes: nothing in it names the machine that resolved it.
 import type { BuildSpec, DebconfSelection, LivecdcontentVariables, Partition } from '../spec/types.ts';
+import type { Origins } from './origins.ts';
 import type { ProfileFacts } from './profile-facts.ts';
 
 /** Where osconfig runs: once on the root file system that all images share, or on the tree of one QCOW. */
@@ -100,7 +101,7 @@ export interface ResolvedOsconfig {
 /** An APT repository that packages are installed from: those of the distribution itself are among them. */
 export interface ResolvedRepository {
   name: string;
-  /** Base URI without a trailing slash: the preferred one, which the image's own apt gets. */
+  /** Base URI without a trailing slash and without a login: the preferred one, which the image's own apt gets. */
   source: string;
   /** Suite; ends in `/` for a flat repository. */
   suite: string;
@@ -239,8 +240,10 @@ export interface ResolvedBuild {
   mirror: string;
   /** That of the security updates, when they are elsewhere. */
   securityMirror?: string;
-  /** Where each repository is fetched from, by its name: base URIs, the first that works is used. */
+  /** Where each repository is fetched from, by its name: base URIs with their logins, the first that works is used. */
   sources: Record<string, string[]>;
+  /** Where the user has written packages and repositories, for errors. */
+  origins: Origins;
   /** The exact packages; absent: what the repositories have when it is built. */
   lock?: ResolvedLock;
   rootfs: {

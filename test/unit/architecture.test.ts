@@ -46,6 +46,7 @@ const allowed: Record<string, string[]> = {
   'image-builder/rootfs': [
     'image-builder/diagnostics',
     'image-builder/executors',
+    'image-builder/spec',
     'image-builder/variables',
     files,
   ],

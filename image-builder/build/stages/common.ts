@@ -8,7 +8,7 @@ import { buildRootfs, type InstalledPackages, ROOTFS_FILE } from './rootfs.ts';
 
 /** Implements `rootfs`. */
 export function rootfsStage(
-  { distribution, mirror, sources, lock, rootfs }: ResolvedBuild,
+  { distribution, mirror, sources, lock, rootfs, origins }: ResolvedBuild,
   options: { cacheDir: string },
 ): StageImplementation {
   return async ({ stage, context }) => {
@@ -20,6 +20,7 @@ export function rootfsStage(
         sources,
         ...(lock && { lock }),
         multistrap: rootfs.multistrap,
+        origins,
         ...options,
         ...(sourceDateEpoch !== undefined && { sourceDateEpoch }),
       },

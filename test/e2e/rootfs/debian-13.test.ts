@@ -180,10 +180,10 @@ beforeAll(async () => {
   writeFileSync(join(www, 'tool'), 'tool\n');
   resolved = await resolveBuild('node', spec(await server.start()), { cwd: directory });
 
-  const { distribution, mirror, rootfs } = resolved;
+  const { distribution, mirror, origins, rootfs } = resolved;
   const cacheDir = join(directory, 'cache');
   const first = await stageContext(directory, 'rootfs');
-  await buildRootfs({ distribution, mirror, multistrap: rootfs.multistrap, cacheDir }, first);
+  await buildRootfs({ distribution, mirror, origins, multistrap: rootfs.multistrap, cacheDir }, first);
   const second = await stageContext(directory, 'osconfig', { observed: common });
   const parent = join(first.outputDir, 'rootfs.tar');
   await configureRootfs({ parent, osconfig: rootfs.osconfig, scripts, cacheDir }, second);

@@ -46,8 +46,13 @@ type Repositories = NonNullable<NonNullable<NonNullable<BuildSpec['rootfs']>['mu
 const inputsOf = async (repos_append: Repositories = []) => {
   const multistrap = { kernel_base_pkg: 'bash', packages: ['python3', 'systemd'], repos_append };
   const spec: BuildSpec = { rootfs: { multistrap } };
-  const { distribution, mirror, rootfs } = await resolveBuild('node', spec, { cwd: directory });
-  return { distribution: { ...distribution, boot_packages: [] }, mirror, multistrap: rootfs.multistrap };
+  const { distribution, mirror, origins, rootfs } = await resolveBuild('node', spec, { cwd: directory });
+  return {
+    distribution: { ...distribution, boot_packages: [] },
+    mirror,
+    origins,
+    multistrap: rootfs.multistrap,
+  };
 };
 
 test('a build that is stopped while packages are being installed', async () => {

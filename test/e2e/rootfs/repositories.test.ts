@@ -85,8 +85,8 @@ async function failureOf(
   const resolved = await resolveBuild('test', spec, { cwd: directory });
   const distribution = { ...resolved.distribution, boot_packages: [] };
   const context = await stageContext(directory, `run-${runs++}`, { observed });
-  const { mirror, sources } = resolved;
-  const inputs = { distribution, mirror, sources, multistrap: resolved.rootfs.multistrap };
+  const { mirror, sources, origins } = resolved;
+  const inputs = { distribution, mirror, sources, origins, multistrap: resolved.rootfs.multistrap };
   const error = await buildRootfs(inputs, context).then(
     () => undefined,
     (caught: unknown) => caught,
@@ -110,8 +110,8 @@ test.each([
   ['signed by another key', 'stranger'],
 ])('a repository that is %s never gets in', async (_, name) => {
   const error = await failureOf({ source: `${url}/${name}` });
-  expect(error).toMatchObject({ code: 'REPOSITORY_UNTRUSTED', field: `${base}.repos[name=own]` });
-  expect(error.findings()[0]).toMatchObject({ field: `${base}.repos[name=own]`, severity: 'error' });
+  expect(error).toMatchObject({ code: 'REPOSITORY_UNTRUSTED', field: `${base}.repos[0].keyring` });
+  expect(error.findings()[0]).toMatchObject({ field: `${base}.repos[0].keyring`, severity: 'error' });
   expect(error.message).toContain(`${url}/${name}`);
 });
 
@@ -123,7 +123,7 @@ test('a package list that does not fit its signature never gets in', async () =>
 
 test('a mirror that nobody listens on is named, with what apt said of it', async () => {
   const error = await failureOf({ source: 'http://127.0.0.1:1/debian' });
-  expect(error).toMatchObject({ code: 'REPOSITORY_UNREACHABLE', field: `${base}.repos[name=own]` });
+  expect(error).toMatchObject({ code: 'REPOSITORY_UNREACHABLE', field: `${base}.repos[0]` });
   expect(error.output?.join('\n')).toMatch(/127\.0\.0\.1/);
 });
 
@@ -134,13 +134,21 @@ test('a suite that does not exist is named', async () => {
 });
 
 test.each([
-  ['packages', { packages: ['no-such-package'] }, `${base}.packages`],
-  ['a version', { packages: ['hello-test=9'] }, `${base}.packages`],
+  ['packages', { packages: ['apt', 'no-such-package'] }, `${base}.packages[1]`],
+  ['a version', { packages_append: ['hello-test=9'] }, `${base}.packages_append[0]`],
   ['the kernel', { kernel_base_pkg: 'no-such-package' }, `${base}.kernel_base_pkg`],
 ])('what does not exist is named: %s', async (_, multistrap, field) => {
   const error = await failureOf({}, multistrap);
   expect(error).toMatchObject({ code: 'PACKAGE_UNAVAILABLE', field });
   expect(error.message).toMatch(/no-such-package|hello-test/);
+});
+
+test('a name that somebody has misspelt is put right', async () => {
+  const error = await failureOf({}, { packages: ['hello-tset'] });
+  expect(error).toMatchObject({
+    code: 'PACKAGE_UNAVAILABLE',
+    hint: expect.stringMatching(/^did you mean hello-test\?/),
+  });
 });
 
 test('dependencies that cannot be met are told as apt tells them', async () => {
@@ -152,13 +160,13 @@ test('dependencies that cannot be met are told as apt tells them', async () => {
 
 test('a package that is not the one that was signed never gets in', async () => {
   const error = await failureOf({ source: `${url}/swapped` });
-  expect(error).toMatchObject({ code: 'REPOSITORY_UNREACHABLE', field: `${base}.repos[name=own]` });
+  expect(error).toMatchObject({ code: 'REPOSITORY_UNREACHABLE', field: `${base}.repos[0]` });
   expect(error.output?.join('\n')).toMatch(/Hash Sum mismatch|unexpected size/);
 });
 
 test('a package of a repository is looked for in the field that asks for it', async () => {
   expect(await failureOf({ packages: ['absent'] })).toMatchObject({
-    field: `${base}.repos[name=own].packages`,
+    field: `${base}.repos[0].packages[0]`,
   });
 });
 
@@ -200,8 +208,43 @@ test('keys come from a URL or a file; one that cannot be had is named', async ()
   const absent = { ...fetched, keyring_url: `${url}/absent.asc` };
   expect(await failureOf({}, { repos: [{ ...source, ...absent }] })).toMatchObject({
     code: 'KEY_UNAVAILABLE',
-    field: `${base}.repos[name=own].keyring_url`,
+    field: `${base}.repos[0].keyring_url`,
   });
+});
+
+test('a login in the address opens the repository, and is nowhere else', async () => {
+  server.logins.set('/flat', 'ci:s3cr3t-w0rd');
+  try {
+    const observed: Observed = { steps: [], lines: [] };
+    const source = url.replace('//', '//ci:s3cr3t-w0rd@');
+    const repository = { source: [`${source}/nowhere`, `${source}/flat`] };
+    const error = await failureOf(repository, {}, observed);
+    expect(error.code).toBe('INSTALLATION_FAILED');
+    expect([...observed.steps, ...observed.lines].join('\n')).not.toContain('s3cr3t');
+    expect(observed.steps.join('\n')).toContain(`trying ${url}/flat`);
+
+    const refused = await failureOf({ source: `${source.replace('w0rd', 'else')}/flat` });
+    expect(refused).toMatchObject({ code: 'REPOSITORY_UNREACHABLE', field: `${base}.repos[0]` });
+    expect(JSON.stringify(refused.findings())).not.toContain('s3cr3t');
+  } finally {
+    server.logins.clear();
+  }
+});
+
+test.each<[string, (armoured: string) => string]>([
+  ['has lines that end in CR LF', (armoured) => armoured.replaceAll('\n', '\r\n')],
+  ['has other text before the line', (armoured) => `pub ed25519\n${armoured}`],
+  ['has no empty line between', (armoured) => armoured.replace('\n\n', '\n')],
+  ['is the base64 of a key', (armoured) => Buffer.from(armoured).toString('base64')],
+  ['is a web page', () => '<!DOCTYPE html><html><body>Please log in</body></html>'],
+  ['has something else than', (armoured) => armoured.slice(0, armoured.length / 2)],
+  ['is empty', () => ''],
+])('a key that apt cannot read is told before anything is fetched: it %s', async (message, damage) => {
+  const before = server.requests.length;
+  const error = await failureOf({ keyring: damage(key.armoured) });
+  expect(error).toMatchObject({ code: 'KEY_UNAVAILABLE', field: `${base}.repos[0].keyring` });
+  expect(error.message).toContain(`the key ${message}`);
+  expect(server.requests).toHaveLength(before);
 });
 
 describe('the key of a repository comes in a package', () => {
@@ -242,10 +285,10 @@ describe('the key of a repository comes in a package', () => {
   });
 
   test.each([
-    ['holds another key', 'wrong-keyring', 'REPOSITORY_UNTRUSTED', 'repos[name=vendor]'],
-    ['is only in the repository itself', 'self-keyring', 'KEY_UNAVAILABLE', 'repos[name=vendor].keyring_pkg'],
-    ['holds no key', 'empty-keyring', 'KEY_UNAVAILABLE', 'repos[name=vendor].keyring_pkg'],
-    ['does not exist', 'absent-keyring', 'KEY_UNAVAILABLE', 'repos[name=vendor].keyring_pkg'],
+    ['holds another key', 'wrong-keyring', 'REPOSITORY_UNTRUSTED', 'repos[1].keyring_pkg'],
+    ['is only in the repository itself', 'self-keyring', 'KEY_UNAVAILABLE', 'repos[1].keyring_pkg'],
+    ['holds no key', 'empty-keyring', 'KEY_UNAVAILABLE', 'repos[1].keyring_pkg'],
+    ['does not exist', 'absent-keyring', 'KEY_UNAVAILABLE', 'repos[1].keyring_pkg'],
   ])('one that %s never gets the repository in', async (_, name, code, field) => {
     const error = await failureOf({}, { repos: [own(), vendor(name)] });
     expect(error).toMatchObject({ code, field: `${base}.${field}` });
@@ -261,7 +304,7 @@ test('a key from a URL is the one with the checksum, or none', async () => {
   expect(await failure(sha256)).toMatchObject({ code: 'INSTALLATION_FAILED' });
   expect(await failure('0'.repeat(64))).toMatchObject({
     code: 'KEY_UNAVAILABLE',
-    field: `${base}.repos[name=own].keyring_checksum`,
+    field: `${base}.repos[0].keyring_checksum`,
     message: expect.stringContaining(sha256),
   });
 });
@@ -291,7 +334,7 @@ describe('of a list of mirrors the first that works is used', () => {
 
   test('when none works, the last one is told', async () => {
     const error = await failureOf({ source: ['http://127.0.0.1:1/a', 'http://127.0.0.1:1/b'] });
-    expect(error).toMatchObject({ code: 'REPOSITORY_UNREACHABLE', field: `${base}.repos[name=own]` });
+    expect(error).toMatchObject({ code: 'REPOSITORY_UNREACHABLE', field: `${base}.repos[0]` });
     expect(error.message).toContain('http://127.0.0.1:1/b');
   });
 });

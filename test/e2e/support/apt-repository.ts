@@ -121,6 +121,8 @@ export class FileServer {
   readonly requests: string[] = [];
   readonly failures = new Map<string, number>();
   readonly dying = new Set<string>();
+  /** Path prefix → `user:password` that it wants. */
+  readonly logins = new Map<string, string>();
 
   constructor(directory: string) {
     this.#server = createServer((request, response) => {
@@ -130,6 +132,12 @@ export class FileServer {
       if (failures > 0) {
         this.failures.set(path, failures - 1);
         response.writeHead(503).end();
+        return;
+      }
+      const [, login] = [...this.logins].find(([prefix]) => path.startsWith(prefix)) ?? [];
+      const wanted = login && `Basic ${Buffer.from(login).toString('base64')}`;
+      if (wanted !== undefined && request.headers.authorization !== wanted) {
+        response.writeHead(401, { 'www-authenticate': 'Basic realm="tests"' }).end();
         return;
       }
       const file = join(directory, path);

@@ -15,9 +15,9 @@ interface Request {
 
 async function main(): Promise<void> {
   const { directory, build, scripts }: Request = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));
-  const { distribution, mirror, rootfs } = build;
+  const { distribution, mirror, origins, rootfs } = build;
   const first = await stageContext(directory, 'rootfs');
-  await buildRootfs({ distribution, mirror, multistrap: rootfs.multistrap }, first);
+  await buildRootfs({ distribution, mirror, origins, multistrap: rootfs.multistrap }, first);
   const second = await stageContext(directory, 'osconfig');
   const parent = join(first.outputDir, 'rootfs.tar');
   await configureRootfs({ parent, osconfig: rootfs.osconfig, scripts }, second);

@@ -138,9 +138,15 @@ beforeAll(async () => {
   resolved = await resolveBuild('node', spec(await server.start()), { cwd: directory });
 
   context = await stageContext(directory, 'rootfs', { observed });
-  const { distribution, mirror, sources, rootfs } = resolved;
+  const { distribution, mirror, sources, origins, rootfs } = resolved;
   const built = await buildRootfs(
-    { distribution: { ...distribution, boot_packages: [] }, mirror, sources, multistrap: rootfs.multistrap },
+    {
+      distribution: { ...distribution, boot_packages: [] },
+      mirror,
+      sources,
+      origins,
+      multistrap: rootfs.multistrap,
+    },
     context,
   );
   ({ tree, packages } = built);

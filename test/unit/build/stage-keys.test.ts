@@ -188,8 +188,8 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
 test('every field of the build is classified, and those that reach nothing are no input of any stage', () => {
   expect(Object.keys(BuildSchema.properties).sort()).toEqual(Object.keys(CLASSIFIED).sort());
   const used = usedFields();
-  // What a resolved build has beside the fields of the spec: its name, and where packages are fetched from.
-  const beside = ['name', 'securityMirror', 'sources'];
+  // What a resolved build has beside the fields of the spec: its name, where packages are fetched from and are written.
+  const beside = ['name', 'securityMirror', 'sources', 'origins'];
   const nothing = Object.keys(CLASSIFIED).filter((name) => CLASSIFIED[name as keyof BuildSpec] === 'nothing');
   expect([...nothing, ...beside].filter((name) => used.has(name))).toEqual([]);
   const known = new Set([...Object.keys(CLASSIFIED), ...beside]);

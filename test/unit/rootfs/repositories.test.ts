@@ -1,5 +1,5 @@
 import { ToolError } from '../../../image-builder/executors/tool-error.ts';
-import { explainFetchError } from '../../../image-builder/rootfs/apt-errors.ts';
+import { explainFetchError, isDiskFull, mayHeal } from '../../../image-builder/rootfs/apt-errors.ts';
 import { RootfsError } from '../../../image-builder/rootfs/error.ts';
 import {
   renderLinkFile,
@@ -89,9 +89,16 @@ describe('explainFetchError', () => {
   const repositories = [
     { ...repository, source: mirror, suite: 'trixie' },
     { ...repository, name: 'other' },
+    { ...repository, name: 'same-host', source: mirror, suite: 'trixie-own' },
   ];
+  const field = 'spec.build.rootfs.multistrap.repos_append';
+  const origins = {
+    repositories: { other: `${field}[1]`, 'same-host': `${field}[0]` },
+    keys: { other: `${field}[1].keyring`, 'same-host': `${field}[0].keyring_url` },
+    packages: {},
+  };
   const explain = (...output: string[]) =>
-    explainFetchError(failure(...output), repositories, mirror) as RootfsError;
+    explainFetchError(failure(...output), repositories, mirror, origins) as RootfsError;
 
   test('the mirror is a field of its own', () => {
     const error = explain(
@@ -107,14 +114,61 @@ describe('explainFetchError', () => {
     expect(explain("E: The repository 'http://r.test/debian stable InRelease' is not signed.")).toMatchObject(
       {
         code: 'REPOSITORY_UNTRUSTED',
-        field: 'spec.build.rootfs.multistrap.repos[name=other]',
+        field: 'spec.build.rootfs.multistrap.repos_append[1].keyring',
       },
     );
   });
 
+  test('of several on one mirror the one with the suite is named', () => {
+    const unsigned = `E: The repository '${mirror} trixie-own InRelease' is not signed.`;
+    expect(explain(unsigned)).toMatchObject({
+      code: 'REPOSITORY_UNTRUSTED',
+      field: `${field}[0].keyring_url`,
+    });
+    expect(explain(unsigned.replace('-own', ''))).toMatchObject({ field: 'spec.build.mirror' });
+  });
+
+  test.each([
+    [
+      "E: You don't have enough free space in /x/apt/cache/archives/.",
+      'DISK_FULL',
+      /does not fit on the disk/,
+      false,
+    ],
+    ['E: Write error - write (28: No space left on device)', 'DISK_FULL', /does not fit on the disk/, false],
+    [
+      `E: Release file for ${mirror}/dists/trixie/InRelease is expired (invalid since 1061d). Updates are not applied.`,
+      'REPOSITORY_OUTDATED',
+      /has expired/,
+      false,
+    ],
+    [
+      `E: Release file for ${mirror}/dists/trixie/InRelease is not valid yet (invalid for another 3h).`,
+      'REPOSITORY_OUTDATED',
+      /from the future/,
+      false,
+    ],
+    [
+      `E: Failed to fetch ${mirror}/dists/trixie/InRelease  No Hash entry in Release file x which is considered strong enough for security purposes`,
+      'REPOSITORY_UNTRUSTED',
+      /too weak/,
+      false,
+    ],
+    [
+      `E: Failed to fetch ${mirror}/x.deb  Connection timed out`,
+      'REPOSITORY_UNREACHABLE',
+      /cannot be fetched/,
+      true,
+    ],
+  ])('%s', (line, code, message, heals) => {
+    expect(explain(line)).toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(mayHeal(failure(line))).toBe(heals);
+    expect(isDiskFull(failure(line))).toBe(code === 'DISK_FULL');
+  });
+
   test('what is not a failure of apt stays what it is', () => {
     const aborted = new ToolError('ABORTED', 'stopped');
-    expect(explainFetchError(aborted, repositories, mirror)).toBe(aborted);
+    expect(explainFetchError(aborted, repositories, mirror, origins)).toBe(aborted);
     expect(aborted).not.toBeInstanceOf(RootfsError);
   });
 });
