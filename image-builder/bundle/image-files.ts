@@ -2,6 +2,7 @@
 
 import { shellWord } from '../diagnostics/shell-word.ts';
 import { expansionLimit } from '../registry/compression.ts';
+import { throwIfCancelled } from '../registry/error.ts';
 import type { Image } from '../registry/image.ts';
 import type { Descriptor } from '../registry/manifest.ts';
 import { BundleError } from './error.ts';
@@ -60,7 +61,12 @@ export async function readFromLayers(
     const layer = plan.layers[index];
     if (!layer) throw new RangeError(`no layer ${index}`);
     const before = known.get(layer.digest);
-    if (before?.version === watch.version) return before.scan;
+    if (before?.version === watch.version) {
+      // What waits for nothing lets no signal and no deadline through.
+      await new Promise(setImmediate);
+      throwIfCancelled(image.signal);
+      return before.scan;
+    }
     const { version } = watch;
     const found = await scanOneLayer({ image, layer, watch, budget }, verification);
     known.set(layer.digest, { scan: found, version });

@@ -226,6 +226,8 @@ async function foreignArtifacts(found: ImageFiles): Promise<Artifacts> {
   const qcows: Artifacts['qcows'] = {};
   for (const file of (found.directories.get(QCOWS) ?? []).filter((name) => name.endsWith('.qcow2'))) {
     const md5 = parseMd5sum(found.files.get(`${QCOWS}/${file}.md5sum`)?.content?.toString('utf8') ?? '');
+    // As in artifacts.json: names end up in URLs and file names.
+    if (!/^[A-Za-z0-9][\w.+-]*$/.test(file)) continue;
     qcows[file.replace(/\.qcow2$/, '')] = { file, format: 'qcow2', ...(md5 && { md5 }) };
   }
   return { qcows };

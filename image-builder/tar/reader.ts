@@ -23,7 +23,9 @@ export interface TarEntry {
   linkName: string;
 }
 
-/** Limits on what a header may ask us to hold in memory. */
+/** Types of headers that say something of the entry after them (x, L, K), or of all (g). */
+const EXTENSIONS = ['x', 'g', 'L', 'K'];
+/** Limits on what headers may ask us to hold in memory. */
 const EXTENSION_LIMIT_BYTES = 1024 * 1024;
 const PATH_LIMIT = 4096;
 const ENTRY_LIMIT = 5_000_000;
@@ -43,6 +45,7 @@ export class TarReader {
   readonly #reader: ByteReader;
   readonly #what: string;
   #globalPax: [string, string][] = [];
+  #globalBytes = 0;
   /** Data of the current entry not passed over yet, padding included. */
   #pending = 0;
   /** How much of `#pending` is padding. */
@@ -71,9 +74,10 @@ export class TarReader {
    * @throws TarError
    */
   async next(): Promise<TarEntry | undefined> {
-    const pax: [string, string][] = [];
+    let pax: [string, string][] = [];
     let longName: string | undefined;
     let longLink: string | undefined;
+    let extended = 0;
     for (;;) {
       await this.#passOver();
       const block = await this.#reader.read(BLOCK_BYTES);
@@ -83,9 +87,15 @@ export class TarReader {
       if (++this.#entries > ENTRY_LIMIT)
         throw new TarError('TAR_TOO_LARGE', `${this.#what}: more than ${ENTRY_LIMIT} entries`);
       const header = parseHeader(block, this.#what);
-      if (header.typeFlag === 'x') pax.push(...parsePax(await this.#extension(header), this.#what));
+      if (EXTENSIONS.includes(header.typeFlag)) {
+        extended += header.size;
+        if (header.typeFlag === 'g') this.#globalBytes += header.size;
+        if (extended > EXTENSION_LIMIT_BYTES || this.#globalBytes > EXTENSION_LIMIT_BYTES)
+          throw this.#tooExtended();
+      }
+      if (header.typeFlag === 'x') pax = pax.concat(parsePax(await this.#extension(header), this.#what));
       else if (header.typeFlag === 'g')
-        this.#globalPax.push(...parsePax(await this.#extension(header), this.#what));
+        this.#globalPax = this.#globalPax.concat(parsePax(await this.#extension(header), this.#what));
       else if (header.typeFlag === 'L') longName = terminated(await this.#extension(header));
       else if (header.typeFlag === 'K') longLink = terminated(await this.#extension(header));
       else return this.#entry(header, block, [...this.#globalPax, ...pax], longName, longLink);
@@ -189,13 +199,19 @@ export class TarReader {
   }
 
   async #extension(header: RawHeader): Promise<Buffer> {
-    if (header.size < 0 || header.size > EXTENSION_LIMIT_BYTES) {
-      throw new TarError('TAR_TOO_LARGE', `${this.#what}: an extended header has ${header.size} bytes`);
-    }
+    if (header.size < 0) throw this.#tooExtended();
     this.#announce(header.size);
     const parts: Buffer[] = [];
     for await (const part of this.#raw(header.size)) parts.push(part);
     return Buffer.concat(parts);
+  }
+
+  #tooExtended(): TarError {
+    const limit = `more than ${EXTENSION_LIMIT_BYTES} bytes, or less than none`;
+    return new TarError(
+      'TAR_TOO_LARGE',
+      `${this.#what}: the extended headers of an entry, or of all, have ${limit}`,
+    );
   }
 
   #announce(size: number): void {

@@ -5,6 +5,7 @@
 
 import { cleanPath, nameOf, parentOf } from './path.ts';
 import type { LayerEntry } from './scan.ts';
+import { Work } from './work.ts';
 
 /** Linux follows 40 links at most. */
 const LINK_LIMIT = 40;
@@ -55,6 +56,7 @@ export type Lookup =
 /** Layers are applied bottom up. */
 export class OverlayTree {
   readonly #root: DirectoryNode;
+  readonly #work = new Work();
 
   /** @param complete whether the layers to be applied are all there are */
   constructor(complete: boolean) {
@@ -69,16 +71,19 @@ export class OverlayTree {
   lookup(path: string, covers: (path: string) => boolean): Lookup {
     let certain = true;
     let links = 0;
-    let remaining = cleanPath(path).split('/').filter(Boolean);
+    const remaining = new Way(cleanPath(path));
     let directories: DirectoryNode[] = [this.#root];
-    let names: string[] = [];
+    // Their paths.
+    let places = [''];
     for (;;) {
       const directory = directories.at(-1) as DirectoryNode;
-      const name = remaining.shift();
+      const place = places.at(-1) as string;
+      const name = remaining.next();
       if (name === undefined) {
+        this.#work.spend(directory.children.size);
         return {
           state: 'directory',
-          path: names.join('/'),
+          path: place,
           certain: certain && directory.complete,
           names: present(directory),
         };
@@ -86,22 +91,24 @@ export class OverlayTree {
       if (name === '..') {
         if (directories.length > 1) {
           directories.pop();
-          names.pop();
+          places.pop();
         }
         continue;
       }
-      const here = [...names, name].join('/');
-      if (!covers(here)) return { state: 'unwatched', path: [here, ...remaining].join('/') };
+      const here = place === '' ? name : `${place}/${name}`;
+      this.#work.spend(1 + here.length / 32);
+      if (!covers(here)) return { state: 'unwatched', path: [here, ...remaining.rest()].join('/') };
       const node = directory.children.get(name);
       if (!node) return directory.complete ? { state: 'absent', certain } : { state: 'unknown' };
       if (node.kind === 'directory') {
         certain &&= node.explicit || node.complete;
         directories.push(node);
-        names.push(name);
+        places.push(here);
       } else if (node.kind === 'symlink') {
         if (++links > LINK_LIMIT) return { state: 'loop' };
-        if (node.target.startsWith('/')) [directories, names] = [[this.#root], []];
-        remaining = [...node.target.split('/').filter((part) => part !== '' && part !== '.'), ...remaining];
+        if (node.target.startsWith('/')) [directories, places] = [[this.#root], ['']];
+        this.#work.spend(node.target.length / 2);
+        remaining.leadBy(node.target);
       } else if (node.kind === 'absent' || remaining.length > 0) return { state: 'absent', certain };
       else if (node.kind === 'file') return { state: 'file', node, path: here, certain };
       else if (node.kind === 'dangling')
@@ -117,7 +124,7 @@ export class OverlayTree {
   #applyEntry(layer: number, entry: LayerEntry): void {
     if (entry.kind === 'opaque') {
       const directory = this.#walk(entry.path, { layer, marker: true });
-      if (directory) hideLower(directory, layer);
+      if (directory) hideLower(directory, layer, this.#work);
       if (directory) directory.complete = true;
       return;
     }
@@ -125,7 +132,7 @@ export class OverlayTree {
     const name = nameOf(entry.path);
     if (entry.kind === 'whiteout') {
       const directory = this.#walk(parentOf(entry.path), { layer, marker: true });
-      if (directory) whiteOut(directory, name, directory.children.get(name), layer);
+      if (directory) whiteOut(directory, name, layer, this.#work);
       return;
     }
     const parent = this.#walk(parentOf(entry.path), { layer, marker: false }) ?? this.#root;
@@ -166,10 +173,11 @@ export class OverlayTree {
    * whiteout (`marker`) only what is not known yet: it makes nothing, and hides nothing that is no directory.
    */
   #walk(path: string, create: { layer: number; marker: boolean } | undefined): DirectoryNode | undefined {
-    let remaining = path.split('/').filter(Boolean);
+    const remaining = new Way(path);
     let directories: DirectoryNode[] = [this.#root];
     let links = 0;
-    for (let name = remaining.shift(); name !== undefined; name = remaining.shift()) {
+    for (let name = remaining.next(); name !== undefined; name = remaining.next()) {
+      this.#work.spend(1);
       const directory = directories.at(-1) as DirectoryNode;
       if (name === '..') {
         if (directories.length > 1) directories.pop();
@@ -180,7 +188,8 @@ export class OverlayTree {
       else if (node?.kind === 'symlink' && links < LINK_LIMIT) {
         links++;
         if (node.target.startsWith('/')) directories = [this.#root];
-        remaining = [...node.target.split('/').filter((part) => part !== '' && part !== '.'), ...remaining];
+        this.#work.spend(node.target.length / 2);
+        remaining.leadBy(node.target);
       } else if (create === undefined || (create.marker && (node || directory.complete))) return undefined;
       else {
         const made = newDirectory(create.layer, false, node !== undefined || directory.complete);
@@ -189,6 +198,33 @@ export class OverlayTree {
       }
     }
     return directories.at(-1);
+  }
+}
+
+/** The names that are still to be walked; links put their own before them. */
+class Way {
+  /** The next one last: taking from the front of a long list takes time that grows with it. */
+  readonly #names: string[];
+
+  constructor(path: string) {
+    this.#names = path.split('/').filter(Boolean).reverse();
+  }
+
+  get length(): number {
+    return this.#names.length;
+  }
+
+  next(): string | undefined {
+    return this.#names.pop();
+  }
+
+  rest(): string[] {
+    return this.#names.toReversed();
+  }
+
+  leadBy(target: string): void {
+    const names = target.split('/').filter((part) => part !== '' && part !== '.');
+    for (const name of names.reverse()) this.#names.push(name);
   }
 }
 
@@ -204,27 +240,30 @@ function putDirectory(parent: DirectoryNode, name: string, existing: Node | unde
   } else parent.children.set(name, newDirectory(layer, true, existing !== undefined || parent.complete));
 }
 
-function whiteOut(parent: DirectoryNode, name: string, existing: Node | undefined, layer: number): void {
+function whiteOut(parent: DirectoryNode, name: string, layer: number, work: Work): void {
+  const existing = parent.children.get(name);
   // What this layer itself put there stays, but nothing below shows through any more.
-  if (existing?.kind === 'directory' && (existing.layer === layer || hasOwn(existing, layer))) {
-    hideLower(existing, layer);
+  if (existing?.kind === 'directory' && (existing.layer === layer || hasOwn(existing, layer, work))) {
+    hideLower(existing, layer, work);
     existing.complete = true;
   } else if (!existing || existing.layer !== layer) parent.children.set(name, { kind: 'absent', layer });
 }
 
 /** Removes what lower layers put into a directory. */
-function hideLower(directory: DirectoryNode, layer: number): void {
+function hideLower(directory: DirectoryNode, layer: number, work: Work): void {
   for (const [name, child] of directory.children) {
-    if (child.kind === 'directory' && (child.layer === layer || hasOwn(child, layer))) {
-      hideLower(child, layer);
+    work.spend(1);
+    if (child.kind === 'directory' && (child.layer === layer || hasOwn(child, layer, work))) {
+      hideLower(child, layer, work);
       child.complete = true;
     } else if (child.layer !== layer) directory.children.delete(name);
   }
 }
 
-function hasOwn(directory: DirectoryNode, layer: number): boolean {
+function hasOwn(directory: DirectoryNode, layer: number, work: Work): boolean {
   for (const child of directory.children.values()) {
-    if (child.layer === layer || (child.kind === 'directory' && hasOwn(child, layer))) return true;
+    work.spend(1);
+    if (child.layer === layer || (child.kind === 'directory' && hasOwn(child, layer, work))) return true;
   }
   return false;
 }

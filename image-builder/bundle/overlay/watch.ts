@@ -1,6 +1,7 @@
 // What the reader looks for in the layers: files and directories, and everything on the way to them.
 
 import { isWithin, linkDestination, parentOf, walkKey } from './path.ts';
+import { Work } from './work.ts';
 
 /** What is wanted of an image. Paths as {@link cleanPath} gives them. */
 export interface OverlayQuery {
@@ -22,7 +23,8 @@ export type Interest = 'none' | 'structure' | 'content';
 export class WatchList {
   readonly #files = new Set<string>();
   readonly #ancestors = new Set<string>();
-  readonly #directories: OverlayQuery['directories'] = [];
+  readonly #directories = new Map<string, OverlayQuery['directories'][number]>();
+  readonly #work = new Work();
   /** Counts additions: a scan made with an older version may lack something. */
   version = 0;
 
@@ -40,8 +42,8 @@ export class WatchList {
   }
 
   addDirectory(directory: OverlayQuery['directories'][number]): boolean {
-    if (this.#directories.some(({ path }) => path === directory.path)) return false;
-    this.#directories.push(directory);
+    if (this.#directories.has(directory.path)) return false;
+    this.#directories.set(directory.path, directory);
     this.#addAncestors(directory.path);
     this.#ancestors.add(directory.path);
     this.version++;
@@ -50,7 +52,7 @@ export class WatchList {
 
   interest(path: string): Interest {
     if (this.#files.has(path)) return 'content';
-    for (const directory of this.#directories) {
+    for (const directory of this.#directories.values()) {
       if (path === directory.path || !isWithin(path, directory.path)) continue;
       const name = path.slice(directory.path === '' ? 0 : directory.path.length + 1);
       if (name.includes('/') && !directory.recursive) continue;
@@ -67,7 +69,7 @@ export class WatchList {
   /** No watched path sorts behind this key in a sorted walk. */
   lastKey(): string {
     const last = (path: string) => `${walkKey(path)}\0\u{10ffff}`;
-    const keys = [...[...this.#files].map(last), ...this.#directories.map(({ path }) => last(path))];
+    const keys = [...[...this.#files].map(last), ...[...this.#directories.keys()].map(last)];
     return keys.reduce((most, key) => (key > most ? key : most), '');
   }
 
@@ -77,17 +79,23 @@ export class WatchList {
    */
   addAliases(link: string, target: string): boolean {
     const destination = linkDestination(link, target);
-    if (destination === '' || isWithin(link, destination)) return false;
+    if (destination === '' || isWithin(link, destination) || !this.#isOnTheWay(destination)) return false;
     let added = false;
+    this.#work.spend(this.#files.size + this.#directories.size);
     for (const path of [...this.#files]) {
       if (isWithin(path, destination)) added = this.addFile(link + path.slice(destination.length)) || added;
     }
-    for (const directory of [...this.#directories]) {
+    for (const directory of [...this.#directories.values()]) {
       if (!isWithin(directory.path, destination)) continue;
       added =
         this.addDirectory({ ...directory, path: link + directory.path.slice(destination.length) }) || added;
     }
     return added;
+  }
+
+  /** Whether something that is watched is there, or below. */
+  #isOnTheWay(path: string): boolean {
+    return this.#ancestors.has(path) || this.#files.has(path) || this.#directories.has(path);
   }
 
   #addAncestors(path: string): void {
