@@ -27,7 +27,7 @@ export interface UnpackedFile extends Checksums {
 }
 
 /**
- * Unpacks files under their names into a directory.
+ * Unpacks files into a directory, see {@link unpackedPath}.
  * @throws BundleError CHECKSUM_MISMATCH, RegistryError, TarError
  */
 export async function copyLayer(
@@ -51,10 +51,14 @@ export async function copyLayer(
       // An entry may come again and again; the last one counts.
       room -= entry.size;
       if (room < 0) throw tooMuch(layer);
-      const written = await write(tar, join(directory, first.name), image.signal);
+      const written = await write(tar, unpackedPath(directory, first.name), image.signal);
       unpacked.set(first.name, { name: first.name, ...written });
       for (const { name } of others) {
-        await copyFile(join(directory, first.name), join(directory, name), constants.COPYFILE_FICLONE);
+        await copyFile(
+          unpackedPath(directory, first.name),
+          unpackedPath(directory, name),
+          constants.COPYFILE_FICLONE,
+        );
         unpacked.set(name, { name, ...written });
       }
     }
@@ -65,6 +69,11 @@ export async function copyLayer(
   }
   for (const { name, expected } of files) check(unpacked.get(name), name, expected);
   return [...unpacked.values()];
+}
+
+/** Where a file is unpacked: whatever its name is, not over a download. */
+export function unpackedPath(directory: string, name: string): string {
+  return join(directory, `unpacked-${name}`);
 }
 
 /** Holes stay holes: they are hashed as the zeros that they stand for, and take no room. */

@@ -10,7 +10,7 @@ import type { Image } from '../registry/image.ts';
 import { formatReference, parseReference } from '../registry/reference.ts';
 import { DownloadedSource } from '../registry/sources/downloaded.ts';
 import { findCopies, type WantedFile } from './copy-files.ts';
-import { copyLayer } from './copy-layer.ts';
+import { copyLayer, unpackedPath } from './copy-layer.ts';
 import { type ExistingFile, existingFiles, putInPlace } from './copy-place.ts';
 import { openWorkplace } from './copy-workplace.ts';
 import { BundleError } from './error.ts';
@@ -88,7 +88,9 @@ const REASONS: Record<string, string> = {
 /** What a system call says of the target, without the names by which it is held. */
 function explainWriting(error: unknown, directory: string): unknown {
   const code = errnoOf(error);
-  if (code === undefined) return error;
+  const { path } = (error ?? {}) as NodeJS.ErrnoException;
+  const isThere = path === undefined || path.startsWith('/proc/self/fd/') || path.startsWith(directory);
+  if (code === undefined || !isThere) return error;
   return new BundleError('WRITE_FAILED', `cannot copy into ${directory}: ${REASONS[code] ?? code}`, {
     cause: error,
     hint: 'It has to take the layer as it is stored, and the images in it.',
@@ -133,7 +135,7 @@ async function copyInto(
       checkSizes(here, expansionLimit(layer.size), local);
       for (const file of await copyLayer(local, layer, here, workplace.path)) {
         const existed = await putInPlace(
-          join(workplace.path, file.name),
+          unpackedPath(workplace.path, file.name),
           place.target,
           file,
           place.force,

@@ -1,6 +1,8 @@
 // `image-builder diff A B`: what differs between two bundles.
 import { type Command, Option } from 'commander';
 import type { Comparison } from '../../compare/types.ts';
+import { printableLines } from '../../diagnostics/printable.ts';
+import { printedValue } from '../printed-value.ts';
 import {
   addRegistryOptions,
   addTimeoutOption,
@@ -58,10 +60,10 @@ export function register(program: Command): void {
 async function render(comparison: Comparison, output: DiffFlags['output']): Promise<string> {
   switch (output) {
     case 'json':
-      return `${JSON.stringify(comparison, undefined, 2)}\n`;
+      return printedValue(comparison, 'json');
     case 'markdown':
-      return (await import('../../compare/markdown.ts')).renderMarkdown(comparison);
+      return printableLines((await import('../../compare/markdown.ts')).renderMarkdown(comparison));
     case 'text':
-      return (await import('../../compare/text.ts')).renderText(comparison);
+      return printableLines((await import('../../compare/text.ts')).renderText(comparison));
   }
 }

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import type { ReadBundleOptions } from '../../bundle/read.ts';
 import { printable } from '../../diagnostics/printable.ts';
 import { writeOut } from '../../diagnostics/standard-streams.ts';
+import { printedValue } from '../printed-value.ts';
 import {
   addRegistryOptions,
   addTimeoutOption,
@@ -93,11 +94,5 @@ function jsonOrText(content: Buffer): unknown {
 }
 
 async function print(value: unknown, format: 'json' | 'yaml'): Promise<void> {
-  if (format === 'json') {
-    writeOut(`${JSON.stringify(value, null, 2)}\n`);
-    return;
-  }
-  const { stringify } = await import('yaml');
-  // Quoted, so that "on", "1.20" and "0755" stay strings for every YAML reader.
-  writeOut(stringify(value, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN', lineWidth: 0 }));
+  writeOut(await printedValue(value, format));
 }

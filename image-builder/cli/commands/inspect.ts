@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import type { BundleDescription } from '../../bundle/inspect.ts';
 import { printable } from '../../diagnostics/printable.ts';
 import { writeOut } from '../../diagnostics/standard-streams.ts';
+import { printedValue } from '../printed-value.ts';
 import {
   addRegistryOptions,
   addTimeoutOption,
@@ -41,10 +42,7 @@ export function register(program: Command): void {
 }
 
 async function format(description: BundleDescription, output: InspectFlags['output']): Promise<string> {
-  if (output === 'json') return `${JSON.stringify(description, null, 2)}\n`;
-  if (output === 'text') return `${text(description).join('\n')}\n`;
-  const { stringify } = await import('yaml');
-  return stringify(description, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN', lineWidth: 0 });
+  return output === 'text' ? `${text(description).join('\n')}\n` : printedValue(description, output);
 }
 
 function text(bundle: BundleDescription): string[] {
