@@ -63,7 +63,9 @@ export function fileOf(metadata: unknown): string | undefined {
 
 /** Gives a new item a file of its own: kpt refuses two items at the same path and index. */
 export function setPathAndIndex(item: YAMLMap): void {
-  const path = `${textAt(item, ['kind']).toLowerCase()}_${textAt(item, ['metadata', 'name'])}.yaml`;
+  const name = `${textAt(item, ['kind']).toLowerCase()}_${textAt(item, ['metadata', 'name'])}`;
+  // A name may be anything in a header, a file's name may not.
+  const path = `${name.replace(/[^\w.-]/g, '-')}.yaml`;
   for (const prefix of ['config.kubernetes.io', 'internal.config.kubernetes.io']) {
     setAnnotation(item, `${prefix}/path`, stringNode(path));
     setAnnotation(item, `${prefix}/index`, stringNode('0'));

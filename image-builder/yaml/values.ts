@@ -21,13 +21,14 @@ export class ExactNumber {
 }
 
 /** YAML that has no value for us. */
-export class ValueError extends ImageBuilderError<'TOO_MANY_NODES' | 'CYCLIC_ALIAS'> {}
+export class ValueError extends ImageBuilderError<'TOO_MANY_NODES' | 'CYCLIC_ALIAS' | 'INVALID_MERGE'> {}
 
 /** How many nodes are read before we say that somebody plays with aliases. */
 const MAX_NODES = 200_000;
 
 /**
  * The value of a node of a document that was parsed with the failsafe schema, by the core schema of YAML 1.2 (10.3).
+ * Merge keys are expanded.
  * @throws ValueError when an alias is part of what it stands for, or aliases blow the value up beyond all measure
  */
 export function readValue(node: unknown, document: Document): unknown {
@@ -53,10 +54,33 @@ export function readValue(node: unknown, document: Document): unknown {
     if (isSeq(value)) return value.items.map(read);
     if (!isMap(value)) return null;
     const object: Record<string, unknown> = {};
-    for (const { key, value: child } of value.items) setOwn(object, keyText(key), read(child));
+    const merged: unknown[] = [];
+    for (const { key, value: child } of value.items) {
+      if (isMergeKey(key)) merged.push(read(child));
+      else setOwn(object, keyText(key), read(child));
+    }
+    for (const other of merged.flat()) mergeInto(object, other);
     return object;
   };
   return read(node);
+}
+
+/** Kustomize expands `<<` before a function sees an object; kpt does not, and neither does who edits a file. */
+function isMergeKey(key: unknown): boolean {
+  return isScalar(key) && key.type === 'PLAIN' && key.value === '<<';
+}
+
+/** Fields that the object does not have itself (https://yaml.org/type/merge.html); of several maps the first counts. */
+function mergeInto(object: Record<string, unknown>, other: unknown): void {
+  if (typeof other !== 'object' || other === null || Array.isArray(other)) {
+    throw new ValueError(
+      'INVALID_MERGE',
+      'the merge key << has something else than a map, or a list of maps',
+    );
+  }
+  for (const [name, value] of Object.entries(other)) {
+    if (!Object.hasOwn(object, name)) setOwn(object, name, value);
+  }
 }
 
 /** Sets a property even when its name is `__proto__`. */

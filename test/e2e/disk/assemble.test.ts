@@ -6,6 +6,7 @@ import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
 import type { Partition } from '../../../image-builder/spec/types.ts';
 import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
 import { runDiskTool } from '../support/disk-tools.ts';
+import { inspectByIronic } from '../support/ironic.ts';
 import { BIOS_GRUB, BOOT, ESP, MENU, qcowOf, ROOT } from '../support/partitions.ts';
 import { type TestStage, testStage } from '../support/stage-context.ts';
 
@@ -77,13 +78,14 @@ ln "$1/etc/hostname" "$1/etc/hostname.link"
 cp "$1/usr/bin/true" "$1/usr/bin/capable"; setcap cap_net_raw+ep "$1/usr/bin/capable" 2>/dev/null || true`;
 
 describe('the disk', () => {
-  test('is a qcow2 of the planned size', () => {
+  test('is a qcow2 of the planned size, which Ironic would deploy', async () => {
     const info = JSON.parse(run('qemu-img', 'info', '--output=json', output));
     expect(info).toMatchObject({ format: 'qcow2', 'virtual-size': 3 * 1024 * MIB });
     expect(info['format-specific'].data['compression-type']).toBe('zstd');
     expect(disk.virtualSize).toBe(3 * 1024 * MIB);
     expect(run('qemu-img', 'check', output)).toContain('No errors');
     expect(statSync(output).mode & 0o777).toBe(0o644);
+    expect(await inspectByIronic(output)).toEqual({ format: 'qcow2', virtualSize: 3 * 1024 * MIB });
   });
 
   test('has the partition table that was planned', () => {
@@ -219,6 +221,7 @@ test('zlib, for old QEMUs, and a disk without a separate /boot', async () => {
   await assembleDisk({ ...rest, qcow: { ...qcow, qcow_compression_type: 'zlib' } }, stage);
   const info = JSON.parse(run('qemu-img', 'info', '--output=json', file));
   expect(info['format-specific'].data['compression-type']).toBe('zlib');
+  expect(await inspectByIronic(file)).toMatchObject({ format: 'qcow2' });
   rmSync(file);
 });
 

@@ -22,6 +22,7 @@ beforeEach(() => {
     flag: 'on',
     version: '1.20',
     exponent: '1e3',
+    script: '\n\tif true; then\n\t\techo "a: b"\n\tfi\n',
     grub,
   };
   writeFileSync(join(profiles, 'profile_multistrap.json'), JSON.stringify(profile));
@@ -65,6 +66,7 @@ metadata:
     airshipit.org/deploy-k8s: "false"
   name: profile_multistrap
 mode: "0755"
+script: "\\n\\tif true; then\\n\\t\\techo \\"a: b\\"\\n\\tfi\\n"
 version: "1.20"
 ---
 apiVersion: controlplane.cluster.x-k8s.io/v1beta1
@@ -123,6 +125,7 @@ kind: VariableCatalogue
 metadata:
   name: profile_multistrap
 mode: "0755"
+script: "\\n\\tif true; then\\n\\t\\techo \\"a: b\\"\\n\\tfi\\n"
 version: "1.20"
 `);
   });

@@ -1,9 +1,11 @@
-// Ironic's own image service (PyPI: ironic), in a virtual environment below .cache that later runs use again.
+// Ironic's own image service (PyPI: ironic) and its inspector of disk images (PyPI: oslo.utils), in virtual environments
+// below .cache that later runs use again.
 import { access, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './docker.ts';
 
-const VERSION = '39.0.0';
+const IRONIC = 'ironic==39.0.0';
+const OSLO_UTILS = 'oslo.utils==10.2.0';
 const cache = join(__dirname, '../../../.cache');
 
 /** What Ironic has chosen of a reference, and the checksum of what it has downloaded. */
@@ -27,9 +29,18 @@ with open(target, 'wb') as image:
 print(json.dumps({'chosen': chosen, 'checksum': service.transfer_verified_checksum}))
 `;
 
-/** The Python that has Ironic. The first call installs it. */
-export async function ironicPython(): Promise<string> {
-  const directory = join(cache, `ironic-${VERSION}`);
+const INSPECTOR = `
+import json, sys
+from oslo_utils.imageutils import format_inspector
+
+inspector = format_inspector.detect_file_format(sys.argv[1])
+inspector.safety_check()
+print(json.dumps({'format': str(inspector), 'virtualSize': inspector.virtual_size}))
+`;
+
+/** The Python that has a package, such as `ironic==39.0.0`. The first call installs it. */
+async function pythonWith(requirement: string): Promise<string> {
+  const directory = join(cache, requirement.replace('==', '-'));
   const python = join(directory, 'bin/python');
   const marker = join(directory, 'complete');
   const isThere = await access(marker).then(
@@ -45,7 +56,7 @@ export async function ironicPython(): Promise<string> {
     if (status !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`);
   };
   await must('python3', ['-m', 'venv', directory]);
-  await must(python, ['-m', 'pip', 'install', '--quiet', `ironic==${VERSION}`]);
+  await must(python, ['-m', 'pip', 'install', '--quiet', requirement]);
   await mkdir(`${marker}.new`);
   await rename(`${marker}.new`, marker);
   return python;
@@ -56,11 +67,21 @@ export async function chooseByIronic(
   href: string,
   options: { ca: string; architecture: string; target: string },
 ): Promise<IronicChoice> {
-  const python = await ironicPython();
+  const python = await pythonWith(IRONIC);
   const { ca, architecture, target } = options;
   // What Ironic's HTTP library believes first.
   const env = { ...process.env, REQUESTS_CA_BUNDLE: ca };
   const { status, stdout, stderr } = await run(python, ['-c', PROGRAM, href, architecture, target], { env });
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+}
+
+/**
+ * What Ironic's inspector finds an image to be, as the conductor does before it deploys one.
+ * @throws Error when the image has a feature that Ironic refuses
+ */
+export async function inspectByIronic(path: string): Promise<{ format: string; virtualSize: number }> {
+  const { status, stdout, stderr } = await run(await pythonWith(OSLO_UTILS), ['-c', INSPECTOR, path]);
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
 }

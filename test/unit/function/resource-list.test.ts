@@ -177,6 +177,13 @@ describe('generated objects', () => {
       'config.kubernetes.io/path': 'k_b.yaml',
     });
 
+    const hostile = ResourceList.parse(list(item("internal.config.kubernetes.io/path: 'x.yaml'")));
+    hostile.upsert(object('../../evil'));
+    expect(parse(hostile.toString()).items[1].metadata.annotations).toMatchObject({
+      'config.kubernetes.io/path': 'k_..-..-evil.yaml',
+      'internal.config.kubernetes.io/path': 'k_..-..-evil.yaml',
+    });
+
     const inKustomize = ResourceList.parse(
       list(item("internal.config.kubernetes.io/path: 'x.yaml', kustomize.config.k8s.io/id: 'x'")),
     );

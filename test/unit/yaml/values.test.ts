@@ -146,6 +146,20 @@ describe('readValue', () => {
     expect(() => read(`l0: &l0 [x]\n${levels.join('\n')}\n`)).toThrow('more than 200000 nodes');
   });
 
+  test('merge keys are expanded, as kustomize does; what stands beside them counts', () => {
+    expect(
+      read('a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc: {<<: *a, y: 5}\nd:\n  y: 6\n  <<: [*b, *a]\n'),
+    ).toEqual({
+      a: { x: 1, y: 2 },
+      b: { y: 3, z: 4 },
+      c: { x: 1, y: 5 },
+      d: { y: 6, z: 4, x: 1 },
+    });
+    expect(read('"<<": {x: 1}\n')).toEqual({ '<<': { x: 1 } });
+    for (const yaml of ['<<: text\n', '<<: [{x: 1}, 2]\n', '<<:\n'])
+      expect(() => read(yaml)).toThrow('the merge key <<');
+  });
+
   test('a key named __proto__ is a key', () => {
     const value = read('__proto__: {polluted: yes}\n') as Record<string, unknown>;
     expect(Object.keys(value)).toEqual(['__proto__']);
