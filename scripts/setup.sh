@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 KUSTOMIZE_VERSION=v5.5.0
+NEWEST_KUSTOMIZE_VERSION=v5.8.1
 BUN_VERSION=1.4.5
 
 say() { printf '==> %s\n' "$*" >&2; }
@@ -136,6 +137,19 @@ install_kustomize() {
   fi
 }
 
+# Tests run on the newest one besides.
+install_newest_kustomize() {
+  local work
+  [ -x .cache/bin/kustomize-5.8 ] && return 0
+  command -v go >/dev/null || return 0
+  say "building kustomize $NEWEST_KUSTOMIZE_VERSION"
+  work=$(mktemp -d)
+  GOBIN="$work" go install "sigs.k8s.io/kustomize/kustomize/v5@$NEWEST_KUSTOMIZE_VERSION" >&2
+  mkdir -p .cache/bin
+  mv "$work/kustomize" .cache/bin/kustomize-5.8
+  rmdir "$work"
+}
+
 if ! command -v dpkg-query >/dev/null; then
   echo 'setup: this script installs Debian packages; on another system install what `image-builder build` names as missing' >&2
 else
@@ -151,3 +165,4 @@ install_node_modules
 if [ "${1:-}" = --tests ]; then install_other_nodes; fi
 if [ -n "${1:-}" ]; then install_bun; fi
 install_kustomize
+if [ "${1:-}" = --tests ]; then install_newest_kustomize; fi

@@ -4,8 +4,9 @@ import { access, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './docker.ts';
 
-const IRONIC = 'ironic==39.0.0';
-const OSLO_UTILS = 'oslo.utils==10.2.0';
+const IRONIC = ['ironic==39.0.0'];
+/** Its inspector needs a package that it does not ask for. */
+const OSLO_UTILS = ['oslo.utils==10.2.0', 'cryptography==50.0.2'];
 const cache = join(__dirname, '../../../.cache');
 
 /** What Ironic has chosen of a reference, and the checksum of what it has downloaded. */
@@ -38,9 +39,9 @@ inspector.safety_check()
 print(json.dumps({'format': str(inspector), 'virtualSize': inspector.virtual_size}))
 `;
 
-/** The Python that has a package, such as `ironic==39.0.0`. The first call installs it. */
-async function pythonWith(requirement: string): Promise<string> {
-  const directory = join(cache, requirement.replace('==', '-'));
+/** The Python that has packages, such as `ironic==39.0.0`. The first call installs them. */
+async function pythonWith(requirements: readonly string[]): Promise<string> {
+  const directory = join(cache, requirements.join('-').replaceAll('==', '-'));
   const python = join(directory, 'bin/python');
   const marker = join(directory, 'complete');
   const isThere = await access(marker).then(
@@ -56,7 +57,7 @@ async function pythonWith(requirement: string): Promise<string> {
     if (status !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`);
   };
   await must('python3', ['-m', 'venv', directory]);
-  await must(python, ['-m', 'pip', 'install', '--quiet', requirement]);
+  await must(python, ['-m', 'pip', 'install', '--quiet', ...requirements]);
   await mkdir(`${marker}.new`);
   await rename(`${marker}.new`, marker);
   return python;
