@@ -1,24 +1,14 @@
 // Reads files out of an image: chooses the layers, lays them over each other, and says how far the result was checked.
 
 import { shellWord } from '../diagnostics/shell-word.ts';
-import { expansionLimit } from '../registry/compression.ts';
-import { throwIfCancelled } from '../registry/error.ts';
 import type { Image } from '../registry/image.ts';
 import type { Descriptor } from '../registry/manifest.ts';
 import { BundleError } from './error.ts';
-import { scanOneLayer } from './layer-access.ts';
-import { includingLayers, type LayerPlan, markedLayer, misledBy, planByHistory } from './layer-plan.ts';
-import { type OverlayResult, readOverlay } from './overlay/read.ts';
-import type { LayerScan, ScanBudget } from './overlay/scan.ts';
-import type { OverlayQuery, WatchList } from './overlay/watch.ts';
+import { type LayerPlan, markedLayer, planByHistory } from './layer-plan.ts';
+import { FILE_LIMIT_BYTES, LayerReading } from './layer-reading.ts';
+import type { OverlayResult } from './overlay/read.ts';
+import type { OverlayQuery } from './overlay/watch.ts';
 import { type Verification, weakest } from './verification.ts';
-
-/** Files that are read whole must be smaller: profiles have kilobytes. */
-export const FILE_LIMIT_BYTES = 8 * 1024 * 1024;
-const TOTAL_LIMIT_BYTES = 24 * 1024 * 1024;
-const ENTRY_LIMIT = 5_000_000;
-/** A million of entries. */
-const NOTED_LIMIT_BYTES = 160 * 1024 * 1024;
 
 export interface ImageFiles extends OverlayResult {
   /** How far the result was checked. */
@@ -47,44 +37,9 @@ export async function readFromLayers(
   query: OverlayQuery,
   verification: Verification,
 ): Promise<ImageFiles> {
-  const budget: ScanBudget = {
-    file: FILE_LIMIT_BYTES,
-    left: TOTAL_LIMIT_BYTES,
-    expanded: expansionLimit(plan.layers.reduce((sum, { size }) => sum + size, 0)),
-    entries: ENTRY_LIMIT,
-    noted: NOTED_LIMIT_BYTES,
-  };
-  // A layer that occurs several times is the same each time.
-  const known = new Map<string, { scan: LayerScan; version: number }>();
-  const links = new Set<string>();
-  const scan = async (index: number, watch: WatchList) => {
-    const layer = plan.layers[index];
-    if (!layer) throw new RangeError(`no layer ${index}`);
-    const before = known.get(layer.digest);
-    if (before?.version === watch.version) {
-      // What waits for nothing lets no signal and no deadline through.
-      await new Promise(setImmediate);
-      throwIfCancelled(image.signal);
-      return before.scan;
-    }
-    const { version } = watch;
-    const found = await scanOneLayer({ image, layer, watch, budget }, verification);
-    known.set(layer.digest, { scan: found, version });
-    if (plan.leftOut.length > 0) for (const path of linksOf(found)) links.add(path);
-    return found;
-  };
-  // What was left out must not lie behind a link of any layer; to be certain, all of them have to be seen.
-  const exhaustive = verification === 'full' || (verification === 'verified' && plan.leftOut.length > 0);
-  const result = await readOverlay(plan.layers.length, query, scan, exhaustive);
-  const misled = misledBy(links, plan);
-  if (misled.length > 0)
-    return readFromLayers(image, includingLayers(image.manifest, plan, misled), query, verification);
-  return { ...result, layers: plan.layers, verification: weakest(result.coverage, plan.coverage) };
-}
-
-function linksOf({ entries, links }: LayerScan): string[] {
-  const watched = entries.filter(({ kind }) => kind === 'symlink');
-  return [...links, ...watched].map(({ path }) => path);
+  const result = await new LayerReading(image, query, verification).read(plan);
+  const { layers, coverage } = result.plan;
+  return { ...result, layers, verification: weakest(result.coverage, coverage) };
 }
 
 /** Which layers count for a query. */

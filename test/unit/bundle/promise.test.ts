@@ -186,6 +186,32 @@ it("needs of the predecessor's bundle neither images nor function, pinned as wel
   expect([0, 1, 2, 3].map(fetched)).toEqual([1, 0, 1, 0]);
 });
 
+it('reads for a single file what is smaller: layers that were left out above it, or those that may hold links', async () => {
+  const path = '/profiles/profile_multistrap.json';
+  const bundle = predecessorBundle({ qcowBytes: 3_000_000 });
+  const [base, images, profiles, program] = bundle.layers as [TestLayer, TestLayer, TestLayer, TestLayer];
+  const heavy = {
+    ...base,
+    entries: [...(base.entries ?? []), { name: 'var/large', content: randomBytes(2_500_000) }],
+  };
+  for (const [lowest, fetched] of [
+    [base, [1, 0, 1, 0]],
+    [heavy, [0, 0, 1, 1]],
+  ] as const) {
+    const layout = await layoutOf({ ...bundle, layers: [lowest, images, profiles, program] });
+    const { digest, layers } = manifestOf(layout);
+    await server?.stop();
+    server = await serveLayouts({ repositories: { 'site/x': layout } });
+    const reading = await readFiles(`${server.host}/site/x@${digest}`, [path], options());
+    expect(reading.files[0]?.content.toString()).toBe(MULTISTRAP_PROFILE);
+    expect(reading).toMatchObject({ verification: 'verified', warnings: [] });
+    const asked = layers.map(
+      (layer) => server?.requests.filter((one) => one.path.endsWith(layer.digest)).length,
+    );
+    expect(asked).toEqual(fetched);
+  }
+});
+
 it('reads ours as before', async () => {
   const layout = await layoutOf(ownBundle());
   server = await serveLayouts({ repositories: { 'site/x': layout } });
