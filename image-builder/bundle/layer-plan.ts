@@ -138,13 +138,22 @@ interface Destination {
   isDirectory: boolean;
 }
 
-/** The absolute destination of a COPY or ADD; undefined for anything else and for what is not certain. */
+/** How the classic builder and buildah begin what makes no process. */
+const CLASSIC = '/bin/sh -c #(nop) ';
+
+/**
+ * The absolute destination of a COPY or ADD; undefined for anything else and for what is not certain. By words, not by a
+ * pattern: the text is a stranger's, and long texts are to take no longer than they are.
+ */
 function copyDestination(createdBy: string): Destination | undefined {
-  const text = createdBy.trim();
-  // The classic builder and buildah: `/bin/sh -c #(nop) COPY dir:<hash> in /profiles `.
-  const classic = /^\/bin\/sh -c #\(nop\)\s+(?:COPY|ADD)\s.*\sin\s(\/\S*)$/.exec(text);
+  // The classic form: `/bin/sh -c #(nop) COPY dir:<hash> in /profiles `.
+  const isClassic = createdBy.startsWith(CLASSIC);
+  const words = (isClassic ? createdBy.slice(CLASSIC.length) : createdBy).split(/\s/).filter(Boolean);
   // BuildKit and kaniko: `COPY profiles /profiles # buildkit`; the JSON form is for paths with blanks.
-  const modern = /^(?:COPY|ADD)\s+(?!.*[["])(?:\S+\s+)+(\/\S*?)(?:\s+# buildkit)?$/.exec(text);
-  const written = classic?.[1] ?? modern?.[1];
-  return written === undefined ? undefined : { path: cleanPath(written), isDirectory: written.endsWith('/') };
+  if (words.at(-2) === '#' && words.at(-1) === 'buildkit') words.splice(-2);
+  const written = words.at(-1);
+  const isCopy = words[0] === 'COPY' || words[0] === 'ADD';
+  if (!isCopy || words.length < 3 || !written?.startsWith('/')) return undefined;
+  const isCertain = isClassic ? words.length > 3 && words.at(-2) === 'in' : !/[["]/.test(createdBy);
+  return isCertain ? { path: cleanPath(written), isDirectory: written.endsWith('/') } : undefined;
 }

@@ -73,10 +73,9 @@ export function formatReference(reference: Reference): string {
 
 function parseFile(text: string, transport: FileReference['transport'], rest: string): FileReference {
   const [name, digest] = splitOffFileDigest(text, rest);
-  // As in containers/image: the path ends at the first colon; what follows may itself contain colons and slashes. A colon
-  // of the path stands behind a backslash.
-  const [, written = '', tag] = /^((?:\\[\\:@]|[^:])*)(?::(.*))?$/s.exec(name) ?? [];
-  const path = written.replace(/\\([\\:@])/g, '$1');
+  const end = endOfPath(name);
+  const path = name.slice(0, end).replace(/\\([\\:@])/g, '$1');
+  const tag = end < name.length ? name.slice(end + 1) : undefined;
   if (path === '') throw invalid(text, 'it names no path');
   if (tag === '') throw invalid(text, 'nothing follows the colon');
   return { transport, path, ...(tag && { tag }), ...(digest && { digest }) };
@@ -141,12 +140,23 @@ function splitOffDigest(text: string, rest: string): [string, Digest | undefined
   return [rest.slice(0, at), digest];
 }
 
+/**
+ * As in containers/image, a path ends at the first colon; what follows may itself contain colons and slashes. A colon of
+ * the path stands behind a backslash.
+ */
+function endOfPath(name: string): number {
+  let end = 0;
+  while (end < name.length && name[end] !== ':') end += name[end] === '\\' ? 2 : 1;
+  return Math.min(end, name.length);
+}
+
 /** Only what begins like a digest is meant as one: paths have `@` in them, too. */
 function splitOffFileDigest(text: string, rest: string): [string, Digest | undefined] {
   const at = rest.lastIndexOf('@');
-  const isDigestMeant =
-    /^sha(?:256|512):/.test(rest.slice(at + 1)) && !/(?<!\\)(?:\\\\)*\\$/.test(rest.slice(0, at));
-  return at >= 0 && isDigestMeant ? splitOffDigest(text, rest) : [rest, undefined];
+  let backslashes = 0;
+  while (rest[at - 1 - backslashes] === '\\') backslashes++;
+  const isMeant = /^sha(?:256|512):/.test(rest.slice(at + 1)) && backslashes % 2 === 0;
+  return at >= 0 && isMeant ? splitOffDigest(text, rest) : [rest, undefined];
 }
 
 /** Colons, backslashes and what could be taken for a digest behind a backslash. */

@@ -186,6 +186,11 @@ describe('history', () => {
     ['COPY profiles profiles', 'unknown'],
     ['RUN /bin/sh -c rm -r /profiles # buildkit', 'unknown'],
     ['COPY /a /b && echo /qcows', 'writes elsewhere'],
+    ['COPY a /profiles', 'writes'],
+    ['COPY /profiles', 'unknown'],
+    ['/bin/sh -c #(nop) COPY in /profiles ', 'unknown'],
+    ['/bin/sh -c #(nop) CMD ["/x" "in" "/profiles"]', 'unknown'],
+    ['COPY a /profiles/ # other', 'unknown'],
     ['COPY ["a b", "/qcows"]', 'unknown'],
     ['image-builder: profiles', 'writes'],
     ['image-builder: control-plane.qcow2', 'writes elsewhere'],
@@ -194,6 +199,19 @@ describe('history', () => {
     ['image-builder: something new', 'unknown'],
     ['', 'unknown'],
   ])('%s: %s', (createdBy, expected) => expect(verdict(createdBy, ['profiles'])).toBe(expected));
+
+  it('takes no longer than its text is long', () => {
+    const started = process.cpuUsage();
+    for (const text of [
+      `COPY ${' '.repeat(1_000_000)}/x y`,
+      `COPY ${'a '.repeat(500_000)}!`,
+      `COPY a /${'a'.repeat(1_000_000)} #`,
+      `/bin/sh -c #(nop) COPY ${' in /x'.repeat(200_000)} !`,
+    ])
+      verdict(text, ['profiles']);
+    parseReference(`oci:${'\\\\'.repeat(500_000)}x@${DIGEST}`);
+    expect(process.cpuUsage(started).user).toBeLessThan(3_000_000);
+  });
 
   it('counts only when it fits the layers', () => {
     const layer = { mediaType: '', digest: DIGEST, size: 1 };
