@@ -66,7 +66,14 @@ function hashSources(sources: StageSources): string {
   return hash.update(bundledCode(sources)).digest('hex');
 }
 
-/** Hex SHA-256 by kind of stage. */
-export const stageCode = Object.fromEntries(
-  Object.entries(SOURCES).map(([kind, sources]) => [kind, hashSources(sources)]),
-) as Readonly<Record<keyof typeof SOURCES, string>>;
+/** Hex SHA-256 by kind of stage; each is computed when somebody asks for it. */
+export const stageCode = {} as Readonly<Record<keyof typeof SOURCES, string>>;
+
+for (const [kind, sources] of Object.entries(SOURCES)) {
+  let known: string | undefined;
+  const get = () => {
+    known ??= hashSources(sources);
+    return known;
+  };
+  Object.defineProperty(stageCode, kind, { enumerable: true, get });
+}
