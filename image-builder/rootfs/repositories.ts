@@ -13,6 +13,7 @@ export function renderSource(repository: ResolvedRepository, architecture: strin
     ['Suites', repository.suite],
     ['Components', repository.components.join(' ')],
     ['Architectures', architecture],
+    ['Check-Valid-Until', repository.check_valid_until === false ? 'no' : ''],
     ['Signed-By', key],
   ];
   return fields

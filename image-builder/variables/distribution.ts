@@ -14,6 +14,12 @@ export interface DistributionData {
   mirror: Record<Architecture, string>;
   keyring: { package: string; path: string };
   repos: { name: string; suite: string; components: string[]; source?: string }[];
+  /** Base URIs of a snapshot service, with SNAPSHOT for the date; absent: there is none. */
+  snapshot?: { archive: string; security?: string };
+  /** What `non_free_firmware` adds: components of the archive, and packages. */
+  firmware: { components: string[]; packages: Record<Architecture, string[]> };
+  /** The suite that `backports` adds. */
+  backports: string;
   kernel_base_pkg: Record<Architecture, string>;
   kernel_headers_pkg: Record<Architecture, string>;
   boot_packages: Record<'all' | Architecture, string[]>;

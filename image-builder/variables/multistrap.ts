@@ -7,16 +7,40 @@ import type { ResolvedMultistrap, ResolvedRepository } from './types.ts';
 import { withoutCredentials } from './uri.ts';
 import { defined, toBoolean, toNumber, toText } from './values.ts';
 
+/** Variables that change what the distribution's own repositories are. */
+export interface ArchiveChoices {
+  snapshot?: string;
+  non_free_firmware: boolean;
+  backports: boolean;
+}
+
+/** Those choices among the merged variables of the user. */
+export function archiveChoices(merged: Record<string, unknown>): ArchiveChoices {
+  const { snapshot, non_free_firmware = false, backports = false } = merged as MultistrapVariables;
+  return {
+    ...defined({ snapshot }),
+    non_free_firmware: toBoolean(non_free_firmware),
+    backports: toBoolean(backports),
+  };
+}
+
 /** What a distribution says about the variables of the role; the bottom layer over the role's own defaults. */
 export function distributionDefaults(
   distribution: DistributionData,
   architecture: 'amd64' | 'arm64',
   mirrors: ChosenMirrors,
+  { snapshot, non_free_firmware, backports }: ArchiveChoices,
 ): MultistrapVariables {
+  const [main] = distribution.repos;
+  const repos = [
+    ...distribution.repos,
+    ...(backports && main ? [{ ...main, name: distribution.backports, suite: distribution.backports }] : []),
+  ];
+  const firmware = non_free_firmware ? distribution.firmware.components : [];
   return {
     packages: [...distribution.packages.all, ...distribution.packages[architecture]],
     kernel_base_pkg: distribution.kernel_base_pkg[architecture],
-    repos: distribution.repos.flatMap(({ name, suite, components, source }) => {
+    repos: repos.flatMap(({ name, suite, components, source }) => {
       // A source of its own is that of the security updates; a machine that has a mirror but none of those has
       // decided to do without.
       const mirror = source === undefined ? mirrors.archive : mirrors.security;
@@ -26,9 +50,11 @@ export function distributionDefaults(
             {
               name,
               suite,
-              components: components.join(' '),
+              components: [...components, ...firmware].join(' '),
               source: mirror.source,
               keyring_pkg: distribution.keyring.package,
+              // What the service has kept has expired.
+              ...(snapshot !== undefined && { check_valid_until: false }),
             },
           ];
     }),
@@ -48,7 +74,9 @@ export function resolveMultistrap(
   const architecture = variables.rootfs_arch ?? 'amd64';
   const headers = ownPackages ? '' : distribution.kernel_headers_pkg[architecture];
   const repos = (variables.repos ?? []).map(resolveRepository);
-  const packages = packageList(variables.packages);
+  const choices = archiveChoices(merged);
+  const firmware = choices.non_free_firmware ? distribution.firmware.packages[architecture] : [];
+  const packages = [...new Set([...packageList(variables.packages), ...firmware])];
   return {
     rootfs_arch: architecture,
     ...defined({ k8s_version: variables.k8s_version }),
@@ -61,6 +89,7 @@ export function resolveMultistrap(
     packages: ownPackages ? packages : withOneRuntime(packages, repos),
     unapproved_packages: packageList(variables.unapproved_packages),
     debconf: (variables.debconf ?? []).map((selection) => ({ ...selection, value: toText(selection.value) })),
+    ...choices,
     repos,
   } as ResolvedMultistrap;
 }
@@ -85,6 +114,7 @@ function resolveRepository(repository: Repository): ResolvedRepository {
     packages: packageList(repository.packages),
     omitdebsrc: toBoolean(repository.omitdebsrc ?? true),
     register_repo_with_rootfs: toBoolean(repository.register_repo_with_rootfs ?? true),
+    ...(!toBoolean(repository.check_valid_until ?? true) && { check_valid_until: false }),
     ...defined({ keyring_pkg, keyring_url, keyring_checksum, keyring }),
   } as ResolvedRepository;
 }

@@ -36,6 +36,12 @@ export function checkRepositories(layer: Layer): Finding[] {
     const name = layer.values[field];
     if (typeof name === 'string' && name !== '') checkPackage(name, [field], report);
   }
+  if (layer.values.repos !== undefined) {
+    for (const field of ['snapshot', 'non_free_firmware', 'backports']) {
+      if (layer.values[field] === undefined) continue;
+      report([field], "is about the distribution's own repositories, which repos replaces: say it there");
+    }
+  }
   const { unapproved_packages: unapproved } = layer.values;
   if (Array.isArray(unapproved)) {
     for (const [index, name] of unapproved.entries()) {

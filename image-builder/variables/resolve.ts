@@ -16,7 +16,13 @@ import { type Layer, mergeLayers } from './layers.ts';
 import { readLock } from './lock-file.ts';
 import { findManifests, type Manifests, qcowBundleDirectory, qcowNames, readScripts } from './manifests.ts';
 import { type ChosenMirrors, chooseMirrors, readAptSources } from './mirror.ts';
-import { distributionDefaults, repositorySources, resolveMultistrap, sourcesOf } from './multistrap.ts';
+import {
+  archiveChoices,
+  distributionDefaults,
+  repositorySources,
+  resolveMultistrap,
+  sourcesOf,
+} from './multistrap.ts';
 import { originsOf } from './origins.ts';
 import { OsconfigResolver, withRunContexts } from './osconfig.ts';
 import { checkRepositories, readKeyringFiles } from './repositories.ts';
@@ -64,10 +70,13 @@ export async function resolveBuild(
   const lock =
     build.lock === undefined ? undefined : await readLock(build.lock, architecture, { ...options, files });
   const aptDirectory = options.aptDirectory ?? '/etc/apt';
-  const mirrors = await findMirrors(build, distribution, architecture, aptDirectory, lock);
+  const choices = archiveChoices(mergeLayers(rootfs.multistrap ?? []));
+  const mirrors =
+    snapshotMirrors(build, distributionName, distribution, choices.snapshot) ??
+    (await findMirrors(build, distribution, architecture, aptDirectory, lock));
   const multistrap = mergeLayers([
     ...builtIn('multistrap'),
-    { values: distributionDefaults(distribution, architecture, mirrors) },
+    { values: distributionDefaults(distribution, architecture, mirrors, choices) },
     ...(rootfs.multistrap ?? []),
   ]);
   const ownPackages = (rootfs.multistrap ?? []).some(
@@ -229,6 +238,29 @@ async function checkScopes({ rootfs, qcows }: Scopes, files: SpecFiles): Promise
   );
   if (findings.length > 0) throw new InvalidInputError(findings);
   return { rootfs: { ...rootfs, multistrap }, qcows };
+}
+
+/**
+ * Where a snapshot of the distribution is; undefined when none is asked for.
+ * @throws InvalidInputError when there is no such service, or another mirror is asked for as well
+ */
+function snapshotMirrors(
+  build: BuildSpec,
+  name: string,
+  { snapshot: service }: DistributionData,
+  date: string | undefined,
+): ChosenMirrors | undefined {
+  if (date === undefined) return undefined;
+  const field = 'spec.build.rootfs.multistrap.snapshot';
+  const refuse = (message: string) => new InvalidInputError([{ severity: 'error', field, message }]);
+  if (service === undefined) throw refuse(`there is no snapshot service of ${name}`);
+  if (build.mirror !== undefined)
+    throw refuse('says where the packages come from, and so does spec.build.mirror');
+  const at = (uri: string) => ({
+    source: uri.replace('SNAPSHOT', date),
+    from: [uri.replace('SNAPSHOT', date)],
+  });
+  return { archive: at(service.archive), security: at(service.security ?? service.archive) };
 }
 
 async function findMirrors(

@@ -117,6 +117,8 @@ export interface ResolvedRepository {
   omitdebsrc: boolean;
   /** Whether the image's own apt knows the repository. */
   register_repo_with_rootfs: boolean;
+  /** Absent: its Valid-Until counts. */
+  check_valid_until?: false;
 }
 
 /** Variables of the role `multistrap`; the `_append` lists are merged in and gone. */
@@ -135,6 +137,12 @@ export interface ResolvedMultistrap {
   packages: string[];
   unapproved_packages: string[];
   debconf: ResolvedDebconfSelection[];
+  /** Date of the distribution's snapshot service; absent: the archive as it is. */
+  snapshot?: string;
+  /** Whether the distribution's repositories have their firmware, and the image microcode. */
+  non_free_firmware: boolean;
+  /** Whether the distribution's backports are among the repositories. */
+  backports: boolean;
   repos: ResolvedRepository[];
 }
 

@@ -46,6 +46,13 @@ export const Repository = strictObject({
   keyring_file: Type.Optional(LineText({ description: 'File on the building machine that holds the keys.' })),
   omitdebsrc: Type.Optional(BooleanText),
   register_repo_with_rootfs: Type.Optional(BooleanText),
+  check_valid_until: Type.Optional(
+    Type.Unsafe<string | boolean>({
+      ...BooleanText,
+      description:
+        'false: take it although its Valid-Until has passed, as that of a snapshot has. Default true.',
+    }),
+  ),
 });
 export type Repository = Static<typeof Repository>;
 
@@ -105,6 +112,15 @@ export const MultistrapVariables = strictObject(
       Type.Array(DebconfSelection, { description: 'Answers that packages find when they are installed.' }),
     ),
     debconf_append: Type.Optional(Type.Array(DebconfSelection)),
+    snapshot: Type.Optional(
+      Type.String({
+        pattern: '^[0-9]{8}T[0-9]{6}Z$',
+        description:
+          "Date of the distribution's snapshot service that its packages come from: 20261101T000000Z.",
+      }),
+    ),
+    non_free_firmware: Type.Optional(BooleanText),
+    backports: Type.Optional(BooleanText),
     repos: Type.Optional(Type.Array(Repository, { minItems: 1 })),
     repos_append: Type.Optional(Type.Array(Repository)),
   },

@@ -212,6 +212,18 @@ test('keys come from a URL or a file; one that cannot be had is named', async ()
   });
 });
 
+test('what has expired is taken only when its repository says so', async () => {
+  buildPackages(join(www, 'expired'), [hello, apt]);
+  publishFlat(join(www, 'expired'), key, ['Valid-Until: Mon, 01 Jan 2024 00:00:00 UTC']);
+  const expired = { source: `${url}/expired` };
+  const error = await failureOf(expired, { multistrap_retries: 3 });
+  expect(error).toMatchObject({ code: 'REPOSITORY_OUTDATED', field: `${base}.repos[0]` });
+  expect(error.hint).toContain('check_valid_until');
+  expect(await failureOf({ ...expired, check_valid_until: false })).toMatchObject({
+    code: 'INSTALLATION_FAILED',
+  });
+});
+
 test('a login in the address opens the repository, and is nowhere else', async () => {
   server.logins.set('/flat', 'ci:s3cr3t-w0rd');
   try {

@@ -89,10 +89,11 @@ function sign(directory: string, key: SigningKey | undefined): void {
 const archive = (cwd: string, ...args: string[]) =>
   execFileSync('apt-ftparchive', args, { cwd, encoding: 'utf8' });
 
-/** A flat repository (suite `/`) of the packages in `directory`. */
-export function publishFlat(directory: string, key?: SigningKey): void {
+/** A flat repository (suite `/`) of the packages in `directory`, with further fields of its Release file. */
+export function publishFlat(directory: string, key?: SigningKey, fields: readonly string[] = []): void {
   writeFileSync(join(directory, 'Packages'), archive(directory, 'packages', '.'));
-  writeFileSync(join(directory, 'Release'), archive(directory, 'release', '.'));
+  const release = fields.map((field) => `${field}\n`).join('') + archive(directory, 'release', '.');
+  writeFileSync(join(directory, 'Release'), release);
   sign(directory, key);
 }
 

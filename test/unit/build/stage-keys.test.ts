@@ -40,11 +40,11 @@ const osconfig = {
 
 const spec = {
   distribution: 'debian-13',
-  mirror: 'http://mirror.example.org/debian',
   rootfs: {
     multistrap: {
       k8s_version: '1.34.2-1.1',
       packages: ['vim'],
+      snapshot: '20261101T000000Z',
       debconf: [
         { package: 'pkg', question: 'a/b', type: 'string', value: 'x' },
         { package: 'pkg', question: 'a/secret', type: 'password', value: 'hunter2' },

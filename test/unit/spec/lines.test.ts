@@ -21,7 +21,7 @@ const FILES = ['file_content', 'override', 'login', 'motd', 'keyring'];
 /** Something that each pattern accepts. */
 const SAMPLES = [
   ...['a', 'ab', '1', '1G', '1MiB', '0755', '{{ a }}', 'a/b', '/a', 'http://a', '$6$a'],
-  ...[`sha256:${'a'.repeat(64)}`, 'none'],
+  ...[`sha256:${'a'.repeat(64)}`, 'none', '20261101T000000Z'],
 ];
 const BREAKS = ['\n', '\r', '\r\n', '\v', '\f', '\0', '\x1b', '\x7f', '\x85', '\u2028', '\u2029'];
 

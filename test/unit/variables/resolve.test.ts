@@ -335,6 +335,69 @@ describe('findings', () => {
   });
 });
 
+describe("the distribution's own repositories", () => {
+  const reposOf = async (
+    multistrap: NonNullable<NonNullable<BuildSpec['rootfs']>['multistrap']>,
+    distribution = 'debian-13',
+  ) => (await resolve({ distribution, rootfs: { multistrap } })).rootfs.multistrap;
+  const date = '20261101T000000Z';
+
+  test('as they were at a date, though what says so has expired', async () => {
+    const { repos, snapshot } = await reposOf({ snapshot: date });
+    expect(snapshot).toBe(date);
+    expect(repos.map(({ name, source }) => `${name} ${source}`)).toEqual([
+      `trixie http://snapshot.debian.org/archive/debian/${date}`,
+      `trixie-updates http://snapshot.debian.org/archive/debian/${date}`,
+      `trixie-security http://snapshot.debian.org/archive/debian-security/${date}`,
+    ]);
+    expect(repos.every(({ check_valid_until }) => check_valid_until === false)).toBe(true);
+    const ubuntu = await reposOf({ snapshot: date }, 'ubuntu-24.04');
+    expect(new Set(ubuntu.repos.map(({ source }) => source))).toEqual(
+      new Set([`https://snapshot.ubuntu.com/ubuntu/${date}`]),
+    );
+    expect((await reposOf({})).repos.some((repository) => 'check_valid_until' in repository)).toBe(false);
+  });
+
+  test('with firmware and microcode, with backports', async () => {
+    const { repos, packages } = await reposOf({
+      packages: ['vim'],
+      non_free_firmware: true,
+      backports: 'yes',
+    });
+    expect(repos.map(({ suite }) => suite)).toContain('trixie-backports');
+    for (const { components } of repos) expect(components).toEqual(['main', 'non-free-firmware']);
+    expect(packages).toEqual(['vim', 'amd64-microcode', 'intel-microcode']);
+    expect(
+      (await reposOf({ rootfs_arch: 'arm64', packages: ['vim'], non_free_firmware: true })).packages,
+    ).toEqual(['vim']);
+  });
+
+  test('are not what repos replaces, and are on one mirror', async () => {
+    const base = 'spec.build.rootfs.multistrap';
+    const own = { name: 'r', source: 'http://r.test', suite: '/', keyring: 'k' };
+    expect(
+      await findingsOf({ rootfs: { multistrap: { repos: [own], snapshot: date, backports: true } } }),
+    ).toMatchObject([{ field: `${base}.snapshot` }, { field: `${base}.backports` }]);
+    expect(
+      await findingsOf({ mirror: 'http://m.test/debian', rootfs: { multistrap: { snapshot: date } } }),
+    ).toMatchObject([{ field: `${base}.snapshot` }]);
+  });
+
+  test('a login of a mirror is for fetching only', async () => {
+    const build = await resolve({
+      mirror: 'http://ci:s3cr3t@m.test/debian',
+      rootfs: {
+        multistrap: { repos_append: [{ ...repositoryOf('own'), source: 'http://u:s3cr3t@o.test' }] },
+      },
+    });
+    const { sources, ...rest } = build;
+    expect(sources.own).toEqual(['http://u:s3cr3t@o.test']);
+    expect(sources.trixie).toEqual(['http://ci:s3cr3t@m.test/debian']);
+    expect(JSON.stringify(rest)).not.toContain('s3cr3t');
+  });
+  const repositoryOf = (name: string) => ({ name, suite: '/', keyring: 'k' });
+});
+
 describe('what reaches apt', () => {
   const base = 'spec.build.rootfs.multistrap';
   const repository = { name: 'r', source: 'http://r.test', suite: '/', keyring: 'k' };
