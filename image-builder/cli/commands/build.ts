@@ -9,6 +9,9 @@ import { contextOf } from '../context.ts';
 import { onEarlierResults, requireLocal, reuseOption } from '../earlier-results.ts';
 import { addOutputOption, addPathOption, type PolicyFlags, policyOf } from '../policy-options.ts';
 
+/** Exit status of a dry run in which the packages were not checked. */
+const UNCHECKED = 2;
+
 interface BuildCommandOptions extends PolicyFlags {
   output: 'yaml' | 'json';
   store?: string;
@@ -17,6 +20,7 @@ interface BuildCommandOptions extends PolicyFlags {
   reuse?: ReusableStage;
   stage?: string;
   dryRun?: boolean;
+  exitCode?: boolean;
 }
 
 export function register(program: Command): void {
@@ -47,6 +51,7 @@ export function register(program: Command): void {
       'only make sure that the store has the result of this stage, and print its directory',
     )
     .option('--dry-run', 'build nothing: check everything, and print what would be installed, made and run')
+    .option('--exit-code', 'with --dry-run: end with status 2 when the repositories could not be asked')
     .addHelpText(
       'after',
       '\nRelative paths of the spec are relative to the working directory.\nExample: image-builder build examples/node-image/image-builder.yaml --boot-test 300',
@@ -87,6 +92,7 @@ export function register(program: Command): void {
           ...(pinned && { pinned }),
         });
         process.stdout.write(await render([plan], options.output));
+        if (options.exitCode && plan.packageSource.from === 'spec') process.exitCode = UNCHECKED;
         return;
       }
       const contents = await build(resolved, {

@@ -257,8 +257,10 @@ describe('build --dry-run', () => {
     const repository = { name: 'k8s', source: 'http://127.0.0.1:1/deb', suite: '/', packages: ['kubelet'] };
     const repos_append = [{ ...repository, keyring_url: 'https://127.0.0.1:1/Release.key' }];
     const { plan } = dryRun({ rootfs: { multistrap: { packages: ['dbus'], repos_append } } });
-    expect(plan.packageSource.unreachable).toContain('repos[name=k8s]');
+    expect(plan.packageSource.unreachable).toContain('repos_append[0].keyring_url');
     expect(plan.requested).toContain('kubelet');
+    const unchecked = run([cli, 'build', 'dry.yaml', '--dry-run', '--exit-code'], { cwd, env });
+    expect(unchecked).toMatchObject({ status: 2, stdout: expect.stringContaining('unreachable') });
   });
 });
 
