@@ -22,7 +22,6 @@ const TOOLS: Record<Task, Record<string, string>> = {
     nsenter: 'util-linux',
     mount: 'mount',
     tar: 'tar',
-    find: 'findutils',
     python3: 'python3',
     sh: 'dash',
   },

@@ -1,8 +1,9 @@
-// What an image brings along runs as root of its tree, and is nobody on this machine. Run by root and by an ordinary user.
+// What an image brings along runs as root of its tree, and is nobody on this machine.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import { enterTree } from '../../../image-builder/executors/enter-tree.ts';
 import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
 import { openMemory } from '../../../image-builder/executors/memory.ts';
@@ -135,4 +136,26 @@ test('only what is to be changed can be, in memory, too', async () => {
   await memory.sandbox.run(['sh', '-c', `echo y > ${room}/file`], { confined: { writable: [room] } });
   expect(readFileSync(memory.sandbox.hostPath(`${room}/file`), 'utf8')).toBe('y\n');
   await memory.close();
+});
+
+// `docker run --privileged --volume /proc:/proc` starts it so, as cut_image.sh of the predecessor does.
+test('no namespace is entered by an id out of the /proc of others', async () => {
+  const outfile = join(directory, 'program.cjs');
+  await build({
+    entryPoints: [join(__dirname, 'foreign-proc-program.ts')],
+    ...{ outfile, bundle: true, platform: 'node', format: 'cjs', logLevel: 'error' },
+  });
+  const place = join(directory, 'foreign');
+  mkdirSync(place);
+  const unshare =
+    sandbox.mode === 'namespaces'
+      ? ['--pid', '--fork']
+      : ['--user', '--map-root-user', '--map-auto', '--pid', '--fork'];
+  execFileSync('unshare', [...unshare, process.execPath, outfile, place], { cwd: directory });
+  expect(JSON.parse(readFileSync(join(place, 'result.json'), 'utf8'))).toEqual({
+    pid: 1,
+    hasMemory: false,
+    output: 'ran\n',
+  });
+  expect(readFileSync(join(place, 'room/file'), 'utf8')).toBe('written\n');
 });

@@ -5,6 +5,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { askRepositories } from '../../../image-builder/build/package-resolution.ts';
+import { enterTree } from '../../../image-builder/executors/enter-tree.ts';
 import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
 import { smallestProgram } from '../../../image-builder/executors/probe.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
@@ -49,6 +50,10 @@ test('as root of a namespace, with every id', async () => {
   await run('chown', '33:65534', '/tmp/owned');
   expect(await run('stat', '-c', '%u %g', '/tmp/owned')).toBe('33 65534\n');
   await sandbox.run(['rm', join(root, 'tmp/owned')]);
+  const confined = { writable: [root] };
+  expect(await sandbox.run(enterTree(root, ['/usr/bin/busybox', 'uname', '-m']), { confined })).toBe(
+    'aarch64\n',
+  );
 });
 
 const user = process.getuid?.() === 0 ? ordinaryUser() : undefined;
