@@ -1,5 +1,6 @@
 // What commands share: the signals of the process, and how progress is shown.
 import type { Command } from 'commander';
+import type { Finding } from '../diagnostics/error.ts';
 import { type Interrupt, listenForInterrupt } from '../diagnostics/interrupt.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
 import { jsonReporter, plainReporter } from '../diagnostics/render.ts';
@@ -20,6 +21,10 @@ export interface GlobalOptions {
   verbose?: boolean;
 }
 
+/** Adds to a finding what is known of its source. */
+export type Explainer = (finding: Finding) => Finding;
+
+let explainer: Explainer = (finding) => finding;
 let interrupt: Interrupt | undefined;
 let display: LiveDisplay | undefined;
 
@@ -36,6 +41,16 @@ function reporterOf({ logFormat, verbose = false }: GlobalOptions): Reporter {
   if (!isLive) return plainReporter(writeLine, { verbose });
   display = new LiveDisplay(process.stderr, { verbose });
   return (event) => display?.show(event);
+}
+
+/** Says how findings are explained from now on: a command has read the file that they are about. */
+export function explainBy(explain: Explainer): void {
+  explainer = explain;
+}
+
+/** A finding as the command's file explains it. */
+export function explained(finding: Finding): Finding {
+  return explainer(finding);
 }
 
 /** Ends the display; returns what interrupted the commands, if anything did. */

@@ -5,7 +5,7 @@ import { interruptExitCode } from '../diagnostics/interrupt.ts';
 import { writeLine, writeOut } from '../diagnostics/standard-streams.ts';
 import { version } from '../embedded/release.ts';
 import type { Register } from './commands.ts';
-import { endContext } from './context.ts';
+import { endContext, explained } from './context.ts';
 
 /**
  * Runs the command that the process's arguments name and shows its error. Never throws: the outcome is in
@@ -31,7 +31,7 @@ export async function runProgram(commands: readonly Register[]): Promise<void> {
   try {
     await program.parseAsync();
   } catch (error) {
-    lines = findingsOf(error).map(formatFinding);
+    lines = findingsOf(error).map((finding) => formatFinding(explained(finding)));
     process.exitCode = 1;
   }
   const signal = endContext();

@@ -1,6 +1,6 @@
 // The errors of Image Builder: every error that a user can meet carries a closed code, and a hint at the next step.
-
 import { printableLines } from './printable.ts';
+import { describeSystemError } from './system-error.ts';
 
 /** How bad a {@link Finding} is; the names are those of a KRM function result. */
 export type Severity = 'error' | 'warning' | 'info';
@@ -18,6 +18,10 @@ export interface Finding {
   field?: string;
   /** The file that the field was read from. */
   file?: string;
+  /** The line of the field in the file, from 1. */
+  line?: number;
+  /** That line with carets below, as two lines; without values that may be secrets. */
+  excerpt?: string;
   /** Machine-readable extras (for example what a read cost). */
   tags?: Record<string, string>;
 }
@@ -72,19 +76,26 @@ export class InvalidInputError extends ImageBuilderError<'INVALID_INPUT'> {
   }
 }
 
-/** One finding as a line for people: `error: spec.build.qcows: ... (in image.yaml)`. */
+/** One finding for people: `error: spec.build.qcows: ... (in image.yaml:12)`, with its excerpt below if it has one. */
 export function formatFinding(finding: Finding): string {
   return `${finding.severity}: ${describeFinding(finding)}`;
 }
 
 /** What a finding says, without its severity; texts of strangers may be part of it. */
-export function describeFinding({ field, message, file }: Finding): string {
-  return printableLines(`${field ? `${field}: ` : ''}${message}${file ? ` (in ${file})` : ''}`);
+export function describeFinding({ message, field, file, line, excerpt }: Finding): string {
+  const place = file && `${file}${line === undefined ? '' : `:${line}`}`;
+  const [first = '', ...others] = message.split('\n');
+  // What is wrong with a file as a whole has the file for its subject.
+  const subject = field || place;
+  const head = `${subject ? `${subject}: ` : ''}${first}${field && place ? ` (in ${place})` : ''}`;
+  return printableLines([head, ...(excerpt === undefined ? [] : [excerpt]), ...others].join('\n'));
 }
 
 /** The findings that describe any thrown value; unexpected errors keep their stack in the message. */
 export function findingsOf(error: unknown): Finding[] {
   if (error instanceof ImageBuilderError) return error.findings();
+  const known = describeSystemError(error);
+  if (known !== undefined) return [{ severity: 'error', message: known }];
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return [{ severity: 'error', message: `unexpected error: ${message}` }];
 }

@@ -34,7 +34,10 @@ export function planPartitions(
 
   const capacityBytes = parseCapacity(variables.qcow_capacity);
   if (capacityBytes === undefined) {
-    report('qcow_capacity', `"${variables.qcow_capacity}" is not a size such as 19G or 20480MiB`);
+    report(
+      'qcow_capacity',
+      `"${variables.qcow_capacity}" is larger than any disk, expected a size such as 19G`,
+    );
     throw new InvalidInputError(findings);
   }
   const partitions: PlannedPartition[] = [];

@@ -2,7 +2,7 @@
 import type { ErrorObject } from 'ajv';
 import type { Finding } from '../diagnostics/error.ts';
 import { type FieldPath, formatFieldPath, pathOfPointer } from '../diagnostics/field-path.ts';
-import { ONE_LINE } from './patterns.ts';
+import { patternInWords } from './pattern-words.ts';
 import { similarName } from './similar.ts';
 
 /** The part of a JSON Schema that the messages are made of. */
@@ -65,7 +65,8 @@ function describeError(error: ErrorObject, root: unknown): Finding {
 
 function describeUnknown(name: string, { properties = {}, patternProperties }: Schema): string {
   const [pattern] = Object.keys(patternProperties ?? {});
-  if (pattern !== undefined) return `is not a possible name, expected one that matches ${pattern}`;
+  if (pattern !== undefined)
+    return `is not a possible name, expected ${patternInWords(pattern) ?? `one that matches ${pattern}`}`;
   const known = Object.keys(properties);
   const similar = similarName(name, known);
   if (similar !== undefined) return `unknown field; did you mean ${similar}?`;
@@ -79,15 +80,16 @@ function expectation(schema: Schema): string {
     const names = [...new Set(choices.map(String))];
     return `${names.length > 1 ? 'one of ' : ''}${names.join(', ')}`;
   }
-  const types = [schema.type ?? []].flat().map((type) => TYPE_NAMES[type] ?? type);
-  const pattern = schema.pattern ? describePattern(schema.pattern) : '';
-  const description =
-    schema.pattern && schema.description ? ` (${schema.description.replace(/\.$/, '')})` : '';
-  return `${types.join(' or ') || 'something else'}${pattern}${description}`;
+  const types = [schema.type ?? []].flat();
+  if (schema.pattern === undefined) return types.map(nameOfType).join(' or ') || 'something else';
+  const words = patternInWords(schema.pattern);
+  const others = types.filter((type) => type !== 'string').map(nameOfType);
+  if (words !== undefined) return [words, ...others].join(' or ');
+  const description = schema.description ? ` (${schema.description.replace(/\.$/, '')})` : '';
+  return `${types.map(nameOfType).join(' or ')} that matches ${schema.pattern}${description}`;
 }
 
-const describePattern = (pattern: string): string =>
-  pattern === ONE_LINE ? ' on one line, without control characters' : ` that matches ${pattern}`;
+const nameOfType = (type: string) => TYPE_NAMES[type] ?? type;
 
 function choicesOf(branches: Schema[] | undefined): unknown[] | undefined {
   const constants = branches?.map((branch) => branch.const);
@@ -105,11 +107,12 @@ const TYPE_NAMES: Record<string, string> = {
 };
 
 /** YAML has turned text into something else; the user can only see it in the source. */
-function quotes({ keyword, data, parentSchema }: ErrorObject): string {
-  const wantsText = keyword === 'type' && [(parentSchema as Schema).type ?? []].flat().includes('string');
-  return wantsText && (typeof data === 'number' || typeof data === 'boolean')
-    ? '; put the value in quotes'
-    : '';
+function quotes({ data, parentSchema }: ErrorObject): string {
+  if (typeof data !== 'number' && typeof data !== 'boolean') return '';
+  const { type = [], pattern, enum: choices } = parentSchema as Schema;
+  if (![type].flat().includes('string')) return '';
+  const isRight = choices?.includes(String(data)) ?? new RegExp(pattern ?? '', 'u').test(String(data));
+  return isRight ? '; put the value in quotes' : '';
 }
 
 /** Fields whose values never show up in a message. */

@@ -1,6 +1,7 @@
 // YAML of files that a spec names. The path may lead to something that is not meant to be read by whoever sees the
 // messages, so these say where the mistake is and quote no line.
 import { LineCounter, parseDocument } from 'yaml';
+import type { Source } from '../yaml/excerpt.ts';
 
 /** Aliases may multiply a value so often. */
 const ALIASES = 100;
@@ -17,7 +18,7 @@ const FIXED_WORDS: ReadonlySet<string> = new Set([
 ]);
 
 /** The value of a document, or what is wrong with it, in one line. */
-export function parseForeignYaml(text: string): { value: unknown } | { problem: string } {
+export function parseForeignYaml(text: string): { value: unknown; source: Source } | { problem: string } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   // A tag that nobody knows (Ansible's !vault) would leave text that means something else.
@@ -28,7 +29,8 @@ export function parseForeignYaml(text: string): { value: unknown } | { problem: 
     return { problem: `${what} at line ${line}, column ${col}` };
   }
   try {
-    return { value: document.toJS({ maxAliasCount: ALIASES }) };
+    const value: unknown = document.toJS({ maxAliasCount: ALIASES });
+    return { value, source: { source: text, document, lineCounter: lines } };
   } catch {
     // An alias without an anchor, or one that multiplies too much: the parser names it.
     return { problem: 'its aliases cannot be resolved' };

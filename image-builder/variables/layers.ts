@@ -1,6 +1,7 @@
 // Lays variables over each other by the predecessor's rules: maps are merged, lists and scalars replaced, and what a
 // `<list>_append` holds is added to the list that it finds.
 import type { FieldPath } from '../diagnostics/field-path.ts';
+import type { Source } from '../yaml/excerpt.ts';
 
 /** The variables of one role from one place. */
 export interface Layer {
@@ -9,6 +10,8 @@ export interface Layer {
   field: FieldPath;
   /** The file that they were read from; absent for the object itself and for the built-in defaults. */
   file?: string;
+  /** The text of that file, to show the line of what is wrong. */
+  source?: Source;
 }
 
 const APPEND = /_append$/;

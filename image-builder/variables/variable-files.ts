@@ -1,7 +1,8 @@
 // Variable files: YAML on disk to layers that are as strictly checked as the ImageBuilder object itself.
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
-import { type FieldPath, formatFieldPath } from '../diagnostics/field-path.ts';
+import { type FieldPath, formatFieldPath, parseFieldPath } from '../diagnostics/field-path.ts';
 import { parseRendered, unknownFields } from '../spec/validate.ts';
+import { findExcerpt } from '../yaml/excerpt.ts';
 import { parseForeignYaml } from './foreign-yaml.ts';
 import type { Layer } from './layers.ts';
 import type { Manifests } from './manifests.ts';
@@ -27,7 +28,15 @@ export async function readLayer(
       { severity: 'error', message: 'is not a map of variables', field: formatFieldPath(field), file },
     ]);
   }
-  return { values: values as Record<string, unknown>, field, file };
+  return { values: values as Record<string, unknown>, field, file, source: parsed.source };
+}
+
+/** The finding as one of the layer's file. */
+export function inFile(finding: Finding, { file, source, field }: Layer): Finding {
+  if (file === undefined || finding.field === undefined) return finding;
+  const own = formatFieldPath(parseFieldPath(finding.field).slice(field.length));
+  const found = source && findExcerpt(source, own, finding.message);
+  return { ...finding, file, ...(found && { line: found.line, excerpt: found.text }) };
 }
 
 /**
@@ -35,13 +44,12 @@ export async function readLayer(
  * @returns the findings, with the layer's file.
  */
 export function checkLayer(layer: Layer): Finding[] {
-  const { file } = layer;
   try {
     parseRendered(asObject(layer));
     return [];
   } catch (error) {
     if (!(error instanceof InvalidInputError)) throw error;
-    return error.findings().map((finding) => (file === undefined ? finding : { ...finding, file }));
+    return error.findings().map((finding) => inFile(finding, layer));
   }
 }
 

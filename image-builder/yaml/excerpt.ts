@@ -15,17 +15,33 @@ export interface Source {
 interface Place {
   key?: Node;
   value?: Node;
+  isExact?: boolean;
+}
+
+/** Where a field is, for people. */
+export interface Excerpt {
+  /** From 1. */
+  line: number;
+  /** The line with carets below, as two lines of text. */
+  text: string;
+  /** false: the field is not there, and this is the innermost object on the way to it. */
+  isExact: boolean;
+}
+
+/** The text of {@link findExcerpt}. */
+export function excerpt(source: Source, field: string, message: string): string | undefined {
+  return findExcerpt(source, field, message)?.text;
 }
 
 /**
- * The line of a field with carets below, as two lines of text; undefined when the source has nothing of the path.
- * The value is only shown when the finding's `message` names it, since it may be a secret.
+ * Shows the line of a field; undefined when the source has nothing of the path. The value is only shown when the finding's
+ * `message` names it, since it may be a secret.
  */
-export function excerpt(
+export function findExcerpt(
   { source, document, lineCounter }: Source,
   field: string,
   message: string,
-): string | undefined {
+): Excerpt | undefined {
   const place = locate(document.contents, field);
   const keyRange = place?.key?.range;
   const valueRange = place?.value?.range;
@@ -35,14 +51,26 @@ export function excerpt(
   if (!range) return undefined;
   const { line, col } = lineCounter.linePos(range[0]);
   const lineStart = range[0] - col + 1;
-  const lineEnd = source.indexOf('\n', lineStart);
-  const whole = source.slice(lineStart, lineEnd < 0 ? undefined : lineEnd);
-  const shownEnd = isNamed ? range[1] : (keyRange?.[1] ?? range[0]);
-  const shown = isNamed ? whole : `${source.slice(lineStart, shownEnd)}${keyRange ? ': ...' : '...'}`;
-  const width = Math.max(1, Math.min(range[1], shownEnd, lineStart + whole.length) - range[0]);
+  // Of a line with several fields only this one is shown: the others may be secrets.
+  const start = keyRange && keyRange[0] >= lineStart ? keyRange[0] : range[0];
+  const before = source.slice(lineStart, start);
+  const indent = /^[\s-]*$/.test(before) ? before : `${/^\s*/.exec(before)?.[0]}... `;
+  const valueEnd = range[0] + valueText.length;
+  const rest = isNamed ? source.slice(valueEnd, endOfLine(source, valueEnd)).trim() : '';
+  const isAlone = rest === '' || rest.startsWith('#');
+  const shown = isNamed
+    ? `${source.slice(start, valueEnd)}${isAlone ? '' : ' ...'}`
+    : `${keyRange ? source.slice(start, keyRange[1]) : ''}${keyRange ? ': ...' : '...'}`;
+  const width = Math.max(1, isNamed ? valueText.length : keyRange ? keyRange[1] - keyRange[0] : 3);
   const gutter = String(line).padStart(5);
-  const indent = whole.slice(0, col - 1).replace(/[^\t]/g, ' ');
-  return `${gutter} | ${shown.trimEnd()}\n${' '.repeat(gutter.length)} | ${indent}${'^'.repeat(width)}`;
+  const offset = `${indent}${source.slice(start, range[0])}`.replace(/[^\t]/g, ' ');
+  const text = `${gutter} | ${indent}${shown}\n${' '.repeat(gutter.length)} | ${offset}${'^'.repeat(width)}`;
+  return { line, text, isExact: place?.isExact ?? false };
+}
+
+function endOfLine(source: string, from: number): number {
+  const end = source.indexOf('\n', from);
+  return end < 0 ? source.length : end;
 }
 
 /** Whether the message has the text as a word of its own. */
@@ -66,16 +94,16 @@ function locate(root: unknown, field: string): Place | undefined {
   for (const segment of parseFieldPath(field)) {
     if (isMap(node)) {
       const pair = node.items.find(({ key }) => keyText(key) === String(segment));
-      if (!pair) break;
+      if (!pair) return place;
       node = pair.value;
       place = { ...nodeAs('key', pair.key), ...nodeAs('value', pair.value) };
     } else if (isSeq(node)) {
       node = node.items[Number(segment)];
-      if (!isNode(node)) break;
+      if (!isNode(node)) return place;
       place = { value: node };
-    } else break;
+    } else return place;
   }
-  return place;
+  return place && { ...place, isExact: true };
 }
 
 function nodeAs<Name extends 'key' | 'value'>(name: Name, node: unknown): { [name in Name]?: Node } {

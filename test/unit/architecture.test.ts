@@ -42,6 +42,7 @@ const allowed: Record<string, string[]> = {
     'image-builder/executors',
     'image-builder/policy',
     'image-builder/spec',
+    'image-builder/yaml',
   ],
   'image-builder/rootfs': [
     'image-builder/diagnostics',
@@ -75,7 +76,7 @@ const allowed: Record<string, string[]> = {
   ],
   'image-builder/boot': ['image-builder/diagnostics', files],
   'image-builder/kustomize': ['image-builder/diagnostics', files],
-  'image-builder/doctor': ['image-builder/diagnostics', 'image-builder/kustomize'],
+  'image-builder/doctor': ['image-builder/diagnostics', 'image-builder/executors', 'image-builder/kustomize'],
 };
 
 function sourceFiles(directory: string): string[] {

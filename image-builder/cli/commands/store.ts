@@ -12,7 +12,9 @@ export function register(program: Command): void {
     .action(async (options: ListOptions) => {
       const { listUsage } = await import('../../store/gc.ts');
       const usages = await listUsage(await open(options.store));
-      process.stdout.write(options.output === 'json' ? toJson(usages) : await renderUsages(usages));
+      process.stdout.write(
+        options.output === 'json' ? toJson(usages) : await renderUsages(usages, 'in the store'),
+      );
     });
   withStore(store.command('gc'))
     .description(
@@ -33,7 +35,9 @@ export function register(program: Command): void {
         ...(maxAge !== undefined && { maxAge }),
         ...(maxSize !== undefined && { maxBytes: maxSize }),
       });
-      process.stdout.write(options.output === 'json' ? toJson(removed) : await renderUsages(removed));
+      process.stdout.write(
+        options.output === 'json' ? toJson(removed) : await renderUsages(removed, 'removed'),
+      );
     });
   withStore(store.command('verify'))
     .description('read every byte and report what is damaged; the next build replaces it')
@@ -126,15 +130,29 @@ async function open(store: string | undefined): Promise<Store> {
   return await openStore(storeDirectory(process.env, { cwd: process.cwd(), ...(store && { store }) }));
 }
 
-async function renderUsages(usages: readonly EntryUsage[]): Promise<string> {
+/** A table, and what it is of: `in the store`, `removed`. */
+async function renderUsages(usages: readonly EntryUsage[], what: string): Promise<string> {
+  if (usages.length === 0) return `nothing ${what}\n`;
   const { formatBytes } = await import('../../diagnostics/render.ts');
   const total = usages.reduce((sum, { bytes }) => sum + bytes, 0);
-  const rows = usages.map(({ kind, key, build, stage, bytes, usedAt }) =>
-    [`${kind}-${key.slice(0, 12)}`, formatBytes(bytes).padStart(10), usedAt.slice(0, 16), build, stage].join(
-      '  ',
-    ),
+  const rows = usages.map(({ kind, key, build, stage, bytes, usedAt }) => [
+    ...[`${kind}-${key.slice(0, 12)}`, formatBytes(bytes), usedAt.slice(0, 16), build, stage],
+  ]);
+  const sum = `${usages.length} ${usages.length === 1 ? 'entry' : 'entries'} ${what}, ${formatBytes(total)}`;
+  return `${[...table(['ENTRY', 'SIZE', 'LAST USED', 'BUILD', 'STAGE'], rows), sum].join('\n')}\n`;
+}
+
+/** Columns as wide as their widest cell. */
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = header.map((name, column) =>
+    Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );
-  return `${[...rows, `${usages.length} entries, ${formatBytes(total)}`].join('\n')}\n`;
+  return [header, ...rows].map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };

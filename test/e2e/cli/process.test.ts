@@ -121,6 +121,6 @@ test('the bundled validator finds what the one of the source tree finds', () => 
     'spec.build.qcows.a.qcow.qcow_capacty: unknown field; did you mean qcow_capacity?',
   );
   expect(stderr).toContain(
-    'spec.build.qcows.a.qcow.partitions[0].part_end: is the number 5, expected a string',
+    'spec.build.qcows.a.qcow.partitions[0].part_end: is the number 5, expected a position on the disk',
   );
 });

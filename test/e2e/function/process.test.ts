@@ -187,8 +187,8 @@ mode: "0755"
     expect(
       stderr,
     ).toBe(`error: ConfigMap/c: data.configPath: /etc/passwd leaves /profiles, the only place that is read (in ${config})
-    4 | data: {configPath: /etc/passwd}
-      |                    ^^^^^^^^^^^
+    4 | ... configPath: /etc/passwd ...
+      |                 ^^^^^^^^^^^
 `);
   });
 

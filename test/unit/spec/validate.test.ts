@@ -1,5 +1,7 @@
 import { findingsOf } from '../../../image-builder/diagnostics/error.ts';
 import { formatFieldPath, parseFieldPath } from '../../../image-builder/diagnostics/field-path.ts';
+import { patternInWords } from '../../../image-builder/spec/pattern-words.ts';
+import { ImageBuilder } from '../../../image-builder/spec/schema/image-builder.ts';
 import { parseImageBuilder } from '../../../image-builder/spec/validate.ts';
 
 function findings(spec: unknown, rest: Record<string, unknown> = {}): Record<string, string> {
@@ -89,13 +91,13 @@ describe('parseImageBuilder', () => {
       'spec.build.qcows.control-plane.qcow.qcow_compress':
         'is "maybe", expected one of true, false, yes, no, on, off',
       'spec.build.qcows.control-plane.qcow.partitions[1].mount':
-        'is "relative", expected a string that matches ^(none|swap|/[^\\p{Cc}\\p{Zl}\\p{Zp}]*)$ (Mount point, "swap", or "none")',
+        'is "relative", expected an absolute path, swap or none',
       'spec.build.qcows.control-plane.qcow.partitions[2].part_end':
-        'is the number 600, expected a string that matches ^[0-9]+(\\.[0-9]+)?(MiB|GiB|%)$ (For example 516MiB or 100%); put the value in quotes',
+        'is the number 600, expected a position on the disk, such as 512MiB, 4.5GiB or 100%',
       'spec.build.qcows.control-plane.qcow.partitions[2].flags[0]':
         'is "bios", expected one of bios_grub, boot, esp, swap, legacy_boot',
       'spec.build.qcows.control-plane.qcow.partitions[3].part_end': expect.stringMatching(
-        /^is missing, expected a string/,
+        /^is missing, expected a position/,
       ),
     });
   });
@@ -131,12 +133,39 @@ describe('parseImageBuilder', () => {
       apiVersion: 'is "airshipit.org/v1", expected airshipit.org/v1alpha1',
     });
     expect(findings({ build: {} }, { metadata: {} })).toEqual({
-      'metadata.name': expect.stringMatching(/^is missing, expected a string that matches/),
+      'metadata.name': expect.stringMatching(/^is missing, expected a DNS name/),
     });
     expect(findings({ build: {} }, { metadata: undefined })).toEqual({
       metadata: 'is missing, expected an object',
     });
     expect(() => parseImageBuilder(null)).toThrow('is null, expected an object');
+  });
+
+  test('long patterns are said in words', () => {
+    expect(findings({ build: { bundle: { repository: 'ghcr.io/MyOrg/x' } } })).toEqual({
+      'spec.build.bundle.repository':
+        'is "ghcr.io/MyOrg/x", expected a repository in lower case without tag and digest, such as registry.example.org/site/qcow-bundle',
+    });
+    const patterns = [...JSON.stringify(ImageBuilder).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)].map(
+      ([, text = '']) => JSON.parse(text) as string,
+    );
+    const unsaid = patterns.filter((one) => one.length > 30 && patternInWords(one) === undefined);
+    expect(unsaid).toEqual([]);
+  });
+
+  test('quotes are only advised where they help', () => {
+    const systemd = [{ name: 'a', enabled: 1 }];
+    expect(findings({ build: { rootfs: { osconfig: { systemd } } } })).toEqual({
+      'spec.build.rootfs.osconfig.systemd[0].enabled': expect.not.stringContaining('quotes'),
+    });
+    expect(findings(qcow({ qcow_capacity: 20 }))).toEqual({
+      'spec.build.qcows.control-plane.qcow.qcow_capacity':
+        'is the number 20, expected a size, such as 19G or 20480MiB',
+    });
+    const files = [{ name: '/a', file_content: 'x', permissions: 755 }];
+    expect(findings({ build: { rootfs: { osconfig: { files } } } })).toEqual({
+      'spec.build.rootfs.osconfig.files[0].permissions': expect.stringContaining('in quotes, such as "0755"'),
+    });
   });
 
   test('names of QCOWs and label values', () => {
@@ -158,7 +187,7 @@ describe('parseImageBuilder', () => {
     ];
     expect(findings({ bundle: { image: 'x', profiles } })).toEqual({
       'spec.bundle.profiles[0].path': '/profiles/../etc/shadow leaves /profiles of the bundle',
-      'spec.bundle.profiles[1].path': expect.stringContaining('that matches ^/profiles/'),
+      'spec.bundle.profiles[1].path': expect.stringContaining('expected a path that begins with /profiles/'),
       'spec.bundle.profiles[3].name':
         'gives the catalogue a, as spec.bundle.profiles[2] does; set different names',
     });

@@ -20,11 +20,11 @@ const SOURCE = `spec:
 `.replace('    - bad\n', '');
 
 test.each([
-  ['spec.build.size', 'is "1x", expected', '    3 |     size: "1x" # comment\n      |           ^^^^'],
+  ['spec.build.size', 'is "1x", expected', '    3 |     size: "1x"\n      |           ^^^^'],
   [
     'spec.build.list[1].a',
     'is the number 600, expected',
-    '    4 |     list: [{a: 1}, {a: 600}]\n      |                        ^^^',
+    '    4 |     ... a: 600 ...\n      |            ^^^',
   ],
   ['spec.build.password', 'unknown field', '    5 |     password: ...\n      |     ^^^^^^^^'],
   ['spec.build.text', 'is a string, expected', '    6 |     text: ...\n      |     ^^^^'],
@@ -38,7 +38,7 @@ test('nothing of the path is there', () => {
 });
 
 test('tabs keep their width, so that the carets are where they belong', () => {
-  expect(show('a: {b:\t5}\n', 'a.b', 'is 5,')).toBe('    1 | a: {b:\t5}\n      |       \t^');
+  expect(show('a:\n- b:\t5\n', 'a[0].b', 'is 5,')).toBe('    2 | - b:\t5\n      |     \t^');
 });
 
 test('a value that only looks like a part of the message is not shown', () => {
@@ -48,6 +48,11 @@ test('a value that only looks like a part of the message is not shown', () => {
 test('a value that is too long for any pattern', () => {
   const text = '{{ x }} '.repeat(1 << 18);
   expect(show(`a: {b: "${text}"}\n`, 'a.b', 'gives more than 16 MiB')).toBe(
-    '    1 | a: {b: ...\n      |     ^',
+    '    1 | ... b: ...\n      |     ^',
   );
+});
+
+test('other fields of the same line are not shown', () => {
+  const shown = show('u: [{hash: hunter2, uid: x, key: hunter3}]\n', 'u[0].uid', 'is "x", expected');
+  expect(shown).toBe('    1 | ... uid: x ...\n      |          ^');
 });

@@ -1,0 +1,39 @@
+// What the regular expressions of the schema ask for, in words.
+import { MIRROR, ONE_LINE } from './patterns.ts';
+
+/** By the expression; short ones that explain themselves are left out. */
+const WORDS: Readonly<Record<string, string>> = {
+  '^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$':
+    'lower-case letters and digits, with "-", "_" or "." only between them',
+  '^((?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*)*$':
+    'a repository in lower case without tag and digest, such as registry.example.org/site/qcow-bundle',
+  '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$':
+    'a DNS name: lower-case letters and digits, with "-" and "." only between them',
+  [ONE_LINE]: 'text on one line, without control characters',
+  [MIRROR]: 'a URI, such as http://deb.debian.org/debian',
+  '^[0-9]+$': 'digits',
+  '^\\s*\\{\\{.*\\}\\}\\s*$': 'one template, such as {{ packages }}',
+  '^[0-7]{3,4}$': 'three or four octal digits in quotes, such as "0755"',
+  '^/(?!.*(^|/)\\.\\.(/|$))[^\\p{Cc}\\p{Zl}\\p{Zp}]*$': 'an absolute path without ".."',
+  '^[a-z_0-9][a-z0-9_.-]*\\$?$': 'the name of a user or group, or a number in quotes',
+  '^https?://[^\\s\\p{Cc}]+$': 'a URL that begins with http:// or https://',
+  '^https?://': 'a URL that begins with http:// or https://',
+  '^/profiles/': 'a path that begins with /profiles/',
+  '^sha256:[0-9a-f]{64}$': 'sha256: and 64 hexadecimal digits',
+  '^(sha256|sha384|sha512):[0-9a-f]+$': 'sha256:, sha384: or sha512: and hexadecimal digits',
+  '^[a-z0-9][a-z0-9+.-]+$': 'the name of a package',
+  '^[^\\s\\p{Cc}]+/[^\\s\\p{Cc}]+$': 'a question, such as locales/default_environment_locale',
+  '^v?[0-9][0-9A-Za-z.+:~-]*$': 'a version, such as 1.34.2',
+  '^[A-Za-z0-9:_.@\\\\-]+$': 'the name of a unit',
+  '^[$!*][^:\\s\\p{Cc}]*$': 'a hash as crypt(5) writes it, "!" or "*"',
+  '^(none|swap|/[^\\p{Cc}\\p{Zl}\\p{Zp}]*)$': 'an absolute path, swap or none',
+  '^[0-9]+(\\.[0-9]+)?(MiB|GiB|%)$': 'a position on the disk, such as 512MiB, 4.5GiB or 100%',
+  '^[0-9]+(M|G|T|MiB|GiB|TiB)$': 'a size, such as 19G or 20480MiB',
+  '^[A-Za-z0-9][A-Za-z0-9._-]*$': 'a file name of letters, digits, ".", "_" and "-"',
+  '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$': 'a tag: up to 128 letters, digits, "_", "." and "-"',
+};
+
+/** What must match, as the object of a sentence; undefined for an expression without words. */
+export function patternInWords(pattern: string): string | undefined {
+  return Object.hasOwn(WORDS, pattern) ? WORDS[pattern] : undefined;
+}
