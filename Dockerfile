@@ -7,7 +7,7 @@
 #                  build` writes the same without a container engine
 #
 # `npm run build` comes first: the images take dist/ as it is, so they need no npm and no network for our own part.
-# BuildKit and buildah build the target only; the classic builder also builds the stages above it.
+# BuildKit and buildah build the target only; the classic builder also builds the stages above it, so `bundle` comes early.
 ARG FUNCTION_BASE=docker.io/library/node:22-alpine
 ARG NODE_BASE=docker.io/library/node:22-trixie-slim
 ARG BUILDER_BASE=docker.io/library/debian:trixie-slim
@@ -32,6 +32,14 @@ LABEL org.opencontainers.image.title="image-builder-function" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
+
+FROM function AS bundle
+COPY bundle/qcows /qcows
+COPY bundle/profiles /profiles
+# As the predecessor's bundle: an init container that copies the images to a directory of the host needs root.
+# kustomize and kpt start it as nobody nevertheless.
+USER 0:0
+LABEL org.opencontainers.image.title="qcow-bundle"
 
 FROM ${NODE_BASE} AS node
 
@@ -69,15 +77,15 @@ LABEL org.opencontainers.image.title="image-builder-tools" \
       org.opencontainers.image.created="${CREATED}"
 
 FROM builder AS image-builder
-# spec.build of the root file system, as YAML or JSON. The container lays the ISO's or QCOW's part over it.
+# What relative paths of the specification start from.
+COPY manifests /etc/image-builder/manifests
+COPY profiles /etc/image-builder/profiles
+# spec.build of the root file system, as YAML or JSON. The container lays the ISO's or QCOW's part over it. Build arguments
+# stand in the image's history: BUILD_SPEC_FILE names a file below manifests/ or profiles/ instead.
 ARG BUILD_SPEC="{}"
-RUN printf '%s\n' "${BUILD_SPEC}" > /etc/image-builder/build.yaml && image-builder prepare
+ARG BUILD_SPEC_FILE=""
+RUN cd /etc/image-builder \
+ && if [ -n "${BUILD_SPEC_FILE}" ]; then cp "${BUILD_SPEC_FILE}" build.yaml; \
+    else printf '%s\n' "${BUILD_SPEC}" > build.yaml; fi \
+ && image-builder prepare
 LABEL org.opencontainers.image.title="image-builder"
-
-FROM function AS bundle
-COPY bundle/qcows /qcows
-COPY bundle/profiles /profiles
-# As the predecessor's bundle: an init container that copies the images to a directory of the host needs root.
-# kustomize and kpt start it as nobody nevertheless.
-USER 0:0
-LABEL org.opencontainers.image.title="qcow-bundle"

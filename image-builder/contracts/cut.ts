@@ -29,7 +29,11 @@ export async function cut(request: CutRequest, base: PreparedBase, options: CutO
   const stage = request.imageType === 'iso' ? 'iso' : `qcow/${request.qcowName}`;
   const resolved = await withCallersFields(request, async () => {
     const spec = validated(base.name, specOf(request, base.build));
-    return await resolveBuild(base.name, spec, { cwd: base.directory, read: base.read });
+    return await resolveBuild(base.name, spec, {
+      cwd: base.directory,
+      read: base.read,
+      onlyNamedQcows: true,
+    });
   });
   const entries = await buildStages(resolved, ['osconfig', stage], {
     ...options,
@@ -53,7 +57,7 @@ export async function cut(request: CutRequest, base: PreparedBase, options: CutO
 
 /** The specification of the prepared root file system with the request's image, and nothing else that is built. */
 export function specOf(request: Pick<CutRequest, 'build'>, base: BuildSpec): BuildSpec {
-  const { qcows: _, iso: __, bundle: ___, bootTest: ____, ...rootfs } = base;
+  const { qcows: _, qcowManifests: __, iso: ___, bundle: ____, bootTest: _____, ...rootfs } = base;
   return { ...rootfs, ...request.build };
 }
 

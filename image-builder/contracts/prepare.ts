@@ -15,6 +15,7 @@ export async function prepare(base: PreparedBase, options: CutOptions): Promise<
   const resolved = await resolveBuild(base.name, specOf({ build: {} }, base.build), {
     cwd: base.directory,
     read: base.read,
+    onlyNamedQcows: true,
   });
   const { osconfig, rootfs } = await buildStages(resolved, ['rootfs', 'osconfig'], {
     ...options,

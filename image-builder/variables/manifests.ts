@@ -1,6 +1,6 @@
 // Reads a directory of manifests as the predecessor has them, with a profile laid over it: a file of the profile
 // replaces the file of the manifests with the same path.
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { InvalidInputError } from '../diagnostics/error.ts';
 import { PathError } from '../policy/paths.ts';
 import type { SpecFiles } from '../policy/spec-files.ts';
@@ -11,6 +11,8 @@ import type { ScriptFile } from './types.ts';
 /** The files that a build reads: the path inside the manifests → the file that counts. */
 export interface Manifests {
   files: ReadonlyMap<string, string>;
+  /** Beginning of the paths of the QCOWs' variable files: what follows is `<name>/<role>-vars.yaml`. */
+  qcowPrefix: string;
   /** Reads them. */
   source: SpecFiles;
   /** What lies over them, when the spec names a profile. */
@@ -20,14 +22,19 @@ export interface Manifests {
 const FIELD = 'spec.build.manifests';
 
 /**
- * @throws InvalidInputError when a directory that the spec names does not exist, or may not be read.
+ * @param objectName metadata.name of the object: without `qcowManifests`, the predecessor's qcow-bundle* directory of that
+ *   name holds its QCOWs, else qcow-bundle.
+ * @throws InvalidInputError when a directory that the spec names does not exist, may not be read, or is to hold QCOWs and
+ *   does not.
  */
 export async function findManifests(
-  build: Pick<BuildSpec, 'manifests' | 'profile'>,
+  build: Pick<BuildSpec, 'manifests' | 'profile' | 'qcowManifests'>,
+  objectName: string,
   source: SpecFiles,
 ): Promise<Manifests> {
   const { manifests, profile } = build;
   const files = new Map<string, string>();
+  let facts: ProfileFacts | undefined;
   if (manifests !== undefined) {
     const directory = source.resolve(manifests);
     const isDirectory = await atField(FIELD, () => source.isDirectory(directory));
@@ -38,18 +45,78 @@ export async function findManifests(
     const field = 'spec.build.profile';
     const directory = await atField(field, () => findProfile(profile, manifests, source));
     for (const [name, path] of await atField(field, () => source.list(directory))) files.set(name, path);
-    const facts = await atField(field, () => readProfileFacts(profile, directory, source));
-    return { files, source, profile: facts };
+    facts = await atField(field, () => readProfileFacts(profile, directory, source));
   }
-  return { files, source };
+  const qcowPrefix = await atField(QCOW_FIELD, () => findQcows(build, objectName, files, source));
+  return { files, qcowPrefix, source, ...(facts && { profile: facts }) };
 }
 
-/** profiles/ is looked for in the working directory and beside the manifests. */
+/** The prefix of the QCOWs' files, which are added where they are no part of the manifests. */
+async function findQcows(
+  { manifests, qcowManifests }: Pick<BuildSpec, 'manifests' | 'qcowManifests'>,
+  objectName: string,
+  files: Map<string, string>,
+  source: SpecFiles,
+): Promise<string> {
+  if (qcowManifests === undefined) return `${usualBundle(files, objectName)}/`;
+  const parent = manifests === undefined ? undefined : source.resolve(manifests);
+  return await collectQcows(source.resolve(qcowManifests), parent, files, source);
+}
+
+/** The directory for QCOWs of the manifests when the object does not say. */
+function usualBundle(files: ReadonlyMap<string, string>, objectName: string): string {
+  const names = new Set([...files.keys()].map((path) => path.split('/')[0] ?? ''));
+  return objectName.startsWith('qcow-bundle') && names.has(objectName) ? objectName : 'qcow-bundle';
+}
+
+const QCOW_FIELD = 'spec.build.qcowManifests';
+
+/**
+ * Adds the QCOWs of a directory of any name, anywhere. A profile is only laid over directories of the manifests.
+ * @returns the prefix of their files
+ */
+async function collectQcows(
+  directory: string,
+  manifests: string | undefined,
+  files: Map<string, string>,
+  source: SpecFiles,
+): Promise<string> {
+  const inside = manifests === undefined ? '..' : relative(manifests, directory);
+  const isInside = inside !== '' && inside.split('/')[0] !== '..';
+  const prefix = `${isInside ? inside : directory}/`;
+  const exists = await source.isDirectory(directory);
+  if (!isInside && exists)
+    for (const [name, path] of await source.list(directory)) files.set(`${prefix}${name}`, path);
+  const names = exists ? await subdirectories(directory, source) : [];
+  const qcows = qcowNames({ files, qcowPrefix: prefix });
+  if (names.length === 0 && qcows.length === 0) {
+    const what = exists ? 'has no directory with variables of a QCOW' : 'is not a directory';
+    const expected = 'expected <name>/qcow-vars.yaml or <name>/osconfig-vars.yaml';
+    throw invalid(QCOW_FIELD, `${directory} ${what}, ${expected}`);
+  }
+  const without = names.filter((name) => !qcows.includes(name));
+  if (without.length > 0) {
+    const message = `is in ${directory} and has neither qcow-vars.yaml nor osconfig-vars.yaml`;
+    throw new InvalidInputError(
+      without.map((name) => ({ severity: 'error', field: QCOW_FIELD, message: `${name} ${message}` })),
+    );
+  }
+  return prefix;
+}
+
+async function subdirectories(directory: string, source: SpecFiles): Promise<string[]> {
+  const names = (await source.names(directory)).filter((name) => !name.startsWith('.')).sort();
+  const areDirectories = await Promise.all(names.map((name) => source.isDirectory(join(directory, name))));
+  return names.filter((_, index) => areDirectories[index]);
+}
+
+/**
+ * profiles/ is looked for in the working directory, beside the manifests, and beside the directory that they are in, where
+ * the predecessor has it.
+ */
 async function findProfile(name: string, manifests: string | undefined, source: SpecFiles): Promise<string> {
-  const parents = [
-    source.resolve('.'),
-    ...(manifests === undefined ? [] : [dirname(source.resolve(manifests))]),
-  ];
+  const beside = manifests === undefined ? [] : [dirname(source.resolve(manifests))];
+  const parents = [source.resolve('.'), ...beside, ...beside.map(dirname)];
   const directories = [...new Set(parents.map((parent) => join(parent, 'profiles')))];
   let refusal: unknown;
   for (const directory of directories) {
@@ -77,23 +144,13 @@ export async function readManifest({ files, source }: Manifests, name: string): 
   return path === undefined ? undefined : await atField(FIELD, () => source.readText(path));
 }
 
-/**
- * The directory with one subdirectory for each QCOW of the bundle: the one that is named like the object (the
- * predecessor makes a bundle of each qcow-bundle* directory), otherwise qcow-bundle.
- */
-export function qcowBundleDirectory({ files }: Manifests, objectName: string): string {
-  const names = new Set([...files.keys()].map((path) => path.split('/')[0] ?? ''));
-  return objectName.startsWith('qcow-bundle') && names.has(objectName) ? objectName : 'qcow-bundle';
-}
-
-/** Names of the QCOWs that have variable files below `directory`, sorted. */
-export function qcowNames({ files }: Manifests, directory: string): string[] {
-  const names = [...files.keys()].flatMap((path) => {
-    const [top, name, file] = path.split('/');
-    return top === directory && name !== undefined && /^(osconfig|qcow)-vars\.yaml$/.test(file ?? '')
-      ? [name]
-      : [];
-  });
+/** Names of the QCOWs that have variable files, sorted. */
+export function qcowNames({ files, qcowPrefix }: Pick<Manifests, 'files' | 'qcowPrefix'>): string[] {
+  const names = [...files.keys()]
+    .filter((path) => path.startsWith(qcowPrefix))
+    .map((path) => path.slice(qcowPrefix.length).split('/'))
+    .filter(([, file, ...deeper]) => deeper.length === 0 && /^(osconfig|qcow)-vars\.yaml$/.test(file ?? ''))
+    .map(([name = '']) => name);
   return [...new Set(names)].sort();
 }
 

@@ -14,7 +14,7 @@ import { resolveLivecdcontent, resolveQcow } from './images.ts';
 import { resolveIso } from './iso.ts';
 import { type Layer, mergeLayers } from './layers.ts';
 import { readLock } from './lock-file.ts';
-import { findManifests, type Manifests, qcowBundleDirectory, qcowNames, readScripts } from './manifests.ts';
+import { findManifests, type Manifests, qcowNames, readScripts } from './manifests.ts';
 import { type ChosenMirrors, chooseMirrors, readAptSources } from './mirror.ts';
 import {
   archiveChoices,
@@ -29,7 +29,7 @@ import { checkRepositories, readKeyringFiles } from './repositories.ts';
 import { referredNames, renderTemplates, type Scope, type Scopes } from './templates.ts';
 import type { ResolvedBuild, ResolvedLock } from './types.ts';
 import { withoutCredentials } from './uri.ts';
-import { checkLayer, readLayer, withoutOwnVariables } from './variable-files.ts';
+import { checkLayer, inFile, readLayer, withoutOwnVariables } from './variable-files.ts';
 
 export interface ResolveOptions {
   /** Relative names in the spec are relative to this directory. */
@@ -40,6 +40,8 @@ export interface ResolveOptions {
   aptDirectory?: string;
   /** The lock file may be absent, as before it is made. */
   lockIsOptional?: boolean;
+  /** Only the QCOWs of the object count, without what the manifests say of QCOWs. */
+  onlyNamedQcows?: boolean;
   signal?: AbortSignal;
 }
 
@@ -59,8 +61,8 @@ export async function resolveBuild(
     build.distribution ?? DEFAULT_DISTRIBUTION,
   );
   const files = new SpecFiles(options.cwd, options.read);
-  const manifests = await findManifests(build, files);
-  const given = await readScopes(name, build, manifests);
+  const manifests = await findManifests(build, name, files);
+  const given = await readScopes(build, manifests, options.onlyNamedQcows ?? false);
   const rendered = await renderTemplates(builtInScope(distribution), given, options.signal);
   const { rootfs, qcows } = await checkScopes(withoutOwn(rendered, given), files);
 
@@ -160,7 +162,7 @@ function builtInScope({
 }
 
 /** The variables that somebody has set, by role; unchecked. */
-async function readScopes(name: string, build: BuildSpec, manifests: Manifests): Promise<Scopes> {
+async function readScopes(build: BuildSpec, manifests: Manifests, onlyNamed: boolean): Promise<Scopes> {
   const rootfs: Scope = {};
   for (const role of ROLES) {
     rootfs[role] = await layersOf(
@@ -171,14 +173,14 @@ async function readScopes(name: string, build: BuildSpec, manifests: Manifests):
     );
   }
   rootfs.livecdcontent = (rootfs.livecdcontent ?? []).map(withoutProcessorFact);
-  const directory = qcowBundleDirectory(manifests, name);
   const qcows: Record<string, Scope> = {};
-  for (const qcow of new Set([...qcowNames(manifests, directory), ...Object.keys(build.qcows ?? {})])) {
+  const ofQcows: Manifests = onlyNamed ? { ...manifests, files: new Map() } : manifests;
+  for (const qcow of new Set([...qcowNames(ofQcows), ...Object.keys(build.qcows ?? {})])) {
     const scope: Scope = {};
     for (const role of ['osconfig', 'qcow'] as const) {
       scope[role] = await layersOf(
-        manifests,
-        `${directory}/${qcow}/${role}-vars.yaml`,
+        ofQcows,
+        `${ofQcows.qcowPrefix}${qcow}/${role}-vars.yaml`,
         ['spec', 'build', 'qcows', qcow, role],
         build.qcows?.[qcow]?.[role],
       );
@@ -232,7 +234,8 @@ async function checkScopes({ rootfs, qcows }: Scopes, files: SpecFiles): Promise
     findings.push(...checkLayer(layer));
   }
   if (findings.length > 0) throw new InvalidInputError(findings);
-  for (const layer of rootfs.multistrap ?? []) findings.push(...checkRepositories(layer));
+  for (const layer of rootfs.multistrap ?? [])
+    findings.push(...checkRepositories(layer).map((finding) => inFile(finding, layer)));
   const multistrap = await Promise.all(
     (rootfs.multistrap ?? []).map((layer) => readKeyringFiles(layer, files, findings)),
   );

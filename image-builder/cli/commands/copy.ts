@@ -1,5 +1,5 @@
 // `image-builder copy REF DIR [FILE...]`: disk images out of a bundle.
-
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { printable } from '../../diagnostics/printable.ts';
 import { writeLine, writeOut } from '../../diagnostics/standard-streams.ts';
@@ -18,13 +18,20 @@ export function register(program: Command): void {
     )
     .argument('<directory>', 'where to put the files of /qcows')
     .argument('[files...]', 'names of files; default: all')
-    .option('--force', 'replace files in the directory that are not what the bundle has');
-  addRegistryOptions(command).action(async (reference: string, directory: string, names: string[]) => {
+    .option('--force', 'replace files in the directory that are not what the bundle has')
+    .option('--with-profiles', "also write each image's .md5sum and the bundle's profiles");
+  addRegistryOptions(command).action(async (text: string, directory: string, names: string[]) => {
     const { copyBundle } = await import('../../bundle/copy.ts');
-    const { force } = command.opts<{ force?: boolean }>();
+    const { force, withProfiles } = command.opts<{ force?: boolean; withProfiles?: boolean }>();
     const options = { ...(await engineOptions(command)), ...(force && { force }) };
-    const { files, leftOut } = await copyBundle(reference, directory, names, options);
+    const { files, leftOut, reference } = await copyBundle(text, directory, names, options);
     if (leftOut.length > 0) writeLine(printable(`warning: left out, being no images: ${leftOut.join(', ')}`));
+    if (withProfiles) {
+      const { readBundle } = await import('../../bundle/read.ts');
+      const { writeCompanions } = await import('../../bundle/copy-companions.ts');
+      // By its digest: a tag may have moved meanwhile.
+      await writeCompanions(resolve(directory), files, (await readBundle(reference, options)).profiles);
+    }
     // In the format of sha256sum, so that it can be checked again.
     for (const { sha256, path } of files) writeOut(`${sha256}  ${path}\n`);
   });

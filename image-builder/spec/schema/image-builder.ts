@@ -91,6 +91,13 @@ export const BuildSpec = strictObject(
     manifests: Type.Optional(
       Type.String({ description: 'Directory of variable files, relative to the working directory.' }),
     ),
+    qcowManifests: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Directory with a subdirectory of variable files for each QCOW, relative to the working directory; default: the one of manifests that is named like the object and begins with qcow-bundle, else its qcow-bundle.',
+      }),
+    ),
     mirror: Type.Optional(
       Type.Unsafe<string | string[]>({
         ...MirrorList,

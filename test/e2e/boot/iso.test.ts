@@ -151,7 +151,7 @@ async function secondIso(): Promise<string> {
   const spec = { userData: USER_DATA, networkData: NETWORK_YAML };
   const cloudInit = await resolveIso(
     spec,
-    { files: new Map(), source: new SpecFiles('/nowhere') },
+    { files: new Map(), qcowPrefix: '', source: new SpecFiles('/nowhere') },
     'ephemeral',
   );
   const livecdcontent = { ...request.livecdcontent, mksquashfs_compression: 'lz4' as const };

@@ -10,6 +10,7 @@ import { parse } from 'yaml';
 import { runGenericContainer } from '../support/airshipctl.ts';
 import { type DockerEngine, run, useDocker } from '../support/docker.ts';
 import { prepareImage } from '../support/prepared-image.ts';
+import { startRegistry } from '../support/registry.ts';
 
 const USER_DATA = '#cloud-config\n\nhostname: ephemeral\nruncmd:\n- echo "a: b"\n';
 const NETWORK_DATA = '{"links": [{"id": "eno1"}],\n\t"networks": [], "services": []}\n';
@@ -50,11 +51,35 @@ async function isoFile(iso: string, path: string): Promise<string> {
   return await readFile(target, 'utf8');
 }
 
-test('the image has no ENTRYPOINT, the path that callers have hard-coded, and what it prepares', async () => {
+test('the image has no ENTRYPOINT, the path that callers have hard-coded, and the labels of make', async () => {
   const [inspected] = JSON.parse(await engine.docker(['image', 'inspect', image]));
   expect(inspected.Config.Entrypoint ?? null).toBeNull();
   expect(inspected.Config.Cmd).toEqual(['/usr/bin/local/entrypoint.sh']);
-  expect(inspected.Config.Labels['org.opencontainers.image.licenses']).toBe('Apache-2.0');
+  expect(inspected.Config.Labels).toMatchObject({
+    'org.opencontainers.image.licenses': 'Apache-2.0',
+    'org.opencontainers.image.revision': 'abc',
+    'org.opencontainers.image.title': 'image-builder',
+    'org.example.build': 'test',
+  });
+  // A specification may hold secrets; whoever may look at an image sees its history.
+  expect(await engine.docker(['history', '--no-trunc', image])).not.toContain('bookworm');
+  expect(await engine.docker(['run', '--rm', image, 'cat', '/etc/image-builder/build.yaml'])).toContain(
+    'fast',
+  );
+});
+
+test('make pushes it', async () => {
+  const registry = await startRegistry();
+  try {
+    // A small one: pushing takes as long as compressing.
+    const variables = { IMAGE: `${registry.host}/site/image-builder:v1`, PUSH_IMAGE: 'true' };
+    const pushed = await prepareImage(engine, variables, 'function');
+    await engine.docker(['image', 'rm', pushed]);
+    const inspect = ['inspect', '--tls-verify=false', '--format', '{{.Labels}}', `docker://${pushed}`];
+    expect((await run('skopeo', inspect)).stdout).toContain('org.example.build:test');
+  } finally {
+    await registry.stop();
+  }
 });
 
 describe('contract v1, as airshipctl calls it', () => {

@@ -252,31 +252,40 @@ async function buildkitClient(engine: DockerEngine): Promise<string | undefined>
   return undefined;
 }
 
+/** How a target of the Dockerfile is built here: on bases that are made on the spot, by the client that can do most. */
+export async function buildOptions(
+  engine: DockerEngine,
+  target: string,
+): Promise<{ client: string; environment: NodeJS.ProcessEnv; options: string[] }> {
+  const node = await nodeBase(engine);
+  const bases: Record<string, string> = { FUNCTION_BASE: node, NODE_BASE: node };
+  if (target.includes('builder')) bases.BUILDER_BASE = await debianBase(engine);
+  const client = await buildkitClient(engine);
+  return {
+    client: client ?? 'docker',
+    environment: { ...engine.environment, DOCKER_BUILDKIT: client ? '1' : '0' },
+    options: [
+      ...['--network', 'host'],
+      ...Object.entries(bases).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+    ],
+  };
+}
+
 /** Builds a target of the Dockerfile from dist/ as it is, and returns the image's tag. */
 export async function buildTarget(
   engine: DockerEngine,
-  target: 'function' | 'builder' | 'image-builder' | 'bundle',
-  options: { context?: string; buildArgs?: Record<string, string>; tag?: string } = {},
+  target: 'function' | 'builder' | 'bundle',
+  options: { context?: string; tag?: string } = {},
 ): Promise<string> {
   const tag = options.tag ?? `${TEST_PREFIX}/${target}:latest`;
-  const node = await nodeBase(engine);
-  const bases: Record<string, string> = { FUNCTION_BASE: node, NODE_BASE: node };
-  const client = await buildkitClient(engine);
-  if (target.includes('builder') || (client === undefined && target === 'bundle')) {
-    bases.BUILDER_BASE = await debianBase(engine);
-  }
-  const buildArgs = Object.entries({ ...bases, ...options.buildArgs }).flatMap(([name, value]) => [
-    '--build-arg',
-    `${name}=${value}`,
-  ]);
+  const build = await buildOptions(engine, target);
   const result = await run(
-    client ?? 'docker',
+    build.client,
     [
-      ...['build', '--network', 'host', '--target', target, '--tag', tag],
-      ...buildArgs,
+      ...['build', '--target', target, '--tag', tag, ...build.options],
       ...['--file', join(root, 'Dockerfile'), options.context ?? root],
     ],
-    { env: { ...engine.environment, DOCKER_BUILDKIT: client ? '1' : '0' } },
+    { env: build.environment },
   );
   if (result.status !== 0) throw new Error(`building ${target} failed:\n${result.stdout}\n${result.stderr}`);
   return tag;

@@ -1,6 +1,11 @@
 // The image-builder image of the tests: a small root file system that can be cut to an ISO and to a QCOW.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
-import { aptMirror, buildTarget, type DockerEngine, hostCodename, TEST_PREFIX } from './docker.ts';
+import { aptMirror, buildOptions, type DockerEngine, hostCodename, run, TEST_PREFIX } from './docker.ts';
+
+const root = resolve(__dirname, '../../..');
 
 /**
  * What its root file system is made of. The repository is named, so that the keys are the same here and in the image,
@@ -31,10 +36,41 @@ export async function preparedSpec(): Promise<BuildSpec> {
   };
 }
 
-/** Builds it; the engine's build cache makes that a matter of a second when it was built before. */
-export async function prepareImage(engine: DockerEngine): Promise<string> {
-  return await buildTarget(engine, 'image-builder', {
-    tag: `${TEST_PREFIX}/image-builder:latest`,
-    buildArgs: { BUILD_SPEC: JSON.stringify(await preparedSpec()) },
-  });
+/**
+ * Builds it with `make docker_build`, from manifests and a profile; the engine's build cache makes that a matter of a
+ * second when it was built before.
+ * @param variables of make, beside what describes the image
+ * @param target of the Dockerfile
+ */
+export async function prepareImage(
+  engine: DockerEngine,
+  variables: Record<string, string> = {},
+  target = 'image-builder',
+): Promise<string> {
+  const tag = variables.IMAGE ?? `${TEST_PREFIX}/image-builder:latest`;
+  const { mirror, rootfs = {} } = await preparedSpec();
+  const directory = await mkdtemp(join(tmpdir(), 'image-builder-manifests-'));
+  try {
+    const write = async (path: string, content: unknown) => {
+      await mkdir(dirname(join(directory, path)), { recursive: true });
+      await writeFile(join(directory, path), JSON.stringify(content));
+    };
+    await write('manifests/rootfs/multistrap-vars.yaml', rootfs.multistrap);
+    // A QCOW of the manifests is no part of what is cut later.
+    await write('manifests/qcow-bundle/other/qcow-vars.yaml', { qcow_capacity: '1M' });
+    await write('profiles/fast/manifests/rootfs/livecdcontent-vars.yaml', rootfs.livecdcontent);
+    const { client, environment, options } = await buildOptions(engine, 'image-builder');
+    const settings = {
+      ...{ IMAGE: tag, DISTRO: 'debian_bookworm', WORKDIR: join(directory, 'manifests'), PROFILE: 'fast' },
+      ...{ MIRROR: mirror, OUTPUT: directory, COMMIT: 'abc', LABEL: 'org.example.build=test' },
+      ...{ DOCKER: client, DOCKER_BUILD_OPTIONS: [...options, '--target', target].join(' ') },
+      ...variables,
+    };
+    const assignments = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+    const result = await run('make', ['docker_build', ...assignments], { cwd: root, env: environment });
+    if (result.status !== 0) throw new Error(`make docker_build failed:\n${result.stdout}\n${result.stderr}`);
+    return tag;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 }

@@ -170,6 +170,7 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
   distribution: 'variables',
   profile: 'variables',
   manifests: 'variables',
+  qcowManifests: 'variables',
   rootfs: 'variables',
   qcows: 'variables',
   iso: 'variables',
