@@ -28,6 +28,8 @@ export interface BootTestOptions {
   memoryMib?: number;
   /** Image file with a cloud-init seed, attached as a second, read-only disk. */
   seed?: string;
+  /** File for the screen of a machine that fails, as PNG. */
+  screenshot?: string;
   report?: Reporter;
   signal?: AbortSignal;
   kvm?: KvmMemory;
@@ -39,6 +41,8 @@ export interface BootTestResult {
   accelerator: Accelerator;
   /** The text of the console. */
   console: string;
+  /** What systemd has said of units that failed, which does not keep a machine from its login prompt. */
+  unitFailures: string[];
 }
 
 const STAGE = 'boot-test';
@@ -48,7 +52,8 @@ const processKvm = new KvmMemory();
 
 /**
  * Boots `image` and resolves when its console shows what is expected. The image is not changed.
- * @throws BootError; at once when the kernel panics or the boot loader gives up, with the last lines of the console.
+ * @throws BootError; at once when the kernel panics, or the boot loader, the initramfs or systemd gives up, with the last
+ *   lines of the console, the units that failed and the screen.
  */
 export async function bootTest(image: string, options: BootTestOptions): Promise<BootTestResult> {
   const { architecture = 'amd64', kvm = processKvm, report = silentReporter, timeoutSeconds } = options;
@@ -102,12 +107,15 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
           expect: options.expect ?? LOGIN_PROMPT,
           onLine: (line) => report({ type: 'output', stage: STAGE, line }),
           watchForStall,
+          scratch,
+          ...(options.screenshot === undefined ? {} : { screenshot: options.screenshot }),
           ...(deadline === undefined ? {} : { deadline, timeoutSeconds }),
           ...(options.signal ? { signal: options.signal } : {}),
         },
       );
       if (console === undefined) return undefined;
-      return { seconds: (performance.now() - started) / 1000, accelerator, console };
+      const { text, unitFailures } = console;
+      return { seconds: (performance.now() - started) / 1000, accelerator, console: text, unitFailures };
     }
   } finally {
     await rm(scratch, { recursive: true, force: true });

@@ -13,8 +13,12 @@ const FAILURES: readonly { pattern: RegExp; meaning: string; crash?: true }[] = 
     pattern: /^error: .*(no such|not found|invalid|bad shim|prohibited by secure boot)/m,
     meaning: 'GRUB failed',
   },
-  { pattern: /^\(initramfs\) /m, meaning: 'the initramfs did not find the root file system' },
-  { pattern: /You are in (emergency|rescue) mode/, meaning: 'systemd went into emergency mode' },
+  { pattern: /^\(initramfs\)( |$)/m, meaning: 'the initramfs did not find the root file system' },
+  {
+    // The second is what sulogin(8) says on every console, where the first is only said on the last one.
+    pattern: /You are in (emergency|rescue) mode|Cannot open access to console, the root account is locked/,
+    meaning: 'systemd went into emergency mode',
+  },
   {
     pattern: /^No bootable device/m,
     meaning: 'the firmware found nothing to boot',
@@ -26,6 +30,11 @@ const FAILURES: readonly { pattern: RegExp; meaning: string; crash?: true }[] = 
 /** The prompt of agetty: `node1 login: `. */
 export const LOGIN_PROMPT = /^\S+ login:/m;
 
+/** What systemd prints of a unit that did not start, or that nobody waits for any longer. */
+const UNIT_FAILURE = /^\[(?:FAILED| *TIME *)\] (.*\S)/gm;
+/** More than these explain nothing. */
+const MAXIMUM_UNIT_FAILURES = 20;
+
 const KEPT_CHARACTERS = 1024 * 1024;
 /** A pattern may be split over two arrivals; no pattern spans more than this. */
 const OVERLAP_CHARACTERS = 4096;
@@ -33,7 +42,13 @@ const OVERLAP_CHARACTERS = 4096;
 const ESCAPE = '\u001b';
 const LONGEST_SEQUENCE = 16;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal control sequences are control characters
-const CONTROL_SEQUENCES = /\u001b(\[[0-9;?=]*[ -/]*[@-~]|[()][A-Z0-9]|[=>78cM])/g;
+const CONTROL_SEQUENCES = /\u001b(\[[0-9:;?=]*[ -/]*[@-~]|[()][A-Z0-9]|[=>78cM])/g;
+
+/** What a text shows of a machine that will not boot; undefined: nothing. */
+export function findFailure(text: string): { meaning: string; crash: boolean } | undefined {
+  const failure = FAILURES.find(({ pattern }) => pattern.test(text));
+  return failure && { meaning: failure.meaning, crash: failure.crash ?? false };
+}
 
 /** What the console shows by now. */
 export type ConsoleVerdict =
@@ -52,6 +67,15 @@ export class SerialConsole {
   /** @param expected what shows that the machine is where it should be; matched against the text without control sequences. */
   constructor(expected: RegExp) {
     this.#expected = new RegExp(expected.source, expected.flags.replace(/[gy]/g, ''));
+  }
+
+  /** What systemd has said of units that failed, in its words: `Failed to mount data.mount - /data.` */
+  get unitFailures(): string[] {
+    const failures = Array.from(
+      this.#text.replaceAll('\r', '\n').matchAll(UNIT_FAILURE),
+      ([, said = '']) => said,
+    );
+    return [...new Set(failures)].slice(0, MAXIMUM_UNIT_FAILURES);
   }
 
   /** Takes what has arrived; returns the lines that it completed. */
@@ -77,8 +101,8 @@ export class SerialConsole {
 
   #judge(recent: string): void {
     if (this.#verdict.state !== 'booting') return;
-    const failure = FAILURES.find(({ pattern }) => pattern.test(recent));
-    if (failure) this.#verdict = { state: 'failed', meaning: failure.meaning, crash: failure.crash ?? false };
+    const failure = findFailure(recent);
+    if (failure) this.#verdict = { state: 'failed', ...failure };
     else if (this.#expected.test(recent)) this.#verdict = { state: 'reached' };
   }
 

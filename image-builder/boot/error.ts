@@ -1,5 +1,5 @@
 // The ways in which a boot test can fail.
-import { ImageBuilderError } from '../diagnostics/error.ts';
+import { type Finding, ImageBuilderError } from '../diagnostics/error.ts';
 
 export type BootErrorCode =
   /** The firmware, the boot loader or early user space gave up; the message says what was met. */
@@ -16,5 +16,23 @@ export type BootErrorCode =
   | 'IMAGE_UNREADABLE'
   | 'ABORTED';
 
+/** What was seen of a machine until it failed. */
+export interface Evidence {
+  /** The whole text of its console. */
+  console: string;
+  /** PNG file with its screen; absent when it has none. */
+  screenshot?: string;
+}
+
 /** An error of a boot test; `output` has the last lines of the console. */
-export class BootError extends ImageBuilderError<BootErrorCode> {}
+export class BootError extends ImageBuilderError<BootErrorCode> {
+  /** Absent when there was no machine. */
+  evidence?: Evidence;
+
+  override findings(): Finding[] {
+    const findings = super.findings();
+    const screenshot = this.evidence?.screenshot;
+    if (screenshot === undefined) return findings;
+    return findings.map((finding) => ({ ...finding, message: `${finding.message}\nscreen: ${screenshot}` }));
+  }
+}

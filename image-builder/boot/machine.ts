@@ -3,7 +3,10 @@ import type { Accelerator } from './accelerator.ts';
 import type { Architecture } from './emulator.ts';
 import type { UefiFirmware } from './firmware.ts';
 
-/** A virtual machine with a serial console on standard input and output. */
+/** The descriptor of the process of QEMU that its monitor is connected to. */
+export const MONITOR_DESCRIPTOR = 3;
+
+/** A virtual machine with a serial console on standard input and output, and a monitor. */
 export interface Machine {
   architecture: Architecture;
   image: string;
@@ -28,7 +31,9 @@ export function machineArguments(machine: Machine): string[] {
     // Emulating two CPUs is a third faster and now and then loses a timer interrupt: one that stays is better.
     ...['-accel', accelerator, '-smp', accelerator === 'kvm' ? '2' : '1'],
     ...['-m', `${machine.memoryMib}`],
-    ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console', '-monitor', 'none'],
+    ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
+    ...['-chardev', `socket,id=monitor,fd=${MONITOR_DESCRIPTOR}`, '-mon', 'chardev=monitor,mode=control'],
+    ...['-smbios', `type=11,value=${consoleCredential(machine.architecture)}`],
     ...['-device', 'virtio-rng-pci'],
     // A network with DHCP and nothing behind it: what waits for a network gets one, and nothing is downloaded.
     ...['-nic', 'user,model=virtio-net-pci,restrict=on'],
@@ -53,6 +58,18 @@ const pcBoard = (secureBoot: boolean) => [
 
 /** A server as Arm's SBSA describes it; its firmware names the serial port to the kernel (ACPI, table SPCR). */
 const ARM64_BOARD = ['-machine', 'virt', '-cpu', 'cortex-a72'];
+
+/**
+ * Tells systemd in the guest to take the serial port for /dev/console, where it tells which units fail and why it goes into
+ * emergency mode. The last `console=` of a kernel command line is that otherwise, and often a screen that nobody sees.
+ * systemd 252 and newer have credentials of the firmware, and make nodes as tmpfiles.d(5) says before they mount anything:
+ * https://systemd.io/CREDENTIALS/. The image stays as it is.
+ */
+function consoleCredential(architecture: Architecture): string {
+  const port = architecture === 'amd64' ? 'ttyS0' : 'ttyAMA0';
+  const line = Buffer.from(`L+ /dev/console - - - - ${port}\n`).toString('base64');
+  return `io.systemd.credential.binary:tmpfiles.extra=${line}`;
+}
 
 function firmwareArguments(uefi: Machine['uefi']): string[] {
   if (!uefi) return [];

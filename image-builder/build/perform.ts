@@ -120,6 +120,7 @@ export class Performer {
       sandbox: memory?.sandbox ?? sandbox,
       signal,
       sourceDateEpoch: this.#epoch(parents),
+      logFile: log.path,
       report,
     };
     try {
@@ -152,7 +153,7 @@ export class Performer {
       this.#options.report({
         type: 'stage',
         stage: stage.name,
-        status: 'failed',
+        status: signal.aborted ? 'stopped' : 'failed',
         seconds: secondsSince(began),
       });
       throw error;

@@ -14,6 +14,8 @@ export interface StageContext {
   sandbox: Sandbox;
   /** For what is large and need not be kept; absent where there is none. See {@link roomFor}. */
   memory?: Pick<Memory, 'reserve'>;
+  /** The stage's log; a file that explains a failure lies beside it. Absent where no log is kept. */
+  logFile?: string;
   report: Reporter;
   signal: AbortSignal;
   /** Time stamp of everything that is written, in seconds since the epoch (https://reproducible-builds.org/specs/source-date-epoch/). */

@@ -87,7 +87,9 @@ async function collect(store: Store, limits: Limits, now: Date): Promise<EntryUs
     const tooMuch = limits.maxBytes !== undefined && total > limits.maxBytes;
     if ((!old && !tooMuch) || (since !== undefined && used >= since.getTime())) continue;
     await removeEntry(store, usage.name, storePath(store, 'work'));
-    await rm(storePath(store, 'logs', `${usage.name}.log`), { force: true });
+    // The log, and the screen of a machine that did not boot.
+    for (const ending of ['log', 'png'])
+      await rm(storePath(store, 'logs', `${usage.name}.${ending}`), { force: true });
     removed.push(usage);
     total -= usage.bytes;
   }

@@ -19,9 +19,12 @@ export function bootTestStage(options: { timeoutSeconds: number }): StageImpleme
       format: 'qcow2',
       firmware,
       timeoutSeconds: options.timeoutSeconds,
+      ...(context.logFile !== undefined && { screenshot: context.logFile.replace(/\.log$/, '.png') }),
       report: (event) => context.report({ ...event, stage: context.stage }),
       signal: context.signal,
     });
+    for (const said of result.unitFailures)
+      context.report({ type: 'step', stage: context.stage, message: `boots, though: ${said}` });
     await writeFile(join(context.outputDir, 'console.txt'), result.console);
     return { facts: { seconds: result.seconds, accelerator: result.accelerator } };
   };

@@ -10,6 +10,7 @@ interface BootTestFlags {
   secureBoot?: boolean;
   seed?: string;
   memory: number;
+  logs?: string;
 }
 
 /** Adds the command to the program. */
@@ -40,23 +41,32 @@ export function register(program: Command): void {
     .option('--secure-boot', 'enforce Secure Boot (with --firmware uefi)')
     .option('--seed <file>', 'image file with a cloud-init seed, attached as a second disk')
     .option('--memory <MiB>', 'memory of the virtual machine', wholeNumber, 2048)
+    .option(
+      '--logs <directory>',
+      'where console and screen of an image that does not boot are kept (default: a new temporary directory)',
+    )
     .action(async (image: string, flags: BootTestFlags, command: Command) => {
       const { bootTest } = await import('../../boot/boot-test.ts');
       const { detectImageFormat } = await import('../../boot/image-format.ts');
       const format = await detectImageFormat(image);
       const { architecture, timeout, memory, secureBoot = false, medium, seed } = flags;
       const { firmware = architecture === 'arm64' ? 'uefi' : 'bios' } = flags;
-      const { seconds, accelerator } = await bootTest(image, {
-        architecture,
-        format,
-        firmware,
-        timeoutSeconds: timeout,
-        memoryMib: memory,
-        secureBoot,
-        ...(medium ? { medium } : {}),
-        ...(seed ? { seed } : {}),
-        ...contextOf(command),
-      });
+      const { evidenceIn } = await import('../boot-evidence.ts');
+      const { seconds, accelerator, unitFailures } = await evidenceIn(flags.logs, (screenshot) =>
+        bootTest(image, {
+          architecture,
+          format,
+          firmware,
+          timeoutSeconds: timeout,
+          memoryMib: memory,
+          secureBoot,
+          screenshot,
+          ...(medium ? { medium } : {}),
+          ...(seed ? { seed } : {}),
+          ...contextOf(command),
+        }),
+      );
+      for (const said of unitFailures) process.stderr.write(`warning: ${said}\n`);
       process.stdout.write(
         `${image} boots: login prompt after ${seconds.toFixed(1)} s (${firmware}, ${accelerator})\n`,
       );

@@ -1,8 +1,9 @@
 // Boots disks under each firmware and looks around in the running system.
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootTest } from '../../../image-builder/boot/boot-test.ts';
+import type { BootError } from '../../../image-builder/boot/error.ts';
 import { detectImageFormat } from '../../../image-builder/boot/image-format.ts';
 import { assembleDisk } from '../../../image-builder/disk/assemble.ts';
 import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
@@ -153,6 +154,50 @@ describe('with a GRUB of our own making', () => {
     }).catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'KERNEL_CRASHED', message: expect.stringContaining('panicked') });
     expect((error as { output: string[] }).output.join('\n')).toContain('Kernel panic - not syncing');
+  });
+});
+
+// The predecessor's command line, and the product's: what does not come from the kernel goes to the screen.
+describe('with the screen as its last console', () => {
+  const SCREEN_LAST = 'console=ttyS0,115200n8 console=tty0';
+  const UNIT = '[Mount]\nWhat=/dev/vda3\nWhere=/data\nType=ext4\n';
+  const screenshotOf = (name: string) => join(stage.outputDir, `${name}.png`);
+  const failureOf = async (name: string, kernelCommandLine: string, firmware: 'bios' | 'uefi') => {
+    const disk = join(stage.outputDir, `${name}.qcow2`);
+    await assemble(disk, { ...MENU, kernelCommandLine });
+    const screenshot = screenshotOf(name);
+    const options = { format: 'qcow2' as const, firmware, timeoutSeconds: TIMEOUT_SECONDS, screenshot };
+    const error = await bootTest(disk, options).catch((caught: unknown) => caught);
+    const png = readFileSync(screenshot).subarray(1, 4).toString();
+    return { error: error as BootError, png };
+  };
+
+  test('a unit that cannot be mounted is named, at once', async () => {
+    const wants = join(tree, 'etc/systemd/system/local-fs.target.requires');
+    const script = `mkdir -p "$1" && printf '%s' "$2" > "$1/../data.mount" && ln -s ../data.mount "$1"`;
+    await stage.sandbox.run(['sh', '-euc', script, 'sh', wants, UNIT]);
+    const { error, png } = await failureOf('unmountable', SCREEN_LAST, 'uefi');
+    await stage.sandbox.run(['rm', join(wants, 'data.mount')]);
+    expect(error).toMatchObject({
+      code: 'BOOT_FAILED',
+      message: expect.stringMatching(/systemd went into emergency mode: Failed to mount data\.mount/),
+      evidence: {
+        console: expect.stringContaining('Linux version'),
+        screenshot: screenshotOf('unmountable'),
+      },
+    });
+    expect(error.findings()[0]?.message).toContain(`screen: ${screenshotOf('unmountable')}`);
+    expect(png).toBe('PNG');
+  });
+
+  test('a root file system that is not there is read from the screen', async () => {
+    const noRoot = `${SCREEN_LAST} root=UUID=00000000-1111-2222-3333-444444444444 rootdelay=1`;
+    const { error } = await failureOf('rootless', noRoot, 'bios');
+    expect(error).toMatchObject({
+      code: 'BOOT_FAILED',
+      message: 'the image does not boot: the initramfs did not find the root file system',
+      output: expect.arrayContaining([expect.stringMatching(/^ALERT! .*does not exist/)]),
+    });
   });
 });
 

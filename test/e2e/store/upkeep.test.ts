@@ -62,7 +62,17 @@ describe('ls', () => {
     expect(listed).toHaveLength(5);
     const tree = join(store, 'entries', names.osconfig ?? '', 'tree.tar');
     expect(listed[0]).toMatchObject({ kind: 'osconfig', build: 'small', bytes: statSync(tree).size });
-    expect(command(store, 'ls').stdout).toMatch(/^osconfig-[0-9a-f]{12} .*\n(?:.*\n){4}5 entries, /);
+    expect(command(store, 'ls').stdout).toMatch(
+      /^ENTRY +SIZE +LAST USED +BUILD +STAGE\nosconfig-[0-9a-f]{12} .*\n(?:.*\n){4}5 entries in the store, /,
+    );
+  });
+
+  test('to verify entries is no use of them', async () => {
+    const store = await filledStore();
+    age(store, 'osconfig', 2);
+    const before = json(store, 'ls');
+    expect(command(store, 'verify')).toMatchObject({ status: 0 });
+    expect(json(store, 'ls')).toEqual(before);
   });
 
   test('of a store that is not there', () => {
@@ -80,9 +90,12 @@ describe('gc', () => {
     const store = await filledStore();
     age(store, 'rootfs', 49);
     age(store, 'qcow/a', 47);
+    writeFileSync(join(store, 'logs', `${names.rootfs}.png`), '');
     expect(json(store, 'gc', '--max-age', '2d').map(({ stage }) => stage)).toEqual(['rootfs']);
     expect(remaining(store)).toEqual(allBut('rootfs'));
-    expect(readdirSync(join(store, 'logs'))).not.toContain(`${names.rootfs}.log`);
+    const logs = readdirSync(join(store, 'logs'));
+    expect(logs.filter((name) => name.startsWith(`${names.rootfs}.`))).toEqual([]);
+    expect(command(store, 'gc', '--max-age', '1000d').stdout).toBe('nothing removed\n');
     expect(readdirSync(join(store, 'locks'))).not.toContain(names.rootfs);
     expect(readdirSync(join(store, 'work'))).toEqual([]);
   });

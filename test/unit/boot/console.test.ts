@@ -1,4 +1,5 @@
-import { LOGIN_PROMPT, SerialConsole } from '../../../image-builder/boot/console.ts';
+import { findFailure, LOGIN_PROMPT, SerialConsole } from '../../../image-builder/boot/console.ts';
+import { decodeTextScreen } from '../../../image-builder/boot/text-screen.ts';
 
 function verdictOf(...chunks: string[]) {
   const console = new SerialConsole(LOGIN_PROMPT);
@@ -32,6 +33,7 @@ describe('a failure', () => {
     ['\r\nerror: no such device: 1234.\r\n', /GRUB/],
     ['\r\n(initramfs) ', /initramfs/],
     ['You are in emergency mode. After logging in', /emergency/],
+    ['Cannot open access to console, the root account is locked.', /emergency/],
     ['\r\nNo bootable device.\r\n', /firmware/],
     ['BdsDxe: No bootable option or device was found.', /firmware/],
   ])('%j', (text, meaning) => {
@@ -49,6 +51,41 @@ test('what a guest prints is kept without control sequences, line by line', () =
   expect(console.write('o\r\n\u001b[31mthree\u001b[0m\r\nfour')).toEqual(['two', 'three']);
   expect(console.lastLines(2)).toEqual(['three', 'four']);
   expect(console.text).toBe('one\ntwo\nthree\nfour');
+});
+
+test('units that failed are told in the words of systemd', () => {
+  const console = new SerialConsole(/never/);
+  console.write('[\u001b[0;32m  OK  \u001b[0m] Reached target a.target.\r\n');
+  console.write(
+    '[\u001b[0;1;31mFAILED\u001b[0m] Failed to mount \u001b[0;1;39mdata.mount\u001b[0m - /data.\r\n',
+  );
+  console.write('[\u001b[0;1;31m TIME \u001b[0m] Timed out waiting for device dev-x.device - /dev/x.\r\n');
+  console.write('[\u001b[0;1;38;5;185mDEPEND\u001b[0m] Dependency failed for local-fs.target.\r\n');
+  expect(console.unitFailures).toEqual([
+    'Failed to mount data.mount - /data.',
+    'Timed out waiting for device dev-x.device - /dev/x.',
+  ]);
+});
+
+describe('the screen of a PC', () => {
+  const memory = (rows: string[]) => {
+    const cells = rows.flatMap((row) =>
+      Array.from(row.padEnd(80), (character) => [character.charCodeAt(0), 7]),
+    );
+    return Buffer.concat([Buffer.from(cells.flat()), Buffer.alloc(0x8000 - 2 * cells.length)]);
+  };
+
+  test('in text mode has lines', () => {
+    const lines = decodeTextScreen(memory(['ALERT!', '', '(initramfs) ']));
+    expect(lines).toEqual(['ALERT!', '(initramfs)']);
+    expect(findFailure(lines.join('\n'))?.meaning).toMatch(/initramfs/);
+  });
+
+  test('in another mode has none', () => {
+    const picture = Buffer.alloc(0x8000, Buffer.from(Array.from({ length: 251 }, (_, index) => index)));
+    expect(decodeTextScreen(picture)).toEqual([]);
+    expect(decodeTextScreen(Buffer.alloc(0x8000))).toEqual([]);
+  });
 });
 
 test('the memory of a guest that prints for ever is bounded', () => {

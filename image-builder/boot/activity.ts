@@ -1,0 +1,54 @@
+// Whether a machine still does something: an emulated one on a busy host is slow, which is no fault of its image.
+import { loadavg } from 'node:os';
+import type { Monitor } from './monitor.ts';
+
+/** When a machine has last printed something, and used its disks. Seconds are wall time. */
+export class Activity {
+  #printed: number | undefined;
+  #usedDisks: number | undefined;
+  #operations = 0;
+
+  /** The console has shown something. */
+  notePrinted(): void {
+    this.#printed = performance.now();
+  }
+
+  /** Seconds since something was printed; undefined: nothing ever was. */
+  get silence(): number | undefined {
+    return secondsSince(this.#printed);
+  }
+
+  /** Asks whether disks have been used since it was asked last. */
+  async look(monitor: Monitor): Promise<void> {
+    const operations = (await monitor.diskOperations()) ?? this.#operations;
+    if (operations > this.#operations) this.#usedDisks = performance.now();
+    this.#operations = operations;
+  }
+
+  /**
+   * What to do about a machine that did not get there in time.
+   * @param patience how long it may do nothing and still be on its way, in seconds
+   */
+  advise(patience: number): string {
+    const disks = secondsSince(this.#usedDisks);
+    if (this.silence === undefined && disks === undefined)
+      return 'The machine has neither printed anything nor used its disks: is this an image that boots?';
+    const signs = [
+      this.silence !== undefined && `its last line came ${said(this.silence)} before the end`,
+      disks !== undefined && `it used its disks ${said(disks)} before the end`,
+    ].filter(Boolean);
+    const silent =
+      this.silence === undefined
+        ? ' Without a console=ttyS0 on its kernel command line an image is silent.'
+        : '';
+    const active = Math.min(this.silence ?? Infinity, disks ?? Infinity) <= patience;
+    const load = `${loadavg()[0]?.toFixed(0)} processes wanted the processors of this host`;
+    return active
+      ? `The machine was still at work (${signs.join(', ')}; ${load}): give it more time.${silent}`
+      : `The machine had stopped doing anything (${signs.join(', ')}).${silent}`;
+  }
+}
+
+const secondsSince = (time: number | undefined) =>
+  time === undefined ? undefined : (performance.now() - time) / 1000;
+const said = (seconds: number) => `${Math.round(seconds)} s`;
