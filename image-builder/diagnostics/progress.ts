@@ -5,6 +5,8 @@ export type ProgressEvent =
   /** A stage of a build began or ended. `seconds` is wall time since the stage began. */
   | { type: 'stage'; stage: string; status: 'started' | 'waiting' }
   | { type: 'stage'; stage: string; status: 'finished' | 'cached' | 'failed'; seconds: number }
+  /** Another stage has failed, or the user has interrupted the build. */
+  | { type: 'stage'; stage: string; status: 'stopped'; seconds: number }
   /** The step that the stage is in now. */
   | { type: 'step'; stage: string; message: string }
   /** Bytes moved so far; `total` is absent when unknown. */

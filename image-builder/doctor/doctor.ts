@@ -17,10 +17,11 @@ import {
 } from './machine.ts';
 import { checkMetal3 } from './metal3.ts';
 import { readKustomizations, readRendered } from './read-kustomization.ts';
+import { checkTools } from './tools.ts';
 
 /**
  * Checks the machine, the kustomizations below these directories, and files with rendered objects (`-`: standard input).
- * @returns findings of every severity; `info` is what is in order.
+ * @returns findings of every severity; what is in order has the tag `outcome: ok`.
  */
 export async function examine(paths: string[], environment: NodeJS.ProcessEnv): Promise<Finding[]> {
   const machine: MachineFacts = { uid: process.getuid?.(), userName: userInfo().username, probe };
@@ -29,6 +30,7 @@ export async function examine(paths: string[], environment: NodeJS.ProcessEnv): 
     ...checkKustomize(version),
     ...(await checkEngines(probe)),
     ...(await checkUserNamespaces(machine)),
+    ...checkTools(),
     ...(await checkKvm(machine)),
   ];
   const facts = {

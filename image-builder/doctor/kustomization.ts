@@ -200,7 +200,7 @@ export function checkKustomizeVersion(version: string): Finding {
       message: `${message}: objects annotated config.kubernetes.io/local-config stay in the output before 5.x`,
     };
   }
-  return { severity: 'info', message };
+  return { severity: 'info', message, tags: { outcome: 'ok' } };
 }
 
 /** Whether a version such as `v4.5.4` is older than `[major, minor]`. */

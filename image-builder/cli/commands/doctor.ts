@@ -17,7 +17,9 @@ export function register(program: Command): void {
       const { formatFinding } = await import('../../diagnostics/error.ts');
       const findings = await examine(paths, process.env);
       for (const finding of findings) {
-        process.stdout.write(`${formatFinding(finding).replace(/^info: /, 'ok: ')}\n`);
+        const line = formatFinding(finding);
+        const isOk = finding.tags?.outcome === 'ok';
+        process.stdout.write(`${isOk ? line.replace(/^info: /, 'ok: ') : line}\n`);
       }
       if (findings.some(({ severity }) => severity === 'error')) process.exitCode = 1;
     });

@@ -1,9 +1,10 @@
 // Running plans: what is built and what is not, what others do meanwhile, and what is left when it goes wrong.
+
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
+import type { ProgressEvent, Reporter } from '../../../image-builder/diagnostics/progress.ts';
 import { bundleProgram, start } from './programs.ts';
 import { type SmallInputs, smallBuild, smallPlan } from './small-stages.ts';
 
@@ -139,6 +140,17 @@ describe('several processes', () => {
     expect(readdirSync(join(store, 'entries'))).toHaveLength(1);
     expect(() => execFileSync('pgrep', ['-f', `sleep ${marker}`])).toThrow();
   });
+});
+
+test('what is stopped since another stage has failed has not failed itself', async () => {
+  const ends: string[] = [];
+  const report: Reporter = (event) => {
+    if (event.type === 'stage' && 'seconds' in event) ends.push(`${event.stage} ${event.status}`);
+  };
+  const broken = { ...inputs, images: { a: 'x' }, tested: true, delay: 2, test: 'sleep 1; exit 3' };
+  await expect(smallBuild(newStore(), broken, { report, concurrency: 4 })).rejects.toThrow();
+  expect(ends).toContain('bundle stopped');
+  expect(ends.filter((end) => /^boot-test.* failed$/.test(end))).not.toEqual([]);
 });
 
 test('a failing stage stops the build, tells its output, and leaves what was finished', async () => {

@@ -31,6 +31,8 @@ export interface SmallInputs {
   delay?: number;
   /** Test the images, too. */
   tested?: boolean;
+  /** Shell text that the tests run first, for faults. */
+  test?: string;
 }
 
 export function smallPlan(inputs: SmallInputs): PlannedStage[] {
@@ -67,7 +69,11 @@ export function smallPlan(inputs: SmallInputs): PlannedStage[] {
   return planStages(definitions, sameCode('small'), { tar: '1' });
 }
 
-function implementations({ delay = 0, script = '' }: SmallInputs): Record<string, StageImplementation> {
+function implementations({
+  delay = 0,
+  script = '',
+  test = ':',
+}: SmallInputs): Record<string, StageImplementation> {
   const shell = (text: string, args: string[], context: Parameters<StageImplementation>[0]['context']) =>
     context.sandbox.run(['sh', '-euc', text, 'sh', ...args], {
       signal: context.signal,
@@ -98,7 +104,7 @@ function implementations({ delay = 0, script = '' }: SmallInputs): Record<string
     },
     'boot-test': async ({ parents, context }) => {
       const [image] = Object.values(parents) as [Entry];
-      const check = `tar -tf "$1" > "$2"; sleep ${delay}`;
+      const check = `${test}; tar -tf "$1" > "$2"; sleep ${delay}`;
       await shell(check, [join(image.directory, 'image'), join(context.outputDir, 'console.txt')], context);
       return {};
     },

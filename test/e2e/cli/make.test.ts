@@ -61,15 +61,82 @@ test('build makes the root file system, and only that', () => {
   expect(kinds.sort()).toEqual(['osconfig', 'rootfs']);
 });
 
+test('help names targets and variables', () => {
+  const { stdout } = make(['help']);
+  expect(stdout).toMatch(/^ {2}cut_image +One image type, /m);
+  expect(stdout).toMatch(/^ {2}DISTRO +Distribution of the images\. \[debian_trixie\]$/m);
+});
+
 test('package_qcow makes the bundle of each directory, cut_image its QCOWs beside the variables', () => {
-  const result = make(['package_qcow']);
+  // The predecessor's default, in the environment or not: all.
+  const result = make(['package_qcow'], { QCOW_BUNDLE_DIRS: '' });
   expect(result).toMatchObject({ status: 0, stderr: expect.stringContaining('osconfig: cached') });
-  expect(make(['cut_image'], { IMAGE_TYPE: 'qcow' })).toMatchObject({ status: 0 });
+  // As `IMAGE_TYPE = qcow # iso | qcow` of a makefile leaves it.
+  expect(make(['cut_image'], { IMAGE_TYPE: 'qcow # iso | qcow' })).toMatchObject({ status: 0 });
   const info = execFileSync('qemu-img', ['info', 'manifests/qcow-bundle/node.qcow2'], {
     cwd,
     encoding: 'utf8',
   });
   expect(info).toContain('virtual size: 3 GiB');
+});
+
+test('a bundle directory of any name and place is built, and nothing else', () => {
+  const elsewhere = join(cwd, 'elsewhere/site-bundle');
+  mkdirSync(join(elsewhere, 'edge'), { recursive: true });
+  writeFileSync(join(elsewhere, 'edge/qcow-vars.yaml'), 'qcow_capacity: 3G\n');
+  const cut = make(['cut_image'], { IMAGE_TYPE: 'qcow', QCOW_BUNDLE: `${elsewhere}/`, IMAGE_TAG: '' });
+  expect(cut).toMatchObject({ status: 0 });
+  const md5 = execFileSync('md5sum', [join(elsewhere, 'edge.qcow2')], { encoding: 'utf8' }).slice(0, 32);
+  expect(readFileSync(join(elsewhere, 'edge.qcow2.md5sum'), 'utf8')).toBe(`${md5}\n`);
+  expect(readdirSync(elsewhere).sort()).toEqual([
+    ...['edge', 'edge.qcow2', 'edge.qcow2.md5sum', 'profile_multistrap.json', 'profile_qcow_edge.json'],
+  ]);
+  const layoutOf = (tag: string) => run(['skopeo', 'inspect', `oci:out/site-bundle:${tag}`], { cwd });
+  expect(layoutOf('debian_trixie')).toMatchObject({ status: 0 });
+  expect(make(['package_qcow'], { QCOW_BUNDLE_DIRS: elsewhere })).toMatchObject({ status: 0 });
+  expect(layoutOf('v1-debian_trixie')).toMatchObject({ status: 0 });
+  expect(make(['clean'], { QCOW_BUNDLE: elsewhere, QCOW_BUNDLE_DIRS: elsewhere })).toMatchObject({
+    status: 0,
+  });
+  expect(readdirSync(elsewhere)).toEqual(['edge']);
+});
+
+test.each([
+  [
+    'no bundle directory',
+    ['package_qcow'],
+    { WORKDIR: 'elsewhere' },
+    /no directory elsewhere\/qcow-bundle\*/,
+  ],
+  ['one that is not there', ['package_qcow'], { QCOW_BUNDLE_DIRS: 'none' }, /manifests\/none is not a dir/],
+  ['another type', ['cut_image'], { IMAGE_TYPE: 'raw' }, /IMAGE_TYPE is "raw", expected iso or qcow/],
+  ['two words', ['build'], { WORKDIR: 'a b' }, /WORKDIR is "a b", expected one word/],
+  ['a file that is not read', ['cut_image'], { user_data: 'x' }, /user_data: not read; the files are/],
+])('%s is an error', (_, targets, variables, message) => {
+  const { status, stderr } = make(targets, variables as Record<string, string>);
+  expect(status).toBeGreaterThan(0);
+  expect(stderr).toMatch(message);
+});
+
+test('the profile of the last build is that of later targets, which say so', () => {
+  const profileOf = (extra: Record<string, string>) => {
+    const echo = make(['--dry-run', 'package_qcow'], extra);
+    expect(echo).toMatchObject({ status: 0 });
+    return [/profile: "(\w+)"/.exec(echo.stdout)?.[1], /'((?:no )?PROFILE.*)' >&2/.exec(echo.stdout)?.[1]];
+  };
+  mkdirSync(join(cwd, 'profiles/site/manifests/rootfs'), { recursive: true });
+  expect(profileOf({})).toEqual([undefined, undefined]);
+  expect(make(['build'], { PROFILE: 'site' })).toMatchObject({ status: 0 });
+  expect(profileOf({})).toEqual([
+    'site',
+    'PROFILE=site, as in the last `make build`; PROFILE= builds without it',
+  ]);
+  expect(profileOf({ PROFILE: '' })).toEqual([
+    undefined,
+    'no PROFILE, though the last `make build` had site',
+  ]);
+  expect(make(['build'], { PROFILE: '' })).toMatchObject({ status: 0 });
+  expect(profileOf({})).toEqual([undefined, undefined]);
 });
 
 test('generate_iso writes the ISO with its checksum and profiles', () => {

@@ -1,0 +1,25 @@
+// Whether the tools that builds need are on this machine, by what they are needed for.
+import type { Finding } from '../diagnostics/error.ts';
+import { findMissingTools, type Task } from '../executors/tools.ts';
+
+const PURPOSES: readonly { what: string; tasks: readonly Task[]; severity: 'warning' | 'info' }[] = [
+  { what: 'builds on this machine', tasks: ['sandbox', 'rootfs', 'osconfig'], severity: 'warning' },
+  { what: 'QCOWs', tasks: ['qcow'], severity: 'warning' },
+  { what: 'ISOs', tasks: ['iso'], severity: 'warning' },
+  { what: 'data partitions with xfs', tasks: ['xfs'], severity: 'info' },
+  { what: 'boot tests', tasks: ['boot-test-amd64'], severity: 'info' },
+  { what: 'boot tests of arm64', tasks: ['boot-test-arm64'], severity: 'info' },
+];
+
+/** @param directories where tools are looked for; default: PATH and the sbin directories */
+export function checkTools(directories?: readonly string[]): Finding[] {
+  return PURPOSES.map(({ what, tasks, severity }) => {
+    const missing = findMissingTools(tasks, directories);
+    if (missing.length === 0)
+      return { severity: 'info', message: `the tools for ${what} are there`, tags: { outcome: 'ok' } };
+    const names = missing.map(({ tool }) => tool).join(', ');
+    const packages = [...new Set(missing.map((one) => one.package))].sort().join(' ');
+    const advice = `apt-get install --no-install-recommends ${packages}`;
+    return { severity, message: `for ${what} there is no ${names}: ${advice}` };
+  });
+}

@@ -1,0 +1,13 @@
+import { checkTools } from '../../../image-builder/doctor/tools.ts';
+
+test('each purpose whose tools are missing is named, with the packages that bring them', () => {
+  const findings = checkTools(['/nowhere']);
+  expect(findings[1]).toEqual({
+    severity: 'warning',
+    message: expect.stringMatching(/^for QCOWs there is no .*\bsfdisk\b.*: apt-get install .*\bfdisk\b/),
+  });
+  expect(findings.filter(({ tags }) => tags?.outcome === 'ok')).toEqual([]);
+  expect(findings.map(({ severity }) => severity)).toEqual([
+    ...['warning', 'warning', 'warning', 'info', 'info', 'info'],
+  ]);
+});
