@@ -62,7 +62,7 @@ functionConfig:
   child.stdin.end(input);
   const { stdout, stderr, status } = await interrupted(child, signal);
   expect(status).toBe(expected);
-  expect(stderr).toBe(`error: interrupted by ${signal}\n`);
+  expect(stderr).toBe(`error: ImageBuilder/x: interrupted by ${signal}\n`);
   expect(stdout.startsWith(input)).toBe(true);
   expect(parse(stdout).results[0].message).toBe(`interrupted by ${signal}`);
   expect(readdirSync(directory).filter((name) => name !== 'cache')).toEqual([]);
@@ -78,7 +78,10 @@ test.each([
     `apiVersion: airshipit.org/v1alpha1\nkind: ImageBuilder\nmetadata: {name: x}\nspec: {bundle: {image: '${image}'}}\n`,
   );
   const { status, stderr } = await interrupted(spawn(cli, ['fn', config], { env: env() }), signal);
-  expect({ status, stderr }).toEqual({ status: expected, stderr: `error: interrupted by ${signal}\n` });
+  expect({ status, stderr }).toEqual({
+    status: expected,
+    stderr: `error: ImageBuilder/x: interrupted by ${signal}\n`,
+  });
 });
 
 test('every command has its help, and an unknown one is an error', () => {
