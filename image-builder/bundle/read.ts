@@ -168,17 +168,15 @@ function profilesOf(files: ImageFiles, paths: string[] | undefined, where: strin
 }
 
 function jsonText(content: Buffer, path: string, where: string): string {
-  const json = content.toString('utf8');
   try {
+    // Text in another encoding would become other text without a word.
+    const json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
     JSON.parse(json);
+    return json;
   } catch (cause) {
-    throw new BundleError(
-      'INVALID_CONTENT',
-      `/${path} of ${where} is not JSON: ${(cause as Error).message}`,
-      { cause },
-    );
+    const what = cause instanceof SyntaxError ? `JSON: ${cause.message}` : 'UTF-8 text';
+    throw new BundleError('INVALID_CONTENT', `/${path} of ${where} is not ${what}`, { cause });
   }
-  return json;
 }
 
 /** Artifacts, and how far what they say was checked. */

@@ -1,7 +1,6 @@
 // Reads the file that a command is given: one ImageBuilder object whose spec has `build`.
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { Document, LineCounter } from 'yaml';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import type { Policy } from '../policy/types.ts';
 import { similarName } from '../spec/similar.ts';
@@ -26,36 +25,34 @@ export async function readBuildFile(
   path: string,
   { cwd, policy, ...options }: { cwd: string; policy: Policy; lockIsOptional?: boolean },
 ): Promise<BuildFile> {
-  const [
-    { LineCounter, parseAllDocuments },
-    { parseImageBuilder },
-    { resolveBuild },
-    { endOfLifeWarning },
-    { findExcerpt },
-  ] = await Promise.all([
-    import('yaml'),
-    import('../spec/validate.ts'),
-    import('../variables/resolve.ts'),
-    import('../variables/profile-facts.ts'),
-    import('../yaml/excerpt.ts'),
-  ]);
+  const [{ readDocuments }, { parseImageBuilder }, { resolveBuild }, { endOfLifeWarning }, { findExcerpt }] =
+    await Promise.all([
+      import('../yaml/read-documents.ts'),
+      import('../spec/validate.ts'),
+      import('../variables/resolve.ts'),
+      import('../variables/profile-facts.ts'),
+      import('../yaml/excerpt.ts'),
+    ]);
   const read = [...(path === '-' ? [] : [resolve(cwd, dirname(path))]), ...policy.read];
   const file = path === '-' ? 'standard input' : path;
-  const source = await readText(path, file);
-  const lineCounter: LineCounter = new LineCounter();
-  const documents = parseAllDocuments(source, { lineCounter }).filter((one) => one.contents) as Document[];
-  const problem = documents.flatMap(({ errors }) => errors)[0];
-  if (problem) throw invalid(`is not valid YAML: ${problem.message}`, { file });
-  const [document, value] = theImageBuilder(documents, file);
+  const { values, sources, problems } = readDocuments(await readText(path, file));
+  if (problems.length > 0) {
+    throw invalid(
+      problems.map((problem) => `is not valid YAML: ${problem}`),
+      { file },
+    );
+  }
+  const index = theImageBuilder(values, file);
+  const source = sources[index];
   explainBy((finding) => {
     const { field, message } = finding;
     if (field === undefined || (finding.file ?? file) !== file) return finding;
-    const found = findExcerpt({ source, document, lineCounter }, field, message);
+    const found = source && findExcerpt(source, field, message);
     // Of what an error while building is about, only what is there can be shown.
     const shown = found && (found.isExact || finding.tags?.code === undefined) ? found : undefined;
     return { ...finding, file, ...(shown && { line: shown.line, excerpt: shown.text }) };
   });
-  const object = parseImageBuilder(value);
+  const object = parseImageBuilder(values[index]);
   if (!object.spec.build) throw invalid('extracts a bundle, expected spec.build', { field: 'spec' });
   const resolved = await resolveBuild(object.metadata.name, object.spec.build, { cwd, read, ...options });
   const warning = endOfLifeWarning(resolved, new Date());
@@ -63,29 +60,18 @@ export async function readBuildFile(
   return { object, resolved };
 }
 
-/** The document of the only ImageBuilder object, and its value. */
-function theImageBuilder(documents: readonly Document[], file: string): [Document, unknown] {
-  const objects = documents.map((document): [Document, unknown] => [document, contentOf(document, file)]);
-  const found = objects.filter(([, value]) => fieldOf(value, 'kind') === KIND);
-  const [only] = found;
-  if (only && found.length === 1) return only;
-  const names = (some: readonly (readonly [Document, unknown])[]) => some.map(([, value]) => nameOf(value));
+/** The index of the only ImageBuilder object. */
+function theImageBuilder(values: readonly unknown[], file: string): number {
+  const found = values.filter((value) => fieldOf(value, 'kind') === KIND);
+  if (found.length === 1) return values.indexOf(found[0]);
+  const names = (some: readonly unknown[]) => some.map(nameOf).join(', ');
   if (found.length > 1)
-    throw invalid(`has ${found.length} ${KIND} objects (${names(found).join(', ')}), expected one`, { file });
-  if (objects.length === 0) throw invalid(`is empty, expected an object of kind ${KIND}`, { file });
-  const kinds = objects.map(([, value]) => String(fieldOf(value, 'kind')));
+    throw invalid(`has ${found.length} ${KIND} objects (${names(found)}), expected one`, { file });
+  if (values.length === 0) throw invalid(`is empty, expected an object of kind ${KIND}`, { file });
+  const kinds = values.map((value) => String(fieldOf(value, 'kind')));
   const isMisspelt = kinds.some((kind) => similarName(KIND, [kind]) !== undefined);
   const advice = isMisspelt ? `did you mean kind: ${KIND}?` : `expected one of kind ${KIND}`;
-  throw invalid(`has no ${KIND} object but ${names(objects).join(', ')}; ${advice}`, { file });
-}
-
-/** @throws InvalidInputError when aliases are too many, or lead nowhere */
-function contentOf(document: Document, file: string): unknown {
-  try {
-    return document.toJS();
-  } catch (error) {
-    throw invalid(`cannot be read: ${(error as Error).message}`, { file });
-  }
+  throw invalid(`has no ${KIND} object but ${names(values)}; ${advice}`, { file });
 }
 
 function nameOf(value: unknown): string {
@@ -109,6 +95,8 @@ async function readText(path: string, file: string): Promise<string> {
   }
 }
 
-function invalid(message: string, where: Pick<Finding, 'field' | 'file'>): InvalidInputError {
-  return new InvalidInputError([{ severity: 'error', message, ...where }]);
+function invalid(messages: string | string[], where: Pick<Finding, 'field' | 'file'>): InvalidInputError {
+  return new InvalidInputError(
+    [messages].flat().map((message): Finding => ({ severity: 'error', message, ...where })),
+  );
 }

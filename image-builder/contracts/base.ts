@@ -1,6 +1,7 @@
 // What the root file system in the image-builder container was made from.
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { withNumbersAsWritten } from '../spec/exact-numbers.ts';
 import type { BuildSpec } from '../spec/types.ts';
 import { parseMapping } from './documents.ts';
 
@@ -29,7 +30,7 @@ export async function readPreparedBase(file = BASE_SPEC_FILE): Promise<PreparedB
   });
   return {
     name: 'image-builder',
-    build: parseMapping(text, { field: 'spec.build', file }) as BuildSpec,
+    build: withNumbersAsWritten(parseMapping(text, { field: 'spec.build', file }), ['iso']) as BuildSpec,
     directory: dirname(file),
     read: ['/'],
   };

@@ -1,6 +1,7 @@
 // Reads the texts that the contracts carry: variable files and cloud-init's network data, in YAML or JSON.
-import { LineCounter, parseDocument } from 'yaml';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import { parseJson } from '../profile/json.ts';
+import { readDocuments } from '../yaml/read-documents.ts';
 
 /** Where a text came from, for messages. */
 export interface TextOrigin {
@@ -24,32 +25,21 @@ function finding(origin: TextOrigin, message: string): Finding {
 }
 
 function parseYaml(text: string, origin: TextOrigin): Parsed {
-  const lineCounter = new LineCounter();
-  // YAML 1.1 booleans (`on`, `yes`) would turn variables into something else than what their author wrote.
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, version: '1.2' });
-  if (document.errors.length > 0) {
-    return {
-      findings: document.errors.map((error) => {
-        const { line, col } = lineCounter.linePos(error.pos[0]);
-        return finding(
-          origin,
-          `line ${line + (origin.firstLine ?? 1) - 1}, column ${col}: ${error.message} (is this YAML or JSON?)`,
-        );
-      }),
-    };
+  const { firstLine = 1 } = origin;
+  const { values, problems } = readDocuments(text, { firstLine });
+  if (problems.length > 0) {
+    return { findings: problems.map((problem) => finding(origin, `${problem} (is this YAML or JSON?)`)) };
   }
-  // An alias bomb: `maxAliasCount` makes toJS throw.
-  try {
-    return { value: document.toJS({ maxAliasCount: 100 }) };
-  } catch (error) {
-    return { findings: [finding(origin, (error as Error).message)] };
+  if (values.length > 1) {
+    return { findings: [finding(origin, `holds ${values.length} YAML documents, expected one`)] };
   }
+  return { value: values[0] };
 }
 
 /** JSON takes tabs anywhere, YAML takes them nowhere before the first character of a line: JSON is tried first. */
 function parseJsonOrYaml(text: string, origin: TextOrigin): Parsed {
   try {
-    return { value: JSON.parse(text) };
+    return { value: parseJson(text) };
   } catch {
     const parsed = parseYaml(text, origin);
     // JSON with a comma too many or a comment is YAML's flow style, where indentation means nothing.

@@ -3,17 +3,20 @@ import { posix } from 'node:path';
 import type { ErrorObject } from 'ajv';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import { type FieldPath, formatFieldPath, pathOfPointer } from '../diagnostics/field-path.ts';
+import { withNumbersAsWritten } from './exact-numbers.ts';
 import { describeErrors } from './schema-errors.ts';
 import { isTemplate } from './template.ts';
 import type { BundleSpec, ImageBuilder } from './types.ts';
 import { validateImageBuilderSchema } from './validator.ts';
 
 /**
- * Returns `value` as an ImageBuilder object. A variable that is a template still may be of any type: what it becomes is
+ * Returns `given` as an ImageBuilder object; a number that JavaScript would change is its text. A variable that is a template still may be of any type: what it becomes is
  * for {@link parseRendered}.
  * @throws InvalidInputError with every finding, paths from the root of the object: `spec.build.qcows...`
  */
-export function parseImageBuilder(value: unknown): ImageBuilder {
+export function parseImageBuilder(given: unknown): ImageBuilder {
+  // Data of cloud-init are written with the digits that they have, not as text.
+  const value = withNumbersAsWritten(given, ['spec', 'build', 'iso']);
   return parse(
     value,
     schemaErrors(value).filter((error) => !isTemplateOfVariable(error)),

@@ -3,8 +3,9 @@ import { Document, isMap, visit } from 'yaml';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import { PathError } from '../policy/paths.ts';
 import type { SpecFiles } from '../policy/spec-files.ts';
+import { withNumbersAsWritten } from '../spec/exact-numbers.ts';
 import { MIRROR } from '../spec/patterns.ts';
-import { parseForeignYaml } from './foreign-yaml.ts';
+import { readDocuments } from '../yaml/read-documents.ts';
 import { isPackageName, isPackageRequest } from './package-names.ts';
 import type { LockedPackage, ResolvedLock } from './types.ts';
 
@@ -75,9 +76,9 @@ async function readLockFile(path: string, files: SpecFiles): Promise<LockFile | 
     if (error.code === 'PATH_MISSING') return undefined;
     throw error.at(FIELD);
   }
-  const parsed = parseForeignYaml(text);
-  if ('problem' in parsed) throw invalid(`${path} is not valid YAML: ${parsed.problem}`);
-  const value = parsed.value as Partial<LockFile> | null;
+  const { values, problems } = readDocuments(text);
+  if (problems[0]) throw invalid(`${path} is not valid YAML: ${problems[0]}`);
+  const value = withNumbersAsWritten(values[0]) as Partial<LockFile> | undefined;
   if (value?.version !== FORMAT) {
     throw invalid(`${path} has the version ${value?.version}, this program knows ${FORMAT}`);
   }

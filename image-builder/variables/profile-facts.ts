@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import { InvalidInputError } from '../diagnostics/error.ts';
 import type { SpecFiles } from '../policy/spec-files.ts';
-import { parseForeignYaml } from './foreign-yaml.ts';
+import { readDocuments } from '../yaml/read-documents.ts';
 import type { ResolvedBuild } from './types.ts';
 
 /** A profile as a build knows it. */
@@ -26,9 +26,9 @@ export async function readProfileFacts(
   const directory = dirname(manifests);
   if (!(await source.names(directory)).includes(FILE)) return { name };
   const file = join(directory, FILE);
-  const parsed = parseForeignYaml(await source.readText(file));
-  if ('problem' in parsed) throw invalid(file, `is not valid YAML: ${parsed.problem}`);
-  const { endOfLife, ...unknown } = (parsed.value ?? {}) as Record<string, unknown>;
+  const { values, problems } = readDocuments(await source.readText(file));
+  if (problems[0]) throw invalid(file, `is not valid YAML: ${problems[0]}`);
+  const { endOfLife, ...unknown } = (values[0] ?? {}) as Record<string, unknown>;
   const [first] = Object.keys(unknown);
   if (first !== undefined) throw invalid(file, `has the unknown field ${first}; endOfLife is known`);
   if (endOfLife === undefined) return { name };

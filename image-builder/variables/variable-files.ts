@@ -1,9 +1,10 @@
 // Variable files: YAML on disk to layers that are as strictly checked as the ImageBuilder object itself.
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import { type FieldPath, formatFieldPath, parseFieldPath } from '../diagnostics/field-path.ts';
+import { withNumbersAsWritten } from '../spec/exact-numbers.ts';
 import { parseRendered, unknownFields } from '../spec/validate.ts';
 import { findExcerpt } from '../yaml/excerpt.ts';
-import { parseForeignYaml } from './foreign-yaml.ts';
+import { readDocuments } from '../yaml/read-documents.ts';
 import type { Layer } from './layers.ts';
 import type { Manifests } from './manifests.ts';
 import { readManifest } from './manifests.ts';
@@ -17,18 +18,22 @@ export async function readLayer(
   const text = await readManifest(manifests, name);
   if (text === undefined) return undefined;
   const file = manifests.files.get(name) ?? name;
-  const parsed = parseForeignYaml(text);
-  if ('problem' in parsed) {
-    const message = `not valid YAML: ${parsed.problem}`;
-    throw new InvalidInputError([{ severity: 'error', message, field: formatFieldPath(field), file }]);
+  const documents = readDocuments(text);
+  const problems = documents.problems.map((problem) => `not valid YAML: ${problem}`);
+  if (documents.values.length > 1) {
+    problems.push(`holds ${documents.values.length} YAML documents; put all variables into one, without ---`);
   }
-  const values = parsed.value ?? {};
-  if (typeof values !== 'object' || Array.isArray(values)) {
-    throw new InvalidInputError([
-      { severity: 'error', message: 'is not a map of variables', field: formatFieldPath(field), file },
-    ]);
+  const values = withNumbersAsWritten(documents.values[0] ?? {});
+  if (problems.length === 0 && (typeof values !== 'object' || values === null || Array.isArray(values))) {
+    problems.push('is not a map of variables');
   }
-  return { values: values as Record<string, unknown>, field, file, source: parsed.source };
+  if (problems.length > 0) {
+    throw new InvalidInputError(
+      problems.map((message) => ({ severity: 'error', message, field: formatFieldPath(field), file })),
+    );
+  }
+  const [source] = documents.sources;
+  return { values: values as Record<string, unknown>, field, file, ...(source && { source }) };
 }
 
 /** The finding as one of the layer's file. */

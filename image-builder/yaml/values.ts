@@ -15,6 +15,12 @@ export class ExactNumber {
   constructor(text: string) {
     this.text = text;
   }
+  /** As JSON: with the same digits where JSON can write them. */
+  get json(): string {
+    if (/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/.test(this.text)) return this.text;
+    const value = this.toJSON();
+    return Number.isFinite(value) ? String(value) : JSON.stringify(this.text);
+  }
   toJSON(): number {
     return Number(this.text);
   }
@@ -28,7 +34,7 @@ const MAX_NODES = 200_000;
 
 /**
  * The value of a node of a document that was parsed with the failsafe schema, by the core schema of YAML 1.2 (10.3).
- * Merge keys are expanded.
+ * Merge keys are expanded. A number that JavaScript would change or write differently is an {@link ExactNumber}.
  * @throws ValueError when an alias is part of what it stands for, or aliases blow the value up beyond all measure
  */
 export function readValue(node: unknown, document: Document): unknown {
@@ -97,12 +103,17 @@ let coreTags: ScalarTag[] | undefined;
 
 function readScalar(scalar: Scalar): unknown {
   const text = scalar.value;
-  if (scalar.type !== 'PLAIN' || scalar.tag !== undefined || typeof text !== 'string') return text;
+  if (typeof text !== 'string') return text;
+  if (scalar.tag === undefined ? scalar.type !== 'PLAIN' : !TYPED.test(scalar.tag)) return text;
   coreTags ??= new Schema({ schema: 'core' }).tags.filter((tag): tag is ScalarTag => !tag.collection);
   const tag = coreTags.find((candidate) => candidate.default === true && candidate.test?.test(text));
   const value = tag?.resolve(text, () => {}, {});
-  return isScalar(value) ? value.value : (value ?? (tag ? null : text));
+  const plain = isScalar(value) ? value.value : (value ?? (tag ? null : text));
+  return typeof plain === 'number' && String(plain) !== text ? new ExactNumber(text) : plain;
 }
+
+/** Tags by which a text in quotes is a value of another type. */
+const TYPED = /^tag:yaml\.org,2002:(?:int|float|bool|null)$/;
 
 /**
  * A node for a value made of JSON types and {@link ExactNumber}.

@@ -11,7 +11,7 @@ const allowed: Record<string, string[]> = {
   'image-builder/diagnostics': [],
   'image-builder/files': [],
   'image-builder/yaml': ['image-builder/diagnostics'],
-  'image-builder/spec': ['image-builder/diagnostics'],
+  'image-builder/spec': ['image-builder/diagnostics', 'image-builder/yaml'],
   'image-builder/tar': ['image-builder/diagnostics'],
   'image-builder/registry': ['image-builder/diagnostics', 'image-builder/tar', files],
   'image-builder/policy': ['image-builder/diagnostics'],
@@ -53,6 +53,8 @@ const allowed: Record<string, string[]> = {
   ],
   'image-builder/osconfig': [
     'image-builder/diagnostics',
+    'image-builder/disk/grub-config.ts',
+    'image-builder/spec',
     'image-builder/embedded',
     'image-builder/executors',
     'image-builder/rootfs',

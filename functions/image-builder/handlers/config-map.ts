@@ -68,10 +68,19 @@ function readProfile(configPath: string, { profilesDirectory }: FunctionContext)
     const root = realpathSync(profilesDirectory);
     const target = realpathSync(resolve(file));
     if (!target.startsWith(root + sep)) throw outside(configPath);
-    return readFileSync(target, 'utf8');
+    return decode(readFileSync(target), configPath);
   } catch (error) {
     if (error instanceof InvalidInputError) throw error;
     throw unreadable(configPath, profilesDirectory, error as NodeJS.ErrnoException);
+  }
+}
+
+/** Text in another encoding would become other text without a word. */
+function decode(content: Buffer, configPath: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+  } catch {
+    throw invalid('data.configPath', `${configPath} is not UTF-8 text`);
   }
 }
 

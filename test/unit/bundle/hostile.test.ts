@@ -126,7 +126,12 @@ it('takes the last of several entries, and the upper layer', async () => {
   ).rejects.toMatchObject({ code: 'NOT_A_BUNDLE' });
 });
 
-it('refuses a profile that is not JSON, or too large', async () => {
+it('refuses a profile that is not JSON, in another encoding, or too large', async () => {
+  const latin = { name: 'profiles/profile_x.json', content: Buffer.from('{"a": "\xe4"}', 'latin1') };
+  await expect(read([{ entries: [latin] }])).rejects.toMatchObject({
+    code: 'INVALID_CONTENT',
+    message: expect.stringMatching(/is not UTF-8 text$/),
+  });
   await expect(
     read([{ entries: [{ name: 'profiles/profile_x.json', content: 'k8s: 1' }] }]),
   ).rejects.toMatchObject({ code: 'INVALID_CONTENT' });

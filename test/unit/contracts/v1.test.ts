@@ -141,7 +141,7 @@ test('everything that is wrong is said at once', async () => {
 test.each([
   ['no configuration is named', { BUILDER_CONFIG: '' }, {}, 'BUILDER_CONFIG: is not set'],
   ['it does not exist', { BUILDER_CONFIG: '/x' }, {}, '/x does not exist in the container'],
-  ['it is no YAML', {}, { '/config/builder-conf.yaml': 'a: [' }, 'BUILDER_CONFIG: line 1'],
+  ['it is no YAML', {}, { '/config/builder-conf.yaml': 'a: [' }, 'at line 1, column 5'],
   ['it is a list', {}, { '/config/builder-conf.yaml': '- a' }, 'is a list, a mapping is expected'],
   ['it is empty', {}, { '/config/builder-conf.yaml': '' }, 'container.volume: is nothing'],
   ['builder is text', {}, { '/config/builder-conf.yaml': 'builder: x\n' }, 'builder: is the string "x"'],

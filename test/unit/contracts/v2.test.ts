@@ -105,7 +105,7 @@ describe('an ISO', () => {
 
   test('has network data with the line of the mistake in standard input', () => {
     expect(findings(() => parse(isoInput('x', 'links: [\nnetworks: }'))).join('\n')).toMatch(
-      /network_config: line [45], column \d+: .*\(in standard input\)/,
+      /network_config: .* at line [45], column \d+ .*\(in standard input\)/,
     );
   });
 });

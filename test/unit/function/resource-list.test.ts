@@ -1,6 +1,6 @@
 import { parse, parseDocument, type YAMLMap } from 'yaml';
 import { ResourceList, ResourceListError } from '../../../functions/image-builder/resource-list.ts';
-import { toNode } from '../../../image-builder/yaml/values.ts';
+import { ExactNumber, toNode } from '../../../image-builder/yaml/values.ts';
 
 const list = (items: string, rest = '') =>
   `apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n${items}${rest}`;
@@ -350,7 +350,12 @@ describe('input that is not one ResourceList', () => {
       apiVersion: 'v1',
       kind: 'ConfigMap',
       name: 'a',
-      value: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data: { mode: 755 } },
+      value: {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'a' },
+        data: { mode: new ExactNumber('0755') },
+      },
     });
     expect(withConfig('{kind: [x], metadata: text}')).toMatchObject({ kind: '', name: '' });
     expect(() => withConfig('text')).toThrow(expect.objectContaining({ code: 'NOT_A_RESOURCE_LIST' }));

@@ -120,6 +120,15 @@ describe('functionConfig of kind ConfigMap, ImageBuilder', () => {
     ]);
   });
 
+  test('takes no profile in another encoding', async () => {
+    writeFileSync(join(directory, 'profiles/profile_latin.json'), Buffer.from('{"a": "\xe4"}', 'latin1'));
+    const { ok, findings } = await run(configMap({ configPath: '/profiles/profile_latin.json' }));
+    expect(ok).toBe(false);
+    expect(findings).toMatchObject([
+      { field: 'data.configPath', message: expect.stringContaining('not UTF-8') },
+    ]);
+  });
+
   test('warns of fields that it does not use', async () => {
     const { ok, findings } = await run(configMap({ configpath: '/profiles/x' }));
     expect(ok).toBe(true);

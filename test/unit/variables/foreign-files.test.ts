@@ -93,9 +93,7 @@ test('a loop of links, a tag of somebody else, and bytes that are no text', asyn
     /^spec\.build\.manifests: .* is a symbolic link that leads to itself$/,
   );
   write('vault/rootfs/osconfig-vars.yaml', 'banners:\n  motd: !vault |\n    6162\n');
-  expect(await told({ manifests: 'vault' })).toMatch(
-    /not valid YAML: a tag that is not known at line 2, column 9/,
-  );
+  expect(await told({ manifests: 'vault' })).toMatch(/not valid YAML: .*!vault.* at line 2, column 9$/);
   mkdirSync(join(cwd, 'latin/rootfs'), { recursive: true });
   writeFileSync(
     join(cwd, 'latin/rootfs/osconfig-vars.yaml'),

@@ -118,8 +118,7 @@ describe('readValue', () => {
   };
 
   test('interprets by the core schema', () => {
-    const yaml =
-      'a: 1\nb: 1.5\nc: yes\nd: true\ne: ~\nf:\ng: "1"\nh: 0x10\ni: [1, a]\nj: |\n  1\nk: 1.20.0\n';
+    const yaml = 'a: 1\nb: 1.5\nc: yes\nd: true\ne: ~\nf:\ng: "1"\nh: 16\ni: [1, a]\nj: |\n  1\nk: 1.20.0\n';
     const expected = {
       a: 1,
       b: 1.5,
@@ -158,6 +157,25 @@ describe('readValue', () => {
     expect(read('"<<": {x: 1}\n')).toEqual({ '<<': { x: 1 } });
     for (const yaml of ['<<: text\n', '<<: [{x: 1}, 2]\n', '<<:\n'])
       expect(() => read(yaml)).toThrow('the merge key <<');
+  });
+
+  test.each([
+    '9223372036854775807',
+    '18446744073692774399',
+    '1.20',
+    '0x10',
+    '0755',
+    '1e3',
+    '+5',
+    '-0',
+    '.inf',
+  ])('the number %s keeps its text', (text) => {
+    expect(read(`a: ${text}`)).toEqual({ a: new ExactNumber(text) });
+    expect(read(`a: "${text}"`)).toEqual({ a: text });
+  });
+
+  test('tags of YAML itself', () => {
+    expect(read('a: !!str 5\nb: !!int "5"\nc: ! 5\n')).toEqual({ a: '5', b: 5, c: '5' });
   });
 
   test('a key named __proto__ is a key', () => {
