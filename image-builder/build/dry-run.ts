@@ -8,6 +8,7 @@ import { bootstrapCommand } from '../rootfs/bootstrap.ts';
 import { renderSelections } from '../rootfs/debconf.ts';
 import { RootfsError } from '../rootfs/error.ts';
 import { requestedPackages } from '../rootfs/repositories.ts';
+import { kernelCommandLine } from '../spec/kernel-arguments.ts';
 import type { LockedPackage, ResolvedBuild } from '../variables/types.ts';
 import { type BuildOptions, planBuild } from './build.ts';
 import { type ExplainedStage, explainPlan } from './explain.ts';
@@ -84,8 +85,8 @@ export async function dryRun(
           name,
           rootfs.multistrap.rootfs_arch,
         );
-        const { kernelCommandLine } = menuOf(image.osconfig, installed);
-        return [name, { capacityBytes, kernelCommandLine, partitions, fstab }];
+        const commandLine = kernelCommandLine(menuOf(image.osconfig, installed).kernelArguments);
+        return [name, { capacityBytes, kernelCommandLine: commandLine, partitions, fstab }];
       }),
     ),
     commands: commandsOf(resolved),

@@ -9,8 +9,8 @@ export interface GrubMenu {
   timeoutSeconds: number;
   /** GRUB's command that sets up the serial port; empty: no serial console in the boot menu. */
   serialCommand: string;
-  /** Everything on the kernel command line but the root file system. */
-  kernelCommandLine: string;
+  /** The arguments of the kernel but the root file system: one text each, without quotes of the kernel. */
+  kernelArguments: readonly string[];
 }
 
 /** Where GRUB and the kernels lie. */
@@ -73,12 +73,15 @@ export function renderGrubConfig(
 
 function kernelArguments(location: BootLocation, menu: GrubMenu, kernel: Kernel): string {
   const root = kernel.initramfs ? `root=UUID=${location.rootUuid}` : `root=PARTUUID=${location.rootPartUuid}`;
-  return [root, 'ro', quoteKernelArguments(menu.kernelCommandLine)].join(' ').trimEnd();
+  return [root, 'ro', quoteKernelArguments(menu.kernelArguments)].join(' ').trimEnd();
 }
 
-/** The words of a kernel command line, so that GRUB's shell-like language passes them on as they are. */
-export function quoteKernelArguments(commandLine: string): string {
-  return commandLine.split(/\s+/).filter(Boolean).map(quoteIfNeeded).join(' ');
+/**
+ * The arguments as words of GRUB's shell-like language, which passes each on as it is; one with a space in it gets the
+ * quotes that the kernel wants.
+ */
+export function quoteKernelArguments(args: readonly string[]): string {
+  return args.map(quoteIfNeeded).join(' ');
 }
 
 /** One word of that language. */

@@ -1,4 +1,5 @@
 // The configuration files of GRUB on the ISO.
+import { kernelArguments } from '../spec/kernel-arguments.ts';
 import { quoteKernelArguments } from './grub-config.ts';
 
 /** A file that only our ISO has: GRUB finds its medium by it, whatever the firmware calls the drive. */
@@ -30,7 +31,7 @@ export function renderIsoGrubConfig(options: {
     'fi',
     `search --no-floppy --file --set=root ${MARKER_FILE}`,
     `menuentry '${options.title.replaceAll("'", '')} (live)' {`,
-    `  linux /live/vmlinuz ${quoteKernelArguments(options.kernelCommandLine)}`,
+    `  linux /live/vmlinuz ${quoteKernelArguments(kernelArguments(options.kernelCommandLine))}`,
     '  initrd /live/initrd.img',
     '}',
   ];

@@ -13,6 +13,7 @@ import type { DiskPlan, DiskVariables, PlannedFileSystem, PlannedPartition } fro
 const TYPE_GUID = {
   bios_grub: '21686148-6449-6E6F-744E-656564454649',
   esp: 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B',
+  lvm: 'E6D6D379-F507-44C2-A23C-238F2A3DF928',
   linux: '0FC63DAF-8483-4772-8E79-3D69D8477DE4',
   swap: '0657FD6D-A4AB-43C4-84E5-0933C84B4F4F',
 };
@@ -111,7 +112,7 @@ function describePartition(partition: Partition, number: number, seed: string) {
   const fileSystem = describeFileSystem(partition, number, seed);
   return {
     number,
-    typeGuid: role === 'data' ? (isSwap ? TYPE_GUID.swap : TYPE_GUID.linux) : TYPE_GUID[role],
+    typeGuid: TYPE_GUID[role === 'data' ? dataType(isSwap, flags.has('lvm')) : role],
     guid: deriveUuid(seed, `partition-${number}`),
     role,
     legacyBoot: flags.has('legacy_boot'),
@@ -119,6 +120,11 @@ function describePartition(partition: Partition, number: number, seed: string) {
     ...(partition.mount.startsWith('/') ? { mount: partition.mount } : {}),
     ...(fileSystem ? { fileSystem } : {}),
   };
+}
+
+function dataType(isSwap: boolean, isLvm: boolean): 'swap' | 'lvm' | 'linux' {
+  if (isSwap) return 'swap';
+  return isLvm ? 'lvm' : 'linux';
 }
 
 function describeFileSystem(

@@ -3,7 +3,7 @@ import type { StageContext } from '../executors/stage.ts';
 import { DiskError } from './error.ts';
 
 export interface SquashfsOptions {
-  compression: 'zstd' | 'lz4' | 'gzip' | 'xz';
+  compression: 'zstd' | 'lz4' | 'gzip' | 'xz' | 'lzo';
   /** 0: one per processor. */
   threads: number;
   /** 0: no limit. */
@@ -16,6 +16,7 @@ const COMPRESSOR_OPTIONS: Record<SquashfsOptions['compression'], readonly string
   lz4: ['-Xhc'],
   gzip: [],
   xz: [],
+  lzo: [],
 };
 
 /** The live system's kernel lies on the ISO itself. Patterns of mksquashfs, relative to the tree. */

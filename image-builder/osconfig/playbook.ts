@@ -2,12 +2,15 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Document, isScalar, visit } from 'yaml';
+import { quoteKernelArguments } from '../disk/grub-config.ts';
 import { writeAssets } from '../embedded/write-assets.ts';
 import { ENTER_TREE } from '../executors/enter-tree.ts';
 import type { StageContext } from '../executors/stage.ts';
 import { ToolError } from '../executors/tool-error.ts';
 import { withChroot } from '../rootfs/chroot.ts';
+import { kernelArgument } from '../spec/kernel-arguments.ts';
 import type { ResolvedOsconfig, RunContext, ScriptFile } from '../variables/types.ts';
+import { changedSettings } from './differences.ts';
 import { OsconfigError } from './error.ts';
 
 export interface PlaybookOptions {
@@ -15,8 +18,16 @@ export interface PlaybookOptions {
   tree: string;
   context: RunContext;
   osconfig: ResolvedOsconfig;
+  /** What the tree has been configured with already: settings of the same value are left as they are. */
+  before?: ResolvedOsconfig;
   /** Scripts that run in the tree, in this order. */
-  scripts: readonly ScriptFile[];
+  scripts: readonly LabelledScript[];
+}
+
+/** A script, and what its author knows it by: a variable or a file of the manifests. */
+export interface LabelledScript extends ScriptFile {
+  /** `user_scripts[1]`, `scripts/common/10-network`. */
+  label: string;
 }
 
 /** Where scripts are while they run; /run is empty on a node's every boot. */
@@ -26,6 +37,7 @@ const SCRIPTS_DIRECTORY = '/run/image-builder/scripts';
 export async function runOsconfig(options: PlaybookOptions, context: StageContext): Promise<void> {
   const { workDir, report, stage, signal, sourceDateEpoch } = context;
   const directory = join(workDir, 'ansible');
+  const log = followLog();
   try {
     await writeAssets('ansible', directory);
     await writeFile(join(directory, 'enter.py'), ENTER_TREE);
@@ -34,6 +46,12 @@ export async function runOsconfig(options: PlaybookOptions, context: StageContex
     const variables = {
       ...options.osconfig,
       run_context: options.context,
+      osconfig_changes: options.before ? changedSettings(options.osconfig, options.before) : null,
+      osconfig_kernel_arguments: quoteKernelArguments(
+        options.osconfig.grub.GRUB_CMDLINE_LINUX_DEFAULT.map(({ name, value }) =>
+          kernelArgument(name, value),
+        ),
+      ),
       osconfig_scripts: scriptFiles(options.scripts),
       osconfig_downloads: downloads,
     };
@@ -58,26 +76,28 @@ export async function runOsconfig(options: PlaybookOptions, context: StageContex
         // Otherwise it leaves directories in the home of whoever builds.
         ANSIBLE_HOME: join(directory, 'home'),
         ANSIBLE_LOCAL_TEMP: join(directory, 'tmp'),
+        ANSIBLE_STDOUT_CALLBACK: 'build',
         SOURCE_DATE_EPOCH: String(sourceDateEpoch),
         PYTHONDONTWRITEBYTECODE: '1',
       },
       onLine: (line) => {
         report({ type: 'output', stage, line });
-        const task = /^TASK \[(?:\w+ : )?(.*)\] \**$/.exec(line)?.[1];
+        const task = log.add(line);
         if (task !== undefined) report({ type: 'step', stage, message: task });
       },
       signal,
     });
   } catch (error) {
-    throw explain(error);
+    throw explain(error, log);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
 /** The scripts as files; their names carry the order. */
-function scriptFiles(scripts: readonly ScriptFile[]) {
-  return scripts.map(({ name, content }, index) => ({
+function scriptFiles(scripts: readonly LabelledScript[]) {
+  return scripts.map(({ name, content, label }, index) => ({
+    label,
     name: `${SCRIPTS_DIRECTORY}/${String(index + 1).padStart(3, '0')}-${name.replace(/[^\w.-]/g, '_')}`,
     file_content: content.startsWith('#!') ? content : `#!/bin/sh\n${content}`,
     owner: 'root',
@@ -100,14 +120,48 @@ export function toVariablesFile(variables: unknown): string {
   return document.toString({ lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' });
 }
 
-function explain(error: unknown): unknown {
+/** How many lines of a failed task an error shows. */
+const SHOWN = 20;
+/** How many of those that came before the reason, beside it. */
+const SHOWN_BEFORE = 5;
+
+/** What Ansible's log (callback_plugins/build.py) has said last. */
+function followLog() {
+  const said = /^ {2}/;
+  let task: string | undefined;
+  let failure: { label: string; status: string | undefined; reason: string[] } | undefined;
+  let before: string[] = [];
+  return {
+    /** @returns the name of the task that begins with this line */
+    add(line: string): string | undefined {
+      const begun = /^TASK \[(.*)\]$/.exec(line)?.[1];
+      const failed = /^FAILED \[(.*)\](?: status (\d+))?$/.exec(line);
+      if (begun !== undefined) {
+        task = begun;
+        before = [];
+      } else if (failed) failure = { label: failed[1] ?? '', status: failed[2], reason: [] };
+      // What programs have said is indented; Ansible's own warnings are not.
+      else if (failure && said.test(line)) failure.reason = [...failure.reason, line.slice(2)].slice(-SHOWN);
+      else before = [...before, line.replace(said, '')].slice(-SHOWN);
+      return begun;
+    },
+    /** The reason first, then the end of what was said before it. */
+    end: () => ({
+      task,
+      label: failure?.label ?? '',
+      status: failure?.status,
+      lines: failure?.reason.length ? [...failure.reason, ...before.slice(-SHOWN_BEFORE)] : before,
+    }),
+  };
+}
+
+function explain(error: unknown, log: ReturnType<typeof followLog>): unknown {
   if (!(error instanceof ToolError) || error.code !== 'TOOL_FAILED') return error;
-  const lines = error.output ?? [];
-  const start = lines.findLastIndex((line) => line.startsWith('TASK ['));
-  const recap = lines.findIndex((line) => line.startsWith('PLAY RECAP'));
-  const task = /^TASK \[(?:\w+ : )?(.*)\]/.exec(lines[start] ?? '')?.[1];
-  return new OsconfigError('TASK_FAILED', `osconfig failed${task ? ` at "${task}"` : ''}`, {
+  const { task, label, status, lines } = log.end();
+  const where = task === undefined ? '' : ` at "${task}"`;
+  const what = label === '' ? '' : `: ${label}${status === undefined ? '' : ` ended with status ${status}`}`;
+  return new OsconfigError('TASK_FAILED', `osconfig failed${where}${what}`, {
     cause: error,
-    output: start < 0 ? lines : lines.slice(start + 1, recap < 0 ? undefined : recap),
+    output: lines.length > 0 ? lines : (error.output ?? []),
   });
 }

@@ -2,6 +2,7 @@
 import type { ErrorObject } from 'ajv';
 import type { Finding } from '../diagnostics/error.ts';
 import { type FieldPath, formatFieldPath, pathOfPointer } from '../diagnostics/field-path.ts';
+import { insteadOf } from './not-taken.ts';
 import { patternInWords } from './pattern-words.ts';
 import { similarName } from './similar.ts';
 
@@ -58,7 +59,7 @@ function describeError(error: ErrorObject, root: unknown): Finding {
     default:
       return finding(
         path,
-        `is ${describeValue(error.data, path)}, expected ${expectation(schema)}${quotes(error)}`,
+        `is ${describeValue(error.data, path)}, expected ${expectation(schema)}${advice(error)}`,
       );
   }
 }
@@ -67,6 +68,8 @@ function describeUnknown(name: string, { properties = {}, patternProperties }: S
   const [pattern] = Object.keys(patternProperties ?? {});
   if (pattern !== undefined)
     return `is not a possible name, expected ${patternInWords(pattern) ?? `one that matches ${pattern}`}`;
+  const instead = insteadOf(name);
+  if (instead !== undefined) return `is not taken: ${instead}`;
   const known = Object.keys(properties);
   const similar = similarName(name, known);
   if (similar !== undefined) return `unknown field; did you mean ${similar}?`;
@@ -77,7 +80,7 @@ function describeUnknown(name: string, { properties = {}, patternProperties }: S
 function expectation(schema: Schema): string {
   const choices = schema.enum ?? (schema.const === undefined ? choicesOf(schema.anyOf) : [schema.const]);
   if (choices) {
-    const names = [...new Set(choices.map(String))];
+    const names = withoutSpellings(choices.map(String));
     return `${names.length > 1 ? 'one of ' : ''}${names.join(', ')}`;
   }
   const types = [schema.type ?? []].flat();
@@ -90,6 +93,13 @@ function expectation(schema: Schema): string {
 }
 
 const nameOfType = (type: string) => TYPE_NAMES[type] ?? type;
+
+/** Each choice as it is written first; `Yes` and `YES` are other spellings of `yes`. */
+const withoutSpellings = (names: readonly string[]): string[] =>
+  names.filter((name, index) => {
+    const lower = name.toLowerCase();
+    return names.indexOf(name) === index && (lower === name || !names.includes(lower));
+  });
 
 function choicesOf(branches: Schema[] | undefined): unknown[] | undefined {
   const constants = branches?.map((branch) => branch.const);
@@ -106,13 +116,17 @@ const TYPE_NAMES: Record<string, string> = {
   null: 'null',
 };
 
-/** YAML has turned text into something else; the user can only see it in the source. */
-function quotes({ data, parentSchema }: ErrorObject): string {
-  if (typeof data !== 'number' && typeof data !== 'boolean') return '';
+/** What is easily done about a wrong type. */
+function advice({ keyword, data, parentSchema }: ErrorObject): string {
+  if (keyword !== 'type') return '';
   const { type = [], pattern, enum: choices } = parentSchema as Schema;
-  if (![type].flat().includes('string')) return '';
-  const isRight = choices?.includes(String(data)) ?? new RegExp(pattern ?? '', 'u').test(String(data));
-  return isRight ? '; put the value in quotes' : '';
+  const types = [type].flat();
+  if (data === null && types.includes('array')) return '; write [] for none, or leave it out for the default';
+  // YAML has turned text into something else; the user can only see it in the source.
+  const isScalar = typeof data === 'number' || typeof data === 'boolean';
+  if (!isScalar || !types.includes('string')) return '';
+  const fits = pattern ? new RegExp(pattern, 'u').test(String(data)) : choices === undefined;
+  return fits ? '; put the value in quotes' : '';
 }
 
 /** Fields whose values never show up in a message. */

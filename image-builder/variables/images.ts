@@ -2,7 +2,7 @@
 import type { LivecdcontentVariables, QcowVariables } from '../spec/types.ts';
 import { resolveScript } from './osconfig.ts';
 import type { ResolvedLivecdcontent, ResolvedQcow } from './types.ts';
-import { toBoolean, toNumber } from './values.ts';
+import { toBoolean, toNumber, toText } from './values.ts';
 
 /** @param merged the merged, validated variables: defaults at the bottom, so that nothing is missing. */
 export function resolveLivecdcontent(merged: Record<string, unknown>): ResolvedLivecdcontent {
@@ -20,8 +20,8 @@ export function resolveLivecdcontent(merged: Record<string, unknown>): ResolvedL
 export function resolveQcow(name: string, merged: Record<string, unknown>): ResolvedQcow {
   const variables = merged as Required<QcowVariables>;
   return {
-    img_name: (merged as QcowVariables).img_name ?? name,
-    qcow_capacity: variables.qcow_capacity,
+    img_name: ((merged as QcowVariables).img_name ?? name).replace(/\.qcow2$/, ''),
+    qcow_capacity: toText(variables.qcow_capacity),
     qcow_compress: toBoolean(variables.qcow_compress),
     qcow_compression_type: variables.qcow_compression_type,
     partitions: variables.partitions,

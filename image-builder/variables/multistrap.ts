@@ -2,6 +2,7 @@
 import type { MultistrapVariables, Repository } from '../spec/types.ts';
 import type { DistributionData } from './distribution.ts';
 import type { ChosenMirrors } from './mirror.ts';
+import { packageList } from './package-list.ts';
 import { nameOfRequest } from './package-names.ts';
 import type { ResolvedMultistrap, ResolvedRepository } from './types.ts';
 import { withoutCredentials } from './uri.ts';
@@ -73,7 +74,7 @@ export function resolveMultistrap(
   const variables = merged as MultistrapVariables;
   const architecture = variables.rootfs_arch ?? 'amd64';
   const headers = ownPackages ? '' : distribution.kernel_headers_pkg[architecture];
-  const repos = (variables.repos ?? []).map(resolveRepository);
+  const repos = withKnownKeys(variables.repos ?? [], distribution).map(resolveRepository);
   const choices = archiveChoices(merged);
   const firmware = choices.non_free_firmware ? distribution.firmware.packages[architecture] : [];
   const packages = [...new Set([...packageList(variables.packages), ...firmware])];
@@ -92,6 +93,41 @@ export function resolveMultistrap(
     ...choices,
     repos,
   } as ResolvedMultistrap;
+}
+
+/** Hosts of the archives that the keyring of a distribution signs. */
+const ARCHIVES = { debian: /(^|\.)debian\.org$/, ubuntu: /(^|\.)ubuntu\.com$/ };
+
+/** Whether a repository is the distribution's own, by where it lies. */
+export function isOfDistribution(
+  { source }: Pick<Repository, 'source'>,
+  distribution: DistributionData,
+  mirrors: ChosenMirrors,
+): boolean {
+  const known = [mirrors.archive, mirrors.security].flatMap((mirror) => mirror?.from ?? []);
+  return sourcesOf(source).every((uri) => {
+    const host = /^[a-z+]+:\/\/(?:[^@/]*@)?([^/:]+)/.exec(uri)?.[1] ?? '';
+    return known.includes(uri) || ARCHIVES[distribution.family].test(host);
+  });
+}
+
+/**
+ * A repository that names no key has that of another one of the same source, as for the suites of one archive, and
+ * otherwise that of the distribution: the check of the variables has made sure that it is one of those.
+ */
+function withKnownKeys(repos: readonly Repository[], { keyring }: DistributionData): Repository[] {
+  return repos.map((repository) => {
+    if (keyOf(repository)) return repository;
+    const [source] = sourcesOf(repository.source);
+    const sibling = repos.find((other) => sourcesOf(other.source)[0] === source && keyOf(other));
+    return { ...repository, ...(sibling ? keyOf(sibling) : { keyring_pkg: keyring.package }) };
+  });
+}
+
+/** The fields of a repository that say what it is signed with; undefined when there are none. */
+function keyOf({ keyring, keyring_pkg, keyring_url, keyring_checksum }: Repository) {
+  const key = defined({ keyring, keyring_pkg, keyring_url, keyring_checksum });
+  return Object.keys(key).length === 0 ? undefined : key;
 }
 
 /** Brought by Docker's and by Kubernetes' repositories; the first conflicts with Debian's package `containerd`. */
@@ -141,8 +177,3 @@ export function repositorySources(
 export const sourcesOf = (source: string | string[]): string[] => [
   ...new Set([source].flat().map((uri) => uri.replace(/\/+$/, ''))),
 ];
-
-/** Each name once. */
-function packageList(list: readonly string[] = []): string[] {
-  return [...new Set(list.map((name) => name.trim()).filter((name) => name !== ''))];
-}

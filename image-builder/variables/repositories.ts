@@ -6,6 +6,7 @@ import type { SpecFiles } from '../policy/spec-files.ts';
 import type { Repository } from '../spec/types.ts';
 import { keyringProblem } from './keyring.ts';
 import type { Layer } from './layers.ts';
+import { packageList } from './package-list.ts';
 import { isPackageName, isPackageRequest } from './package-names.ts';
 
 /** It becomes a file name. */
@@ -19,8 +20,11 @@ const PACKAGES = ['kernel_base_pkg', 'kernel_headers_pkg'];
 const KEYRING_LIMIT = 1 << 20;
 const REPOSITORY_LISTS = ['repos', 'repos_append'];
 
-/** Findings about the packages and repositories of a layer of the role multistrap. */
-export function checkRepositories(layer: Layer): Finding[] {
+/**
+ * Findings about the packages and repositories of a layer of the role multistrap.
+ * @param knowsKey whether a repository without a key of its own has one all the same
+ */
+export function checkRepositories(layer: Layer, knowsKey: (repository: Repository) => boolean): Finding[] {
   const findings: Finding[] = [];
   const report = (path: readonly (string | number)[], message: string) => {
     const field = formatFieldPath([...layer.field, ...path]);
@@ -42,27 +46,34 @@ export function checkRepositories(layer: Layer): Finding[] {
       report([field], "is about the distribution's own repositories, which repos replaces: say it there");
     }
   }
-  const { unapproved_packages: unapproved } = layer.values;
-  if (Array.isArray(unapproved)) {
-    for (const [index, name] of unapproved.entries()) {
-      if (!isPackageName(String(name).trim())) report(['unapproved_packages', index], notAPackageName(name));
-    }
+  for (const [index, name] of packageList(layer.values.unapproved_packages).entries()) {
+    if (!isPackageName(name)) report(['unapproved_packages', index], notAPackageName(name));
   }
   for (const list of REPOSITORY_LISTS) {
     for (const [index, repository] of repositoriesOf(layer, list).entries()) {
-      checkRepository(repository, [list, index], report);
+      checkRepository(repository, knowsKey(repository), [list, index], report);
     }
   }
   return findings;
 }
 
+/** The layer with lists in the place of text that names packages, so that lists can be appended to it. */
+export function withPackageLists(layer: Layer): Layer {
+  const names = [...PACKAGE_LISTS, 'unapproved_packages'].filter((name) => layer.values[name] !== undefined);
+  const lists = names.map((name) => [name, packageList(layer.values[name])]);
+  return { ...layer, values: { ...layer.values, ...Object.fromEntries(lists) } };
+}
+
+/** The repositories of layers that name a key of their own. */
+export const repositoriesWithKeys = (layers: readonly Layer[]): Repository[] =>
+  layers
+    .flatMap((layer) => REPOSITORY_LISTS.flatMap((list) => repositoriesOf(layer, list)))
+    .filter((repository) => KEYS.some((key) => repository[key] !== undefined));
+
 type Report = (path: readonly (string | number)[], message: string) => void;
 
 function checkPackages(packages: unknown, path: readonly (string | number)[], report: Report): void {
-  // A template may have become text, which is taken apart later.
-  const names = typeof packages === 'string' ? packages.split(/[\s,]+/).filter(Boolean) : packages;
-  if (!Array.isArray(names)) return;
-  for (const [index, name] of names.entries()) checkPackage(String(name).trim(), [...path, index], report);
+  for (const [index, name] of packageList(packages).entries()) checkPackage(name, [...path, index], report);
 }
 
 function checkPackage(name: string, path: readonly (string | number)[], report: Report): void {
@@ -73,13 +84,18 @@ function checkPackage(name: string, path: readonly (string | number)[], report: 
 const notAPackageName = (name: unknown) =>
   `is ${JSON.stringify(name)}, expected the name of a package such as vim`;
 
-function checkRepository(repository: Repository, path: readonly (string | number)[], report: Report): void {
+function checkRepository(
+  repository: Repository,
+  knowsKey: boolean,
+  path: readonly (string | number)[],
+  report: Report,
+): void {
   const { name, suite, components = '' } = repository;
   if (!REPOSITORY_NAME.test(name)) {
     report([...path, 'name'], `is ${JSON.stringify(name)}, expected letters, digits, ".", "_" and "-" only`);
   }
   const keys = KEYS.filter((key) => repository[key] !== undefined);
-  if (keys.length !== 1) {
+  if (keys.length > 1 || (keys.length === 0 && !knowsKey)) {
     const met = keys.length === 0 ? 'names no key' : `names more than one key: ${keys.join(', ')}`;
     report(path, `${met}; expected exactly one of ${KEYS.join(', ')}`);
   }

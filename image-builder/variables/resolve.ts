@@ -1,9 +1,8 @@
 // spec.build to a build with every default filled in: built-in defaults, distribution, manifests with the profile over
 // them, and the object itself, in this order.
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
-import type { FieldPath } from '../diagnostics/field-path.ts';
 import { SpecFiles } from '../policy/spec-files.ts';
-import type { BuildSpec } from '../spec/types.ts';
+import type { BuildSpec, Repository } from '../spec/types.ts';
 import {
   DEFAULT_DISTRIBUTION,
   type DistributionData,
@@ -11,25 +10,25 @@ import {
   readRoleDefaults,
 } from './distribution.ts';
 import { resolveLivecdcontent, resolveQcow } from './images.ts';
-import { resolveIso } from './iso.ts';
+import { requireLiveBoot, resolveIso } from './iso.ts';
 import { type Layer, mergeLayers } from './layers.ts';
 import { readLock } from './lock-file.ts';
-import { findManifests, type Manifests, qcowNames, readScripts } from './manifests.ts';
+import { findManifests } from './manifests.ts';
 import { type ChosenMirrors, chooseMirrors, readAptSources } from './mirror.ts';
 import {
   archiveChoices,
   distributionDefaults,
+  isOfDistribution,
   repositorySources,
   resolveMultistrap,
   sourcesOf,
 } from './multistrap.ts';
 import { originsOf } from './origins.ts';
 import { OsconfigResolver, withRunContexts } from './osconfig.ts';
-import { checkRepositories, readKeyringFiles } from './repositories.ts';
-import { referredNames, renderTemplates, type Scope, type Scopes } from './templates.ts';
+import { checkScopes, collected, ROLES, readCheckedScripts, readScopes, withoutOwn } from './scopes.ts';
+import { renderTemplates } from './templates.ts';
 import type { ResolvedBuild, ResolvedLock } from './types.ts';
 import { withoutCredentials } from './uri.ts';
-import { checkLayer, inFile, readLayer, withoutOwnVariables } from './variable-files.ts';
 
 export interface ResolveOptions {
   /** Relative names in the spec are relative to this directory. */
@@ -44,8 +43,6 @@ export interface ResolveOptions {
   onlyNamedQcows?: boolean;
   signal?: AbortSignal;
 }
-
-const ROLES = ['multistrap', 'osconfig', 'livecdcontent'] as const;
 
 /**
  * @param name metadata.name of the object.
@@ -62,20 +59,30 @@ export async function resolveBuild(
   );
   const files = new SpecFiles(options.cwd, options.read);
   const manifests = await findManifests(build, name, files);
-  const given = await readScopes(build, manifests, options.onlyNamedQcows ?? false);
-  const rendered = await renderTemplates(builtInScope(distribution), given, options.signal);
-  const { rootfs, qcows } = await checkScopes(withoutOwn(rendered, given), files);
-
-  const architecture = rootfs.multistrap?.some(({ values }) => values.rootfs_arch === 'arm64')
+  const findings: Finding[] = [];
+  const given = await readScopes(build, manifests, options.onlyNamedQcows ?? false, findings);
+  const scripts = {
+    common: await readCheckedScripts(manifests, 'common', findings),
+    qcow: await readCheckedScripts(manifests, 'qcow', findings),
+  };
+  // What is no map of variables has none to render.
+  if (findings.length > 0) throw new InvalidInputError(findings);
+  const rendered = withoutOwn(
+    await renderTemplates(builtInScope(distribution), given, options.signal),
+    given,
+  );
+  const architecture = rendered.rootfs.multistrap?.some(({ values }) => values.rootfs_arch === 'arm64')
     ? 'arm64'
     : 'amd64';
   const lock =
-    build.lock === undefined ? undefined : await readLock(build.lock, architecture, { ...options, files });
+    build.lock && (await collected(findings, readLock(build.lock, architecture, { ...options, files })));
   const aptDirectory = options.aptDirectory ?? '/etc/apt';
+  const near = await findMirrors(build, distribution, architecture, aptDirectory, lock || undefined);
+  const iso = build.iso && (await collected(findings, resolveIso(build.iso, manifests, name)));
+  const isOwn = (repository: Repository) => isOfDistribution(repository, distribution, near);
+  const { rootfs, qcows } = await checkScopes(rendered, files, isOwn, findings);
   const choices = archiveChoices(mergeLayers(rootfs.multistrap ?? []));
-  const mirrors =
-    snapshotMirrors(build, distributionName, distribution, choices.snapshot) ??
-    (await findMirrors(build, distribution, architecture, aptDirectory, lock));
+  const mirrors = snapshotMirrors(build, distributionName, distribution, choices.snapshot) ?? near;
   const multistrap = mergeLayers([
     ...builtIn('multistrap'),
     { values: distributionDefaults(distribution, architecture, mirrors, choices) },
@@ -85,9 +92,17 @@ export async function resolveBuild(
     ({ values }) => values.packages !== undefined || values.ubuntu_packages !== undefined,
   );
   const osconfigLayers = [...builtIn('osconfig'), ...inContext(rootfs.osconfig, 'common')];
-  const qcowScripts = await readScripts(manifests, 'qcow');
   const names = Object.keys(qcows).sort();
   const osconfig = new OsconfigResolver();
+  const common = {
+    multistrap: resolveMultistrap(multistrap, distribution, ownPackages),
+    osconfig: osconfig.resolve(mergeLayers(osconfigLayers)),
+    livecdcontent: resolveLivecdcontent(
+      mergeLayers([...builtIn('livecdcontent'), ...(rootfs.livecdcontent ?? [])]),
+    ),
+    scripts: scripts.common,
+  };
+  if (iso) requireLiveBoot(common);
   return {
     name,
     ...(manifests.profile && { profile: manifests.profile }),
@@ -103,15 +118,8 @@ export async function resolveBuild(
     ...(mirrors.security && { securityMirror: mirrors.security.source }),
     sources: repositorySources(multistrap, mirrors),
     origins: originsOf(rendered.rootfs.multistrap ?? []),
-    ...(lock === undefined ? {} : { lock }),
-    rootfs: {
-      multistrap: resolveMultistrap(multistrap, distribution, ownPackages),
-      osconfig: osconfig.resolve(mergeLayers(osconfigLayers)),
-      livecdcontent: resolveLivecdcontent(
-        mergeLayers([...builtIn('livecdcontent'), ...(rootfs.livecdcontent ?? [])]),
-      ),
-      scripts: await readScripts(manifests, 'common'),
-    },
+    ...(lock && { lock }),
+    rootfs: common,
     qcows: Object.fromEntries(
       // An ISO needs no QCOW; without one, an object that names no image at all means one image, named like itself.
       (names.length > 0 || build.iso !== undefined ? names : [name]).map((qcow) => [
@@ -121,11 +129,11 @@ export async function resolveBuild(
             mergeLayers([...osconfigLayers, ...inContext(qcows[qcow]?.osconfig, 'qcow')]),
           ),
           qcow: resolveQcow(qcow, mergeLayers([...builtIn('qcow'), ...(qcows[qcow]?.qcow ?? [])])),
-          scripts: qcowScripts,
+          scripts: scripts.qcow,
         },
       ]),
     ),
-    ...(build.iso === undefined ? {} : { iso: await resolveIso(build.iso, manifests, name) }),
+    ...(iso && { iso }),
     bundle: resolveBundle(build.bundle),
     ...(build.store && { store: build.store }),
     bootTest: {
@@ -159,88 +167,6 @@ function builtInScope({
     kernel_base_pkg: kernel_base_pkg.amd64,
     kernel_headers_pkg: kernel_headers_pkg.amd64,
   };
-}
-
-/** The variables that somebody has set, by role; unchecked. */
-async function readScopes(build: BuildSpec, manifests: Manifests, onlyNamed: boolean): Promise<Scopes> {
-  const rootfs: Scope = {};
-  for (const role of ROLES) {
-    rootfs[role] = await layersOf(
-      manifests,
-      `rootfs/${role}-vars.yaml`,
-      ['spec', 'build', 'rootfs', role],
-      build.rootfs?.[role],
-    );
-  }
-  rootfs.livecdcontent = (rootfs.livecdcontent ?? []).map(withoutProcessorFact);
-  const qcows: Record<string, Scope> = {};
-  const ofQcows: Manifests = onlyNamed ? { ...manifests, files: new Map() } : manifests;
-  for (const qcow of new Set([...qcowNames(ofQcows), ...Object.keys(build.qcows ?? {})])) {
-    const scope: Scope = {};
-    for (const role of ['osconfig', 'qcow'] as const) {
-      scope[role] = await layersOf(
-        ofQcows,
-        `${ofQcows.qcowPrefix}${qcow}/${role}-vars.yaml`,
-        ['spec', 'build', 'qcows', qcow, role],
-        build.qcows?.[qcow]?.[role],
-      );
-    }
-    qcows[qcow] = scope;
-  }
-  return { rootfs, qcows };
-}
-
-/** The predecessor's way to say "one thread for each processor", a fact of the machine that Ansible runs on. */
-const PROCESSORS = /^\s*\{\{\s*ansible_processor_vcpus\s*(\|\s*int\s*)?\}\}\s*$/;
-
-/** 0 says the same, and is the same on every machine. */
-function withoutProcessorFact(layer: Layer): Layer {
-  const { mksquashfs_threads: threads } = layer.values;
-  if (typeof threads !== 'string' || !PROCESSORS.test(threads)) return layer;
-  return { ...layer, values: { ...layer.values, mksquashfs_threads: 0 } };
-}
-
-async function layersOf(
-  manifests: Manifests,
-  file: string,
-  field: FieldPath,
-  inline: Record<string, unknown> | undefined,
-): Promise<Layer[]> {
-  const layer = await readLayer(manifests, file, field);
-  return [...(layer ? [layer] : []), ...(inline ? [{ values: inline, field }] : [])];
-}
-
-/** `rendered` without the variables that are there for the templates of `given` only. */
-function withoutOwn(rendered: Scopes, given: Scopes): Scopes {
-  const referred = referredNames(given);
-  if (referred.size === 0) return rendered;
-  const strip = (scope: Scope): Scope =>
-    Object.fromEntries(
-      Object.entries(scope).map(([role, layers]) => [
-        role,
-        layers.map((layer) => withoutOwnVariables(layer, referred)),
-      ]),
-    );
-  return {
-    rootfs: strip(rendered.rootfs),
-    qcows: Object.fromEntries(Object.entries(rendered.qcows).map(([name, scope]) => [name, strip(scope)])),
-  };
-}
-
-/** @throws InvalidInputError with the findings of all layers at once */
-async function checkScopes({ rootfs, qcows }: Scopes, files: SpecFiles): Promise<Scopes> {
-  const findings: Finding[] = [];
-  for (const layer of [rootfs, ...Object.values(qcows)].flatMap((scope) => Object.values(scope).flat())) {
-    findings.push(...checkLayer(layer));
-  }
-  if (findings.length > 0) throw new InvalidInputError(findings);
-  for (const layer of rootfs.multistrap ?? [])
-    findings.push(...checkRepositories(layer).map((finding) => inFile(finding, layer)));
-  const multistrap = await Promise.all(
-    (rootfs.multistrap ?? []).map((layer) => readKeyringFiles(layer, files, findings)),
-  );
-  if (findings.length > 0) throw new InvalidInputError(findings);
-  return { rootfs: { ...rootfs, multistrap }, qcows };
 }
 
 /**

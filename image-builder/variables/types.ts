@@ -36,6 +36,8 @@ export interface ResolvedSystemdUnit extends InContexts {
   file_content?: string;
   override?: string;
   enabled?: boolean;
+  /** Whether enabling replaces links that are in its way. */
+  force?: boolean;
   masked?: boolean;
 }
 
@@ -56,6 +58,8 @@ export interface ResolvedUser extends InContexts {
   system: boolean;
   /** crypt(5) hash; declared secret, so it is left out of profiles. */
   password_hash?: string;
+  /** Whether logging in with the password is forbidden; without a password it is anyway. */
+  password_lock?: boolean;
   ssh_authorized_keys: string[];
 }
 
@@ -76,7 +80,13 @@ export interface ResolvedLimit {
 
 /** Variables of the role `osconfig`; the `_append` lists are merged in and gone. */
 export interface ResolvedOsconfig {
-  kernel: { modules: { load: { name: string }[]; blacklist: { name: string }[] } };
+  kernel: {
+    modules: {
+      /** `args` are parameters of the module, as modprobe.d(5) has them: `mode=4 miimon=100`. */
+      load: { name: string; args?: string }[];
+      blacklist: { name: string }[];
+    };
+  };
   banners: { login: string; motd: string };
   kubelet: { extra_systemd_args: NameAndValue[] };
   grub: {

@@ -1,4 +1,45 @@
 # Filters of the role osconfig.
+import re
+
+
+def due_settings(settings, changes):
+    """The settings whose files are written: all, or those `of` a variable that is among the changes."""
+    if changes is None:
+        return settings
+    return [setting for setting in settings if any(covers(setting.get("of", ""), change) for change in changes)]
+
+
+def covers(variable, change):
+    return change == variable or change.startswith(variable + ".")
+
+
+def command_line(arguments):
+    """Arguments of a program as systemd splits an unquoted $VARIABLE (systemd.service(5), Command Lines)."""
+    return " ".join(command_line_word(option(argument)) for argument in arguments)
+
+
+def option(argument):
+    name = argument["name"]
+    name = name if name.startswith("-") else "--" + name
+    return "%s=%s" % (name, argument["value"]) if "value" in argument else name
+
+
+def command_line_word(word):
+    return '"%s"' % escaped(word, '\\"') if re.search(r"[\s\"'\\]", word) else word
+
+
+def shell_quoted(text):
+    """Text between double quotes of a shell, which is also what systemd reads as an EnvironmentFile."""
+    return '"%s"' % escaped(text, '\\"$`')
+
+
+def unit_quoted(text):
+    """A word of a systemd unit: between double quotes, without specifiers (systemd.syntax(7), systemd.unit(5))."""
+    return '"%s"' % escaped(text, '\\"').replace("%", "%%")
+
+
+def escaped(text, characters):
+    return "".join("\\" + character if character in characters else character for character in text)
 
 
 def unit_files(units):
@@ -18,4 +59,10 @@ def unit_files(units):
 
 class FilterModule:
     def filters(self):
-        return {"unit_files": unit_files}
+        return {
+            "command_line": command_line,
+            "due_settings": due_settings,
+            "shell_quoted": shell_quoted,
+            "unit_files": unit_files,
+            "unit_quoted": unit_quoted,
+        }

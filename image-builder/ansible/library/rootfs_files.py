@@ -22,6 +22,12 @@ options:
       unless given.
   absent:
     description: Paths that are removed.
+  emptied:
+    description: Directories whose files are removed, when they exist.
+  links:
+    description: >-
+      List of {name, target}; with if_exists only when that path exists, with unless_exists when that one does not.
+      What is in the place of a link to /dev/null is replaced, everything else stays.
   file_permissions:
     description: List of {name, owner, group, permissions, recurse} for paths that exist.
 """
@@ -101,6 +107,29 @@ def remove(path):
     return True
 
 
+def empty(path):
+    if not os.path.isdir(path):
+        return False
+    files = [entry.path for entry in os.scandir(path) if not entry.is_dir(follow_symlinks=False)]
+    for file in files:
+        os.unlink(file)
+    return bool(files)
+
+
+def make_link(item):
+    path = item["name"]
+    if item.get("if_exists") and not os.path.lexists(item["if_exists"]):
+        return False
+    if item.get("unless_exists") and os.path.lexists(item["unless_exists"]):
+        return False
+    if os.path.lexists(path) and item["target"] != os.devnull:
+        return False
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    remove(path)
+    os.symlink(item["target"], path)
+    return True
+
+
 def change_permissions(item):
     path = item["name"]
     changed = set_ownership(path, item)
@@ -113,7 +142,9 @@ def change_permissions(item):
 
 STEPS = [
     ("absent", remove),
+    ("emptied", empty),
     ("directories", make_directory),
+    ("links", make_link),
     ("files", make_file),
     ("file_permissions", change_permissions),
 ]
@@ -126,7 +157,7 @@ def main():
     changed = []
     for parameter, action in STEPS:
         for item in module.params[parameter]:
-            name = item if parameter == "absent" else item["name"]
+            name = item if isinstance(item, str) else item["name"]
             try:
                 if action(item):
                     changed.append(name)

@@ -12,8 +12,8 @@ short_description: Makes many user accounts at once
 options:
   users:
     description: >-
-      List of {name, state, uid, group, groups, shell, home, comment, system, password_hash, ssh_authorized_keys}. A
-      user without a password_hash cannot log in with a password.
+      List of {name, state, uid, group, groups, shell, home, comment, system, password_hash, password_lock,
+      ssh_authorized_keys}. A user without a password_hash cannot log in with a password.
 """
 
 
@@ -29,6 +29,7 @@ OPTIONS = {
     "comment": {},
     "system": {"type": "bool", "default": False},
     "password_hash": {"no_log": True},
+    "password_lock": {"type": "bool", "no_log": False},
     "ssh_authorized_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "run_contexts": {"type": "list", "elements": "str"},
 }
@@ -86,6 +87,8 @@ class Users:
             self.run("useradd", "--create-home", *system, *options, *home, name)
         if user.get("password_hash"):
             self.run("chpasswd", "--encrypted", data="%s:%s" % (name, user["password_hash"]))
+        if user.get("password_lock"):
+            self.run("usermod", "--lock", name)
         if user.get("ssh_authorized_keys"):
             self.authorize(name, user["ssh_authorized_keys"])
 

@@ -1,15 +1,15 @@
 // Stage osconfig: the configuration that all images share. The same code configures the tree of a QCOW in place.
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { roomFor, type StageContext } from '../../executors/stage.ts';
 import { qcowDiffers } from '../../osconfig/differences.ts';
 import { makeInitramfs } from '../../osconfig/initramfs.ts';
 import { fingerprintInitramfs } from '../../osconfig/initramfs-fingerprint.ts';
-import { runOsconfig } from '../../osconfig/playbook.ts';
+import { type LabelledScript, runOsconfig } from '../../osconfig/playbook.ts';
 import { dropAccessLists, packTree, unpackTree } from '../../rootfs/archive.ts';
 import { cleanTree } from '../../rootfs/clean.ts';
 import { digestFile } from '../../store/files.ts';
-import type { ResolvedOsconfig, ResolvedScript, ScriptFile } from '../../variables/types.ts';
+import type { ResolvedOsconfig, ResolvedScript, RunContext, ScriptFile } from '../../variables/types.ts';
 import type { StageRun } from '../perform.ts';
 import { ROOTFS_FILE } from './rootfs.ts';
 
@@ -44,13 +44,13 @@ export async function configureRootfs(
       tree,
       context: 'common',
       osconfig,
-      scripts: [...scripts, ...scriptsOf(osconfig.user_scripts, 'common')],
+      scripts: [...manifestScripts(scripts, 'common'), ...scriptsOf(osconfig.user_scripts, 'common')],
     },
     context,
   );
   step(context, 'make the initramfs');
   await makeInitramfs(tree, cacheDir, context);
-  await cleanTree(tree, context);
+  await cleanTree(tree, context, ownIdentity(osconfig));
   step(context, 'pack the root file system');
   const archive = join(context.outputDir, ROOTFS_FILE);
   const [, copies = []] = await Promise.all([
@@ -101,22 +101,47 @@ export interface QcowTreeInputs {
 export async function configureQcowTree(inputs: QcowTreeInputs, context: StageContext): Promise<void> {
   const { tree, osconfig, common, cacheDir } = inputs;
   const scripts = [
-    ...inputs.scripts,
+    ...manifestScripts(inputs.scripts, 'qcow'),
     ...scriptsOf(osconfig.user_scripts, 'qcow'),
-    ...inputs.runtimeScripts.map(({ name, file_content }) => ({ name, content: file_content })),
+    ...inputs.runtimeScripts.map(({ name, file_content }, index) => ({
+      name,
+      content: file_content,
+      label: labelOf('qcow_container_runtime_scripts', index, name),
+    })),
   ];
   // Ansible takes more than a second to find out that there is nothing to do.
   if (scripts.length === 0 && !qcowDiffers(osconfig, common)) return;
   const before = await fingerprintInitramfs(tree, context);
-  await runOsconfig({ tree, context: 'qcow', osconfig, scripts }, context);
+  await runOsconfig({ tree, context: 'qcow', osconfig, before: common, scripts }, context);
   // Most QCOWs differ in what is no business of the initramfs.
   if ((await fingerprintInitramfs(tree, context)) !== before) await makeInitramfs(tree, cacheDir, context);
-  await cleanTree(tree, context);
+  await cleanTree(tree, context, ownIdentity(osconfig, common));
 }
 
-const scriptsOf = (scripts: readonly ResolvedScript[], context: 'common' | 'qcow'): ScriptFile[] =>
-  scripts
-    .filter(({ run_contexts }) => run_contexts.includes(context))
-    .map(({ name, file_content }) => ({ name, content: file_content }));
+/** The name is what packages were installed with, or somebody has set it; name servers are often set for a moment only. */
+function ownIdentity(...configurations: readonly ResolvedOsconfig[]): ('hostname' | 'resolv.conf')[] {
+  const paths = configurations.flatMap(({ files, fetch_from_url }) => [
+    ...files.map(({ name }) => name),
+    ...fetch_from_url.map(({ dest }) => dest),
+  ]);
+  return paths.some((path) => posix.normalize(path) === '/etc/resolv.conf')
+    ? ['hostname', 'resolv.conf']
+    : ['hostname'];
+}
+
+const manifestScripts = (scripts: readonly ScriptFile[], context: RunContext): LabelledScript[] =>
+  scripts.map((script) => ({ ...script, label: `scripts/${context}/${script.name}` }));
+
+const scriptsOf = (scripts: readonly ResolvedScript[], context: RunContext): LabelledScript[] =>
+  scripts.flatMap(({ name, file_content, run_contexts }, index) =>
+    run_contexts.includes(context)
+      ? [{ name, content: file_content, label: labelOf('user_scripts', index, name) }]
+      : [],
+  );
+
+/** The item of the merged list, and the name that somebody has given it. */
+function labelOf(variable: string, index: number, name: string): string {
+  return `${variable}[${index}]${name === `script-${index + 1}` ? '' : ` (${name})`}`;
+}
 
 const step = ({ report, stage }: StageContext, message: string) => report({ type: 'step', stage, message });

@@ -7,6 +7,7 @@ import type { Descriptor } from '../../bundle/write-oci.ts';
 import { assembleDisk } from '../../disk/assemble.ts';
 import type { GrubMenu } from '../../disk/grub-config.ts';
 import type { PlannedPartition } from '../../disk/types.ts';
+import { kernelArgument } from '../../spec/kernel-arguments.ts';
 import type { Entry } from '../../store/entry.ts';
 import type { ResolvedBuild, ResolvedOsconfig } from '../../variables/types.ts';
 import type { StageImplementation } from '../perform.ts';
@@ -90,16 +91,13 @@ function describePartition({ number, startBytes, sizeBytes, fileSystem, mount }:
 /** The boot menu; the crash kernel's memory is set aside only where there is one to use it. */
 export function menuOf({ grub, kdump_tools }: ResolvedOsconfig, packages: InstalledPackages): GrubMenu {
   const { crashkernel } = kdump_tools;
-  const words = [
-    ...grub.GRUB_CMDLINE_LINUX_DEFAULT,
-    ...(crashkernel && packages['kdump-tools'] ? [{ name: 'crashkernel', value: crashkernel }] : []),
-  ];
   return {
     timeoutSeconds: grub.GRUB_TIMEOUT,
     serialCommand: grub.GRUB_SERIAL_COMMAND,
-    kernelCommandLine: words
-      .map(({ name, value }) => (value === undefined ? name : `${name}=${value}`))
-      .join(' '),
+    kernelArguments: [
+      ...grub.GRUB_CMDLINE_LINUX_DEFAULT.map(({ name, value }) => kernelArgument(name, value)),
+      ...(crashkernel && packages['kdump-tools'] ? [kernelArgument('crashkernel', crashkernel)] : []),
+    ],
   };
 }
 

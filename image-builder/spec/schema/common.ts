@@ -18,21 +18,35 @@ export const ScalarText = Type.Unsafe<string | number | boolean>({
   pattern: ONE_LINE,
 });
 
-/** A count that the predecessor's variable files also write as text. */
+/** The largest user id of Linux, and more than anything else that is counted here. */
+const MAXIMUM = 2 ** 32 - 2;
+
+/** A count that the predecessor's variable files also write as text; a leading zero would be octal in YAML 1.1. */
 export const NumberText = Type.Unsafe<string | number>({
-  type: ['string', 'number'],
-  pattern: '^[0-9]+$',
+  type: ['string', 'integer'],
+  minimum: 0,
+  maximum: MAXIMUM,
+  pattern: '^(0|[1-9][0-9]{0,9})$',
   description: 'A count, as a number or as text.',
 });
 
 /** A switch that the predecessor's variable files also write as text (`"true"`). */
 export const BooleanText = Type.Unsafe<string | boolean>({
   type: ['string', 'boolean'],
-  enum: [true, false, 'true', 'false', 'yes', 'no', 'on', 'off'],
+  enum: [true, false, ...['true', 'false', 'yes', 'no', 'on', 'off'].flatMap(spellings)],
 });
 
-/** A list of lines that are not empty. */
-export const StringList = Type.Array(LineText({ minLength: 1 }));
+/** As YAML 1.1, and so Ansible, reads it: `yes`, `Yes`, `YES`. */
+function spellings(word: string): string[] {
+  return [word, word[0]?.toUpperCase() + word.slice(1), word.toUpperCase()];
+}
+
+/** Packages: a list, or names separated by white space or commas. */
+export const PackageList = Type.Unsafe<string[] | string>({
+  type: ['array', 'string'],
+  items: { type: 'string', minLength: 1, pattern: ONE_LINE },
+  pattern: '^(?:[^\\p{Cc}]|\\s)*$',
+});
 
 /** A base URI, or several that serve the same: the first one that works is used. */
 export const MirrorList = Type.Unsafe<string | string[]>({
@@ -42,11 +56,14 @@ export const MirrorList = Type.Unsafe<string | string[]>({
   minItems: 1,
 });
 
-/** A file mode, octal as text: `"0755"`. A number would have lost its base on the way through YAML. */
+/** A file mode, octal as text: `"0755"`, and unquoted with its leading zero. The number 755 has lost its base. */
 export const FileMode = Type.String({
-  pattern: '^[0-7]{3,4}$',
-  description: 'Octal file mode as text: "0755".',
+  pattern: '^(0o?)?[0-7]{3,4}$',
+  description: 'Octal file mode: "0755"; for u=rwx,go=rx write "0755"',
 });
+
+/** Lines of a file; a number is its text. */
+export const Content = Type.Unsafe<string | number>({ type: ['string', 'number'] });
 
 /** An absolute path in the image that stays below its root. */
 export const AbsolutePath = Type.String({
@@ -54,11 +71,23 @@ export const AbsolutePath = Type.String({
   description: 'An absolute path in the image, without "..".',
 });
 
-/** A user or group name, or a numeric id as text. */
-export const AccountName = Type.String({
-  pattern: '^[a-z_0-9][a-z0-9_.-]*\\$?$',
-  description: 'Name of a user or group, or a numeric id as text.',
+/** A name for useradd(8). */
+export const UserName = Type.String({
+  pattern: '^[a-z_][a-z0-9_.-]*\\$?$',
+  description: 'Name of a user.',
 });
+
+/** A user or group name, or a numeric id. */
+export const AccountName = Type.Unsafe<string | number>({
+  type: ['string', 'integer'],
+  minimum: 0,
+  maximum: MAXIMUM,
+  pattern: '^[a-z_0-9][a-z0-9_.-]*\\$?$',
+  description: 'Name of a user or group, or a numeric id.',
+});
+
+/** Kept for the predecessor's files, in which it named a directory or a step of its own; nothing reads it. */
+export const Ignored = Type.Unknown({ description: "Accepted for the predecessor's files, without effect." });
 
 /** Where an item of osconfig runs: in the root file system that all images share, or in each QCOW. */
 export const RunContexts = Type.Array(Type.Union([Type.Literal('common'), Type.Literal('qcow')]), {

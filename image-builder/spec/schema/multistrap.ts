@@ -1,13 +1,13 @@
 // Variables of the base root file system. The names are those of the predecessor's role `multistrap`.
 import { type Static, Type } from 'typebox';
-import { ONE_LINE } from '../patterns.ts';
 import {
   BooleanText,
+  Ignored,
   LineText,
   MirrorList,
   NumberText,
+  PackageList,
   ScalarText,
-  StringList,
   strictObject,
 } from './common.ts';
 
@@ -26,7 +26,7 @@ export const Repository = strictObject({
   components: Type.Optional(
     LineText({ description: 'Components separated by spaces; none for a flat repository.' }),
   ),
-  packages: Type.Optional(StringList),
+  packages: Type.Optional(PackageList),
   keyring_pkg: Type.Optional(
     LineText({ description: 'Debian package that holds the keys of the repository.' }),
   ),
@@ -78,18 +78,14 @@ export const DebconfSelection = strictObject({
         'Type of the question; the answer of a password is left out of profiles, logs and records.',
     },
   ),
-  value: Type.Unsafe<string | number | boolean>({ ...ScalarText, pattern: ONE_LINE }),
+  value: ScalarText,
 });
 export type DebconfSelection = Static<typeof DebconfSelection>;
 
 /** Variables of the role `multistrap`; all optional, what is left out is taken from the distribution. */
 export const MultistrapVariables = strictObject(
   {
-    rootfs_root: Type.Optional(
-      LineText({
-        description: "Kept for the predecessor's files; the build chooses its own directories.",
-      }),
-    ),
+    rootfs_root: Type.Optional(Ignored),
     rootfs_arch: Type.Optional(Type.Union([Type.Literal('amd64'), Type.Literal('arm64')])),
     k8s_version: Type.Optional(
       Type.String({
@@ -103,11 +99,11 @@ export const MultistrapVariables = strictObject(
     systemd_nic_alternative_names_policy: Type.Optional(LineText()),
     multistrap_retries: Type.Optional(NumberText),
     multistrap_retries_delay: Type.Optional(NumberText),
-    packages: Type.Optional(StringList),
-    packages_append: Type.Optional(StringList),
-    ubuntu_packages: Type.Optional(StringList),
-    ubuntu_packages_append: Type.Optional(StringList),
-    unapproved_packages: Type.Optional(StringList),
+    packages: Type.Optional(PackageList),
+    packages_append: Type.Optional(PackageList),
+    ubuntu_packages: Type.Optional(PackageList),
+    ubuntu_packages_append: Type.Optional(PackageList),
+    unapproved_packages: Type.Optional(PackageList),
     debconf: Type.Optional(
       Type.Array(DebconfSelection, { description: 'Answers that packages find when they are installed.' }),
     ),

@@ -4,16 +4,24 @@ import {
   AbsolutePath,
   AccountName,
   BooleanText,
+  Content,
   FileMode,
+  Ignored,
   LineText,
   NumberText,
   RunContexts,
   ScalarText,
   strictObject,
+  UserName,
 } from './common.ts';
 
-const named = strictObject({ name: LineText({ minLength: 1 }) });
+/** What modprobe takes for a module's name. */
+const ModuleName = Type.String({ pattern: '^[A-Za-z0-9_-]+$', description: 'Name of a kernel module.' });
 const nameAndValue = strictObject({ name: LineText({ minLength: 1 }), value: Type.Optional(ScalarText) });
+/** Text that stands between white space in a line. */
+const Word = Type.String({ pattern: '^[^\\s\\p{Cc}]+$', description: 'Text without white space.' });
+
+const Sysctl = strictObject({ name: Word, value: ScalarText });
 
 /** A directory of the image. */
 export const Directory = strictObject({
@@ -27,7 +35,7 @@ export const Directory = strictObject({
 /** A file of the image, with its content. */
 export const File = strictObject({
   name: AbsolutePath,
-  file_content: Type.String(),
+  file_content: Content,
   permissions: Type.Optional(FileMode),
   owner: Type.Optional(AccountName),
   group: Type.Optional(AccountName),
@@ -37,15 +45,19 @@ export const File = strictObject({
 /** A systemd unit: its content, a drop-in for it, or just whether it is enabled. */
 export const SystemdUnit = strictObject({
   name: Type.String({
-    pattern: '^[A-Za-z0-9:_.@\\\\-]+$',
-    description: 'Unit name; without a suffix it is a service.',
+    pattern: '^[A-Za-z0-9:_@\\\\][A-Za-z0-9:_.@\\\\-]*$',
+    description: 'Unit name; without the suffix of a kind of unit it is a service.',
   }),
   file_name: Type.Optional(
-    LineText({ description: 'File name of the unit or drop-in when it differs from the name.' }),
+    Type.String({
+      pattern: '^[A-Za-z0-9:_@\\\\][A-Za-z0-9:_.@\\\\-]*$',
+      description: 'File name of the unit or drop-in when it differs from the name; no path.',
+    }),
   ),
   file_content: Type.Optional(Type.String({ description: 'The whole unit file.' })),
   override: Type.Optional(Type.String({ description: 'A drop-in that adds to the unit.' })),
   enabled: Type.Optional(BooleanText),
+  force: Type.Optional(BooleanText),
   masked: Type.Optional(BooleanText),
   run_contexts: Type.Optional(RunContexts),
 });
@@ -69,7 +81,7 @@ export const FilePermission = strictObject({
 
 /** A user account. */
 export const User = strictObject({
-  name: AccountName,
+  name: UserName,
   uid: Type.Optional(NumberText),
   group: Type.Optional(AccountName),
   groups: Type.Optional(Type.Array(AccountName)),
@@ -84,6 +96,13 @@ export const User = strictObject({
       description: 'A crypt(5) hash; never a password. Left out of profiles.',
     }),
   ),
+  password: Type.Optional(
+    Type.String({
+      pattern: '^([$!*][^:\\s\\p{Cc}]*)?$',
+      description: "The predecessor's name of password_hash; empty: none.",
+    }),
+  ),
+  password_lock: Type.Optional(BooleanText),
   ssh_authorized_keys: Type.Optional(Type.Array(LineText())),
   run_contexts: Type.Optional(RunContexts),
 });
@@ -91,7 +110,7 @@ export const User = strictObject({
 /** A file that is downloaded into the image. */
 export const FetchFromUrl = strictObject({
   url: Type.String({ pattern: '^https?://[^\\s\\p{Cc}]+$' }),
-  dest: AbsolutePath,
+  dest: Type.Optional(AbsolutePath),
   checksum: Type.Optional(Type.String({ pattern: '^(sha256|sha384|sha512):[0-9a-f]+$' })),
   permissions: Type.Optional(FileMode),
   owner: Type.Optional(AccountName),
@@ -103,10 +122,35 @@ export const FetchFromUrl = strictObject({
 /** A line of limits.conf(5). */
 export const Limit = strictObject({
   name: Type.Optional(LineText()),
-  domain: LineText({ minLength: 1 }),
+  domain: Word,
   type: Type.Union([Type.Literal('soft'), Type.Literal('hard'), Type.Literal('-')]),
-  item: LineText({ minLength: 1 }),
-  value: ScalarText,
+  item: Word,
+  value: Type.Unsafe<string | number>({
+    type: ['string', 'integer'],
+    pattern: '^(unlimited|infinity|-?[0-9]+)$',
+    description: 'A number or "unlimited".',
+  }),
+});
+
+/** Seconds; GRUB waits for ever with -1. */
+const GrubTimeout = Type.Unsafe<string | number>({
+  ...NumberText,
+  minimum: -1,
+  pattern: '^(-1|0|[1-9][0-9]{0,9})$',
+  description: 'Seconds; -1: wait for ever.',
+});
+
+/** GRUB's command, or its options as the predecessor lists them: `[{name: speed, value: 115200}]`. */
+const GrubSerialCommand = Type.Unsafe<string | { name: string; value?: string | number }[]>({
+  type: ['string', 'array'],
+  pattern: '^[A-Za-z0-9 =.,:_-]*$',
+  items: strictObject({
+    name: Type.String({ pattern: '^[a-z]+$', description: 'Option of GRUB without its dashes.' }),
+    value: Type.Optional(
+      Type.Unsafe<string | number>({ type: ['string', 'integer'], pattern: '^[A-Za-z0-9,._-]+$' }),
+    ),
+  }),
+  description: 'The command serial of GRUB, or a list of its options.',
 });
 
 /** Variables of the role `osconfig`; all optional, defaults are those of the role. */
@@ -116,8 +160,10 @@ export const OsconfigVariables = strictObject(
       strictObject({
         modules: Type.Optional(
           strictObject({
-            load: Type.Optional(Type.Array(named)),
-            blacklist: Type.Optional(Type.Array(named)),
+            load: Type.Optional(
+              Type.Array(strictObject({ name: ModuleName, args: Type.Optional(ScalarText) })),
+            ),
+            blacklist: Type.Optional(Type.Array(strictObject({ name: ModuleName }))),
           }),
         ),
       }),
@@ -128,19 +174,26 @@ export const OsconfigVariables = strictObject(
     kubelet: Type.Optional(strictObject({ extra_systemd_args: Type.Optional(Type.Array(nameAndValue)) })),
     grub: Type.Optional(
       strictObject({
-        GRUB_TIMEOUT: Type.Optional(NumberText),
+        GRUB_TIMEOUT: Type.Optional(GrubTimeout),
         GRUB_CMDLINE_LINUX_DEFAULT: Type.Optional(Type.Array(nameAndValue)),
-        GRUB_SERIAL_COMMAND: Type.Optional(LineText()),
+        GRUB_SERIAL_COMMAND: Type.Optional(GrubSerialCommand),
       }),
     ),
     grub_cmdline_linux_default_append: Type.Optional(Type.Array(nameAndValue)),
-    kdump_tools: Type.Optional(strictObject({ crashkernel: Type.Optional(LineText()) })),
+    kdump_tools: Type.Optional(
+      strictObject({
+        crashkernel: Type.Optional(
+          Type.String({
+            pattern: '^[A-Za-z0-9:,@.+-]*$',
+            description: 'Memory for the crash kernel, as on the kernel command line: 768M.',
+          }),
+        ),
+      }),
+    ),
     limits: Type.Optional(Type.Array(Limit)),
     limits_append: Type.Optional(Type.Array(Limit)),
-    sysctl: Type.Optional(Type.Array(strictObject({ name: LineText({ minLength: 1 }), value: ScalarText }))),
-    sysctl_append: Type.Optional(
-      Type.Array(strictObject({ name: LineText({ minLength: 1 }), value: ScalarText })),
-    ),
+    sysctl: Type.Optional(Type.Array(Sysctl)),
+    sysctl_append: Type.Optional(Type.Array(Sysctl)),
     directories: Type.Optional(Type.Array(Directory)),
     directories_append: Type.Optional(Type.Array(Directory)),
     files: Type.Optional(Type.Array(File)),
@@ -155,6 +208,11 @@ export const OsconfigVariables = strictObject(
     user_management_append: Type.Optional(Type.Array(User)),
     fetch_from_url: Type.Optional(Type.Array(FetchFromUrl)),
     fetch_from_url_append: Type.Optional(Type.Array(FetchFromUrl)),
+    rootfs_root: Type.Optional(Ignored),
+    default_run_context: Type.Optional(Ignored),
+    qcow_run_context: Type.Optional(Ignored),
+    user_scripts_dir_default: Type.Optional(Ignored),
+    user_scripts_dir_qcow: Type.Optional(Ignored),
   },
   { description: "Variables of the operating system's configuration." },
 );

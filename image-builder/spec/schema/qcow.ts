@@ -1,7 +1,10 @@
 // Variables of one QCOW: its size, partitions and file systems. The names are those of the predecessor's role `qcow`.
 import { type Static, Type } from 'typebox';
-import { BooleanText, LineText, NumberText, strictObject } from './common.ts';
+import { BooleanText, Ignored, LineText, NumberText, strictObject } from './common.ts';
 import { UserScript } from './osconfig.ts';
+
+/** As parted writes it: MB and GB are powers of ten. */
+const POSITION = '^[0-9]+(\\.[0-9]+)?(MiB|GiB|TiB|MB|GB|TB|%)$';
 
 /** A partition; the order in the list is the order of the partition numbers. */
 export const Partition = strictObject({
@@ -10,11 +13,8 @@ export const Partition = strictObject({
     description: 'Mount point, "swap", or "none".',
   }),
   mount_order: Type.Optional(NumberText),
-  part_start: Type.String({ pattern: '^[0-9]+(\\.[0-9]+)?(MiB|GiB|%)$', description: 'For example 1MiB.' }),
-  part_end: Type.String({
-    pattern: '^[0-9]+(\\.[0-9]+)?(MiB|GiB|%)$',
-    description: 'For example 516MiB or 100%.',
-  }),
+  part_start: Type.String({ pattern: POSITION, description: 'For example 1MiB.' }),
+  part_end: Type.String({ pattern: POSITION, description: 'For example 516MiB or 100%.' }),
   flags: Type.Optional(
     Type.Array(
       Type.Union([
@@ -23,6 +23,7 @@ export const Partition = strictObject({
         Type.Literal('esp'),
         Type.Literal('swap'),
         Type.Literal('legacy_boot'),
+        Type.Literal('lvm'),
       ]),
     ),
   ),
@@ -52,15 +53,22 @@ export const QcowVariables = strictObject(
     img_name: Type.Optional(
       Type.String({
         pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
-        description: 'File name without .qcow2; default: the key of the QCOW.',
+        description: 'File name, with or without .qcow2; default: the key of the QCOW.',
       }),
     ),
     qcow_capacity: Type.Optional(
-      Type.String({
-        pattern: '^[0-9]+(M|G|T|MiB|GiB|TiB)$',
-        description: 'Virtual size, for example 19G (binary units).',
+      Type.Unsafe<string | number>({
+        type: ['string', 'integer'],
+        minimum: 1024 * 1024,
+        maximum: Number.MAX_SAFE_INTEGER,
+        pattern: '^[0-9]+([.][0-9]+)?([MmGgTt]|MiB|GiB|TiB)$|^[1-9][0-9]*$',
+        description: 'Virtual size, for example 19G (binary units); a number alone is bytes.',
       }),
     ),
+    src: Type.Optional(Ignored),
+    dst: Type.Optional(Ignored),
+    nbd_build_dir: Type.Optional(Ignored),
+    img_output_dir: Type.Optional(Ignored),
     qcow_compress: Type.Optional(BooleanText),
     qcow_compression_type: Type.Optional(Type.Union([Type.Literal('zstd'), Type.Literal('zlib')])),
     partitions: Type.Optional(Type.Array(Partition, { minItems: 1 })),

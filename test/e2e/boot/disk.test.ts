@@ -5,9 +5,14 @@ import { join } from 'node:path';
 import { bootTest } from '../../../image-builder/boot/boot-test.ts';
 import type { BootError } from '../../../image-builder/boot/error.ts';
 import { detectImageFormat } from '../../../image-builder/boot/image-format.ts';
+import { menuOf } from '../../../image-builder/build/stages/qcow.ts';
 import { assembleDisk } from '../../../image-builder/disk/assemble.ts';
+import { quoteKernelArguments } from '../../../image-builder/disk/grub-config.ts';
+import { runOsconfig } from '../../../image-builder/osconfig/playbook.ts';
 import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
-import type { Partition } from '../../../image-builder/spec/types.ts';
+import { kernelArguments } from '../../../image-builder/spec/kernel-arguments.ts';
+import type { OsconfigVariables, Partition } from '../../../image-builder/spec/types.ts';
+import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
 import { BIOS_GRUB, BOOT, ESP, MENU, qcowOf, ROOT } from '../support/partitions.ts';
 import { REPORTED, readReport, writeSeed } from '../support/seed.ts';
@@ -61,9 +66,52 @@ beforeAll(async () => {
   image = join(stage.outputDir, 'node.qcow2');
   await unpackTree(await bootTreeArchive(), tree, stage);
   await stage.sandbox.run(['sh', '-euc', WRITE_DATA, 'sh', join(tree, 'var/lib/data')]);
-  await assemble(image);
+  const resolved = await resolveBuild('node', { rootfs: { osconfig: OSCONFIG } }, { cwd: stage.directory });
+  const { osconfig } = resolved.rootfs;
+  await runOsconfig({ tree, context: 'common', osconfig, scripts: [] }, stage);
+  await assemble(image, { ...MENU, kernelArguments: menuOf(osconfig, {}).kernelArguments });
 });
 afterAll(() => stage.remove());
+
+/** Says how it was started. */
+const KUBELET = `#!/bin/sh
+printf '<%s>' "$@" > /run/kubelet.arguments
+`;
+
+const OSCONFIG: OsconfigVariables = {
+  // The small kernel has none of the default ones.
+  kernel: { modules: { load: [] } },
+  sysctl: [],
+  kubelet: {
+    extra_systemd_args: [
+      { name: 'reserved-cpus', value: '0-3' },
+      { name: 'node-labels', value: 'a="b c",d=%p\\$e' },
+    ],
+  },
+  files: [{ name: '/usr/local/bin/kubelet', file_content: KUBELET, permissions: '0755' }],
+  systemd: [
+    {
+      name: 'kubelet',
+      file_content: '[Service]\nType=oneshot\nExecStart=/usr/local/bin/kubelet $KUBELET_EXTRA_ARGS\n',
+    },
+  ],
+  grub: {
+    GRUB_CMDLINE_LINUX_DEFAULT: [
+      { name: 'acpi_osi', value: '"!Windows 2012"' },
+      { name: 'dyndbg', value: 'file drivers/net/* +p; func none -p' },
+      { name: 'memmap', value: '1M$3G' },
+      { name: 'config.url', value: `http://192.0.2.1/?id=\${uuid}&x=\`y\`` },
+      { name: 'braces', value: '{a,b}' },
+      { name: 'console', value: 'tty0' },
+      { name: 'console', value: 'ttyS0,115200n8' },
+    ],
+  },
+};
+const COMMAND_LINE =
+  '"acpi_osi=!Windows 2012" "dyndbg=file drivers/net/* +p; func none -p" memmap=1M$3G ' +
+  `config.url=http://192.0.2.1/?id=\${uuid}&x=\`y\` braces={a,b} console=tty0 console=ttyS0,115200n8`;
+
+const GRUB_WORDS = quoteKernelArguments(kernelArguments(COMMAND_LINE));
 
 const WRITE_DATA = `mkdir -p "$1/some/where"; echo kept > "$1/some/file"; seq 100000 > "$1/some/where/numbers"
 ln -s ../file "$1/some/where/link"; chown 12:34 "$1/some/file"; chmod 640 "$1/some/file"`;
@@ -74,7 +122,11 @@ test('BIOS: file systems, an xfs with its files, swap, the grown root, and updat
   const before = execFileSync('sha256sum', [image], { encoding: 'utf8' });
   const seed = await writeSeed(
     stage.directory,
-    `for mount in / /boot /boot/efi; do echo "mount $(findmnt -no TARGET,FSTYPE,SOURCE $mount)"; done
+    `echo "cmdline $(sed 's/.* ro //' /proc/cmdline)"
+    systemctl start kubelet; echo "kubelet $(cat /run/kubelet.arguments)"
+    arguments() { sed -n 's/^ *\\t*linux.* ro *//p' /boot/grub/grub.cfg | sed 's/ *$//' | grep console | sort -u; }
+    echo "grub $(arguments)"
+    for mount in / /boot /boot/efi; do echo "mount $(findmnt -no TARGET,FSTYPE,SOURCE $mount)"; done
     data=/var/lib/data
     echo "data $(findmnt -no FSTYPE,SOURCE $data), $(stat -c '%u:%g %a' $data/some/file), $(cat $data/some/where/link)"
     echo "numbers $(sha256sum < $data/some/where/numbers | cut -c1-16), written $(echo new > $data/new && cat $data/new)"
@@ -83,6 +135,7 @@ test('BIOS: file systems, an xfs with its files, swap, the grown root, and updat
     echo "failed $(systemctl list-units --failed --plain --no-legend | cut -d' ' -f1)"
     echo "firmware $([ -d /sys/firmware/efi ] && echo uefi || echo bios)"
     update-grub > /dev/null 2>&1; echo "update-grub $?"
+    echo "updated $(arguments)"
     grep -c '^menuentry' /boot/grub/grub.cfg
     grep -o 'root=UUID=[0-9a-f-]*' /boot/grub/grub.cfg | sort -u`,
   );
@@ -104,7 +157,11 @@ test('BIOS: file systems, an xfs with its files, swap, the grown root, and updat
       `numbers ${execFileSync('sh', ['-c', 'seq 100000 | sha256sum | cut -c1-16'], { encoding: 'utf8' }).trim()}, written new`,
       'firmware bios',
       'failed',
+      `cmdline ${COMMAND_LINE}`,
+      `grub ${GRUB_WORDS}`,
+      String.raw`kubelet <--reserved-cpus=0-3><--node-labels=a="b c",d=%p\$e>`,
       'update-grub 0',
+      `updated ${GRUB_WORDS}`,
       expect.stringMatching(/^root=UUID=[0-9a-f-]{36}$/),
     ]),
   );
@@ -146,7 +203,7 @@ describe('with a GRUB of our own making', () => {
 
   test('a kernel panic ends the test at once, with the last lines', async () => {
     const broken = join(stage.outputDir, 'broken.qcow2');
-    await assemble(broken, { ...MENU, kernelCommandLine: `${MENU.kernelCommandLine} rdinit=/bin/false` });
+    await assemble(broken, { ...MENU, kernelArguments: [...MENU.kernelArguments, 'rdinit=/bin/false'] });
     const error = await bootTest(broken, {
       format: 'qcow2',
       firmware: 'bios',
@@ -164,7 +221,7 @@ describe('with the screen as its last console', () => {
   const screenshotOf = (name: string) => join(stage.outputDir, `${name}.png`);
   const failureOf = async (name: string, kernelCommandLine: string, firmware: 'bios' | 'uefi') => {
     const disk = join(stage.outputDir, `${name}.qcow2`);
-    await assemble(disk, { ...MENU, kernelCommandLine });
+    await assemble(disk, { ...MENU, kernelArguments: kernelArguments(kernelCommandLine) });
     const screenshot = screenshotOf(name);
     const options = { format: 'qcow2' as const, firmware, timeoutSeconds: TIMEOUT_SECONDS, screenshot };
     const error = await bootTest(disk, options).catch((caught: unknown) => caught);

@@ -38,5 +38,5 @@ export function qcowOf(partitions: Partition[], capacity = '3G'): AssembleDiskRe
 export const MENU: AssembleDiskRequest['menu'] = {
   timeoutSeconds: 0,
   serialCommand: 'serial --unit=0 --speed=115200',
-  kernelCommandLine: 'console=tty0 console=ttyS0,115200n8',
+  kernelArguments: ['console=tty0', 'console=ttyS0,115200n8'],
 };

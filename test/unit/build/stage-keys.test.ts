@@ -1,6 +1,7 @@
 // Every variable changes the keys of exactly the stages that it influences.
 import { planStages } from '../../../image-builder/build/plan.ts';
 import { defineStages } from '../../../image-builder/build/stages.ts';
+import { Ignored } from '../../../image-builder/spec/schema/common.ts';
 import { BuildSpec as BuildSchema } from '../../../image-builder/spec/schema/image-builder.ts';
 import { LivecdcontentVariables } from '../../../image-builder/spec/schema/livecdcontent.ts';
 import { MultistrapVariables } from '../../../image-builder/spec/schema/multistrap.ts';
@@ -43,7 +44,7 @@ const spec = {
   rootfs: {
     multistrap: {
       k8s_version: '1.34.2-1.1',
-      packages: ['vim'],
+      packages: ['vim', 'live-boot'],
       snapshot: '20261101T000000Z',
       debconf: [
         { package: 'pkg', question: 'a/b', type: 'string', value: 'x' },
@@ -154,15 +155,18 @@ test('each variable reaches exactly what it influences', () => {
 
 test('every variable of the schema is among them', () => {
   const known = new Set(leaves(resolved).flat());
-  // What resolution turns into something else: lists that are merged, predecessor's names, one that is ignored.
-  const merged = new Set(['rootfs_root', 'ubuntu_packages']);
+  // What resolution turns into something else: lists that are merged, predecessor's names, what is ignored.
+  const merged = new Set(['ubuntu_packages']);
   for (const schema of [MultistrapVariables, OsconfigVariables, LivecdcontentVariables, QcowVariables]) {
-    for (const name of Object.keys(schema.properties)) {
-      if (merged.has(name) || name.endsWith('_append')) continue;
+    for (const [name, field] of Object.entries(schema.properties)) {
+      if (merged.has(name) || name.endsWith('_append') || isIgnored(field)) continue;
       expect([...known]).toContain(name);
     }
   }
 });
+
+const IGNORED = (Ignored as { description?: string }).description;
+const isIgnored = (schema: object) => 'description' in schema && schema.description === IGNORED;
 
 /** Every field of `spec.build`, and what it has to do with keys. Who adds a field decides here. */
 const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {

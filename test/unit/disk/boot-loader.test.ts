@@ -1,5 +1,6 @@
 import { bootSector, embeddedCoreImage } from '../../../image-builder/disk/grub-bios.ts';
 import { renderGrubConfig, renderLoaderStub } from '../../../image-builder/disk/grub-config.ts';
+import { renderIsoGrubConfig } from '../../../image-builder/disk/iso-config.ts';
 import { kernelsOf } from '../../../image-builder/disk/kernels.ts';
 
 const location = {
@@ -11,7 +12,7 @@ const location = {
 const menu = {
   timeoutSeconds: 5,
   serialCommand: 'serial --unit=0 --speed=115200',
-  kernelCommandLine: 'console=tty0  console=ttyS0,115200n8',
+  kernelArguments: ['console=tty0', 'console=ttyS0,115200n8'],
 };
 
 describe('kernels in /boot', () => {
@@ -54,9 +55,16 @@ describe('grub.cfg', () => {
 
   test('quotes what GRUB would interpret', () => {
     expect(config).toContain("menuentry 'Debian'\\''s own, with Linux 6.12'");
-    const hostile = { ...menu, kernelCommandLine: 'a=1;reboot b="c $d" x={y}' };
+    const hostile = { ...menu, kernelArguments: ['a=1;reboot', 'b=c $d', 'x={y}', 'memmap=1M$3G'] };
     expect(renderGrubConfig(location, hostile, kernels, 'x')).toContain(
-      `ro 'a=1;reboot' 'b="c' '$d"' 'x={y}'\n`,
+      `ro 'a=1;reboot' 'b=c $d' 'x={y}' 'memmap=1M$3G'\n`,
+    );
+  });
+
+  test('on the ISO keeps what the kernel would keep together', () => {
+    const kernelCommandLine = 'boot=live  dyndbg="file a.c +p"\tquiet';
+    expect(renderIsoGrubConfig({ title: 'x', timeoutSeconds: 0, kernelCommandLine })).toContain(
+      "linux /live/vmlinuz boot=live 'dyndbg=file a.c +p' quiet\n",
     );
   });
 

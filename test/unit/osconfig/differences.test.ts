@@ -1,4 +1,4 @@
-import { qcowDiffers } from '../../../image-builder/osconfig/differences.ts';
+import { changedSettings, qcowDiffers } from '../../../image-builder/osconfig/differences.ts';
 import type { ResolvedOsconfig } from '../../../image-builder/variables/types.ts';
 
 const file = (name: string, contexts: ('common' | 'qcow')[]) => ({
@@ -42,4 +42,16 @@ test.each<[string, Partial<ResolvedOsconfig>]>([
   ['a text', { banners: { login: 'b', motd: '' } }],
 ])('%s is something to do', (_, changed) => {
   expect(qcowDiffers({ ...common, ...changed }, common)).toBe(true);
+});
+
+test('what has changed is named by its variable; items of contexts are no settings', () => {
+  const changed = {
+    ...common,
+    banners: { login: 'a', motd: 'new' },
+    grub: { ...common.grub, GRUB_TIMEOUT: 1 },
+    sysctl: [],
+    files: [file('/etc/qcow', ['qcow'])],
+  };
+  expect(changedSettings(changed, common).sort()).toEqual(['banners.motd', 'grub.GRUB_TIMEOUT', 'sysctl']);
+  expect(changedSettings(common, common)).toEqual([]);
 });

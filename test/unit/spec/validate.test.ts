@@ -3,6 +3,7 @@ import { formatFieldPath, parseFieldPath } from '../../../image-builder/diagnost
 import { patternInWords } from '../../../image-builder/spec/pattern-words.ts';
 import { ImageBuilder } from '../../../image-builder/spec/schema/image-builder.ts';
 import { parseImageBuilder } from '../../../image-builder/spec/validate.ts';
+import { ExactNumber } from '../../../image-builder/yaml/values.ts';
 
 function findings(spec: unknown, rest: Record<string, unknown> = {}): Record<string, string> {
   const head = { apiVersion: 'airshipit.org/v1alpha1', kind: 'ImageBuilder', metadata: { name: 'x' }, spec };
@@ -67,6 +68,22 @@ describe('parseImageBuilder', () => {
     }
   });
 
+  test('a number that JavaScript would change is its text, but in data of cloud-init', () => {
+    const big = new ExactNumber('9223372036854775807');
+    const build = {
+      rootfs: { osconfig: { sysctl: [{ name: 'fs.file-max', value: big }] } },
+      iso: { networkData: { links: [big] } },
+    };
+    const head = { apiVersion: 'airshipit.org/v1alpha1', kind: 'ImageBuilder', metadata: { name: 'x' } };
+    expect(parseImageBuilder({ ...head, spec: { build } }).spec.build).toEqual({
+      ...build,
+      rootfs: { osconfig: { sysctl: [{ name: 'fs.file-max', value: '9223372036854775807' }] } },
+    });
+    expect(findings({ build: { bootTest: { timeout: new ExactNumber('300.0') } } })).toEqual({
+      'spec.build.bootTest.timeout': 'is "300.0", expected an integer',
+    });
+  });
+
   test('exactly one of bundle and build', () => {
     expect(findings({})).toEqual({ spec: expect.stringContaining('has neither bundle nor build') });
     expect(findings({ bundle: { image: 'x' }, build: {} })).toEqual({
@@ -95,7 +112,7 @@ describe('parseImageBuilder', () => {
       'spec.build.qcows.control-plane.qcow.partitions[2].part_end':
         'is the number 600, expected a position on the disk, such as 512MiB, 4.5GiB or 100%',
       'spec.build.qcows.control-plane.qcow.partitions[2].flags[0]':
-        'is "bios", expected one of bios_grub, boot, esp, swap, legacy_boot',
+        'is "bios", expected one of bios_grub, boot, esp, swap, legacy_boot, lvm',
       'spec.build.qcows.control-plane.qcow.partitions[3].part_end': expect.stringMatching(
         /^is missing, expected a position/,
       ),
@@ -159,8 +176,7 @@ describe('parseImageBuilder', () => {
       'spec.build.rootfs.osconfig.systemd[0].enabled': expect.not.stringContaining('quotes'),
     });
     expect(findings(qcow({ qcow_capacity: 20 }))).toEqual({
-      'spec.build.qcows.control-plane.qcow.qcow_capacity':
-        'is the number 20, expected a size, such as 19G or 20480MiB',
+      'spec.build.qcows.control-plane.qcow.qcow_capacity': 'is the number 20, expected 1048576 or more',
     });
     const files = [{ name: '/a', file_content: 'x', permissions: 755 }];
     expect(findings({ build: { rootfs: { osconfig: { files } } } })).toEqual({
@@ -199,7 +215,7 @@ describe('parseImageBuilder', () => {
       build: {
         mirror: 'HTTP://user:hunter2@mirror',
         rootfs: {
-          osconfig: { user_management: users, files: [{ name: '/a', file_content: 4711 }] },
+          osconfig: { user_management: users, files: [{ name: '/a', file_content: ['4711'] }] },
           multistrap: { pasword: 'hunter2' },
         },
         iso: { userData: 4711 },

@@ -1,11 +1,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { parse } from 'yaml';
 import { InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
 import type { BuildSpec } from '../../../image-builder/spec/types.ts';
 import { endOfLifeWarning } from '../../../image-builder/variables/profile-facts.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import type { ResolvedOsconfig } from '../../../image-builder/variables/types.ts';
+import { ExactNumber } from '../../../image-builder/yaml/values.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'resolve-'));
 const aptDirectory = join(cwd, 'apt');
@@ -139,6 +141,33 @@ describe('merging', () => {
     expect(rootfs.osconfig.sysctl.length).toBe(25);
   });
 
+  test('of equal kernel arguments the last one counts, but where the place has a meaning', async () => {
+    const { rootfs } = await resolve({
+      rootfs: {
+        osconfig: {
+          grub: {
+            GRUB_CMDLINE_LINUX_DEFAULT: [
+              { name: 'console', value: 'ttyS0' },
+              { name: 'console', value: 'tty0' },
+              { name: 'isolcpus', value: 1 },
+              { name: 'hugepagesz', value: '2M' },
+              { name: 'hugepages', value: 16 },
+            ],
+          },
+          grub_cmdline_linux_default_append: [
+            { name: 'hugepagesz', value: '1G' },
+            { name: 'hugepages', value: 16 },
+            { name: 'isolcpus', value: '1' },
+            { name: 'console', value: 'ttyS0' },
+          ],
+        },
+      },
+    });
+    expect(kernelCommandLine(rootfs.osconfig)).toBe(
+      'console=tty0 hugepagesz=2M hugepages=16 hugepagesz=1G hugepages=16 isolcpus=1 console=ttyS0',
+    );
+  });
+
   test('a QCOW adds to the variables of the root file system; items run where they were written', async () => {
     const { rootfs, qcows } = await resolve({
       rootfs: {
@@ -220,6 +249,34 @@ describe('merging', () => {
   });
 });
 
+describe('variable files', () => {
+  test('numbers keep their digits where text is meant, and are counted nowhere else', async () => {
+    write(
+      'numbers/rootfs/osconfig-vars.yaml',
+      'sysctl:\n- {name: fs.file-max, value: 9223372036854775807}\n- {name: a, value: 1.20}\n- {name: b, value: 0x10}\n',
+    );
+    const { rootfs } = await resolve({ manifests: 'numbers' });
+    expect(rootfs.osconfig.sysctl.map(({ value }) => value)).toEqual(['9223372036854775807', '1.20', '0x10']);
+    write('numbers/rootfs/osconfig-vars.yaml', 'grub: {GRUB_TIMEOUT: 5.0}\n');
+    expect(await findingsOf({ manifests: 'numbers' })).toMatchObject([
+      { field: 'spec.build.rootfs.osconfig.grub.GRUB_TIMEOUT', message: expect.stringContaining('"5.0"') },
+    ]);
+  });
+
+  test('merge keys', async () => {
+    write(
+      'merge/rootfs/osconfig-vars.yaml',
+      "files:\n- &base {name: /etc/a, file_content: x, permissions: '0600'}\n- {<<: *base, name: /etc/b}\n",
+    );
+    const { rootfs } = await resolve({ manifests: 'merge' });
+    expect(rootfs.osconfig.files[1]).toMatchObject({
+      name: '/etc/b',
+      file_content: 'x',
+      permissions: '0600',
+    });
+  });
+});
+
 describe('templates', () => {
   test('references are replaced, also in each other, without Ansible', async () => {
     const { rootfs } = await resolve({
@@ -296,6 +353,19 @@ describe('findings', () => {
     expect((await findingsOf({ manifests: 'bad3' }))[0]?.message).toMatch(/not a map/);
   });
 
+  test('tags of other programs, several documents', async () => {
+    write('bad4/rootfs/osconfig-vars.yaml', 'banners:\n  login: !vault |\n    $ANSIBLE_VAULT;1.1\n');
+    write('bad5/rootfs/osconfig-vars.yaml', 'sysctl: []\n---\nlimits: []\n');
+    expect(await findingsOf({ manifests: 'bad4' })).toMatchObject([
+      {
+        field: 'spec.build.rootfs.osconfig',
+        file: join(cwd, 'bad4/rootfs/osconfig-vars.yaml'),
+        message: expect.stringMatching(/!vault.* at line 2, column 10$/),
+      },
+    ]);
+    expect((await findingsOf({ manifests: 'bad5' }))[0]?.message).toMatch(/2 YAML documents; put all/);
+  });
+
   test('directories, profiles and distributions that do not exist', async () => {
     expect(await findingsOf({ manifests: 'none' })).toMatchObject([{ field: 'spec.build.manifests' }]);
     expect(await findingsOf({ profile: 'none' })).toMatchObject([{ field: 'spec.build.profile' }]);
@@ -313,7 +383,7 @@ describe('findings', () => {
           repos_append: [
             { ...repository, name: '../r' },
             { ...repository, keyring_pkg: 'also' },
-            { name: 'r', source: 'http://r.test', suite: 'stable' },
+            { name: 'r', source: 'http://other.test', suite: 'stable' },
             { ...repository, components: 'main', packages: ['--yes'] },
             { name: 'f', source: 'http://r.test', suite: '/', keyring_file: 'absent.gpg' },
           ],
@@ -462,6 +532,30 @@ describe('what reaches apt', () => {
   });
 });
 
+test('kernel arguments that would not arrive as they are written, with their fields', async () => {
+  const findings = await findingsOf({
+    rootfs: {
+      osconfig: {
+        grub: { GRUB_CMDLINE_LINUX_DEFAULT: [{ name: 'fine', value: '"a b"' }, { name: 'two words' }] },
+        grub_cmdline_linux_default_append: [
+          { name: 'a\tb' },
+          { name: 'console', value: 'tty0 console=ttyS0' },
+        ],
+        sysctl_append: [{ name: 'net.ipv4.tcp_rmem', value: '1\t2\t3' }],
+      },
+      livecdcontent: { livecd_cmdline: 'boot=live "unfinished' },
+    },
+    qcows: { a: { osconfig: { grub_cmdline_linux_default_append: [{ name: 'x', value: "it's" }] } } },
+  });
+  expect(findings.map(({ field }) => field)).toEqual([
+    'spec.build.rootfs.osconfig.grub.GRUB_CMDLINE_LINUX_DEFAULT[1]',
+    'spec.build.rootfs.osconfig.grub_cmdline_linux_default_append[0]',
+    'spec.build.rootfs.osconfig.grub_cmdline_linux_default_append[1]',
+    'spec.build.rootfs.livecdcontent.livecd_cmdline',
+    'spec.build.qcows.a.osconfig.grub_cmdline_linux_default_append[0]',
+  ]);
+});
+
 describe('keyring_file', () => {
   test('is read, so that the result does not name this machine', async () => {
     // A packet of a public key (RFC 9580, section 4.2.2) of one byte.
@@ -504,8 +598,62 @@ describe('iso', () => {
   test('maps become cloud-config; the manifests are a source too', async () => {
     write('i/iso/network_data.json', '{"links": []}');
     const { iso } = await resolve({ manifests: 'i', iso: { userData: { runcmd: ['true'] } } });
-    expect(iso?.userData).toBe('#cloud-config\nruncmd:\n  - "true"\n');
+    expect(iso?.userData).toBe('#cloud-config\nruncmd:\n- "true"\n');
     expect(JSON.parse(iso?.networkData ?? '')).toEqual({ links: [] });
+  });
+
+  test('JSON stays as it is written; numbers keep their digits on every way', async () => {
+    const json = '{"links": [], "n": 18446744073692774399}';
+    const text = await resolve({ iso: { userData, networkData: json } });
+    expect(text.iso?.networkData).toBe(`${json}\n`);
+    const yaml = await resolve({ iso: { userData, networkData: 'links: []\nn: 18446744073692774399\n' } });
+    expect(yaml.iso?.networkData).toContain('"n": 18446744073692774399\n');
+    const big = new ExactNumber('18446744073692774399');
+    const map = await resolve({ iso: { userData: { id: big }, networkData: { n: big } } });
+    expect(map.iso?.networkData).toBe('{\n  "n": 18446744073692774399\n}\n');
+    expect(map.iso?.userData).toBe('#cloud-config\nid: 18446744073692774399\n');
+  });
+
+  test('a map becomes what readers of YAML 1.1 take for the same', async () => {
+    const values = { values: ['no', 'off', '1:30', '190:20:30', '2020-01-01', '1_000', '0b11', '0755'] };
+    const { iso } = await resolve({ iso: { userData: values, networkData: '{}' } });
+    for (const version of ['1.1', '1.2'] as const)
+      expect(parse(iso?.userData ?? '', { version })).toEqual(values);
+  });
+
+  test('a cloud-config that cloud-init could not read is found, with the line', async () => {
+    const messageOf = async (text: string) => {
+      const findings = await findingsOf({ iso: { userData: text, networkData: '{}' } });
+      expect(findings[0]?.field).toBe('spec.build.iso.userData');
+      return findings[0]?.message;
+    };
+    expect(await messageOf('#cloud-config\nusers: [\n  bad')).toMatch(/^line 3: /);
+    expect(await messageOf('#cloud-config\n- a\n')).toMatch(/no map/);
+    expect(await messageOf('#cloud-config\nfirst: 1\npassword: !vault x\n')).toMatch(/^line 3: .*!vault/);
+    expect(await messageOf('#cloud-config\nhostname: {{ name }}\n')).toMatch(/^line 2: .* quoted$/);
+    expect(await messageOf('#cloud-config\na: b\nc: \u0007\n')).toMatch(/^line 3: a control character$/);
+    for (const fine of [
+      '#cloud-config\n',
+      '#cloud-config\nruncmd: [\n  ls\n]\n',
+      '#cloud-config\na: 1\na: 2\n',
+      '#!/bin/sh\nusers: [',
+      '#cloud-config-archive\n- a\n',
+      '## template: jinja\n#cloud-config\n{% if x %}\n',
+    ])
+      expect((await resolve({ iso: { userData: fine, networkData: '{}' } })).iso?.userData).toBe(fine);
+  });
+
+  test('packages of a list have live-boot among them, or a script brings it', async () => {
+    const iso = { userData, networkData: '{}' };
+    const withPackages = (packages: string[], osconfig = {}) => ({
+      ...{ iso, rootfs: { multistrap: { packages }, osconfig } },
+    });
+    expect(await findingsOf(withPackages(['vim']))).toMatchObject([
+      { field: 'spec.build.iso', message: expect.stringContaining('packages_append') },
+    ]);
+    await resolve(withPackages(['vim', 'live-boot-initramfs-tools']));
+    const script = { file_content: 'apt-get install -y live-boot' };
+    await resolve(withPackages(['vim'], { user_scripts: [script] }));
   });
 
   test('what is missing or unreadable is named', async () => {
