@@ -70,7 +70,7 @@ async function loadTables(environment: Environment): Promise<RegistryTable[]> {
   const tables = new Map<string, RegistryTable>();
   // Most machines have such files without any [[registry]]: no parser is loaded for those.
   const files = configFiles(environment).filter(({ text }) =>
-    /^\s*(?:\[\[\s*registry|registry\s*=)/m.test(text),
+    /^[ \t]*(?:\[\[[ \t]*registry|registry[ \t]*=)/m.test(text),
   );
   if (files.length === 0) return [];
   const { parse } = await import('smol-toml');

@@ -2,7 +2,6 @@
 // touching anything else: comments, quotes and indentation stay as they are.
 
 import {
-  type Document,
   isAlias,
   isMap,
   isScalar,
@@ -36,6 +35,8 @@ type Found = Omit<FoundReference, 'line'> & { offset: number };
 
 /** An `image:` line of YAML within a string: annotations and inline functions. */
 const IMAGE_LINE = /^([ \t]*(?:-[ \t]+)?image:[ \t]*)(["']?)([^\s"'#]+)\2/gm;
+/** Strings in strings in strings: nobody writes more. */
+const DEEPEST = 3;
 /** What may stand beside a reference without being part of it. */
 const BOUNDARY = /[^\w.:/@-]/;
 
@@ -45,24 +46,56 @@ const BOUNDARY = /[^\w.:/@-]/;
  * the `images:` of a kustomization (`newTag`).
  */
 export function findReferences(text: string): FoundReference[] {
-  const found: Found[] = [];
-  for (const document of documentsOf(text)) {
-    found.push(...ofObject(text, document, document.contents));
-    visit(document, {
-      Scalar(_, node) {
-        if (typeof node.value === 'string' && isEmbedded(node.value)) found.push(...embedded(text, node));
-      },
-    });
-  }
-  const unique = new Map(found.map((entry) => [`${entry.offset} ${entry.reference}`, entry]));
+  const unique = new Map(findIn(text, 0).map((entry) => [`${entry.offset} ${entry.reference}`, entry]));
+  let line = 1;
+  let counted = 0;
   return [...unique.values()]
     .sort((a, b) => a.offset - b.offset)
-    .map(({ offset, ...entry }) => ({ ...entry, line: text.slice(0, offset).split('\n').length }));
+    .map(({ offset, ...entry }) => {
+      for (let at = text.indexOf('\n', counted); at >= 0 && at < offset; at = text.indexOf('\n', at + 1))
+        line++;
+      counted = offset;
+      return { ...entry, line };
+    });
+}
+
+/** @param depth in how many strings the text lies */
+function findIn(text: string, depth: number): Found[] {
+  const found: Found[] = [];
+  for (const document of documentsOf(text)) {
+    for (const entry of ofObject(text, document, document.root)) found.push(entry);
+    for (const node of document.strings) {
+      if (!isEmbedded(String(node.value))) continue;
+      for (const entry of embedded(text, node, depth)) found.push(entry);
+    }
+  }
+  return found;
+}
+
+/** A document, walked through once: what aliases stand for, and its strings. */
+interface Document {
+  root: unknown;
+  aliases: ReadonlyMap<unknown, unknown>;
+  strings: readonly Scalar[];
 }
 
 function documentsOf(text: string): Document[] {
-  const documents = [...parseAllDocuments(text, { schema: 'failsafe' })] as Document[];
-  return documents.filter((document) => 'contents' in document && document.errors.length === 0);
+  const documents = [...parseAllDocuments(text, { schema: 'failsafe' })];
+  return documents
+    .filter((document) => 'contents' in document && document.errors.length === 0)
+    .map((document) => {
+      const anchors = new Map<string, unknown>();
+      const aliases = new Map<unknown, unknown>();
+      const strings: Scalar[] = [];
+      visit(document as never, {
+        Node(_, node) {
+          if (isAlias(node)) aliases.set(node, anchors.get(node.source));
+          else if (node.anchor) anchors.set(node.anchor, node);
+          if (isScalar(node) && typeof node.value === 'string') strings.push(node);
+        },
+      });
+      return { root: document.contents, aliases, strings };
+    });
 }
 
 /** The references of an object, or of those in a list. */
@@ -110,11 +143,11 @@ function ofNode(text: string, document: Document, node: unknown): Found[] {
 
 /** A string that is itself a function declaration or an object that we know. */
 function isEmbedded(value: string): boolean {
-  return /^\s*(?:container|exec):/m.test(value) || /^kind: ImageBuilder\s*$/m.test(value);
+  return /^[ \t]*(?:container|exec):/m.test(value) || /^kind: ImageBuilder\s*$/m.test(value);
 }
 
 /** References in YAML that is the value of a string. */
-function embedded(text: string, node: Scalar): Found[] {
+function embedded(text: string, node: Scalar, depth: number): Found[] {
   if (!node.range) return [];
   const [start, end] = node.range;
   const lines = [...text.slice(start, end).matchAll(IMAGE_LINE)].map((match): Found => {
@@ -124,13 +157,12 @@ function embedded(text: string, node: Scalar): Found[] {
   });
   // What is written otherwise: in braces, as a block, by an alias.
   const value = String(node.value);
-  const others = [
-    ...functionImages(value),
-    ...findReferences(value).map(({ reference }) => reference),
-  ].filter((reference) => !lines.some((line) => line.reference === reference));
+  const inner = depth < DEEPEST ? findIn(value, depth + 1).map(({ reference }) => reference) : [];
+  const others = new Set([...functionImages(value), ...inner]);
+  for (const { reference } of lines) others.delete(reference);
   return [
     ...lines,
-    ...[...new Set(others)].map((reference): Found => {
+    ...[...others].map((reference): Found => {
       const place = placeIn(text, reference, start, end);
       return { reference, offset: place?.start ?? start, ...(place && { place }) };
     }),
@@ -140,7 +172,7 @@ function embedded(text: string, node: Scalar): Found[] {
 /** `container.image` of a function declaration. */
 function functionImages(value: string): string[] {
   return documentsOf(value).flatMap((document) => {
-    const container = child(document, document.contents, 'container');
+    const container = child(document, document.root, 'container');
     return textOf(document, child(document, container, 'image')) ?? [];
   });
 }
@@ -177,7 +209,7 @@ function ownValue(document: Document, node: unknown, key: string): unknown {
 }
 
 function resolved(document: Document, node: unknown): unknown {
-  return isAlias(node) ? node.resolve(document) : node;
+  return isAlias(node) ? document.aliases.get(node) : node;
 }
 
 function textOf(document: Document, node: unknown): string | undefined {

@@ -128,7 +128,7 @@ function parseEntry(entry: Record<string, unknown>, key: string, origin: string)
   if (registryToken) return { kind: 'bearer-token', token: registryToken };
   const auth = text('auth');
   if (auth) {
-    const decoded = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '');
+    const decoded = withoutPadding(Buffer.from(auth, 'base64').toString('utf8'));
     const colon = decoded.indexOf(':');
     if (colon < 1)
       throw new RegistryError('CREDENTIALS', `${origin}: the entry for ${key} is damaged`, {
@@ -138,6 +138,13 @@ function parseEntry(entry: Record<string, unknown>, key: string, origin: string)
   }
   const [username, password] = [text('username'), text('password')];
   return username !== undefined && password !== undefined ? fromPair(username, password) : 'empty';
+}
+
+/** Without the NULs that some versions of Docker have put at the end. */
+function withoutPadding(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === '\0') end--;
+  return text.slice(0, end);
 }
 
 /** Docker marks a refresh token stored as a password by the user name `<token>`. */

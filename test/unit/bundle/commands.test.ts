@@ -326,6 +326,18 @@ data:
     expect(await findUnpinned([file])).toMatchObject([{ line: 5 }]);
   });
 
+  it('takes no longer than a file is long', () => {
+    const started = process.cpuUsage();
+    const many = (count: number, make: (index: number) => string) =>
+      Array.from({ length: count }, (_, n) => make(n)).join('');
+    const images = many(2000, (n) => `- {name: a${n}, newName: quay.io/x/y, newTag: v${n}}\n`);
+    expect(findReferences(`images:\n${images}`)).toHaveLength(2000);
+    const aliases = many(2000, (n) => `- {name: a${n}, newName: *n, newTag: v1}\n`);
+    expect(findReferences(`x: &n quay.io/x/y\nimages:\n${aliases}`)).toHaveLength(2000);
+    findReferences(`x: |2\n  kind: ImageBuilder\n${'\n'.repeat(300_000)}  y\n`);
+    expect(process.cpuUsage(started).user).toBeLessThan(8_000_000);
+  });
+
   it('leaves files alone that it does not understand', () => {
     expect(findReferences('a: [')).toEqual([]);
     expect(findReferences('kind: ImageBuilder\nspec: {bundle: {image: [1]}}')).toEqual([]);

@@ -68,6 +68,8 @@ describe('keys with stars', () => {
     );
     const { auths } = parseCredentialConfig(JSON.stringify({ auths: many }), 't');
     matchKey(auths, 'registry.example.org', `${'a/'.repeat(120)}b`);
+    const padded = { 'registry.example.org': auth(`u:${'\0'.repeat(1_000_000)}p`) };
+    parseCredentialConfig(JSON.stringify({ auths: padded }), 't');
     expect(process.cpuUsage(started).user).toBeLessThan(2_000_000);
   });
 });
