@@ -6,6 +6,7 @@ import {
   ImageBuilderError,
   InvalidInputError,
 } from '../../image-builder/diagnostics/error.ts';
+import { printable } from '../../image-builder/diagnostics/printable.ts';
 import type { FunctionContext, Handler } from './handler.ts';
 import { fileOf } from './items.ts';
 import { type FunctionConfig, ResourceList } from './resource-list.ts';
@@ -37,7 +38,7 @@ export function readQuestion(text: string): Question {
 
 /**
  * Runs the function. Never throws: whatever happens becomes findings, and the list that came in goes out, for a caller
- * deletes what is missing.
+ * deletes what is missing; but see {@link SECRET_ITEMS}.
  */
 export async function runOnQuestion(
   question: Question,
@@ -60,7 +61,7 @@ export async function runOnQuestion(
 
 /** What people are told: all but mere information, with the object that it is about. */
 export function linesOf(findings: readonly Finding[], config: FunctionConfig | undefined): string[] {
-  const object = [config?.kind, config?.name].filter(Boolean).join('/');
+  const object = printable([config?.kind, config?.name].filter(Boolean).join('/'));
   return findings
     .filter(({ severity }) => severity !== 'info')
     .map((finding) => [finding.severity, object, describeFinding(finding)].filter(Boolean).join(': '));

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Document, isMap, LineCounter, parseAllDocuments } from 'yaml';
 import { type Finding, InvalidInputError } from '../../image-builder/diagnostics/error.ts';
+import { printableLines } from '../../image-builder/diagnostics/printable.ts';
 import { describeDangling } from '../../image-builder/yaml/aliases.ts';
 import { isEmpty, PARSE_OPTIONS } from '../../image-builder/yaml/document.ts';
 import { excerpt } from '../../image-builder/yaml/excerpt.ts';
@@ -42,7 +43,7 @@ export async function runStandalone(
   const lines = findings.flatMap((finding) => {
     const told = linesOf([finding.field ? { file: configPath, ...finding } : finding], config);
     const shown = finding.field && excerpt({ source, document, lineCounter }, finding.field, finding.message);
-    return shown && told.length > 0 ? [...told, shown] : told;
+    return shown && told.length > 0 ? [...told, printableLines(shown)] : told;
   });
   return { findings, lines, output: wrapped ? list.toString() : list.itemsToString() };
 }

@@ -4,7 +4,7 @@ import { readPreparedBase } from '../../../image-builder/contracts/base.ts';
 import type { FunctionResult, Handler } from '../handler.ts';
 import { readIsoRequest } from './iso-request.ts';
 
-/** Writes the ISO and its metadata into the volume; the items stay as they are. */
+/** Writes the ISO and its metadata into the volume; makes no objects. */
 export const handleIsoConfiguration: Handler = async (config, context): Promise<FunctionResult> => {
   const insideContainer = process.env.IMAGE_BUILDER_CONTAINER !== undefined;
   const request = readIsoRequest(config.value, context.readItems(), insideContainer);

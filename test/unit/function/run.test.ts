@@ -234,6 +234,7 @@ describe('what people and programs are told', () => {
       file: { path: 'site/catalogue.yaml' },
     });
     expect((await ask({ kind: 'X' })).lines[0]).toMatch(/^error: X: kind: is X, expected/);
+    expect((await ask({ kind: 'X\u001b[2J' })).lines[0]).toMatch(/^error: X\\x1b\[2J: kind: is X\\x1b/);
     expect((await ask(null)).lines[0]).toMatch(/^error: functionConfig: is missing/);
   });
 
