@@ -65,7 +65,7 @@ export async function dryRun(
   );
   const profiles = [
     multistrapProfile(resolved, installed),
-    ...Object.entries(resolved.qcows).map(([name, image]) => qcowProfile(name, image)),
+    ...Object.keys(resolved.qcows).map((name) => qcowProfile(name, resolved, installed)),
   ];
   const { distribution, rootfs } = resolved;
   return {

@@ -226,8 +226,12 @@ function environmentOf(env: Readonly<Record<string, string | undefined>>): Recor
   return { ...Object.fromEntries(set), IMAGE_BUILDER_STORE: STORE };
 }
 
-/** The predecessor's profiles name the image that built them. The bundle does not: it is the same without. */
+/**
+ * The predecessor's profiles name the image that built them. The bundle does so where the spec says which one it is;
+ * otherwise the bundle is the same whoever built it, and only the answer of this build names it.
+ */
 function withBuilder(profile: Profile, image: string): Profile {
   const variables: Record<string, unknown> = JSON.parse(profile.json);
+  if (variables.image_builder_image !== undefined) return profile;
   return { ...profile, json: `${JSON.stringify({ ...variables, image_builder_image: image }, null, 2)}\n` };
 }

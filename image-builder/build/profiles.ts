@@ -8,36 +8,59 @@ import type {
   ResolvedRepository,
 } from '../variables/types.ts';
 import { withoutCredentials } from '../variables/uri.ts';
+import { kubernetesOf } from './kubernetes.ts';
 import type { InstalledPackages } from './stages/rootfs.ts';
 
 /** Packages whose installed versions a profile tells, where the image has them. */
 const KEY_PACKAGES =
-  /^(linux-image-.*|kubelet|kubeadm|kubectl|containerd(\.io)?|cri-o|docker-ce|systemd|cloud-init)$/;
+  /^(linux-image-.*|kubelet|kubeadm|kubectl|kubernetes-client|containerd(\.io)?|cri-o|docker-ce|systemd|cloud-init)$/;
+
+/** What the profiles tell of a build. */
+type ProfiledBuild = Pick<ResolvedBuild, 'distribution' | 'rootfs' | 'qcows' | 'bundle'>;
 
 /** profile_multistrap: the variables of the root file system. */
-export function multistrapProfile(
-  { distribution, rootfs }: Pick<ResolvedBuild, 'distribution' | 'rootfs'>,
+export function multistrapProfile(resolved: ProfiledBuild, packages: InstalledPackages): Profile {
+  return profile('profile_multistrap', variablesOf(resolved, resolved.rootfs.osconfig, packages));
+}
+
+/**
+ * profile_qcow_<name>: every variable that a QCOW was made with, so those of the root file system too, with the
+ * QCOW's own osconfig.
+ */
+export function qcowProfile(name: string, resolved: ProfiledBuild, packages: InstalledPackages): Profile {
+  const image = resolved.qcows[name];
+  if (!image) throw new TypeError(`no QCOW ${name}`);
+  const variables = variablesOf(resolved, image.osconfig, packages);
+  return profile(`profile_qcow_${name}`, { ...variables, ...image.qcow });
+}
+
+function variablesOf(
+  { distribution, rootfs, bundle }: ProfiledBuild,
+  osconfig: ResolvedOsconfig,
   packages: InstalledPackages,
-): Profile {
-  return profile('profile_multistrap', {
+): Record<string, unknown> {
+  const { multistrap, livecdcontent } = rootfs;
+  const kubernetes = kubernetesOf(multistrap, packages);
+  return {
     distribution: distribution.name,
-    ...rootfs.multistrap,
-    debconf: rootfs.multistrap.debconf.map(withoutPassword),
-    repos: rootfs.multistrap.repos.map(withoutLogin),
-    ...withoutSecrets(rootfs.osconfig),
-    ...rootfs.livecdcontent,
+    ...multistrap,
+    ...(kubernetes && { kubernetes }),
+    // The predecessor's name.
+    ubuntu_packages: multistrap.packages,
+    debconf: multistrap.debconf.map(withoutPassword),
+    repos: multistrap.repos.map(withoutLogin),
+    ...withoutSecrets(osconfig),
+    ...livecdcontent,
+    // Of the machine that Ansible ran for, as the predecessor's profiles have it: it never was another.
+    inventory_hostname_short: 'localhost',
+    ...(bundle.builderImage !== undefined && { image_builder_image: bundle.builderImage }),
     ...kernelVersion(packages),
     installed_versions: Object.fromEntries(
       Object.entries(packages)
         .filter(([name]) => KEY_PACKAGES.test(name))
         .map(([name, { version }]) => [name, version]),
     ),
-  });
-}
-
-/** profile_qcow_<name>: the variables of a QCOW, those of its osconfig among them. */
-export function qcowProfile(name: string, image: ResolvedBuild['qcows'][string]): Profile {
-  return profile(`profile_qcow_${name}`, { ...withoutSecrets(image.osconfig), ...image.qcow });
+  };
 }
 
 /** The version that `uname -r` tells on a node. */

@@ -139,6 +139,7 @@ function bundleStage(
       // The profiles tell every variable, so each of them changes the bundle.
       rootfs: { ...rootfs, multistrap: withoutAnswers(rootfs.multistrap) },
       images,
+      builderImage: bundle.builderImage,
       base: typeof bundle.base === 'object' ? bundle.base.digest : bundle.base,
     },
     parents: ['osconfig', ...qcows.map((name) => `qcow/${name}`)],

@@ -35,16 +35,20 @@ function identify({ name, image, digest }: Subject): Comparison['a'] {
 }
 
 /** Told by the list of packages, where there is one. */
-const DERIVED = ['installed_versions', 'kernel_version'];
+const DERIVED = ['installed_versions', 'kernel_version', 'kubernetes'];
+/** Other names for what is told under its own. */
+const ALIASES = ['ubuntu_packages'];
 /** Ansible's own variables, which bundles of the predecessor have among the others. */
 const LEAKED = /^(ansible_.*|hostvars|groups|group_names|inventory_.*|omit|play_hosts|playbook_dir)$/;
 
 function compareVariables(a: Subject, b: Subject): VariableChange[] {
   const skipped = a.packages && b.packages ? DERIVED : [];
-  const relevant = (variables: Record<string, unknown> = {}) =>
-    Object.fromEntries(
-      Object.entries(variables).filter(([name]) => !LEAKED.test(name) && !skipped.includes(name)),
+  const relevant = (variables: Record<string, unknown> = {}) => {
+    const left = [...skipped, ...('packages' in variables ? ALIASES : [])];
+    return Object.fromEntries(
+      Object.entries(variables).filter(([name]) => !LEAKED.test(name) && !left.includes(name)),
     );
+  };
   const changes = new Map<string, VariableChange>();
   for (const profile of namesOf(a.profiles, b.profiles)) {
     if (!a.profiles[profile] || !b.profiles[profile]) {

@@ -43,14 +43,15 @@ export async function cut(request: CutRequest, base: PreparedBase, options: CutO
   const image = entries[stage];
   const artifact = image?.facts.artifact as { file: string; md5: string } | undefined;
   if (!image || !artifact) throw new TypeError(`${stage} has no image`);
-  const multistrap = multistrapProfile(resolved, packagesOf(entries.osconfig)).json;
-  const qcow = request.qcowName === undefined ? undefined : resolved.qcows[request.qcowName];
+  const packages = packagesOf(entries.osconfig);
+  const multistrap = multistrapProfile(resolved, packages).json;
+  const { qcowName } = request;
   const result: CutResult = {
     path: join(image.directory, artifact.file),
     md5: artifact.md5,
     multistrapProfile: multistrap,
     // An ISO has no variables of its own beside those of its root file system.
-    entrypointProfile: qcow ? qcowProfile(request.qcowName ?? '', qcow).json : multistrap,
+    entrypointProfile: qcowName === undefined ? multistrap : qcowProfile(qcowName, resolved, packages).json,
   };
   return await writeOutputs(request, result, options.signal);
 }

@@ -11,6 +11,7 @@ import {
 } from './distribution.ts';
 import { resolveLivecdcontent, resolveQcow } from './images.ts';
 import { requireLiveBoot, resolveIso } from './iso.ts';
+import { checkKubernetes } from './kubernetes.ts';
 import { type Layer, mergeLayers } from './layers.ts';
 import { readLock } from './lock-file.ts';
 import { findManifests } from './manifests.ts';
@@ -103,7 +104,7 @@ export async function resolveBuild(
     scripts: scripts.common,
   };
   if (iso) requireLiveBoot(common);
-  return {
+  const resolved: ResolvedBuild = {
     name,
     ...(manifests.profile && { profile: manifests.profile }),
     distribution: {
@@ -134,7 +135,7 @@ export async function resolveBuild(
       ]),
     ),
     ...(iso && { iso }),
-    bundle: resolveBundle(build.bundle),
+    bundle: resolveBundle(build),
     ...(build.store && { store: build.store }),
     bootTest: {
       timeout: build.bootTest?.timeout ?? 0,
@@ -143,6 +144,10 @@ export async function resolveBuild(
     executor: build.executor ?? { local: {} },
     whenMissing: build.whenMissing ?? 'Build',
   };
+  const file = rootfs.multistrap?.findLast(({ values }) => values.k8s_version !== undefined)?.file;
+  findings.push(...checkKubernetes(resolved).map((finding) => ({ ...finding, ...(file && { file }) })));
+  if (findings.length > 0) throw new InvalidInputError(findings);
+  return resolved;
 }
 
 const builtIn = (role: Parameters<typeof readRoleDefaults>[0]) => [{ values: readRoleDefaults(role) }];
@@ -220,7 +225,9 @@ async function findMirrors(
   };
 }
 
-function resolveBundle(bundle: BuildSpec['bundle'] = {}): ResolvedBuild['bundle'] {
+function resolveBundle({ bundle = {}, executor }: BuildSpec): ResolvedBuild['bundle'] {
+  // One that can change its meaning says nothing about what has built the images.
+  const named = executor?.container?.image.includes('@') ? executor.container.image : undefined;
   const {
     layout,
     archive,
@@ -228,6 +235,7 @@ function resolveBundle(bundle: BuildSpec['bundle'] = {}): ResolvedBuild['bundle'
     push = true,
     disks = false,
     base = 'function',
+    builderImage = named,
     tag = 'latest',
   } = bundle;
   return {
@@ -237,5 +245,6 @@ function resolveBundle(bundle: BuildSpec['bundle'] = {}): ResolvedBuild['bundle'
     ...(repository !== undefined && push && { repository }),
     disks,
     base: base === 'function' || base === 'none' ? base : { image: base },
+    ...(builderImage !== undefined && { builderImage }),
   };
 }

@@ -298,6 +298,8 @@ export interface ResolvedBuild {
      * known what the reference stands for.
      */
     base: 'function' | 'none' | { image: string; digest?: string };
+    /** Reference of the builder image, for the profiles. */
+    builderImage?: string;
   };
   /** The registry by which results of stages are shared. */
   store?: NonNullable<BuildSpec['store']>;

@@ -6,11 +6,13 @@ import type { CredentialOptions } from '../../registry/credentials/types.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
 import { localBase } from '../base.ts';
 import { bundleFacts, LAYOUT_DIRECTORY } from '../bundle-entry.ts';
+import { kubernetesOf } from '../kubernetes.ts';
 import type { StageImplementation } from '../perform.ts';
 import { multistrapProfile, qcowProfile } from '../profiles.ts';
 import { FUNCTION_BASE } from '../stages.ts';
 import { packagesOf } from './common.ts';
 import { qcowLayerOf } from './qcow.ts';
+import type { InstalledPackages } from './rootfs.ts';
 
 /** Implements the stage. */
 export function bundleStage(
@@ -29,7 +31,7 @@ export function bundleStage(
     const names = Object.keys(resolved.qcows).sort();
     const profiles = [
       multistrapProfile(resolved, packages),
-      ...names.map((name) => qcowProfile(name, resolved.qcows[name] as ResolvedBuild['qcows'][string])),
+      ...names.map((name) => qcowProfile(name, resolved, packages)),
     ];
     const bundle = await assembleBundle(
       {
@@ -38,7 +40,7 @@ export function bundleStage(
         packages,
         created: context.sourceDateEpoch,
         architecture: resolved.rootfs.multistrap.rootfs_arch,
-        labels: labelsOf(resolved),
+        labels: labelsOf(resolved, packages),
         ...(base && { base }),
       },
       join(context.outputDir, LAYOUT_DIRECTORY),
@@ -55,10 +57,13 @@ async function blobDigests(outputDir: string): Promise<Record<string, string>> {
 }
 
 /** Nothing in the labels depends on the name of the build: renaming it changes no byte. */
-function labelsOf({ distribution, rootfs }: ResolvedBuild): Record<string, string> {
-  const { k8s_version } = rootfs.multistrap;
+function labelsOf(
+  { distribution, rootfs }: ResolvedBuild,
+  packages: InstalledPackages,
+): Record<string, string> {
+  const version = kubernetesOf(rootfs.multistrap, packages)?.version;
   return {
     'org.opencontainers.image.title': 'qcow-bundle',
-    'org.opencontainers.image.description': `Node images of ${distribution.name}${k8s_version ? ` with Kubernetes ${k8s_version}` : ''}`,
+    'org.opencontainers.image.description': `Node images of ${distribution.name}${version ? ` with Kubernetes ${version}` : ''}`,
   };
 }

@@ -172,6 +172,13 @@ export const BuildSpec = strictObject(
               'What lies below the bundle. function (default): the function of this release with what it needs to run. none: nothing, the bundle is data only. Otherwise an image with a program `function`: a registry reference, oci:<dir>[:tag], oci-archive:<file>[:tag] or docker-archive:<file>[:tag].',
           }),
         ),
+        builderImage: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description:
+              'What the profiles give as image_builder_image. Default: executor.container.image, when it has a digest.',
+          }),
+        ),
         tag: Type.Optional(
           Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$', description: 'Default: latest.' }),
         ),

@@ -36,22 +36,58 @@ test('the profile of the root file system has every variable and what is install
     mksquashfs_compression: 'zstd',
     kernel_version: '6.12.9-amd64',
     installed_versions: { kubelet: '1.34.2-1.1' },
+    kubernetes: { version: 'v1.34.2', requested: 'v1.34.2' },
   });
 });
 
-test('the profile of a QCOW has the variables of both roles', async () => {
-  const image = (await build()).qcows.worker;
-  if (image === undefined) throw new Error('no worker');
-  expect(JSON.parse(qcowProfile('worker', image).json)).toMatchObject({
-    qcow_capacity: '7G',
-    img_name: 'worker',
-    banners: expect.any(Object),
-  });
+test("the predecessor's names are there, and what its README shows", async () => {
+  const resolved = await build();
+  for (const { json } of [
+    multistrapProfile(resolved, installed),
+    qcowProfile('worker', resolved, installed),
+  ]) {
+    expect(JSON.parse(json)).toMatchObject({
+      ubuntu_packages: ['kubelet=1.34.2-1.1'],
+      inventory_hostname_short: 'localhost',
+      k8s_version: '1.34.2-1.1',
+      kdump_tools: { crashkernel: '768M' },
+    });
+  }
+});
+
+test('a version that was asked for and is not installed is not told as if it were', async () => {
+  const { kubelet: _, ...without } = installed;
+  const { kubernetes } = JSON.parse(multistrapProfile(await build(), without).json);
+  expect(kubernetes).toEqual({ requested: 'v1.34.2' });
+});
+
+test.each([
+  ['named', { bundle: { builderImage: 'quay.io/a/b:v1' } }, 'quay.io/a/b:v1'],
+  [
+    'by digest',
+    { executor: { container: { image: `quay.io/a/b@sha256:${'1'.repeat(64)}` } } },
+    `quay.io/a/b@sha256:${'1'.repeat(64)}`,
+  ],
+  ['by a tag, which can be moved', { executor: { container: { image: 'quay.io/a/b:v1' } } }, undefined],
+])('the builder image %s', async (_what, spec, expected) => {
+  const resolved = await resolveBuild('node', spec, { cwd: '/', aptDirectory: '/nonexistent' });
+  for (const { json } of [multistrapProfile(resolved, {}), qcowProfile('node', resolved, {})])
+    expect(JSON.parse(json).image_builder_image).toBe(expected);
+});
+
+test('the profile of a QCOW has the variables of the root file system and those of its own', async () => {
+  const resolved = await build();
+  const rootfs = JSON.parse(multistrapProfile(resolved, installed).json);
+  const qcow = JSON.parse(qcowProfile('worker', resolved, installed).json);
+  expect(qcow).toMatchObject({ qcow_capacity: '7G', img_name: 'worker' });
+  // A replacement that takes k8s_version from here is as good as one that takes it from the other.
+  const { user_management, ...common } = rootfs;
+  expect(qcow).toMatchObject(common);
 });
 
 test('no secret, no append list, no template, nothing of this machine', async () => {
   const resolved = await build();
-  const images = Object.entries(resolved.qcows).map(([name, image]) => qcowProfile(name, image));
+  const images = Object.keys(resolved.qcows).map((name) => qcowProfile(name, resolved, installed));
   const text = JSON.stringify([multistrapProfile(resolved, installed), images]);
   expect(text).toContain('ops');
   for (const forbidden of [SECRET, 'password_hash', 'secret@', '_append', '{{', 'ansible_', process.cwd()]) {

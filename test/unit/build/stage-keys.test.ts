@@ -44,7 +44,7 @@ const spec = {
   rootfs: {
     multistrap: {
       k8s_version: '1.34.2-1.1',
-      packages: ['vim', 'live-boot'],
+      packages: ['vim', 'live-boot', 'kubelet'],
       snapshot: '20261101T000000Z',
       debconf: [
         { package: 'pkg', question: 'a/b', type: 'string', value: 'x' },

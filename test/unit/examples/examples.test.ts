@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { readIsoRequest } from '../../../functions/image-builder/handlers/iso-request.ts';
 import { parseContractV1 } from '../../../image-builder/contracts/v1.ts';
+import { parseImageBuilder } from '../../../image-builder/spec/validate.ts';
+import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 
-const examples = join(__dirname, '../../../examples');
+const root = join(__dirname, '../../..');
+const examples = join(root, 'examples');
 const read = (path: string) => readFileSync(join(examples, path), 'utf8');
 
 test.each(['ci', 'airshipctl', 'container-function'])(
@@ -42,4 +45,18 @@ describe('examples/airshipctl', () => {
     const request = await parseContractV1({ environment, readText: async (path) => files[path] });
     expect(request).toMatchObject({ imageName: 'ephemeral.iso', metadata: { hostDirectory: '/srv/images' } });
   });
+});
+
+test.each([
+  [
+    'README.md',
+    () => /```yaml\n(apiVersion[\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))?.[1],
+  ],
+  ['examples/node-image', () => read('node-image/image-builder.yaml')],
+])('the object of %s is a build', async (_name, text) => {
+  const { metadata, spec } = parseImageBuilder(parse(text() ?? ''));
+  const options = { cwd: root, aptDirectory: '/nonexistent' };
+  const { rootfs } = await resolveBuild(metadata.name, spec.build ?? {}, options);
+  const requested = [rootfs.multistrap, ...rootfs.multistrap.repos].flatMap(({ packages }) => packages);
+  expect(requested.join()).toMatch(/kubelet=|kubernetes-client/);
 });

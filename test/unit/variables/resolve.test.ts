@@ -207,7 +207,10 @@ describe('merging', () => {
     write('m/manifests/scripts/common/10-a', 'a');
     write('m/manifests/scripts/common/README.md', '');
     write('m/manifests/scripts/qcow/1', 'q');
-    write('m/profiles/k8s-x/manifests/rootfs/multistrap-vars.yaml', 'k8s_version: 1.34.2-1.1\n');
+    write(
+      'm/profiles/k8s-x/manifests/rootfs/multistrap-vars.yaml',
+      'k8s_version: 1.34.2-1.1\npackages_append: [kubelet]\n',
+    );
     const build: BuildSpec = { manifests: 'm/manifests', profile: 'k8s-x' };
     const resolved = await resolve({ ...build, qcows: { 'data-plane': { qcow: { qcow_capacity: '7G' } } } });
     expect(resolved.rootfs.multistrap).toMatchObject({
@@ -226,7 +229,10 @@ describe('merging', () => {
   });
 
   test('a profile tells its end of life', async () => {
-    write('m/profiles/k8s-x/manifests/rootfs/multistrap-vars.yaml', 'k8s_version: 1.34.2-1.1\n');
+    write(
+      'm/profiles/k8s-x/manifests/rootfs/multistrap-vars.yaml',
+      'k8s_version: 1.34.2-1.1\npackages_append: [kubelet]\n',
+    );
     write('m/profiles/k8s-x/profile.yaml', 'endOfLife: 2026-10-27\n');
     const build: BuildSpec = { manifests: 'm/profiles', profile: 'k8s-x' };
     const resolved = await resolve(build);
@@ -306,7 +312,7 @@ describe('variables of the author', () => {
   test('are accepted in files when a template refers to them, and are there for templates only', async () => {
     write(
       'own/rootfs/multistrap-vars.yaml',
-      'my_release: "1.34"\nmy_version: "{{ my_release }}.2"\nk8s_version: "{{ my_version }}"\n',
+      'my_release: "1.34"\nmy_version: "{{ my_release }}.2"\nk8s_version: "{{ my_version }}"\npackages_append: [kubelet]\n',
     );
     write('own/qcow-bundle/a/qcow-vars.yaml', 'img_name: "node-{{ my_version }}"\n');
     const resolved = await resolve({ manifests: 'own' });
