@@ -162,7 +162,11 @@ else
   fi
 fi
 install_node_modules
-if [ "${1:-}" = --tests ]; then install_other_nodes; fi
+if [ "${1:-}" = --tests ]; then
+  install_other_nodes
+  # Bundles are tested for both architectures.
+  scripts/function-base.sh amd64 arm64
+fi
 if [ -n "${1:-}" ]; then install_bun; fi
 install_kustomize
 if [ "${1:-}" = --tests ]; then install_newest_kustomize; fi

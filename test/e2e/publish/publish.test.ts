@@ -1,11 +1,12 @@
 // A bundle, made without a container engine, published under one tag, as everybody sees it who takes it from the registry:
 // Docker, podman, kustomize, kpt, init containers, Ironic, and our own reader.
 import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { localBase, withPinnedBase } from '../../../image-builder/build/base.ts';
+import { functionBase } from '../../../image-builder/build/function-base.ts';
 import { type FinishedBundle, type Published, publish } from '../../../image-builder/build/publish.ts';
 import { listFiles } from '../../../image-builder/bundle/files.ts';
 import { readBundle } from '../../../image-builder/bundle/read.ts';
@@ -119,6 +120,21 @@ test('our reader takes two requests, as without disks', async () => {
   expect(reading.profiles.map(({ name }) => name)).toEqual(['profile_multistrap']);
   expect(reading.cost.requests).toBe(2);
   expect(reading.artifacts).toEqual(published.artifacts);
+});
+
+test('what it runs on is made for another architecture here, and runs there', async () => {
+  const base = await functionBase('arm64', options());
+  const tree = join(directory, 'arm64');
+  await mkdir(join(tree, 'profiles'), { recursive: true });
+  for (const { digest } of base.layers)
+    expect(await run('tar', ['-xf', base.blob(digest), '-C', tree])).toMatchObject({ status: 0 });
+  await writeFile(join(tree, 'profiles/profile_multistrap.json'), '{"k8s_version":"1.34.2-1.1"}');
+  await copyFile('/usr/bin/qemu-aarch64-static', join(tree, 'emulator'));
+  const command = [tree, '/emulator', '/usr/bin/node', '/usr/local/bin/function'];
+  const ran = await run('chroot', command, { input: resourceList, env: { PATH: '/usr/sbin:/usr/bin' } });
+  expect(ran).toMatchObject({ status: 0, stderr: '' });
+  expect(parse(ran.stdout).items[0]).toMatchObject({ k8s_version: '1.34.2-1.1' });
+  expect(base.config.architecture).toBe('arm64');
 });
 
 test('whoever lists the images reads nothing of what the function runs on', async () => {
