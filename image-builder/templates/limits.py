@@ -57,7 +57,6 @@ def lock_down(templates):
         codecs.lookup(name)
     # Standard input, output and error are open; there is no fourth.
     _lower(resource.RLIMIT_NOFILE, 3)
-    signal.signal(signal.SIGPROF, _out_of_time)
     sys.addaudithook(_audit)
 
 
@@ -79,6 +78,7 @@ def _out_of_time(_signal, _frame):
 @contextlib.contextmanager
 def processor_time():
     """The block ends with OutOfTime when it takes too long: processor time, so that a busy machine changes nothing."""
+    signal.signal(signal.SIGPROF, _out_of_time)
     signal.setitimer(signal.ITIMER_PROF, TEMPLATE_SECONDS)
     try:
         yield

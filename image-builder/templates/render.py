@@ -155,9 +155,28 @@ def answer(store, source):
         return {"reason": "cannot be computed"}
 
 
+# What is not loaded yet when the first template is rendered cannot be any more. Versions of Jinja and Python differ in what
+# they load late: for a text with an escape, for a statement, for an error.
+WARM_UP = (
+    "{% for x in [1] if x is odd %}{{ loop.index ~ '\\u00e9' | upper }}{% endfor %}",
+    "{% macro m(a) %}{{ a }}{% endmacro %}{% set n = namespace(b=[1]) %}{{ m('x' * 2) }}{{ n.b | map('string') | join }}",
+    "{{ {'a': 1.5} | to_json }}{{ 'a' | regex_replace('a', 'b') }}",
+    "{{ nothing }}",
+    "{{ 1 + 'a' }}",
+    "{{",
+)
+
+
+def warm_up():
+    store = Store({}, Budget())
+    for source in WARM_UP:
+        answer(store, source)
+
+
 def main():
     limit_memory()
     request = json.load(sys.stdin)
+    warm_up()
     lock_down(sum(len(image["templates"]) for image in request["images"]))
     budget = Budget()
     for image in request["images"]:

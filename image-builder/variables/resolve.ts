@@ -3,6 +3,7 @@
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import { SpecFiles } from '../policy/spec-files.ts';
 import type { BuildSpec, Repository } from '../spec/types.ts';
+import { parseImageBuilder, parseRendered } from '../spec/validate.ts';
 import {
   DEFAULT_DISTRIBUTION,
   type DistributionData,
@@ -69,9 +70,11 @@ export async function resolveBuild(
   // What is no map of variables has none to render.
   if (findings.length > 0) throw new InvalidInputError(findings);
   const rendered = withoutOwn(
-    await renderTemplates(builtInScope(distribution), given, options.signal),
+    await renderTemplates(builtInScope(distribution), given, findings, options.signal),
     given,
   );
+  // A template that could not be rendered may have become anything.
+  const parse = findings.length > 0 ? parseImageBuilder : parseRendered;
   const architecture = rendered.rootfs.multistrap?.some(({ values }) => values.rootfs_arch === 'arm64')
     ? 'arm64'
     : 'amd64';
@@ -81,7 +84,7 @@ export async function resolveBuild(
   const near = await findMirrors(build, distribution, architecture, aptDirectory, lock || undefined);
   const iso = build.iso && (await collected(findings, resolveIso(build.iso, manifests, name)));
   const isOwn = (repository: Repository) => isOfDistribution(repository, distribution, near);
-  const { rootfs, qcows } = await checkScopes(rendered, files, isOwn, findings);
+  const { rootfs, qcows } = await checkScopes(rendered, files, isOwn, parse, findings);
   const choices = archiveChoices(mergeLayers(rootfs.multistrap ?? []));
   const mirrors = snapshotMirrors(build, distributionName, distribution, choices.snapshot) ?? near;
   const multistrap = mergeLayers([

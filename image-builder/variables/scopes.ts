@@ -3,6 +3,7 @@ import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import type { FieldPath } from '../diagnostics/field-path.ts';
 import type { SpecFiles } from '../policy/spec-files.ts';
 import type { BuildSpec, Repository } from '../spec/types.ts';
+import { parseRendered } from '../spec/validate.ts';
 import type { Layer } from './layers.ts';
 import { type Manifests, qcowNames, readScripts } from './manifests.ts';
 import { sourcesOf } from './multistrap.ts';
@@ -118,17 +119,21 @@ export async function readCheckedScripts(
   return scripts;
 }
 
-/** @throws InvalidInputError with the findings of all layers at once, and those that were there before */
+/**
+ * @param parse checks the schema: when a template is left, what templates may be is not known, and rules beyond the schema wait
+ * @throws InvalidInputError with the findings of all layers at once, and those that were there before
+ */
 export async function checkScopes(
   { rootfs, qcows }: Scopes,
   files: SpecFiles,
   isOwn: (repository: Repository) => boolean,
+  parse: typeof parseRendered,
   findings: Finding[],
 ): Promise<Scopes> {
   const isSound = (layer: Layer) => {
-    const malformed = checkLayer(layer);
+    const malformed = checkLayer(layer, parse);
     findings.push(...malformed);
-    return malformed.length === 0;
+    return malformed.length === 0 && parse === parseRendered;
   };
   const sound = (scope: Scope) =>
     Object.fromEntries(Object.entries(scope).map(([role, layers]) => [role, layers.filter(isSound)]));

@@ -1,5 +1,5 @@
 // Templates in variables: plain references are replaced by references.ts, everything else by Jinja's sandbox.
-import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
+import type { Finding } from '../diagnostics/error.ts';
 import { type FieldPath, formatFieldPath } from '../diagnostics/field-path.ts';
 import { isTemplate } from '../spec/template.ts';
 import type { JinjaAnswer } from './jinja.ts';
@@ -33,12 +33,14 @@ interface Image {
 
 /**
  * @param defaults variables that can be referred to though nobody has set them.
+ * @param findings gets one for each template that cannot be rendered and stays as it is; it tells no variable's value
  * @returns the same layers with every template rendered.
- * @throws InvalidInputError with a finding for each template that cannot be rendered; it tells no variable's value
+ * @throws ToolError TOOL_MISSING when there is nothing to render templates with
  */
 export async function renderTemplates(
   defaults: Record<string, unknown>,
   scopes: Scopes,
+  findings: Finding[],
   signal?: AbortSignal,
 ): Promise<Scopes> {
   // Most builds have none; to know the variables that every image sees is work.
@@ -54,9 +56,7 @@ export async function renderTemplates(
   const qcows = Object.fromEntries(
     Object.entries(scopes.qcows).map(([name, scope]) => [name, copy(scope, variables)]),
   );
-  const findings: Finding[] = [];
   await renderByJinja(replaceReferences(images, findings), findings, signal);
-  if (findings.length > 0) throw new InvalidInputError(findings);
   return { rootfs, qcows };
 }
 

@@ -144,6 +144,7 @@ test('each template that cannot be rendered is named with the one reason, and no
       },
       osconfig: {
         banners: { motd: 'fine', login: '{% if %}' },
+        systemd: [{ name: 'ssh', enabled: "{{ 'perhaps' | lower }}" }],
         user_management: [{ name: 'ops', password_hash: '$6$saltsalt$HASH' }],
         files: [
           ...file('{{ no_such_variable }}'),
@@ -159,7 +160,9 @@ test('each template that cannot be rendered is named with the one reason, and no
   });
   const at = (name: string) =>
     findings.find(({ field }) => field === `spec.build.rootfs.osconfig.${name}`)?.message;
-  expect(findings).toHaveLength(8);
+  expect(findings).toHaveLength(9);
+  // What is wrong besides comes along.
+  expect(at('systemd[0].enabled')).toMatch(/^is "perhaps", expected/);
   expect(at('banners.login')).toMatch(/^is not a valid template;/);
   expect(at('files[0].file_content')).toMatch(
     /^refers to the variable no_such_variable, which is not defined/,
