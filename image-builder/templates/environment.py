@@ -27,10 +27,11 @@ METHODS = {
     dict: "get items keys values".split(),
     list: "count index".split(),
     tuple: "count index".split(),
-    LoopContext: (
-        "changed cycle depth depth0 first index index0 last length nextitem previtem revindex revindex0"
-    ).split(),
+    LoopContext: "changed cycle".split(),
 }
+LOOP = "depth depth0 first index index0 last length nextitem previtem revindex revindex0".split()
+# Before names of methods that are called: what is not called at once is never a value.
+CALLED = "call:"
 NODES = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.NSRef, nodes.Const, nodes.List, nodes.Tuple,
     nodes.Dict, nodes.Pair, nodes.Keyword, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Call, nodes.Getattr,
@@ -118,9 +119,12 @@ class Sandbox(SandboxedEnvironment):
     def getattr(self, obj, attribute):
         if isinstance(obj, Undefined):
             return obj
-        if attribute in METHODS.get(type(obj), ()):
-            return getattr(obj, attribute)
-        if isinstance(obj, Namespace) and not attribute.startswith("_"):
+        if attribute.startswith(CALLED):
+            method = attribute[len(CALLED) :]
+            known = method in METHODS.get(type(obj), ())
+            return getattr(obj, method) if known else self.undefined(obj=obj, name=method)
+        is_loop = isinstance(obj, LoopContext) and attribute in LOOP
+        if is_loop or (isinstance(obj, Namespace) and not attribute.startswith("_")):
             return getattr(obj, attribute, self.undefined(obj=obj, name=attribute))
         return self.getitem(obj, attribute)
 
@@ -163,6 +167,7 @@ class Sandbox(SandboxedEnvironment):
     def checked(self, source):
         """The syntax tree of a template, of allowed parts only; names without Ansible's prefix."""
         tree = self.parse(source)
+        called = set()
         pending = [(tree, 0)]
         while pending:
             node, depth = pending.pop()
@@ -170,18 +175,28 @@ class Sandbox(SandboxedEnvironment):
                 raise Refused("is nested too deeply")
             if not isinstance(node, NODES):
                 raise Refused(f"uses {describe(node)}, which templates of variables do not have")
-            self._check(node)
+            self._check(node, called)
             pending.extend((child, depth + 1) for child in node.iter_child_nodes())
         return tree
 
-    def _check(self, node):
+    def _check(self, node, called):
         if isinstance(node, (nodes.Filter, nodes.Test)):
             kind, known = ("filter", self.filters) if isinstance(node, nodes.Filter) else ("test", self.tests)
             node.name = node.name.removeprefix(BUILT_IN)
             if node.name not in known:
                 raise Refused(f"uses the {kind} {node.name}, which templates of variables do not have")
-        elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in LOOKUPS:
-            raise Refused(f"calls {node.node.name}, but templates read nothing but variables")
+        elif isinstance(node, nodes.Call):
+            function = node.node
+            called.add(id(function))
+            if isinstance(function, nodes.Name) and function.name in LOOKUPS:
+                raise Refused(f"calls {function.name}, but templates read nothing but variables")
+            if isinstance(function, nodes.Getattr):
+                self.literals.add(function.attr)
+                function.attr = CALLED + function.attr
+        elif isinstance(node, nodes.Name):
+            is_function = node.name in self.globals and node.name not in self.store and node.ctx == "load"
+            if is_function and id(node) not in called:
+                raise Refused(f"uses the function {node.name} without calling it")
         elif isinstance(node, nodes.Getattr):
             self.literals.add(node.attr)
         elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):

@@ -7,7 +7,7 @@ import shlex
 from posixpath import basename, dirname, splitext
 
 from jinja2 import Undefined
-from limits import Refused
+from limits import ENCODINGS, Refused
 
 try:
     import yaml
@@ -140,11 +140,17 @@ def _require_yaml():
 
 
 def b64encode(value, encoding="utf-8"):
-    return base64.b64encode(str(value).encode(encoding)).decode("ascii")
+    return base64.b64encode(str(value).encode(_known(encoding))).decode("ascii")
 
 
 def b64decode(value, encoding="utf-8"):
-    return base64.b64decode(value).decode(encoding)
+    return base64.b64decode(value).decode(_known(encoding))
+
+
+def _known(encoding):
+    if encoding not in ENCODINGS:
+        raise Refused(f"can encode by {', '.join(ENCODINGS)} only")
+    return encoding
 
 
 def get_hash(value, hashtype="sha1"):

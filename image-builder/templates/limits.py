@@ -17,6 +17,8 @@ MEMORY = 512 << 20
 TEXT = 16 << 20
 TOTAL = 64 << 20
 NUMBER_BITS = 4096
+# Of text that is made bytes.
+ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1")
 # Variables whose values refer to further variables, and lists in lists.
 DEPTH = 60
 
@@ -52,8 +54,8 @@ def lock_down(templates):
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, 0)
     _lower(resource.RLIMIT_NPROC, 0)
-    # Loaded when they are first used, otherwise: Jinja's for strings, the others for people.
-    for name in ("ascii", "unicode-escape", "latin-1", "utf-8", "utf-16", "utf-16-le", "utf-16-be"):
+    # Loaded when they are first used, otherwise. Jinja's strings need two of their own.
+    for name in (*ENCODINGS, "ascii", "unicode-escape"):
         codecs.lookup(name)
     # Standard input, output and error are open; there is no fourth.
     _lower(resource.RLIMIT_NOFILE, 3)

@@ -73,6 +73,7 @@ test.each([
   ['{% macro item(x) %}<{{ x }}>{% endmacro %}{{ item(1) }}', '<1>'],
   ["{{ ['a', 'b'] | map('upper') | select('ne', 'A') | list | ansible.builtin.to_json }}", '["B"]'],
   ['{{ 2 ** 10 }}', '1024'],
+  ["{% for n in ['a', 'b'] %}{{ loop.index }}{{ loop.cycle('x', 'y') }}{% endfor %}", '1x2y'],
   ['{{ k8s_version }}\n', '1.34.2\n'],
   // No comment is one: the length of an array, in a script that is a template besides.
   [`${BASH_LENGTH} {{ k8s_version }}; echo "#}"`, `${BASH_LENGTH} 1.34.2; echo "#}"`],
@@ -183,18 +184,17 @@ test('each template that cannot be rendered is named with the one reason, and no
 test('whatever a template tries, it only ends with an error', async () => {
   const marker = join(home, 'executed');
   const attacks = ATTACKS(marker);
-  const findings = await findingsOf({
-    rootfs: {
-      osconfig: { files: attacks.map((template, index) => ({ name: `/${index}`, file_content: template })) },
-    },
-  });
-  const refused = new Set(findings.map(({ field }) => field));
-  const accepted = attacks.filter(
-    (_, index) => !refused.has(`spec.build.rootfs.osconfig.files[${index}].file_content`),
-  );
-  expect(accepted).toEqual([]);
+  // In parts, since together they may take longer than all templates of a build may.
+  for (let start = 0; start < attacks.length; start += 12) {
+    const part = attacks.slice(start, start + 12);
+    const files = part.map((file_content, index) => ({ name: `/${index}`, file_content }));
+    const findings = await findingsOf({ rootfs: { osconfig: { files } } });
+    const refused = new Set(findings.map(({ field }) => field));
+    const field = (index: number) => `spec.build.rootfs.osconfig.files[${index}].file_content`;
+    expect(part.filter((_, index) => !refused.has(field(index)))).toEqual([]);
+    expect(JSON.stringify(findings)).not.toMatch(/root:|<class|built-in|object at 0x/);
+  }
   expect(existsSync(marker)).toBe(false);
-  expect(JSON.stringify(findings)).not.toMatch(/root:|<class|built-in|object at 0x/);
 });
 
 test.each([
