@@ -2,6 +2,7 @@
 import { mkdtemp, readdir, rm, rmdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../diagnostics/errno.ts';
+import { sweepLeftovers } from '../files/replace.ts';
 import { tryLock } from '../locking/lock.ts';
 import { type Entry, type EntryId, entryName, listEntries, removeEntry } from './entry.ts';
 import { type Store, storePath } from './store.ts';
@@ -94,6 +95,7 @@ async function collect(store: Store, limits: Limits, now: Date): Promise<EntryUs
     total -= usage.bytes;
   }
   await removeIdleLocks(store);
+  await sweepLeftovers(storePath(store, 'recipes'));
   if (limits.maxAge !== undefined) await removeOldTriggers(store, now.getTime() - limits.maxAge * 1000);
   return removed;
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { errnoOf } from '../diagnostics/errno.ts';
-import { replaceFile } from '../files/replace.ts';
+import { replaceFile, sweepLeftovers } from '../files/replace.ts';
 import type { EntryId } from './entry.ts';
 import { storeFailure } from './errors.ts';
 import { fileNameOf, type Store, storePath } from './store.ts';
@@ -36,6 +36,7 @@ export async function recordBuild(store: Store, record: BuildRecord): Promise<vo
   try {
     await mkdir(directory, { recursive: true });
     await replaceFile(`${directory}/${file}`, JSON.stringify(record));
+    await sweepLeftovers(directory);
     const files = await recordFiles(store, record.name);
     await Promise.all(files.slice(KEPT).map((old) => rm(`${directory}/${old}`, { force: true })));
   } catch (error) {
