@@ -6,6 +6,7 @@ import type { JinjaAnswer } from './jinja.ts';
 import type { Layer } from './layers.ts';
 import { mergeLayers } from './layers.ts';
 import { Budget, References, TooLongError } from './references.ts';
+import { inFile } from './variable-files.ts';
 
 /** The layers of one image by role. */
 export type Scope = { [role: string]: Layer[] };
@@ -68,8 +69,14 @@ const withSynonyms = (variables: Record<string, unknown>) => ({
   ubuntu_packages: variables.packages,
 });
 
+/** What somebody has written, in all layers. */
+const valuesOf = ({ rootfs, qcows }: Scopes) =>
+  [rootfs, ...Object.values(qcows)].flatMap((scope) =>
+    Object.values(scope).flatMap((layers) => layers.map(({ values }) => values)),
+  );
+
 /** Every text in `value` that is a template. */
-export function* templatesIn(value: unknown): Generator<string> {
+function* templatesIn(value: unknown): Generator<string> {
   if (typeof value === 'string') {
     if (isTemplate(value)) yield value;
   } else if (typeof value === 'object' && value !== null) {
@@ -78,12 +85,12 @@ export function* templatesIn(value: unknown): Generator<string> {
 }
 
 /**
- * Names of variables that templates in `value` may refer to: the words in expressions and statements that are no attribute,
- * no filter and no text.
+ * Names of variables that templates may refer to: the words in expressions and statements that are no attribute, no filter
+ * and no text.
  */
-export function referredNames(value: unknown): Set<string> {
+export function referredNames(scopes: Scopes): Set<string> {
   const names = new Set<string>();
-  for (const template of templatesIn(value)) {
+  for (const template of templatesIn(valuesOf(scopes))) {
     for (const part of template.split(/\{[{%]/).slice(1)) {
       const [code = ''] = part.split(/[%}]\}/, 1);
       const words = code.replace(/'[^']*'|"[^"]*"/g, ' ').matchAll(/(?=[A-Za-z_])(?<![\w.])(?<!\|\s*)\w+/g);
@@ -93,7 +100,7 @@ export function referredNames(value: unknown): Set<string> {
   return names;
 }
 
-const hasTemplate = (value: unknown): boolean => templatesIn(value).next().done === false;
+const hasTemplate = (scopes: Scopes): boolean => templatesIn(valuesOf(scopes)).next().done === false;
 
 /** The layers with values of their own, in which `places` has every template. */
 function copyScope(scope: Scope, places: Place[]): Scope {
@@ -172,9 +179,5 @@ function explain(
   return `${reason}${where}${literal ? hint : ''}`;
 }
 
-const finding = ({ path, layer: { file } }: Place, message: string): Finding => ({
-  severity: 'error',
-  field: formatFieldPath(path),
-  message,
-  ...(file === undefined ? {} : { file }),
-});
+const finding = ({ path, layer }: Place, message: string): Finding =>
+  inFile({ severity: 'error', field: formatFieldPath(path), message }, layer);

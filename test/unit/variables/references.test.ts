@@ -72,14 +72,19 @@ test('many results that are short enough by themselves are too long together, an
 });
 
 test('names that templates refer to', () => {
-  const names = referredNames([
-    "{{ own_mirror ~ 'text' | filter_name }} plain {{ a.attribute }}",
-    { deep: '{% for x in own_list | sort %}{% endfor %}' },
-    'no_template',
-  ]);
+  const scopes = (values: Record<string, unknown>) => ({
+    rootfs: { osconfig: [{ values, field: [] }] },
+    qcows: {},
+  });
+  const names = referredNames(
+    scopes({
+      text: "{{ own_mirror ~ 'text' | filter_name }} plain {{ a.attribute }}",
+      list: ['{% for x in own_list | sort %}{% endfor %}', 'no_template'],
+    }),
+  );
   for (const name of ['own_mirror', 'a', 'own_list']) expect(names).toContain(name);
   for (const name of ['text', 'filter_name', 'plain', 'attribute', 'sort', 'no_template'])
     expect(names).not.toContain(name);
   // Linear: a text of opened braces is no reason to wait.
-  referredNames(`${'{{'.repeat(500_000)}${' '.repeat(500_000)}x`);
+  referredNames(scopes({ text: `${'{{'.repeat(500_000)}${' '.repeat(500_000)}x` }));
 });
