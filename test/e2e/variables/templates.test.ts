@@ -120,19 +120,18 @@ test('a value of any type may be a template; what it becomes is checked', async 
       osconfig: { files: [{ name: '/x', file_content: 'x', permissions: "{{ 'rw' ~ '-' }}" }] },
     },
   });
-  expect(findings).toMatchObject([{ field: 'spec.build.rootfs.osconfig.files[0].permissions' }]);
+  expect(findings).toMatchObject([
+    { field: 'spec.build.rootfs.osconfig.files[0].permissions' },
+    { field: 'spec.build.rootfs.multistrap.packages[0]' },
+  ]);
   // What is a template in a literal way is as wrong as any other text.
   expect(
     await findingsOf({
       rootfs: {
-        multistrap: { packages: '{% raw %}{{ x }}{% endraw %}' },
         osconfig: { systemd: [{ name: 'ssh', enabled: '{% raw %}{{ true }}{% endraw %}' }] },
       },
     }),
-  ).toMatchObject([
-    { field: 'spec.build.rootfs.multistrap.packages' },
-    { field: 'spec.build.rootfs.osconfig.systemd[0].enabled' },
-  ]);
+  ).toMatchObject([{ field: 'spec.build.rootfs.osconfig.systemd[0].enabled' }]);
 });
 
 test('each template that cannot be rendered is named with the one reason, and no value of a variable', async () => {
