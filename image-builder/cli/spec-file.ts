@@ -48,9 +48,9 @@ export async function readBuildFile(
     const { field, message } = finding;
     if (field === undefined || (finding.file ?? file) !== file) return finding;
     const found = source && findExcerpt(source, field, message);
-    // Of what an error while building is about, only what is there can be shown.
-    const shown = found && (found.isExact || finding.tags?.code === undefined) ? found : undefined;
-    return { ...finding, file, ...(shown && { line: shown.line, excerpt: shown.text }) };
+    // What an error while building is about may stand in another file, or nowhere.
+    if (!found?.isExact && finding.tags?.code !== undefined) return finding;
+    return { ...finding, file, ...(found && { line: found.line, excerpt: found.text }) };
   });
   const object = parseImageBuilder(values[index]);
   if (!object.spec.build) throw invalid('extracts a bundle, expected spec.build', { field: 'spec' });
