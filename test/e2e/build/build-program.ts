@@ -1,4 +1,5 @@
-// A whole build as a program: `build-program STORE NAME SPEC`. Prints events as lines of JSON, then the result.
+// A whole build as a program, whose results may go to the directory of temporary files: `build-program STORE NAME SPEC`. Prints events as lines of JSON, then the result.
+import { tmpdir } from 'node:os';
 import { build } from '../../../image-builder/build/build.ts';
 import { listenForInterrupt } from '../../../image-builder/diagnostics/interrupt.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
@@ -10,7 +11,13 @@ const print = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}
 const cwd = process.cwd();
 resolveBuild(name, JSON.parse(spec), { cwd })
   .then((resolved) =>
-    build(resolved, { cwd, policy: PERSON, store, report: print, signal: interrupt.signal }),
+    build(resolved, {
+      cwd,
+      policy: { ...PERSON, write: [tmpdir()] },
+      store,
+      report: print,
+      signal: interrupt.signal,
+    }),
   )
   .then((contents) => print({ contents }))
   .catch((error) => {
