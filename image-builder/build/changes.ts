@@ -1,5 +1,5 @@
 // What differs between the inputs of two builds. Pure.
-import { redactCredentials } from '../executors/redact.ts';
+import { redactCredentials } from '../diagnostics/redact.ts';
 
 /** A value that was added, removed or replaced. */
 export interface Change {

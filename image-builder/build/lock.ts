@@ -1,6 +1,7 @@
 // Locks a build: what the repositories have now becomes a lock file. Pure.
 import { requestedPackages } from '../rootfs/repositories.ts';
 import type { ResolvedBuild, ResolvedLock } from '../variables/types.ts';
+import { withoutCredentials } from '../variables/uri.ts';
 import { type Change, changesBetween } from './changes.ts';
 import type { PackageResolution } from './package-resolution.ts';
 
@@ -11,7 +12,11 @@ export function lockOf(
 ): ResolvedLock {
   return {
     distribution: distribution.name,
-    mirrors: { archive: mirror, ...(securityMirror !== undefined && { security: securityMirror }) },
+    // The file is committed: who fetches from a mirror with a login has it from elsewhere.
+    mirrors: {
+      archive: withoutCredentials(mirror),
+      ...(securityMirror !== undefined && { security: withoutCredentials(securityMirror) }),
+    },
     sourceDateEpoch,
     requested: requestedPackages(rootfs.multistrap, distribution.boot_packages),
     unapproved: [...rootfs.multistrap.unapproved_packages].sort(),

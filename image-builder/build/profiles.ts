@@ -1,13 +1,14 @@
 // The profiles of a build: every variable that the images were built with, as the predecessor's consumers read them.
 // Pure. What only names the building machine is not among them, and neither is what must stay secret.
+import { createHash } from 'node:crypto';
 import { PROFILES_DIRECTORY, type Profile } from '../bundle/types.ts';
+import { osconfigWithoutCredentials, repositoryWithoutCredentials } from '../variables/credentials.ts';
 import type {
   ResolvedBuild,
   ResolvedDebconfSelection,
   ResolvedOsconfig,
   ResolvedRepository,
 } from '../variables/types.ts';
-import { withoutCredentials } from '../variables/uri.ts';
 import { kubernetesOf } from './kubernetes.ts';
 import type { InstalledPackages } from './stages/rootfs.ts';
 
@@ -48,7 +49,7 @@ function variablesOf(
     // The predecessor's name.
     ubuntu_packages: multistrap.packages,
     debconf: multistrap.debconf.map(withoutPassword),
-    repos: multistrap.repos.map(withoutLogin),
+    repos: multistrap.repos.map(publicRepository),
     ...withoutSecrets(osconfig),
     ...livecdcontent,
     // Of the machine that Ansible ran for, as the predecessor's profiles have it: it never was another.
@@ -70,12 +71,19 @@ function kernelVersion(packages: InstalledPackages): { kernel_version?: string }
   return newest === undefined ? {} : { kernel_version: newest };
 }
 
-/** A key may lie behind a password, which is in its address. */
-function withoutLogin(repository: ResolvedRepository): ResolvedRepository {
-  const { keyring_url } = repository;
-  return keyring_url === undefined
-    ? repository
-    : { ...repository, keyring_url: withoutCredentials(keyring_url) };
+/** A key is told by its digest: all of it says no more, and is longer than everything else. */
+function publicRepository({ keyring, ...repository }: ResolvedRepository): Record<string, unknown> {
+  return {
+    ...repositoryWithoutCredentials(repository),
+    ...(keyring !== undefined && { keyring_digest: digestOfKeyring(keyring) }),
+  };
+}
+
+/** `sha256:<hex>` of the keyring as a file. */
+function digestOfKeyring(keyring: string): string {
+  const binary = /^base64:(.*)$/s.exec(keyring)?.[1];
+  const content = binary === undefined ? Buffer.from(keyring) : Buffer.from(binary, 'base64');
+  return `sha256:${createHash('sha256').update(content).digest('hex')}`;
 }
 
 function profile(name: string, variables: Record<string, unknown>): Profile {
@@ -93,7 +101,7 @@ function withoutPassword({ value, ...selection }: ResolvedDebconfSelection) {
 /** Hashes of passwords are declared secret: a profile is published. */
 function withoutSecrets(osconfig: ResolvedOsconfig): Record<string, unknown> {
   return {
-    ...osconfig,
+    ...osconfigWithoutCredentials(osconfig),
     user_management: osconfig.user_management.map(({ password_hash: _, ...user }) => user),
   };
 }

@@ -3,6 +3,7 @@
 //   rootfs ─► osconfig ─► qcow/<name> ─► bundle
 //                  │           └─► boot-test/<name>/<firmware>
 //                  └─► iso
+import { osconfigWithoutCredentials, repositoryWithoutCredentials } from '../variables/credentials.ts';
 import type { ResolvedBuild, ResolvedMultistrap, ResolvedOsconfig, RunContext } from '../variables/types.ts';
 import { hashOf } from './keys.ts';
 import type { StageDefinition } from './plan.ts';
@@ -45,7 +46,7 @@ function rootfsStage({ distribution, rootfs, lock }: ResolvedBuild, options: Sta
     kind: 'rootfs',
     inputs: {
       distribution,
-      multistrap: withoutAnswers(multistrap),
+      multistrap: withoutSecrets(multistrap),
       sourceDateEpoch: options.sourceDateEpoch,
       // Where a package lies is of no consequence, what it is is.
       ...(lock && {
@@ -137,8 +138,17 @@ function bundleStage(
     inputs: {
       qcows,
       // The profiles tell every variable, so each of them changes the bundle.
-      rootfs: { ...rootfs, multistrap: withoutAnswers(rootfs.multistrap) },
-      images,
+      rootfs: {
+        ...rootfs,
+        multistrap: withoutSecrets(rootfs.multistrap),
+        osconfig: osconfigWithoutCredentials(rootfs.osconfig),
+      },
+      images: Object.fromEntries(
+        Object.entries(images).map(([name, image]) => [
+          name,
+          { ...image, osconfig: osconfigWithoutCredentials(image.osconfig) },
+        ]),
+      ),
       builderImage: bundle.builderImage,
       base: typeof bundle.base === 'object' ? bundle.base.digest : bundle.base,
     },
@@ -147,10 +157,14 @@ function bundleStage(
   };
 }
 
-/** Inputs are written down: secret answers are only there as a hash, under a name that is never shown. */
-function withoutAnswers<T extends Pick<ResolvedMultistrap, 'debconf'>>(multistrap: T) {
+/**
+ * Inputs are written down: secret answers are only there as a hash, under a name that is never shown, and addresses
+ * without the logins in them.
+ */
+function withoutSecrets<T extends Pick<ResolvedMultistrap, 'debconf' | 'repos'>>(multistrap: T) {
   return {
     ...multistrap,
+    repos: multistrap.repos.map(repositoryWithoutCredentials),
     debconf: multistrap.debconf.map(({ value, ...selection }) =>
       selection.type === 'password'
         ? { ...selection, password_hash: hashOf(value) }
@@ -162,7 +176,7 @@ function withoutAnswers<T extends Pick<ResolvedMultistrap, 'debconf'>>(multistra
 /** The variables of osconfig that act in a context: lists without the items that run in the other one only. */
 function forContext(osconfig: ResolvedOsconfig, context: RunContext): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(osconfig).map(([name, value]) => [
+    Object.entries(osconfigWithoutCredentials(osconfig)).map(([name, value]) => [
       name,
       Array.isArray(value) ? itemsFor(value, context) : value,
     ]),

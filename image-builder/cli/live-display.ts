@@ -1,6 +1,12 @@
 // Progress on a terminal: lines for what is over, and one live line for what is going on.
 import type { ProgressEvent } from '../diagnostics/progress.ts';
-import { describeEvent, formatBytes, formatSeconds, type PlainOptions } from '../diagnostics/render.ts';
+import {
+  describeEvent,
+  formatBytes,
+  formatSeconds,
+  type PlainOptions,
+  withoutCredentials,
+} from '../diagnostics/render.ts';
 
 /** The part of a terminal stream that is used. */
 export interface Terminal {
@@ -38,7 +44,8 @@ export class LiveDisplay {
   }
 
   /** Shows an event. */
-  show(event: ProgressEvent): void {
+  show(given: ProgressEvent): void {
+    const event = withoutCredentials(given);
     const stage = this.#running.get(event.stage) ?? { startedAt: this.#now(), detail: '', bytes: '' };
     this.#running.delete(event.stage);
     const isOver = event.type === 'stage' && 'seconds' in event;

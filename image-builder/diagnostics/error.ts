@@ -1,5 +1,6 @@
 // The errors of Image Builder: every error that a user can meet carries a closed code, and a hint at the next step.
 import { printableLines } from './printable.ts';
+import { redactCredentials } from './redact.ts';
 import { describeSystemError } from './system-error.ts';
 
 /** How bad a {@link Finding} is; the names are those of a KRM function result. */
@@ -93,9 +94,19 @@ export function describeFinding({ message, field, file, line, excerpt }: Finding
 
 /** The findings that describe any thrown value; unexpected errors keep their stack in the message. */
 export function findingsOf(error: unknown): Finding[] {
-  if (error instanceof ImageBuilderError) return error.findings();
+  if (error instanceof ImageBuilderError) return error.findings().map(withoutCredentials);
   const known = describeSystemError(error);
-  if (known !== undefined) return [{ severity: 'error', message: known }];
+  if (known !== undefined) return [{ severity: 'error', message: redactCredentials(known) }];
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return [{ severity: 'error', message: `unexpected error: ${message}` }];
+  return [withoutCredentials({ severity: 'error', message: `unexpected error: ${message}` })];
+}
+
+/** Here, since whatever a user is told goes through here: an URL of a message may be that of a mirror with a password. */
+function withoutCredentials(finding: Finding): Finding {
+  const tags = Object.entries(finding.tags ?? {}).map(([name, value]) => [name, redactCredentials(value)]);
+  return {
+    ...finding,
+    message: redactCredentials(finding.message),
+    ...(finding.tags && { tags: Object.fromEntries(tags) }),
+  };
 }

@@ -1,6 +1,7 @@
 // Renders progress events as plain lines: for logs, pipes, and standard error of the function.
 import { printableLines } from './printable.ts';
 import type { ProgressEvent, Reporter } from './progress.ts';
+import { redactCredentials } from './redact.ts';
 
 /** How much is told. */
 export interface PlainOptions {
@@ -18,7 +19,13 @@ export function plainReporter(writeLine: (line: string) => void, options: PlainO
 
 /** A reporter that writes every event as a line of JSON, with the time in RFC 3339. */
 export function jsonReporter(writeLine: (line: string) => void): Reporter {
-  return (event) => writeLine(JSON.stringify({ time: new Date().toISOString(), ...event }));
+  return (event) =>
+    writeLine(JSON.stringify({ time: new Date().toISOString(), ...withoutCredentials(event) }));
+}
+
+/** The event as it may be shown; what tools print was made so where it was read. */
+export function withoutCredentials(event: ProgressEvent): ProgressEvent {
+  return event.type === 'step' ? { ...event, message: redactCredentials(event.message) } : event;
 }
 
 /** One line for an event; undefined for what only a live display can show. */
@@ -30,7 +37,7 @@ export function describeEvent(
     case 'stage':
       return `${event.stage}: ${event.status}${'seconds' in event ? ` (${formatSeconds(event.seconds)})` : ''}`;
     case 'step':
-      return printableLines(`${event.stage}: ${event.message}`);
+      return printableLines(`${event.stage}: ${redactCredentials(event.message)}`);
     case 'output':
       return verbose ? printableLines(`${event.stage} | ${event.line}`) : undefined;
     case 'bytes':

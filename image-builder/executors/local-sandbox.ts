@@ -5,12 +5,12 @@
 // the process group is killed instead.
 
 import { closeSync, openSync, readlinkSync } from 'node:fs';
+import { redactCredentials } from '../diagnostics/redact.ts';
 import { confinedNamespaces, confinedPrefix, isVisible } from './confinement.ts';
 import { type Architecture, emulationPrefix, isNative, registrationPrefix } from './emulation.ts';
 import { findExecutable, toolEnvironment, toolPath } from './environment.ts';
 import { Lines } from './lines.ts';
 import { runsPrograms } from './probe.ts';
-import { redactCredentials } from './redact.ts';
 import type { Sandbox, SandboxCommandOptions, SandboxMode } from './sandbox.ts';
 import { ToolError } from './tool-error.ts';
 

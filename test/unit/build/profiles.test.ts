@@ -1,4 +1,6 @@
+import { lockOf } from '../../../image-builder/build/lock.ts';
 import { multistrapProfile, qcowProfile } from '../../../image-builder/build/profiles.ts';
+import { defineStages } from '../../../image-builder/build/stages.ts';
 import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 
 const SECRET = '$6$salt$hash';
@@ -6,10 +8,17 @@ const build = () =>
   resolveBuild(
     'node',
     {
-      mirror: 'http://me:secret@mirror.test/debian',
+      mirror: 'http://me:secr@et@mirror.test/debian',
       rootfs: {
-        multistrap: { k8s_version: '1.34.2-1.1', packages: ['kubelet={{ k8s_version }}'] },
+        multistrap: {
+          k8s_version: '1.34.2-1.1',
+          packages: ['kubelet={{ k8s_version }}'],
+          repos_append: [
+            { name: 'r', source: 'http://me:secr@et@r.test/', suite: '/', keyring: 'hunter2', packages: [] },
+          ],
+        },
         osconfig: {
+          fetch_from_url: [{ url: 'https://me:secr@et@files.test/a', dest: '/a' }],
           user_management: [{ name: 'ops', password_hash: SECRET, run_contexts: ['common', 'qcow'] }],
         },
       },
@@ -90,7 +99,21 @@ test('no secret, no append list, no template, nothing of this machine', async ()
   const images = Object.keys(resolved.qcows).map((name) => qcowProfile(name, resolved, installed));
   const text = JSON.stringify([multistrapProfile(resolved, installed), images]);
   expect(text).toContain('ops');
-  for (const forbidden of [SECRET, 'password_hash', 'secret@', '_append', '{{', 'ansible_', process.cwd()]) {
+  const secrets = [SECRET, 'password_hash', 'secr', 'et@', 'hunter2'];
+  for (const forbidden of [...secrets, '_append', '{{', 'ansible_', process.cwd()]) {
     expect(text).not.toContain(forbidden);
   }
+  expect(text).toContain('https://files.test/a');
+  const { repos } = JSON.parse(multistrapProfile(resolved, installed).json);
+  // printf hunter2 | sha256sum
+  expect(repos.at(-1)).toMatchObject({
+    source: 'http://r.test',
+    keyring_digest: 'sha256:f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7',
+  });
+  // Inputs are written into the store, and pushed with it.
+  const inputs = JSON.stringify(defineStages(resolved));
+  expect(inputs).not.toMatch(/secr|et@/);
+  expect(
+    JSON.stringify(lockOf(resolved, { packages: [], keyrings: {}, sourceDateEpoch: 1, repositories: [] })),
+  ).not.toMatch(/secr|et@/);
 });

@@ -15,7 +15,7 @@ import { WatchList } from '../../../image-builder/bundle/overlay/watch.ts';
 import { pinFiles } from '../../../image-builder/bundle/pin/pin.ts';
 import { type ReadBundleOptions, readBundle } from '../../../image-builder/bundle/read.ts';
 import { interruptExitCode, listenForInterrupt } from '../../../image-builder/diagnostics/interrupt.ts';
-import { redactCredentials } from '../../../image-builder/executors/redact.ts';
+import { redactCredentials } from '../../../image-builder/diagnostics/redact.ts';
 import { Image } from '../../../image-builder/registry/image.ts';
 import { openSource } from '../../../image-builder/registry/open.ts';
 import { parseReference } from '../../../image-builder/registry/reference.ts';

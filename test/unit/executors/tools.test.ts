@@ -1,9 +1,9 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { redactCredentials } from '../../../image-builder/diagnostics/redact.ts';
 import { findExecutable, toolEnvironment, toolPath } from '../../../image-builder/executors/environment.ts';
 import { Lines } from '../../../image-builder/executors/lines.ts';
-import { redactCredentials } from '../../../image-builder/executors/redact.ts';
 import { findMissingTools, requireTools } from '../../../image-builder/executors/tools.ts';
 
 describe('toolPath', () => {

@@ -1,0 +1,9 @@
+// Keeps credentials out of whatever is shown or written down: proxies, mirrors and repositories may carry them in their URLs.
+
+// No scheme is that long; without a limit, each letter of a line without any would begin a search through all of it.
+const CREDENTIALS = /([a-z][a-z0-9+.-]{0,31}:\/\/)[^\s/]*@/gi;
+
+/** `scheme://user:password@host` becomes `scheme://***@host`. */
+export function redactCredentials(text: string): string {
+  return text.replace(CREDENTIALS, '$1***@');
+}
