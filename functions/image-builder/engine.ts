@@ -1,23 +1,48 @@
 // The engine as the function uses it; each part is loaded when it is called.
 import { ownCommand } from '../../image-builder/embedded/own-command.ts';
+import type { Policy } from '../../image-builder/policy/types.ts';
+import type { CredentialOptions } from '../../image-builder/registry/credentials/types.ts';
 import type { Engine } from './handlers/image-builder.ts';
 
 /** Reads bundles and builds on this machine. */
 export const localEngine: Engine = {
   async readBundle(reference, options) {
-    const { readBundle } = await import('../../image-builder/bundle/read.ts');
-    return readBundle(reference, options);
+    const [{ readBundle }, { localPathOf }, policy] = await Promise.all([
+      import('../../image-builder/bundle/read.ts'),
+      import('../../image-builder/bundle/local-path.ts'),
+      renderPolicy(process.cwd()),
+    ]);
+    const path = localPathOf(reference, process.env);
+    if (path !== undefined) {
+      const { SpecFiles } = await import('../../image-builder/policy/spec-files.ts');
+      await new SpecFiles(process.cwd(), policy.read).require(path);
+    }
+    return readBundle(reference, { ...options, credentials: credentialsFor(options.credentials, policy) });
   },
   async build(name, spec, options) {
     const { cwd, signal } = options;
-    const { loadPolicy } = await import('../../image-builder/policy/load.ts');
-    const policy = await loadPolicy({ caller: 'render', env: process.env, cwd });
+    const policy = await renderPolicy(cwd);
     const { resolveBuild } = await import('../../image-builder/variables/resolve.ts');
     const { build } = await import('../../image-builder/build/build.ts');
     const { endOfLifeWarning } = await import('../../image-builder/variables/profile-facts.ts');
     const resolved = await resolveBuild(name, spec, { cwd, read: policy.read, signal });
-    const contents = await build(resolved, { ...options, policy, program: ownCommand() });
+    const contents = await build(resolved, {
+      ...options,
+      policy,
+      credentials: credentialsFor(options.credentials, policy),
+      program: ownCommand(),
+    });
     const warning = endOfLifeWarning(resolved, new Date());
     return { ...contents, warnings: warning === undefined ? [] : [warning] };
   },
 };
+
+async function renderPolicy(cwd: string): Promise<Policy> {
+  const { loadPolicy } = await import('../../image-builder/policy/load.ts');
+  return await loadPolicy({ caller: 'render', env: process.env, cwd });
+}
+
+/** The credentials of the items, and whether the machine's helpers are asked for others. */
+function credentialsFor(given: CredentialOptions = {}, { credentialHelpers }: Policy): CredentialOptions {
+  return { ...given, helpers: credentialHelpers };
+}

@@ -1,6 +1,7 @@
 // What lies below a bundle: what it is before the plan, and where it is for the stage.
 import type { PinnedBase } from '../bundle/base.ts';
 import type { LocalBaseImage } from '../bundle/write.ts';
+import type { Policy } from '../policy/types.ts';
 import type { CredentialOptions } from '../registry/credentials/types.ts';
 import type { Environment } from '../registry/http/proxy.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
@@ -14,11 +15,15 @@ interface BaseOptions {
 
 /**
  * The build with the digest of its base image, by which the bundle gets its key.
- * @throws RegistryError
+ * @throws RegistryError; InvalidInputError for a file that may not be read
  */
-export async function withPinnedBase(resolved: ResolvedBuild, options: BaseOptions): Promise<ResolvedBuild> {
+export async function withPinnedBase(
+  resolved: ResolvedBuild,
+  options: BaseOptions & { policy: Pick<Policy, 'read'> },
+): Promise<ResolvedBuild> {
   const { base } = resolved.bundle;
   if (typeof base === 'string' || base.digest) return resolved;
+  await requireReadable(base.image, options);
   const { pinBase } = await import('../bundle/base.ts');
   const pinned = await pinBase(base.image, sourceOptions(options));
   return { ...resolved, bundle: { ...resolved.bundle, base: pinned } };
@@ -48,6 +53,23 @@ export async function localBase(
   // Whoever has planned the build has pinned it.
   const pinned = bundle.base as PinnedBase;
   return await ensureBase(pinned, architecture, cacheDir, { ...sourceOptions(options), step: options.step });
+}
+
+/** A base in a file is read as other files of the spec are. */
+async function requireReadable(
+  image: string,
+  { cwd, env = process.env, policy }: BaseOptions & { policy: Pick<Policy, 'read'> },
+): Promise<void> {
+  const [{ localPathOf }, { SpecFiles }, { PathError }] = await Promise.all([
+    import('../bundle/local-path.ts'),
+    import('../policy/spec-files.ts'),
+    import('../policy/paths.ts'),
+  ]);
+  const path = localPathOf(image, env);
+  if (path === undefined) return;
+  await new SpecFiles(cwd, policy.read).require(path).catch((error) => {
+    throw error instanceof PathError ? error.at('spec.build.bundle.base') : error;
+  });
 }
 
 function sourceOptions({ cwd, env, credentials, signal }: BaseOptions) {

@@ -94,7 +94,7 @@ export async function requirePlaces(
       'layout',
       outputs.requireDirectory(layout, ['blobs', 'blobs/sha256', 'index.json', 'oci-layout']),
     );
-  if (archive !== undefined) await check('archive', outputs.requireFile(archive, isArchive));
+  if (archive !== undefined) await check('archive', outputs.requireFile(archive, isArchive, 'OCI archive'));
 }
 
 /**

@@ -1,4 +1,5 @@
 // Options by which the caller lets a spec do more, and the policy with them.
+import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import type { Policy } from '../policy/types.ts';
 
@@ -25,15 +26,20 @@ export function addOutputOption(command: Command): Command {
   );
 }
 
-/** The policy of a command: a person has named the spec. @throws InvalidInputError */
-export async function policyOf(flags: PolicyFlags, cwd: string): Promise<Policy> {
+/**
+ * The policy of a command. A person has named the spec, and answers for what lies beside it.
+ * @param file the spec; `-`: standard input
+ * @throws InvalidInputError
+ */
+export async function policyOf(flags: PolicyFlags, cwd: string, file: string): Promise<Policy> {
   const { loadPolicy } = await import('../policy/load.ts');
-  const { allowPath, allowOutput, storeRepository } = flags;
+  const { allowPath = [], allowOutput, storeRepository } = flags;
+  const beside = file === '-' ? [] : [dirname(file)];
   return await loadPolicy({
     caller: 'person',
     env: process.env,
     cwd,
-    ...(allowPath && { allowPath }),
+    allowPath: [...beside, ...allowPath],
     ...(allowOutput && { allowOutput }),
     ...(storeRepository && { storeRepository }),
   });

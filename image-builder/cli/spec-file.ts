@@ -1,6 +1,5 @@
 // Reads the file that a command is given: one ImageBuilder object whose spec has `build`.
 import { readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
 import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
 import type { Policy } from '../policy/types.ts';
 import { similarName } from '../spec/similar.ts';
@@ -17,8 +16,8 @@ export interface BuildFile {
 const KIND = 'ImageBuilder';
 
 /**
- * Reads and resolves the ImageBuilder object in `path` (`-`: standard input). Whoever names the file answers for it, and
- * for what lies beside it. Later errors about its fields are shown with the lines of this file.
+ * Reads and resolves the ImageBuilder object in `path` (`-`: standard input). Later errors about its fields are shown with
+ * the lines of this file.
  * @throws InvalidInputError with all findings, each naming the file
  */
 export async function readBuildFile(
@@ -33,7 +32,6 @@ export async function readBuildFile(
       import('../variables/profile-facts.ts'),
       import('../yaml/excerpt.ts'),
     ]);
-  const read = [...(path === '-' ? [] : [resolve(cwd, dirname(path))]), ...policy.read];
   const file = path === '-' ? 'standard input' : path;
   const { values, sources, problems } = readDocuments(await readText(path, file));
   if (problems.length > 0) {
@@ -54,7 +52,11 @@ export async function readBuildFile(
   });
   const object = parseImageBuilder(values[index]);
   if (!object.spec.build) throw invalid('extracts a bundle, expected spec.build', { field: 'spec' });
-  const resolved = await resolveBuild(object.metadata.name, object.spec.build, { cwd, read, ...options });
+  const resolved = await resolveBuild(object.metadata.name, object.spec.build, {
+    cwd,
+    read: policy.read,
+    ...options,
+  });
   const warning = endOfLifeWarning(resolved, new Date());
   if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`);
   return { object, resolved };

@@ -28,17 +28,22 @@ export class SpecOutputs {
   /**
    * Makes sure that a file may be written.
    * @param isEarlierResult told of a regular file that is there
+   * @param kind what an earlier result is
    * @returns its absolute path
    * @throws PathError
    */
-  async requireFile(path: string, isEarlierResult: (path: string) => Promise<boolean>): Promise<string> {
+  async requireFile(
+    path: string,
+    isEarlierResult: (path: string) => Promise<boolean>,
+    kind: string,
+  ): Promise<string> {
     const absolute = resolve(this.#cwd, path);
     await this.#allowed.future(absolute);
     const present = await lstat(absolute).catch(() => undefined);
     if (present && !(present.isFile() && (await isEarlierResult(absolute)))) {
       throw new PathError(
         'OUTPUT_TAKEN',
-        `${absolute} is there already, and is no OCI archive: it is not replaced`,
+        `${absolute} is there already, and is no ${kind}: it is not replaced`,
         {
           hint: 'remove it, or name another file',
         },

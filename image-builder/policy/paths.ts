@@ -44,6 +44,8 @@ export class PathError extends ImageBuilderError<PathErrorCode> {
 
 /** A repository's own files hold credentials of whoever has checked it out. */
 const NEVER = '.git';
+/** Whoever allows everything means files, not what the kernel tells about processes and devices. */
+const SYSTEM = /^(?:proc|sys|dev)(?:\/|$)/;
 
 /** The directories and files that paths may lead to. */
 export class AllowedPaths {
@@ -91,7 +93,8 @@ export class AllowedPaths {
     this.#real ??= realPaths(this.#roots);
     return (await this.#real).some((root) => {
       const below = relativeTo(root, real);
-      return below !== undefined && !below.split(sep).includes(NEVER);
+      if (below === undefined || below.split(sep).includes(NEVER)) return false;
+      return root !== sep || !SYSTEM.test(below);
     });
   }
 

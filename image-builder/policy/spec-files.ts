@@ -58,6 +58,11 @@ export class SpecFiles {
     }
   }
 
+  /** Makes sure that a path, whether there is something or not, may be read. @throws PathError */
+  async require(path: string): Promise<void> {
+    await this.#allowed.future(this.resolve(path));
+  }
+
   /** @throws PathError; also for text that is not UTF-8 */
   async readText(path: string, limit = DEFAULT_LIMIT): Promise<string> {
     const content = await this.read(path, limit);

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ReusableStage } from '../../build/reuse.ts';
 import type { BundleContents } from '../../bundle/types.ts';
+import { redactCredentials } from '../../diagnostics/redact.ts';
 import { shellWord } from '../../diagnostics/shell-word.ts';
 import { ownCommand } from '../../embedded/own-command.ts';
 import type { ResolvedBuild } from '../../variables/types.ts';
@@ -65,7 +66,7 @@ export function register(program: Command): void {
       ]);
       const { report, signal } = contextOf(command);
       const cwd = process.cwd();
-      const policy = await policyOf(options, cwd);
+      const policy = await policyOf(options, cwd, file);
       const store = options.store && { store: options.store };
       const { object, resolved: asWritten } = await readBuildFile(file, { cwd, policy });
       const { resolved, pinned } = await onEarlierResults(withOptions(asWritten, options), options.reuse, {
@@ -91,7 +92,8 @@ export function register(program: Command): void {
           ...store,
           ...(pinned && { pinned }),
         });
-        process.stdout.write(await render([plan], options.output));
+        // The lists of repositories that were asked hold their addresses.
+        process.stdout.write(redactCredentials(await render([plan], options.output)));
         if (options.exitCode && plan.packageSource.from === 'spec') process.exitCode = UNCHECKED;
         return;
       }

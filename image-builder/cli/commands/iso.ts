@@ -33,7 +33,7 @@ export function register(program: Command): void {
     const { mkdir } = await import('node:fs/promises');
     const context = contextOf(command);
     const cwd = process.cwd();
-    const policy = await policyOf(options, cwd);
+    const policy = await policyOf(options, cwd, file);
     const surroundings = { cwd, policy, ...(options.store && { store: options.store }) };
     const { resolved: asWritten } = await readBuildFile(file, surroundings);
     if (asWritten.iso === undefined) {

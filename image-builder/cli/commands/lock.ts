@@ -31,11 +31,11 @@ export function register(program: Command): void {
     const { dirname, join, resolve } = await import('node:path');
     const context = contextOf(command);
     const cwd = process.cwd();
-    const policy = await policyOf(options, cwd);
+    const policy = await policyOf(options, cwd, file);
     const { object, resolved } = await readBuildFile(file, { cwd, policy, lockIsOptional: true });
     const { SpecFiles } = await import('../../policy/spec-files.ts');
     const beside = file === '-' ? '.' : dirname(file);
-    const files = new SpecFiles(cwd, [resolve(cwd, beside), ...policy.read]);
+    const files = new SpecFiles(cwd, policy.read);
     const named = object.spec.build?.lock;
     const path = named ?? join(beside, `${object.metadata.name}.lock.yaml`);
     const architecture = resolved.rootfs.multistrap.rootfs_arch;

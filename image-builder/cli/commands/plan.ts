@@ -28,7 +28,7 @@ export function register(program: Command): void {
       import('../../build/explain.ts'),
     ]);
     const cwd = process.cwd();
-    const policy = await policyOf(options, cwd);
+    const policy = await policyOf(options, cwd, file);
     const { resolved } = await readBuildFile(file, { cwd, policy });
     const plan = await planBuild(resolved, { cwd, policy, ...(options.store && { store: options.store }) });
     const stages = await explainPlan(resolved.name, plan);

@@ -58,6 +58,17 @@ async function loadConfigs(
 ): Promise<CredentialConfig[]> {
   const configs = (options.pullSecrets ?? []).map(parsePullSecret);
   if (options.isolated) return configs;
+  const own = await ownConfigs(environment);
+  return [...configs, ...(options.helpers === false ? own.map(withoutHelpers) : own)];
+}
+
+function withoutHelpers({ origin, auths }: CredentialConfig): CredentialConfig {
+  return { origin, auths, credHelpers: new Map() };
+}
+
+/** Those of the machine. */
+async function ownConfigs(environment: Environment): Promise<CredentialConfig[]> {
+  const configs: CredentialConfig[] = [];
   // A CI variable that several tools read: the content of a config.json.
   if (environment.DOCKER_AUTH_CONFIG)
     configs.push(parseCredentialConfig(environment.DOCKER_AUTH_CONFIG, 'DOCKER_AUTH_CONFIG'));

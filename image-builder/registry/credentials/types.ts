@@ -31,6 +31,8 @@ export interface CredentialOptions {
   pullSecrets?: PullSecret[];
   /** For every registry that is asked. */
   login?: { username: string; password: string };
+  /** Whether helpers that the machine's own files name are asked; default true. */
+  helpers?: boolean;
   /** Whether the machine's own files and helpers are left alone. */
   isolated?: boolean;
 }

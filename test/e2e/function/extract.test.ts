@@ -120,7 +120,11 @@ describe('every local form of a bundle', () => {
 describe.each(kustomizeVersions())('kustomize %s', (version, kustomize) => {
   const testIf = kustomize === undefined ? test.skip : test;
   const build = (path: string) =>
-    run([kustomize ?? '', 'build', '--enable-alpha-plugins', '--enable-exec', path], { cwd: '/' });
+    run([kustomize ?? '', 'build', '--enable-alpha-plugins', '--enable-exec', path], {
+      cwd: '/',
+      // The bundle is that of another example.
+      env: { ...process.env, IMAGE_BUILDER_ALLOW_PATHS: at('examples/node-image') },
+    });
 
   testIf('examples/extract', () => {
     const { stdout, stderr, status } = build(at('examples/extract'));
@@ -210,7 +214,13 @@ spec:
   });
 
   testIf.each([
-    ['a bundle that does not exist', 'oci:../node-image/out', 'oci:../nothing', 'spec.bundle.image'],
+    ['a bundle that does not exist', 'oci:../node-image/out', 'oci:nothing', 'spec.bundle.image'],
+    [
+      'a bundle elsewhere on this machine',
+      'oci:../node-image/out',
+      'oci:../../',
+      'is outside of what a spec may use here; it is allowed by --allow-path',
+    ],
     [
       'an unknown field',
       'profiles:',

@@ -45,7 +45,10 @@ const tag = () => `${registry.host}/site/bundle:v1`;
 
 async function resolve(changes: BuildSpec['bundle']): Promise<ResolvedBuild> {
   const spec = { bundle: { repository: `${registry.host}/site/bundle`, tag: 'v1', ...changes } };
-  return await withPinnedBase(await resolveBuild('test', spec, { cwd: directory }), { cwd: directory });
+  return await withPinnedBase(await resolveBuild('test', spec, { cwd: directory }), {
+    cwd: directory,
+    policy: PERSON,
+  });
 }
 
 /** A bundle of two QCOWs as the stage `bundle` makes it. */

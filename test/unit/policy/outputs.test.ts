@@ -17,7 +17,7 @@ const outputs = new SpecOutputs(cwd, [join(directory, 'allowed')]);
 
 const file = (path: string, isEarlier = false) =>
   outputs
-    .requireFile(path, async () => isEarlier)
+    .requireFile(path, async () => isEarlier, 'OCI archive')
     .then(
       (found) => found,
       ({ code }) => code,

@@ -82,6 +82,15 @@ test("a repository's own files are never read: they may hold the token it was cl
   await expect(files.list('innocent')).rejects.toMatchObject({ code: 'PATH_OUTSIDE' });
 });
 
+test('whoever allows everything allows no look at processes and devices', async () => {
+  const everything = new SpecFiles(cwd, ['/']);
+  expect(await everything.readText('../outside')).toBe('secret');
+  for (const path of ['/proc/self/environ', '/sys/kernel/notes', '/dev/null', '/proc/self/root/etc/passwd']) {
+    const expected = path.startsWith('/proc/self/root') ? 'read' : 'PATH_OUTSIDE';
+    expect([path, await codeOf(path, everything)]).toEqual([path, expected]);
+  }
+});
+
 test('regular files of a decent size only, and nothing is waited for', async () => {
   execFileSync('mkfifo', [join(cwd, 'fifo')]);
   expect(await codeOf('fifo')).toBe('NOT_A_FILE');
