@@ -15,7 +15,8 @@ ARG BUILDER_BASE=docker.io/library/debian:trixie-slim
 FROM ${FUNCTION_BASE} AS function
 COPY dist/image-builder-fn /usr/local/bin/function
 # The function's errors say what a container would need.
-ENV IMAGE_BUILDER_CONTAINER=1
+# What a function's container sees, its caller has mounted: a spec may use it.
+ENV IMAGE_BUILDER_CONTAINER=1 IMAGE_BUILDER_ALLOW_PATHS=/ IMAGE_BUILDER_ALLOW_OUTPUTS=/
 # nobody, by number: Kubernetes' runAsNonRoot cannot judge names.
 USER 65534:65534
 WORKDIR /tmp

@@ -11,6 +11,7 @@ import type { Entry } from '../store/entry.ts';
 import { touchEntry } from '../store/gc.ts';
 import { recordBuild } from '../store/history.ts';
 import { storeDirectory } from '../store/location.ts';
+import type { Belief } from '../store/origin.ts';
 import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../store/store.ts';
 import { isPushDue } from '../store/unshared.ts';
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
@@ -37,6 +38,8 @@ export interface BuildOptions {
   cwd: string;
   /** What the spec may do. */
   policy: Policy;
+  /** Whose entries of the store count, when somebody else has judged them; default: as the policy says. */
+  believes?: Belief;
   /** Directory of the store; default: see {@link storeDirectory}. */
   store?: string;
   env?: Readonly<Record<string, string | undefined>>;
@@ -68,7 +71,7 @@ export interface BuildPlan {
  */
 export async function planBuild(
   given: ResolvedBuild,
-  options: Pick<BuildOptions, 'cwd' | 'policy' | 'store' | 'env' | 'pinned' | 'credentials'> & {
+  options: Pick<BuildOptions, 'cwd' | 'policy' | 'believes' | 'store' | 'env' | 'pinned' | 'credentials'> & {
     signal?: AbortSignal;
   },
 ): Promise<BuildPlan> {
@@ -76,7 +79,10 @@ export async function planBuild(
   checkLock(given);
   const resolved = await withPinnedBase(given, options);
   const env = options.env ?? process.env;
-  const store = await openStore(storeDirectory(env, options), await findBelief(resolved, options.policy));
+  const store = await openStore(
+    storeDirectory(env, options),
+    options.believes ?? (await findBelief(resolved, options.policy)),
+  );
   const sourceDateEpoch = readSourceDateEpoch(env);
   const definitions = defineStages(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
   const tools = await toolVersions(

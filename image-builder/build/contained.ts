@@ -4,9 +4,8 @@ import type { BundleContents } from '../bundle/types.ts';
 import { type Finding, findingsOf } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
 import type { Policy } from '../policy/types.ts';
-import { build, buildAhead, missingAhead, planBuild } from './build.ts';
-import type { ContainedBuild } from './in-container.ts';
-import type { ContainedPlan } from './share-contained.ts';
+import { build, buildAhead, buildStages, missingAhead, planBuild } from './build.ts';
+import type { ContainedBuild, ContainedPlan } from './in-container.ts';
 
 /** What is printed: the bundle, null when only stages were asked for or some are missing, the plan, or what went wrong. */
 export type ContainedAnswer = { result: BundleContents | ContainedPlan | null } | { findings: Finding[] };
@@ -33,28 +32,43 @@ export async function runContainedBuild(
   const abandoned = new AbortController();
   try {
     const request = await firstLine(input, () => abandoned.abort(new Error('the caller is gone')));
-    const { resolved, planOnly, stages, unlessMissing, owner } = JSON.parse(request) as ContainedBuild;
+    const {
+      resolved,
+      planOnly,
+      stages,
+      ahead,
+      unlessMissing,
+      owner,
+      mounted = [],
+    } = JSON.parse(request) as ContainedBuild;
     const surroundings = {
       ...options,
       cwd: '/',
       policy: CONTAINED,
+      // Whoever has mounted an entry has judged it.
+      believes: () => true,
       signal: AbortSignal.any([options.signal, abandoned.signal]),
     };
     if (planOnly) {
       const plan = await planBuild(resolved, surroundings);
       // No inputs: they are the caller's own, and the answer is to be small.
-      const briefly = plan.stages.map(({ name, kind, key, recipe, parents }) => ({
+      const briefly = plan.stages.map(({ name, kind, key, recipe, parents, toolVersions }) => ({
         name,
         kind,
         key,
         recipe,
         parents,
+        toolVersions,
       }));
       return { result: { stages: briefly, targets: plan.targets } };
     }
     try {
       if (stages) {
-        await buildAhead(resolved, stages, surroundings);
+        await buildStages(resolved, stages, surroundings);
+        return { result: null };
+      }
+      if (ahead) {
+        await buildAhead(resolved, ahead, surroundings);
         return { result: null };
       }
       if (unlessMissing && (await missingAhead(resolved, unlessMissing, surroundings)).length > 0) {
@@ -62,7 +76,7 @@ export async function runContainedBuild(
       }
       return { result: await build(resolved, surroundings) };
     } finally {
-      if (owner) await giveTo(owner, [process.env.IMAGE_BUILDER_STORE, resolved.bundle.layout]);
+      if (owner) await giveTo(owner, process.env.IMAGE_BUILDER_STORE, mounted);
     }
   } catch (error) {
     return { findings: findingsOf(error) };
@@ -80,10 +94,12 @@ function firstLine(input: NodeJS.ReadableStream, onEnd: () => void): Promise<str
   });
 }
 
-/** What root has written into the caller's directories becomes the caller's. */
-async function giveTo(owner: string, paths: (string | undefined)[]): Promise<void> {
+/** What root has written into the caller's directory becomes the caller's; what is mounted in it is not touched. */
+async function giveTo(owner: string, store: string | undefined, mounted: readonly string[]): Promise<void> {
+  if (store === undefined) return;
   const { createLocalSandbox } = await import('../executors/local-sandbox.ts');
   const sandbox = await createLocalSandbox();
-  const present = paths.filter((path): path is string => path !== undefined);
-  await sandbox.run(['chown', '--recursive', '--no-dereference', '--', owner, ...present]);
+  const prune = mounted.flatMap((path) => ['-path', path, '-prune', '-o']);
+  const change = ['-exec', 'chown', '--no-dereference', owner, '--', '{}', '+'];
+  await sandbox.run(['find', store, ...prune, ...change]);
 }

@@ -1,48 +1,51 @@
-// The executor `container`: the same build, with the same store, by the builder image. The resolved build goes in, so
-// manifests, scripts and keys are those of the caller; the container has no network but for the stages that fetch.
-import { mkdir } from 'node:fs/promises';
-import { resolve } from 'node:path';
+// The executor `container`: the same build by the builder image. The resolved build goes in, so manifests, scripts and keys
+// are those of the caller; the container has no network but for the stages that fetch.
+import { basename, dirname } from 'node:path';
 import type { BundleContents, Profile } from '../bundle/types.ts';
-import { InvalidInputError } from '../diagnostics/error.ts';
 import { engineCommand } from '../executors/container/command.ts';
 import type { ContainerConfig, ContainerEngine, ContainerMount } from '../executors/container/engine.ts';
 import { findEngine } from '../executors/container/find-engine.ts';
 import { ensureImage } from '../executors/container/image.ts';
-import { lookAround } from '../executors/container/remote.ts';
-import { ContainedError, runContainer } from '../executors/container/run-container.ts';
+import { ContainedError, failed, runContainer, runToEnd } from '../executors/container/run-container.ts';
+import { requireImage, requireImageSource, requireNetwork } from '../policy/builder.ts';
+import { splitImage } from '../policy/patterns.ts';
 import { storeDirectory } from '../store/location.ts';
-import { fileNameOf, openStore, prepareStore, storePath } from '../store/store.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
-import { localBase } from './base.ts';
+import { buildBeside } from './beside-container.ts';
 import type { BuildOptions } from './build.ts';
+import { CONTAINED_STORE } from './contained-work.ts';
+import { buildElsewhere } from './elsewhere-container.ts';
 import { fetchBundle } from './fetch-bundle.ts';
-import { publish } from './publish.ts';
-import { type ContainedPlan, openSharing } from './share-contained.ts';
+import type { SharedPlan } from './shared.ts';
 
 /** What `image-builder run-build` reads. */
 export interface ContainedBuild {
   resolved: ResolvedBuild;
   /** Build nothing, answer with the {@link ContainedPlan}: the tools that decide the keys are those of the image. */
   planOnly?: boolean;
-  /** Build these stages only, as far as they are missing, and answer nothing; otherwise everything. */
+  /** Build these stages and answer nothing. */
   stages?: string[];
+  /** Build these stages, as far as the bundle waits for them, and answer nothing. */
+  ahead?: string[];
   /** Answer nothing when one of these stages is missing; they need a network that this container does not have. */
   unlessMissing?: string[];
   /** Owner that the results are given: `uid:gid`. */
   owner?: string;
+  /** Paths in the store that are mounted read-only. */
+  mounted?: string[];
 }
+
+/** The plan as the container makes it. */
+export type ContainedPlan = Omit<SharedPlan, 'store'>;
 
 /** `spec.build.executor.container`. */
 export type ContainerExecutor = NonNullable<ResolvedBuild['executor']['container']>;
 
-/** Where the container has the store, and where it writes the bundle's layout. */
-const STORE = '/var/lib/image-builder/store';
-const OUTPUT = '/output';
 const STAGE = 'container';
 
 /**
  * Builds in a container; the result is that of the executor `local` with the tools of the image.
- * @throws ContainerError, ContainedError
+ * @throws ContainerError, ContainedError; InvalidInputError for an image or a network that the policy does not allow
  */
 export async function buildInContainer(
   resolved: ResolvedBuild,
@@ -50,153 +53,94 @@ export async function buildInContainer(
   options: BuildOptions,
 ): Promise<BundleContents> {
   const env = options.env ?? process.env;
-  const { report, signal } = options;
+  const { report, signal, policy } = options;
+  requireImageSource(policy, executor.image);
   const engine = await findEngine(executor.engine, env, engineCommand(env));
-  const place = await placeOf(engine, resolved, options);
-  const image = await ensureImage(engine, executor.image, (message) =>
-    report({ type: 'step', stage: STAGE, message }),
-  );
-  const container = (network: string | undefined): ContainerConfig => ({
-    image: executor.image,
-    argv: ['image-builder', '--log-format', 'json', 'run-build'],
-    mounts: place.mounts,
-    network,
-    environment: environmentOf(env),
-  });
-  const { store: _, ...local } = resolved;
-  const contained: ResolvedBuild = {
-    ...local,
+  const step = (message: string) => report({ type: 'step', stage: STAGE, message });
+  const image = await ensureImage(engine, executor.image, step);
+  requireImage(policy, image);
+  if (splitImage(executor.image).digest === undefined && splitImage(image).digest !== undefined)
+    step(`warning: ${executor.image} may be another image tomorrow; name it by its digest: ${image}`);
+
+  const container = (mounts: ContainerMount[], network: boolean): ContainerConfig => {
+    if (network) requireNetwork(policy, executor.network);
+    return {
+      image: executor.image,
+      argv: ['image-builder', '--log-format', 'json', 'run-build'],
+      mounts,
+      network: network ? executor.network : 'none',
+      environment: environmentOf(env),
+    };
+  };
+  const run = async <Result>(
+    request: Omit<ContainedBuild, 'resolved'> & { layout?: string },
+    mounts: ContainerMount[],
+    network = false,
+  ): Promise<Result> => {
+    const { layout, ...rest } = request;
+    const input = { resolved: containedBuild(resolved, layout), ...rest, ...ownerOf(engine) };
+    return await runContainer<Result>(engine, container(mounts, network), input, {
+      report,
+      signal,
+      stage: STAGE,
+    });
+  };
+  const contents = engine.remote
+    ? await buildElsewhere(
+        resolved,
+        {
+          run: (request, mounts, network) => run<BundleContents | null>(request, mounts, network),
+          fetch: async (layout, mounts, into) => {
+            const argv = ['tar', '--create', '--directory', layout, '.'];
+            await fetchBundle(engine, { ...container(mounts, false), argv }, into, signal);
+          },
+        },
+        options,
+      )
+    : await buildBeside(
+        resolved,
+        {
+          plan: () => run<ContainedPlan>({ planOnly: true }, []),
+          build: async (request, { mounts, readOnly }, network) => {
+            await run<null>({ ...request, mounted: readOnly }, mounts, network).catch((error) => {
+              throw withPathsHere(error, storeDirectory(env, options));
+            });
+          },
+          removeTree: (path) => removeByContainer(engine, container, path),
+        },
+        options,
+      );
+  return { ...contents, profiles: contents.profiles.map((profile) => withBuilder(profile, image)) };
+}
+
+/** The build as the container does it: nowhere to publish, nobody to ask. */
+function containedBuild(resolved: ResolvedBuild, layout: string | undefined): ResolvedBuild {
+  const { store: _, bundle, ...rest } = resolved;
+  const { layout: __, archive: ___, repository: ____, ...contained } = bundle;
+  return {
+    ...rest,
     executor: { local: {} },
     whenMissing: 'Build',
-    bundle: { ...withoutPlaces(resolved.bundle), layout: place.inContainer },
-  };
-  const run = async <Result = BundleContents | null>(
-    request: Omit<ContainedBuild, 'resolved'>,
-    network: string | undefined,
-  ) =>
-    await runContainer<Result>(
-      engine,
-      container(network),
-      { resolved: contained, ...request, ...ownerOf(engine) },
-      { report, signal, stage: STAGE },
-    ).catch((error) => {
-      throw place.store !== undefined && error instanceof ContainedError
-        ? error.withPaths(STORE, place.store)
-        : error;
-    });
-
-  const sharing = await openSharing(engine.remote, resolved, options, () =>
-    run<ContainedPlan>({ planOnly: true }, 'none'),
-  );
-  const fetching = fetchingStages(resolved);
-  let contents = await run({ unlessMissing: fetching }, 'none');
-  if (contents === null) {
-    await run({ stages: fetching }, executor.network);
-    contents = await run({}, 'none');
-  }
-  if (contents === null) throw new TypeError('the container has answered nothing');
-  await sharing?.share();
-  const { digest } = contents.reference;
-  const { tag } = resolved.bundle;
-  if (engine.remote) {
-    await fetchBundle(
-      engine,
-      { ...container('none'), argv: ['tar', '--create', '--directory', place.inContainer, '.'] },
-      { directory: place.directory, tag, digest },
-      signal,
-    );
-  }
-  // What goes elsewhere goes from here, where the credentials are.
-  const finished = { directory: place.directory, digest, artifacts: contents.artifacts };
-  return {
-    ...(await publish(resolved, finished, { ...options, defaultLayout: place.directory })),
-    profiles: contents.profiles.map((profile) => withBuilder(profile, image)),
+    bundle: { ...contained, disks: false, ...(layout !== undefined && { layout }) },
   };
 }
 
-/** The places outside of the container. */
-function withoutPlaces(bundle: ResolvedBuild['bundle']): ResolvedBuild['bundle'] {
-  const { layout: _, archive: __, repository: ___, ...rest } = bundle;
-  return { ...rest, disks: false };
+/** Logs are kept in the store: see contained-work.ts. */
+function withPathsHere(error: unknown, store: string): unknown {
+  return error instanceof ContainedError ? error.withPaths(CONTAINED_STORE, store) : error;
 }
 
-/** Where a build reads and writes, on this machine and in the container. */
-interface Place {
-  /** The layout on this machine. */
-  directory: string;
-  /** The layout in the container. */
-  inContainer: string;
-  mounts: ContainerMount[];
-  /** The store on this machine; absent when it is in a volume of the engine. */
-  store?: string;
-}
-
-/**
- * An engine that sees other directories than we do has its store in a volume, with the layout in it; the bundle comes
- * as a stream then.
- * @throws InvalidInputError when the bundle would be lost with the container that we are in
- */
-async function placeOf(
+/** What root in a container has made and not given to the caller, since it was killed, only root can remove. */
+async function removeByContainer(
   engine: ContainerEngine,
-  resolved: ResolvedBuild,
-  options: BuildOptions,
-): Promise<Place> {
-  const env = options.env ?? process.env;
-  const { layout, repository, tag } = resolved.bundle;
-  const { name } = resolved;
-  if (engine.remote) refuseBase(resolved);
-  const keptElsewhere = layout !== undefined || repository !== undefined || env.IMAGE_BUILDER_STORE;
-  if (engine.remote && !keptElsewhere) refuseToLose(env);
-  const own = layout === undefined ? undefined : resolve(options.cwd, layout);
-  if (engine.remote && own !== undefined) return { directory: own, ...remotePlace(name, tag) };
-
-  const store = await openStore(storeDirectory(env, options));
-  await prepareStore(store);
-  const directory = own ?? storePath(store, 'bundles', fileNameOf(name));
-  if (engine.remote) return { directory, ...remotePlace(name, tag) };
-  // The container has no network: it finds the base where builds on this machine keep theirs.
-  if (typeof resolved.bundle.base === 'object') {
-    await localBase(resolved, storePath(store, 'cache'), {
-      ...options,
-      step: (message) => options.report({ type: 'step', stage: STAGE, message }),
-    });
-  }
-  await mkdir(directory, { recursive: true });
-  return {
-    directory,
-    store: store.directory,
-    inContainer: OUTPUT,
-    mounts: [
-      { type: 'bind', source: store.directory, target: STORE },
-      { type: 'bind', source: directory, target: OUTPUT },
-    ],
-  };
-}
-
-/** A layout for each tag: all of it is sent. */
-function remotePlace(name: string, tag: string): Omit<Place, 'directory'> {
-  return {
-    inContainer: `${STORE}/bundles/${fileNameOf(`${name}:${tag}`)}`,
-    mounts: [{ type: 'volume', source: 'image-builder-store', target: STORE }],
-  };
-}
-
-function refuseToLose(env: Readonly<Record<string, string | undefined>>): void {
-  if (!lookAround(env).insideContainer) return;
-  throw new InvalidInputError([
-    {
-      severity: 'error',
-      field: 'spec.build.bundle.layout',
-      message:
-        'is needed here: this runs in a container, and the bundle would be lost with it. Mount a directory and name it, for example layout: /out with `kustomize build --mount type=bind,src=$PWD/out,dst=/out,rw=true`, or from kustomize 5 on with `mounts: [{type: bind, src: ./out, dst: /out, rw: true}]` in the annotation',
-    },
-  ]);
-}
-
-function refuseBase({ bundle }: ResolvedBuild): void {
-  if (typeof bundle.base !== 'object') return;
-  const message = 'a remote engine cannot be handed a base image; build without, or with the executor local';
-  throw new InvalidInputError([{ severity: 'error', field: 'spec.build.bundle.base', message }]);
+  container: (mounts: ContainerMount[], network: boolean) => ContainerConfig,
+  path: string,
+): Promise<void> {
+  const mounts: ContainerMount[] = [{ type: 'bind', source: dirname(path), target: '/remove' }];
+  const config = { ...container(mounts, false), argv: ['rm', '-rf', '--', `/remove/${basename(path)}`] };
+  // The caller may have been stopped: this is the cleaning up.
+  const ended = await runToEnd(engine, config, {}, new AbortController().signal);
+  if (ended.status !== 0) throw failed(engine, ended);
 }
 
 /** The stages that need a network: the root file system, and configuration that downloads or runs scripts. */
@@ -223,7 +167,7 @@ function environmentOf(env: Readonly<Record<string, string | undefined>>): Recor
   const names = ['http_proxy', 'https_proxy', 'no_proxy'];
   const passed = ['SOURCE_DATE_EPOCH', ...names, ...names.map((name) => name.toUpperCase())];
   const set = passed.flatMap((name) => (env[name] ? [[name, env[name]] as const] : []));
-  return { ...Object.fromEntries(set), IMAGE_BUILDER_STORE: STORE };
+  return { ...Object.fromEntries(set), IMAGE_BUILDER_STORE: CONTAINED_STORE };
 }
 
 /**

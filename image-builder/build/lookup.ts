@@ -38,14 +38,14 @@ export async function findByRecipe(
 }
 
 /** Stages that have to run before the store has the results of `targets`, in the order of the plan. */
-export async function findMissing(
+export async function findMissing<Stage extends EntryId & Pick<PlannedStage, 'name' | 'parents'>>(
   store: Store,
-  plan: readonly PlannedStage[],
+  plan: readonly Stage[],
   targets: readonly string[],
   signal?: AbortSignal,
-): Promise<PlannedStage[]> {
+): Promise<Stage[]> {
   const byName = new Map(plan.map((stage) => [stage.name, stage]));
-  const missing = new Set<PlannedStage>();
+  const missing = new Set<Stage>();
   const visit = async (name: string): Promise<void> => {
     const stage = byName.get(name);
     if (!stage || missing.has(stage) || (await findEntry(store, stage, signal))) return;

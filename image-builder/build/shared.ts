@@ -21,7 +21,7 @@ const SIGNING_KEY = 'IMAGE_BUILDER_SIGNING_KEY';
 const PAUSE = 5 * 60_000;
 
 /** What the shared store has to know of a stage. */
-export type SharedStage = Pick<PlannedStage, 'name' | 'kind' | 'key' | 'recipe' | 'parents'>;
+export type SharedStage = Pick<PlannedStage, 'name' | 'kind' | 'key' | 'recipe' | 'parents' | 'toolVersions'>;
 
 /** What the shared store has to know of a build. */
 export interface SharedPlan {

@@ -41,6 +41,11 @@ export async function pinBase(image: string, options: SourceOptions & { cwd: str
   }
 }
 
+/** Where a base image is kept below `cacheDir`. */
+export function baseDirectory(base: PinnedBase, architecture: string, cacheDir: string): string {
+  return join(cacheDir, 'base', `${base.digest.replace(':', '-')}-${architecture}`);
+}
+
 /**
  * The base image on this machine, below `cacheDir`; it appears there by rename, verified.
  * @param architecture which image of an index (`amd64`, `arm64`)
@@ -53,7 +58,7 @@ export async function ensureBase(
   cacheDir: string,
   options: SourceOptions & { cwd: string; step: (message: string) => void },
 ): Promise<LocalBaseImage> {
-  const directory = join(cacheDir, 'base', `${base.digest.replace(':', '-')}-${architecture}`);
+  const directory = baseDirectory(base, architecture, cacheDir);
   const known = await readBase(directory);
   if (known) return known;
   await mkdir(join(cacheDir, 'base'), { recursive: true });

@@ -55,7 +55,7 @@ export async function recordFiles(
 }
 
 /** Paths of the regular files below `directory`, sorted, with `/` between the names. */
-async function listFiles(directory: string): Promise<string[]> {
+export async function listFiles(directory: string): Promise<string[]> {
   const paths: string[] = [];
   const walk = async (below: string) => {
     for (const item of await readdir(join(directory, below), { withFileTypes: true })) {

@@ -2,11 +2,15 @@
 import type { EngineCommand } from './command.ts';
 import type { ContainerConfig, ContainerEngine, EngineName } from './engine.ts';
 
-/** The engine behind the command `name`. */
+/**
+ * The engine behind the command `name`.
+ * @param own the environment of `command`: what a container gets out of it is not in an argument that everybody can see
+ */
 export function cliEngine(
   name: EngineName,
   properties: { remote: boolean; rootless: boolean },
   command: EngineCommand,
+  own: Readonly<Record<string, string | undefined>>,
 ): ContainerEngine {
   return {
     name,
@@ -19,7 +23,8 @@ export function cliEngine(
       return Array.isArray(digests) ? digests.map(String) : [];
     },
     pull: (reference, onLine) => command([name, 'pull', reference], { onLine }),
-    run: (container, config, streams) => command([name, ...runArguments(name, container, config)], streams),
+    run: (container, config, streams) =>
+      command([name, ...runArguments(name, container, config, own)], streams),
     async stop(container, seconds) {
       await command([name, 'stop', '--time', String(seconds), container]);
     },
@@ -29,14 +34,24 @@ export function cliEngine(
   };
 }
 
-function runArguments(engine: EngineName, container: string, config: ContainerConfig): string[] {
-  const mounts = config.mounts.flatMap(({ type, source, target }) => [
+function runArguments(
+  engine: EngineName,
+  container: string,
+  config: ContainerConfig,
+  own: Readonly<Record<string, string | undefined>>,
+): string[] {
+  const mounts = config.mounts.flatMap(({ type, source, target, readOnly }) => [
     '--mount',
-    `type=${type},source=${source},target=${target}`,
+    [
+      `type=${type}`,
+      field('source', source),
+      field('target', target),
+      ...(readOnly ? ['readonly'] : []),
+    ].join(','),
   ]);
   const environment = Object.entries(config.environment).flatMap(([key, value]) => [
     '--env',
-    `${key}=${value}`,
+    own[key] === value ? key : `${key}=${value}`,
   ]);
   return [
     // Also when we are killed: the end of standard input ends the container, and the engine removes it.
@@ -49,4 +64,10 @@ function runArguments(engine: EngineName, container: string, config: ContainerCo
     config.image,
     ...config.argv,
   ];
+}
+
+/** The engines read mounts as a line of CSV (RFC 4180): a comma in a path would begin another option. */
+function field(name: string, value: string): string {
+  const text = `${name}=${value}`;
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

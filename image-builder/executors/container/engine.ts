@@ -11,6 +11,7 @@ export interface ContainerMount {
   type: 'bind' | 'volume';
   source: string;
   target: string;
+  readOnly?: boolean;
 }
 
 /** A container: what runs in it, and with what. Its capabilities are always the engine's default ones. */

@@ -52,7 +52,7 @@ async function tryCommandLine(
     return { refusal: result.lastLines.at(-1) ?? 'does not answer' };
   }
   const rootless = /"name=rootless"|"rootless":\s*true/i.test(result.stdout);
-  return cliEngine(name, { remote: isElsewhere(name, environment), rootless }, command);
+  return cliEngine(name, { remote: isElsewhere(name, environment), rootless }, command, environment);
 }
 
 /** podman and nerdctl work without a daemon, in whatever container they are started; docker asks one. */

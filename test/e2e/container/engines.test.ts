@@ -14,7 +14,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { type EngineCommand, engineCommand } from '../../../image-builder/executors/container/command.ts';
 import { findEngine } from '../../../image-builder/executors/container/find-engine.ts';
 import { ensureImage } from '../../../image-builder/executors/container/image.ts';
@@ -38,6 +38,7 @@ let program: string;
 /** Of the bundle that the docker command builds on this machine. */
 let digest: string;
 
+const VOLUMES = ['image-builder-store', 'image-builder-store-of-renders'];
 type Container = NonNullable<NonNullable<BuildSpec['executor']>['container']>;
 const executor = (container: Partial<Container>) => ({ container: { image, network: 'host', ...container } });
 
@@ -58,7 +59,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await run('docker', ['volume', 'rm', '--force', 'image-builder-store'], { env: engine.environment });
+  await run('docker', ['volume', 'rm', '--force', ...VOLUMES], { env: engine.environment });
   await rm(directory, { recursive: true, force: true });
   await engine.stop();
 });
@@ -147,6 +148,66 @@ test('a second build is answered from the store, by one container without a netw
   expect(await leftContainers()).toBe('');
 });
 
+test('the container sees what it starts from, read-only, and nothing else of the store', async () => {
+  const [store, cwd] = [await storeCopy(), await workplace({ engine: 'docker' })];
+  const bystander = join(store, 'entries', `rootfs-${'0'.repeat(64)}`);
+  await mkdir(bystander);
+  await writeFile(join(bystander, 'entry.json'), '{}');
+  // The command line of the engine, noted on its way.
+  const bin = await mkdtemp(join(directory, 'noting-'));
+  const docker = (await run('which', ['docker'])).stdout.trim();
+  await writeFile(join(bin, 'docker'), `#!/bin/sh\necho "$@" >> ${bin}/noted\nexec ${docker} "$@"\n`, {
+    mode: 0o755,
+  });
+  const built = await run(process.execPath, [program, 'build', 'image.yaml'], {
+    cwd,
+    env: {
+      ...engine.environment,
+      PATH: `${bin}:${process.env.PATH}`,
+      IMAGE_BUILDER_STORE: store,
+      no_proxy: 'secret.test',
+    },
+  });
+  expect(digestIn(built)).toBe(digest);
+  const runs = (await readFile(join(bin, 'noted'), 'utf8'))
+    .split('\n')
+    .filter((line) => line.startsWith('run '));
+  expect(runs).toHaveLength(2);
+  const mounts = runs.flatMap((line) => line.match(/--mount \S+/g) ?? []);
+  const inStore = (path: string) => `target=/var/lib/image-builder/store${path}`;
+  expect(mounts).toEqual([
+    expect.stringMatching(new RegExp(`source=${store}/work/[^/]+/store,${inStore('')}$`)),
+    expect.stringMatching(
+      new RegExp(
+        `source=${store}/entries/osconfig-[0-9a-f]{64},${inStore('/entries/osconfig-[0-9a-f]{64}')},readonly$`,
+      ),
+    ),
+  ]);
+  expect(runs.join('\n')).not.toContain('secret.test');
+});
+
+test('a render starts no image, and gives no network, that nobody has allowed', async () => {
+  const functionConfig = parse(await containedObject({ executor: executor({}), layout: 'out' }));
+  const list = { apiVersion: 'config.kubernetes.io/v1', kind: 'ResourceList', items: [], functionConfig };
+  const cwd = await mkdtemp(join(directory, 'work-'));
+  const store = await storeCopy();
+  await rm(join(store, 'entries'), { recursive: true });
+  const render = async (env: NodeJS.ProcessEnv) =>
+    (
+      await run(process.execPath, [executable('image-builder-fn')], {
+        cwd,
+        env: { ...engine.environment, IMAGE_BUILDER_STORE: store, ...env },
+        input: JSON.stringify(list),
+      })
+    ).stderr;
+  expect(await render({})).toContain(
+    `executor.container.image: ${image} is not started without permission; it is allowed by IMAGE_BUILDER_IMAGES=${image}`,
+  );
+  expect(await render({ IMAGE_BUILDER_IMAGES: image })).toContain(
+    'executor.container.network: stages that fetch do not get the network host without permission',
+  );
+});
+
 test('a caller that sends something else gets findings', async () => {
   const answer = await run(
     'docker',
@@ -198,7 +259,7 @@ test('an image that is not there is pulled, with progress, and pinned by its dig
 describe('a remote engine behind TLS', () => {
   let remote: EngineTls;
   beforeAll(async () => {
-    await run('docker', ['volume', 'rm', '--force', 'image-builder-store'], { env: engine.environment });
+    await run('docker', ['volume', 'rm', '--force', ...VOLUMES], { env: engine.environment });
     remote = await startEngineTls(socketOf(), join(directory, 'tls'));
   });
   afterAll(() => remote.stop());
@@ -263,6 +324,12 @@ describe.each([
     await caller.prints('qcow/node');
     caller.child.kill('SIGKILL');
     await eventually(async () => expect(await podman.containers()).toBe(''));
+    // The next build clears away what it has worked in.
+    const next = await podman.run([process.execPath, program, 'build', 'image.yaml'], {
+      cwd,
+      environment: { IMAGE_BUILDER_STORE: store },
+    });
+    expect(digestIn(next)).toBe(digest);
     expect(await readdir(join(store, 'work'))).toEqual([]);
   });
 });
@@ -302,6 +369,10 @@ describe('whoever is killed in mid-build', () => {
     caller.child.kill(signal);
     expect((await caller.exited).status).toBe(status);
     await eventually(async () => expect(await leftContainers()).toBe(''));
+    if (signal === 'SIGKILL') {
+      // The next build clears away what it has worked in.
+      expect(digestIn(await cliBuild({ engine: 'docker' }, engine.environment, store))).toBe(digest);
+    }
     expect(await readdir(join(store, 'work'))).toEqual([]);
   });
 });
@@ -327,8 +398,12 @@ describe('the function in its own container, under kustomize', () => {
     await writeFile(join(path, 'kustomization.yaml'), 'generators: [image.yaml]\n');
     return path;
   }
+  // A render starts no image, and gives no network, that nobody has allowed.
+  const allowed = () => ['--env', `IMAGE_BUILDER_IMAGES=${image}`, '--env', 'IMAGE_BUILDER_NETWORKS=host'];
   const render = (kustomize: string, path: string, ...flags: string[]) =>
-    run(kustomize, ['build', '--enable-alpha-plugins', ...flags, path], { env: engine.environment });
+    run(kustomize, ['build', '--enable-alpha-plugins', ...allowed(), ...flags, path], {
+      env: engine.environment,
+    });
   const socketMount = () => `type=bind,src=${socketOf()},dst=/var/run/docker.sock,rw=true`;
 
   test('builds through the socket that is mounted, and copies the bundle out', async () => {

@@ -51,7 +51,13 @@ export function testRenders(machine: () => RenderMachine): void {
     });
     const { status, stdout } = await run(process.execPath, [executable('image-builder-fn')], {
       cwd: directory,
-      env: { ...engine.environment, IMAGE_BUILDER_STORE: store },
+      env: {
+        ...engine.environment,
+        IMAGE_BUILDER_STORE: store,
+        IMAGE_BUILDER_IMAGES: '*',
+        IMAGE_BUILDER_NETWORKS: 'host',
+        IMAGE_BUILDER_BACKGROUND_BUILDS: 'allow',
+      },
       input,
     });
     const { items, results = [] } = parse(stdout);

@@ -10,7 +10,9 @@ import { runContainer } from '../../../image-builder/executors/container/run-con
 
 const ok = (stdout = ''): EngineResult => ({ status: 0, stdout, lastLines: [] });
 const failed = (status: number, ...lastLines: string[]): EngineResult => ({ status, stdout: '', lastLines });
-const docker = (command: EngineCommand) => cliEngine('docker', { remote: false, rootless: false }, command);
+const SECRET_PROXY = 'http://ci:secret@proxy.test:3128';
+const docker = (command: EngineCommand) =>
+  cliEngine('docker', { remote: false, rootless: false }, command, { http_proxy: SECRET_PROXY });
 
 /** Answers by the first words of the command line; remembers what was asked. */
 function engine(
@@ -90,9 +92,12 @@ describe('a container', () => {
   const request = {
     image: 'builder',
     argv: ['image-builder', 'run-build'],
-    mounts: [{ type: 'bind' as const, source: '/s', target: '/t' }],
+    mounts: [
+      { type: 'bind' as const, source: '/s', target: '/t' },
+      { type: 'bind' as const, source: '/a,readonly=false,"b', target: '/u', readOnly: true },
+    ],
     network: 'none',
-    environment: { A: 'b' },
+    environment: { A: 'b', http_proxy: SECRET_PROXY },
   };
   const start = (answers: Parameters<typeof engine>[0], signal = new AbortController().signal) => {
     const events: ProgressEvent[] = [];
@@ -123,8 +128,12 @@ describe('a container', () => {
     // Removed by the engine, whoever is killed.
     expect(asked[0]).toContain('docker run --rm --interactive ');
     expect(asked[0]).toContain(
-      '--network none --mount type=bind,source=/s,target=/t --env A=b builder image-builder',
+      '--network none --mount type=bind,source=/s,target=/t' +
+        ' --mount type=bind,"source=/a,readonly=false,""b",target=/u,readonly' +
+        ' --env A=b --env http_proxy builder image-builder',
     );
+    // Everybody can see arguments.
+    expect(asked[0]).not.toContain('secret');
     expect(asked.at(-1)).toMatch(/^docker rm --force/);
   });
 

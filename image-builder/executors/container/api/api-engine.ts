@@ -75,10 +75,11 @@ function creationOf(config: ContainerConfig): Record<string, unknown> {
       SecurityOpt: ['no-new-privileges'],
       LogConfig: { Type: 'none' },
       ...(config.network !== undefined && { NetworkMode: config.network }),
-      Mounts: config.mounts.map(({ type, source, target }) => ({
+      Mounts: config.mounts.map(({ type, source, target, readOnly = false }) => ({
         Type: type,
         Source: source,
         Target: target,
+        ReadOnly: readOnly,
       })),
     },
   };
