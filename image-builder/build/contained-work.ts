@@ -7,6 +7,7 @@ import { adoptForeign } from '../store/adopt-foreign.ts';
 import { type Entry, entryName } from '../store/entry.ts';
 import { prepareStore, type Store, storePath } from '../store/store.ts';
 import { createWorkspace, type RemoveTree, treeRemover } from '../store/workspace.ts';
+import { keepPackages, lendPackages } from './contained-packages.ts';
 import type { SharedStage } from './shared.ts';
 
 /** Where the container has its store. */
@@ -48,11 +49,15 @@ export async function inContainedWork(
   const inner: Store = { directory, believes: store.believes };
   try {
     await prepareStore(inner);
+    const packages = [storePath(store, 'cache', 'packages'), storePath(inner, 'cache', 'packages')] as const;
+    const installs = work.expected.some(({ kind }) => kind === 'rootfs');
+    if (installs) await lendPackages(...packages);
     try {
       await run(await mountsOf(work, inner));
     } finally {
       await keepLogs(storePath(inner, 'logs'), storePath(store, 'logs'));
     }
+    if (installs) await keepPackages(packages[1], packages[0], work.signal);
     await adoptForeign(store, storePath(inner, 'entries'), work.expected, { ...work, known: work.needed });
   } finally {
     await workspace.dispose();
