@@ -48,6 +48,9 @@ async function writeBase(runtimeDirectory, directory, architecture, layer) {
           'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
           // The function's errors say what a container would need.
           'IMAGE_BUILDER_CONTAINER=1',
+          // What its container sees, its caller has mounted: a spec may use it.
+          'IMAGE_BUILDER_ALLOW_PATHS=/',
+          'IMAGE_BUILDER_ALLOW_OUTPUTS=/',
           'SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt',
         ],
         WorkingDir: '/tmp',
