@@ -57,11 +57,18 @@ def unit_files(units):
     return files
 
 
+def except_units(links, units):
+    """The links of units that are not among `units`."""
+    names = {unit["name"] for unit in units}
+    return [link for link in links if link["name"].rpartition("/")[2] not in names]
+
+
 class FilterModule:
     def filters(self):
         return {
             "command_line": command_line,
             "due_settings": due_settings,
+            "except_units": except_units,
             "shell_quoted": shell_quoted,
             "unit_files": unit_files,
             "unit_quoted": unit_quoted,

@@ -120,6 +120,7 @@ const spec = (url: string): BuildSpec => ({
         { name: 'ssh', override: '[Service]\nNice=-5\n' },
         { name: 'cron.service', masked: true },
         { name: 'apt-daily.timer', enabled: 'no' },
+        { name: 'apt-daily-upgrade.timer', enabled: true },
       ],
       user_scripts: [
         { name: 'first', file_content: '#!/bin/sh\nid -u > /root/script-ran; echo said-by-script\n' },
@@ -311,6 +312,10 @@ describe('osconfig', () => {
     expect(await textOf(`${units}/ssh.service.d/override.conf`)).toContain('Nice=-5');
     expect((await inTree('readlink', `.${units}/cron.service`)).trim()).toBe('/dev/null');
     expect(await exists(`${units}/timers.target.wants/apt-daily.timer`)).toBe(false);
+    // By default both are masked.
+    await inTree('test', '!', '-L', `.${units}/apt-daily.timer`);
+    await inTree('test', '!', '-L', `.${units}/apt-daily-upgrade.timer`);
+    await inTree('test', '-L', `.${units}/timers.target.wants/apt-daily-upgrade.timer`);
   });
 
   test('scripts ran as root, in their order and context, and left nothing', async () => {
