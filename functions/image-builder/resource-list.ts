@@ -19,11 +19,17 @@ import {
 } from './items.ts';
 
 export type ResourceListErrorCode =
+  /** Standard input is empty. */
   | 'EMPTY_INPUT'
+  /** Standard input is not valid YAML. */
   | 'INVALID_YAML'
+  /** Standard input has more than one YAML document. */
   | 'SEVERAL_DOCUMENTS'
+  /** The document is no ResourceList, or a malformed one. */
   | 'NOT_A_RESOURCE_LIST'
+  /** A version of ResourceList that this release does not know. */
   | 'UNSUPPORTED_VERSION'
+  /** The answer holds something that YAML cannot carry. */
   | 'UNWRITABLE';
 
 /** The input of the function is not a ResourceList that it understands. */

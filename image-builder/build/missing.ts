@@ -2,7 +2,15 @@
 import { type Finding, ImageBuilderError } from '../diagnostics/error.ts';
 import { formatBuildCommand, type SpecSource } from './spec-source.ts';
 
-export type MissingCode = 'RESULT_MISSING' | 'BUILD_TRIGGERED' | 'BUILD_RUNNING' | 'TRIGGERED_BUILD_FAILED';
+export type MissingCode =
+  /** No store has the result, and the render is not to build it. */
+  | 'RESULT_MISSING'
+  /** The build was started in the background; a later render finds its result. */
+  | 'BUILD_TRIGGERED'
+  /** The build is running in the background. */
+  | 'BUILD_RUNNING'
+  /** The build in the background has failed. */
+  | 'TRIGGERED_BUILD_FAILED';
 
 /** The result is not there, and the spec does not want to wait for it; the message says where it is to come from. */
 export class MissingResultError extends ImageBuilderError<MissingCode> {

@@ -7,11 +7,8 @@ import { version } from '../embedded/release.ts';
 import type { Register } from './commands.ts';
 import { endContext, explained } from './context.ts';
 
-/**
- * Runs the command that the process's arguments name and shows its error. Never throws: the outcome is in
- * `process.exitCode`, that of the signal when one ended the run.
- */
-export async function runProgram(commands: readonly Register[]): Promise<void> {
+/** The command line with these commands; it has parsed nothing yet. */
+export function createProgram(commands: readonly Register[]): Command {
   const program = new Command('image-builder')
     .description('Declarative builder of node images for bare-metal Kubernetes')
     .version(version)
@@ -27,6 +24,15 @@ export async function runProgram(commands: readonly Register[]): Promise<void> {
     .configureOutput({ writeOut, writeErr: (text) => writeLine(text.trimEnd()) })
     .showHelpAfterError('(see --help)');
   for (const register of commands) register(program);
+  return program;
+}
+
+/**
+ * Runs the command that the process's arguments name and shows its error. Never throws: the outcome is in
+ * `process.exitCode`, that of the signal when one ended the run.
+ */
+export async function runProgram(commands: readonly Register[]): Promise<void> {
+  const program = createProgram(commands);
   let lines: string[] = [];
   try {
     await program.parseAsync();

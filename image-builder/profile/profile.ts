@@ -4,7 +4,13 @@ import { ImageBuilderError } from '../diagnostics/error.ts';
 import { ExactNumber } from '../yaml/values.ts';
 import { parseJson } from './json.ts';
 
-export type ProfileErrorCode = 'NOT_JSON' | 'NOT_AN_OBJECT' | 'RESERVED_KEY';
+export type ProfileErrorCode =
+  /** The profile is not JSON, or not UTF-8. */
+  | 'NOT_JSON'
+  /** The profile is JSON, but not a map. */
+  | 'NOT_AN_OBJECT'
+  /** A variable has the name of a field that every catalogue has. */
+  | 'RESERVED_KEY';
 
 /** A profile that cannot become a catalogue. */
 export class ProfileError extends ImageBuilderError<ProfileErrorCode> {}

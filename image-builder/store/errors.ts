@@ -3,14 +3,21 @@ import { errnoOf } from '../diagnostics/errno.ts';
 import { type ErrorOptions, ImageBuilderError } from '../diagnostics/error.ts';
 
 export type StoreErrorCode =
+  /** The store is not writable for this user. */
   | 'STORE_READ_ONLY'
+  /** The file system of the store has no room left. */
   | 'STORE_FULL'
+  /** The store cannot be read or written. */
   | 'STORE_UNUSABLE'
+  /** A newer release has written the store. */
   | 'STORE_LAYOUT_UNKNOWN'
+  /** The store has no such entry. */
   | 'STORE_ENTRY_MISSING'
+  /** Files of an entry are not those that were recorded. */
   | 'STORE_ENTRY_CORRUPT'
+  /** What is imported is no archive of a store, or is damaged. */
   | 'STORE_ARCHIVE_INVALID'
-  /** Others could have written what is in it. */
+  /** Others than the user could have put something into the store. */
   | 'STORE_NOT_PRIVATE';
 
 /** The store could not do what it was asked for. */

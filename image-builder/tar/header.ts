@@ -2,7 +2,13 @@
 
 import { type ErrorOptions, ImageBuilderError } from '../diagnostics/error.ts';
 
-export type TarErrorCode = 'INVALID_TAR' | 'TRUNCATED_TAR' | 'TAR_TOO_LARGE';
+export type TarErrorCode =
+  /** A header or an extension of the tar is malformed. */
+  | 'INVALID_TAR'
+  /** The tar ends in the middle of an entry. */
+  | 'TRUNCATED_TAR'
+  /** A header of the tar, or what it announces, is beyond any sensible size. */
+  | 'TAR_TOO_LARGE';
 
 /** Thrown for archives that are damaged, or hostile. */
 export class TarError extends ImageBuilderError<TarErrorCode> {
