@@ -8,7 +8,7 @@ context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 mkdir "$context/dist" "$context/manifests" "$context/profiles"
 cp "$root/.dockerignore" "$context/"
-cp "$root/dist/image-builder" "$root/dist/image-builder-fn" "$context/dist/"
+cp -r "$root/dist/image-builder" "$root/dist/image-builder-fn" "$root/dist/function-base" "$context/dist/"
 cp -rL "$WORKDIR/." "$context/manifests/"
 # What cut_image and generate_iso have written there.
 find "$context/manifests" -type f \( -name '*.iso' -o -name '*.qcow2' \) -delete

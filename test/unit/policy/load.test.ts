@@ -25,7 +25,7 @@ function home(text: string): string {
   return config;
 }
 const load = (options: Partial<PolicyOptions> = {}) =>
-  loadPolicy({ caller: 'render', env: {}, cwd: '/work', machineFile: join(directory, 'none'), ...options });
+  loadPolicy({ caller: 'render', env: {}, cwd: '/repository', machineFile: join(directory, 'none'), ...options });
 const messageOf = async (options: Partial<PolicyOptions>) =>
   ((await load(options).catch((error: Error) => error as Error)) as Error).message;
 
@@ -90,7 +90,7 @@ test('the environment and the options add what they allow, and never pushing win
   };
   const allowed = await load({ env, machineFile, allowPath: ['more'], allowOutput: ['/srv/images'] });
   expect(allowed).toMatchObject({
-    read: ['/keys', '/opt/keys', '/work/more', '/srv/keys'],
+    read: ['/keys', '/opt/keys', '/repository/more', '/srv/keys'],
     write: ['/srv/images'],
     push: ['registry.example.org/a', 'registry.example.org/b/*', 'registry.example.org/machine'],
     images: ['registry.example.org/builder'],
@@ -143,7 +143,7 @@ describe('a policy that is not to be believed', () => {
 
   test('the one that is named for this run is not there', async () => {
     expect(await messageOf({ env: { IMAGE_BUILDER_POLICY: 'nothing.yaml' } })).toBe(
-      'error: IMAGE_BUILDER_POLICY: /work/nothing.yaml does not exist',
+      'error: IMAGE_BUILDER_POLICY: /repository/nothing.yaml does not exist',
     );
   });
 
