@@ -25,7 +25,13 @@ function home(text: string): string {
   return config;
 }
 const load = (options: Partial<PolicyOptions> = {}) =>
-  loadPolicy({ caller: 'render', env: {}, cwd: '/repository', machineFile: join(directory, 'none'), ...options });
+  loadPolicy({
+    caller: 'render',
+    env: {},
+    cwd: '/repository',
+    machineFile: join(directory, 'none'),
+    ...options,
+  });
 const messageOf = async (options: Partial<PolicyOptions>) =>
   ((await load(options).catch((error: Error) => error as Error)) as Error).message;
 
