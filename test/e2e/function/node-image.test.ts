@@ -117,7 +117,7 @@ describe('what cannot be built', () => {
     const { results } = parse(stdout);
     const result = results.find((one: { field?: { path: string } }) => one.field?.path.startsWith(field));
     expect(result).toMatchObject({ severity: 'error', message: expect.stringContaining(message) });
-    expect(stderr).toContain(`error: ${field}`);
+    expect(stderr).toContain(`error: ImageBuilder/node-image: ${field}`);
     expectNothingLeft();
   });
 });
@@ -148,7 +148,7 @@ test.each([
     child.kill(signal);
     expect({ status: await ended, stderr }).toEqual({
       status: expected,
-      stderr: expect.stringContaining(`error: interrupted by ${signal}`),
+      stderr: expect.stringContaining(`error: ImageBuilder/node-image: interrupted by ${signal}`),
     });
     expect(stdout.startsWith(input)).toBe(true);
     expectNothingLeft();

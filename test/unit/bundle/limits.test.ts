@@ -89,7 +89,7 @@ describe('an answer that drips', () => {
       drip(response, answer.headers, 20);
       return true;
     });
-    const limits = { retries: 1, retryDelay: 1, idleTimeout: 200 };
+    const limits = { retries: 1, retryDelay: 1, idleTimeout: 1500 };
     await expect(copyBundle(reference, at('dripped'), [], options({ limits }))).rejects.toMatchObject({
       code: 'TIMEOUT',
       message: expect.stringContaining('less than 64 KiB'),
