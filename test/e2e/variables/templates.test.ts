@@ -78,7 +78,7 @@ test.each([
   // No comment is one: the length of an array, in a script that is a template besides.
   [`${BASH_LENGTH} {{ k8s_version }}; echo "#}"`, `${BASH_LENGTH} 1.34.2; echo "#}"`],
 ])('%s', async (template, expected) => {
-  expect(await render(template, { k8s_version: '1.34.2' })).toBe(expected);
+  expect(await render(template, { k8s_version: '1.34.2', packages_append: ['kubelet'] })).toBe(expected);
 });
 
 test('a value of any type may be a template; what it becomes is checked', async () => {
