@@ -74,36 +74,24 @@ export function register(program: Command): void {
         policy,
         ...store,
       });
+      const surroundings = { cwd, policy, report, signal, ...store, ...(pinned && { pinned }) };
       if (options.stage !== undefined) {
         requireLocal(resolved, '--stage');
         const { buildStages } = await import('../../build/build.ts');
-        const surroundings = { cwd, policy, report, signal, ...store, ...(pinned && { pinned }) };
         const entries = await buildStages(resolved, [options.stage], surroundings);
         process.stdout.write(`${entries[options.stage]?.directory}\n`);
         return;
       }
       if (options.dryRun) {
         const { dryRun } = await import('../../build/dry-run.ts');
-        const plan = await dryRun(resolved, {
-          cwd,
-          policy,
-          report,
-          signal,
-          ...store,
-          ...(pinned && { pinned }),
-        });
+        const plan = await dryRun(resolved, surroundings);
         // The lists of repositories that were asked hold their addresses.
         process.stdout.write(redactCredentials(await render([plan], options.output)));
         if (options.exitCode && plan.packageSource.from === 'spec') process.exitCode = UNCHECKED;
         return;
       }
       const contents = await build(resolved, {
-        cwd,
-        policy,
-        report,
-        signal,
-        ...store,
-        ...(pinned && { pinned }),
+        ...surroundings,
         file,
         program: ownCommand(),
         retry: options.whenMissing === 'Trigger',
