@@ -3,20 +3,17 @@ import { join } from 'node:path';
 import { localReference } from '../bundle/local-reference.ts';
 import type { BundleContents } from '../bundle/types.ts';
 import { InvalidInputError } from '../diagnostics/error.ts';
-import type { Reporter } from '../diagnostics/progress.ts';
 import { stageCode } from '../embedded/stage-code.ts';
-import type { Policy } from '../policy/types.ts';
-import type { CredentialOptions } from '../registry/credentials/types.ts';
 import type { Entry } from '../store/entry.ts';
 import { touchEntry } from '../store/gc.ts';
 import { recordBuild } from '../store/history.ts';
 import { storeDirectory } from '../store/location.ts';
-import type { Belief } from '../store/origin.ts';
 import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../store/store.ts';
 import { isPushDue } from '../store/unshared.ts';
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import { withPinnedBase } from './base.ts';
+import type { BuildOptions } from './build-options.ts';
 import { readBundleEntry } from './bundle-entry.ts';
 import { checkDisks } from './check-disks.ts';
 import { checkLock } from './check-lock.ts';
@@ -24,38 +21,13 @@ import { readSourceDateEpoch } from './epoch.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { hashOf } from './keys.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
-import { type PinnedStages, type PlannedStage, planStages } from './plan.ts';
+import { type PlannedStage, planStages } from './plan.ts';
 import { publish, requirePlaces, requirePush } from './publish.ts';
 import { withRepairs } from './repair.ts';
 import { runStages } from './run.ts';
 import { findBelief } from './shared-repository.ts';
 import { defineStages, FUNCTION_BASE } from './stages.ts';
 import { toolVersions } from './tool-versions.ts';
-
-/** The surroundings of a build. */
-export interface BuildOptions {
-  /** What relative paths of the spec are relative to. */
-  cwd: string;
-  /** What the spec may do. */
-  policy: Policy;
-  /** Whose entries of the store count, when somebody else has judged them; default: as the policy says. */
-  believes?: Belief;
-  /** Directory of the store; default: see {@link storeDirectory}. */
-  store?: string;
-  env?: Readonly<Record<string, string | undefined>>;
-  /** Credentials for registries beside those of the machine. */
-  credentials?: CredentialOptions;
-  /** Earlier results that are used whatever has changed since; see reuse.ts. */
-  pinned?: PinnedStages;
-  report: Reporter;
-  signal: AbortSignal;
-  /** The file of the spec, for messages. */
-  file?: string;
-  /** Command of this program, to go on in the background; without it nothing can be triggered. */
-  program?: readonly string[];
-  /** Start a triggered build again although it has failed. */
-  retry?: boolean;
-}
 
 /** A planned build with the store that it looks into. */
 export interface BuildPlan {

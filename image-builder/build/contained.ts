@@ -5,7 +5,7 @@ import { type Finding, findingsOf } from '../diagnostics/error.ts';
 import type { Reporter } from '../diagnostics/progress.ts';
 import type { Policy } from '../policy/types.ts';
 import { build, buildAhead, buildStages, missingAhead, planBuild } from './build.ts';
-import type { ContainedBuild, ContainedPlan } from './in-container.ts';
+import type { ContainedBuild, ContainedPlan } from './contained-build.ts';
 
 /** What is printed: the bundle, null when only stages were asked for or some are missing, the plan, or what went wrong. */
 export type ContainedAnswer = { result: BundleContents | ContainedPlan | null } | { findings: Finding[] };

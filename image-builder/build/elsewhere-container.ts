@@ -8,9 +8,9 @@ import { lookAround } from '../executors/container/remote.ts';
 import { storeDirectory } from '../store/location.ts';
 import { fileNameOf, openStore, prepareStore, storePath } from '../store/store.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
-import type { BuildOptions } from './build.ts';
+import type { BuildOptions } from './build-options.ts';
+import { type ContainedBuild, fetchingStages } from './contained-build.ts';
 import { CONTAINED_STORE } from './contained-work.ts';
-import { type ContainedBuild, fetchingStages } from './in-container.ts';
 import { publish, requirePush } from './publish.ts';
 import { sharedRepository } from './shared-repository.ts';
 

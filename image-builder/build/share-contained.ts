@@ -2,7 +2,7 @@
 // container sees what came of it, and no more.
 import { isPushDue } from '../store/unshared.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
-import type { BuildOptions } from './build.ts';
+import type { BuildOptions } from './build-options.ts';
 import { findEntry } from './lookup.ts';
 import { fetchMissing, openShared, type SharedPlan, shareResults } from './shared.ts';
 

@@ -10,7 +10,7 @@ import { prepareStore, type Store } from '../store/store.ts';
 import { markShared, markUnshared } from '../store/unshared.ts';
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
-import type { BuildOptions } from './build.ts';
+import type { BuildOptions } from './build-options.ts';
 import { findEntry } from './lookup.ts';
 import type { PlannedStage } from './plan.ts';
 import { sharedRepository } from './shared-repository.ts';

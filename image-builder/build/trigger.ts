@@ -16,7 +16,7 @@ import type { Entry } from '../store/entry.ts';
 import { storeFailure } from '../store/errors.ts';
 import { prepareStore, type Store, storePath } from '../store/store.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
-import type { BuildOptions } from './build.ts';
+import type { BuildOptions } from './build-options.ts';
 import { MissingResultError } from './missing.ts';
 import { formatBuildCommand, type SpecSource } from './spec-source.ts';
 

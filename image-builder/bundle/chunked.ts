@@ -5,7 +5,7 @@
 import { decompressWhole } from '../registry/compression.ts';
 import { digestOf } from '../registry/digest.ts';
 import type { Descriptor } from '../registry/manifest.ts';
-import type { LayerRequest } from './layer-access.ts';
+import type { LayerRequest } from './layer-request.ts';
 import { classify, type LayerScan, sizeOf, spend } from './overlay/scan.ts';
 
 /** The prefix of the annotations was changed in 2022. */

@@ -15,7 +15,7 @@ import { type ExistingFile, existingFiles, putInPlace } from './copy-place.ts';
 import { openWorkplace } from './copy-workplace.ts';
 import { BundleError } from './error.ts';
 import { openImage } from './open-image.ts';
-import type { ReadBundleOptions } from './read.ts';
+import type { ReadBundleOptions } from './read-options.ts';
 import type { Checksums } from './types.ts';
 import { demanded, type Verification } from './verification.ts';
 

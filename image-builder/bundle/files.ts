@@ -5,8 +5,9 @@ import { contentOf, type ImageFiles, readImageFiles } from './image-files.ts';
 import { openImage } from './open-image.ts';
 import { cleanPath } from './overlay/path.ts';
 import type { OverlayQuery } from './overlay/watch.ts';
-import type { ReadBundleOptions, ReadCost } from './read.ts';
+import type { ReadCost } from './read.ts';
 import { withinLimits } from './read-limits.ts';
+import type { ReadBundleOptions } from './read-options.ts';
 import { demanded, partialWarning, type Verification } from './verification.ts';
 
 interface Reading {

@@ -3,8 +3,9 @@
 import { formatPlatform } from '../registry/platform.ts';
 import { parseReference } from '../registry/reference.ts';
 import { openImage } from './open-image.ts';
-import { type ReadBundleOptions, type ReadCost, readBundle } from './read.ts';
+import { type ReadCost, readBundle } from './read.ts';
 import { withinLimits } from './read-limits.ts';
+import type { ReadBundleOptions } from './read-options.ts';
 import { type Artifacts, PROFILES_LAYER_ANNOTATION } from './types.ts';
 import type { Verification } from './verification.ts';
 

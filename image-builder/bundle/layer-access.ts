@@ -2,13 +2,11 @@
 // table of contents, as a stream otherwise.
 
 import { decompressWhole, detectCompression, expansionLimit } from '../registry/compression.ts';
-import type { Image } from '../registry/image.ts';
-import type { Descriptor } from '../registry/manifest.ts';
 import { layerCompression } from '../registry/media-types.ts';
 import { RangedByteReader, StreamByteReader } from '../tar/byte-reader.ts';
 import { TarReader } from '../tar/reader.ts';
+import type { LayerRequest } from './layer-request.ts';
 import { type LayerScan, type ScanBudget, scanLayer, spend } from './overlay/scan.ts';
-import type { WatchList } from './overlay/watch.ts';
 import type { Verification } from './verification.ts';
 
 /** Layers up to this size are fetched whole, checked, and kept in the cache. */
@@ -17,14 +15,6 @@ export const WHOLE_LAYER_BYTES = 1024 * 1024;
 const WORTH_STOPPING_BYTES = 4 * 1024 * 1024;
 /** A tar header, the directory entries before it and a small file fit into one window. */
 const WINDOW_BYTES = 16 * 1024;
-
-/** A layer that is to be scanned. */
-export interface LayerRequest {
-  image: Image;
-  layer: Descriptor;
-  watch: WatchList;
-  budget: ScanBudget;
-}
 
 /** Scans one layer. @throws RegistryError, TarError */
 export async function scanOneLayer(request: LayerRequest, verification: Verification): Promise<LayerScan> {

@@ -8,7 +8,7 @@ import type { Cost, ImageSource } from '../registry/image-source.ts';
 import { openSource } from '../registry/open.ts';
 import { formatPlatform, hostPlatform } from '../registry/platform.ts';
 import { formatReference, type Reference, type RegistryReference } from '../registry/reference.ts';
-import type { ReadBundleOptions } from './read.ts';
+import type { ReadBundleOptions } from './read-options.ts';
 
 /** Changes when the same image would be read differently. */
 const READER_VERSION = 3;

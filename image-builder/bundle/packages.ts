@@ -5,8 +5,8 @@ import { BundleError } from './error.ts';
 import { readFromLayers } from './image-files.ts';
 import { openImage } from './open-image.ts';
 import { cleanPath } from './overlay/path.ts';
-import type { ReadBundleOptions } from './read.ts';
 import { withinLimits } from './read-limits.ts';
+import type { ReadBundleOptions } from './read-options.ts';
 import { PACKAGES_FILE, PACKAGES_LAYER_HISTORY } from './types.ts';
 
 /** Versions by package name. */

@@ -3,7 +3,7 @@
 
 import { RegistryError } from '../registry/error.ts';
 import type { Environment } from '../registry/http/proxy.ts';
-import type { ReadBundleOptions } from './read.ts';
+import type { ReadBundleOptions } from './read-options.ts';
 
 const TIMEOUT_SECONDS = 5 * 60;
 const REQUEST_LIMIT = 2000;

@@ -1,11 +1,6 @@
 // Reads a bundle: its profiles, and what it knows of its disk images, in as few requests and bytes as possible.
 
-import type { Reporter } from '../diagnostics/progress.ts';
-import type { CredentialOptions } from '../registry/credentials/types.ts';
-import type { HttpLimits } from '../registry/http/client.ts';
-import type { Environment } from '../registry/http/proxy.ts';
 import type { Image } from '../registry/image.ts';
-import type { Platform } from '../registry/manifest.ts';
 import { formatReference, parseReference, type Reference } from '../registry/reference.ts';
 import { BundleError } from './error.ts';
 import { contentOf, type ImageFiles, planLayers, readFromLayers, readImageFiles } from './image-files.ts';
@@ -15,6 +10,7 @@ import { openImage, readingKey } from './open-image.ts';
 import { cleanPath, nameOf } from './overlay/path.ts';
 import type { OverlayQuery } from './overlay/watch.ts';
 import { withinLimits } from './read-limits.ts';
+import type { ReadBundleOptions } from './read-options.ts';
 import {
   ARTIFACTS_FILE,
   type Artifacts,
@@ -24,32 +20,6 @@ import {
   QCOWS_DIRECTORY,
 } from './types.ts';
 import { demanded, partialWarning, type Verification, weakest } from './verification.ts';
-
-export interface ReadBundleOptions {
-  /** Paths in the bundle; default: every /profiles/profile_*.json. */
-  profiles?: string[];
-  /**
-   * `full` reads every layer to its end and believes no history; `partial` may use what nobody has checked. Default: what a
-   * digest in the reference covers, and `partial` for a tag alone, which promises nothing.
-   */
-  verify?: 'partial' | 'full';
-  /** Answers from the cache alone. */
-  offline?: boolean;
-  /** Credentials beside those of the machine. */
-  credentials?: CredentialOptions;
-  /** Plain HTTP and unverified TLS are allowed. */
-  insecure?: boolean;
-  platform?: Platform;
-  /** Directory of the cache; `false` for none. Default: IMAGE_BUILDER_CACHE, else below XDG_CACHE_HOME. */
-  cache?: string | false;
-  environment?: Environment;
-  /** Seconds that a read of metadata may take. Default: IMAGE_BUILDER_READ_TIMEOUT, else five minutes. */
-  timeout?: number;
-  /** Patience with registries. */
-  limits?: Partial<HttpLimits>;
-  report?: Reporter;
-  signal?: AbortSignal;
-}
 
 /** What a read cost. */
 export interface ReadCost {

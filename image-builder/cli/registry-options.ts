@@ -1,7 +1,7 @@
 // Options that every command about published images has.
 
 import { type Command, Option } from 'commander';
-import type { ReadBundleOptions } from '../bundle/read.ts';
+import type { ReadBundleOptions } from '../bundle/read-options.ts';
 import { printable } from '../diagnostics/printable.ts';
 import { contextOf } from './context.ts';
 

@@ -3,7 +3,8 @@
 import { LAYOUT_DIRECTORY, readBundleEntry } from '../build/bundle-entry.ts';
 import { localReference } from '../bundle/local-reference.ts';
 import { readPackages } from '../bundle/packages.ts';
-import { type ReadBundleOptions, readBundle } from '../bundle/read.ts';
+import { readBundle } from '../bundle/read.ts';
+import type { ReadBundleOptions } from '../bundle/read-options.ts';
 import { parseProfile } from '../profile/profile.ts';
 import { type Entry, listEntries } from '../store/entry.ts';
 import { StoreError } from '../store/errors.ts';

@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { InvalidInputError } from '../diagnostics/error.ts';
 import type { SpecFiles } from '../policy/spec-files.ts';
 import { readDocuments } from '../yaml/read-documents.ts';
-import type { ResolvedBuild } from './types.ts';
 
 /** A profile as a build knows it. */
 export interface ProfileFacts {
@@ -39,7 +38,7 @@ export async function readProfileFacts(
 }
 
 /** The warning of a profile whose end of life has passed; undefined for every other build. */
-export function endOfLifeWarning({ profile }: Pick<ResolvedBuild, 'profile'>, now: Date): string | undefined {
+export function endOfLifeWarning({ profile }: { profile?: ProfileFacts }, now: Date): string | undefined {
   if (profile?.endOfLife === undefined || now.toISOString().slice(0, 10) <= profile.endOfLife)
     return undefined;
   return `the profile ${profile.name} has passed its end of life on ${profile.endOfLife}: what it installs gets no fixes any more`;

@@ -9,8 +9,8 @@ import { throwIfCancelled } from '../../registry/error.ts';
 import { openSource } from '../../registry/open.ts';
 import { parseReference, type RegistryReference } from '../../registry/reference.ts';
 import { BundleError } from '../error.ts';
-import type { ReadBundleOptions } from '../read.ts';
 import { withinLimits } from '../read-limits.ts';
+import type { ReadBundleOptions } from '../read-options.ts';
 import { findReferences, type Place } from './find.ts';
 
 /** A reference in a file. */

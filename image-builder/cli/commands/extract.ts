@@ -1,7 +1,7 @@
 // `image-builder extract REF [PATH...]`: profiles, or other small files, out of a published bundle.
 
 import { type Command, Option } from 'commander';
-import type { ReadBundleOptions } from '../../bundle/read.ts';
+import type { ReadBundleOptions } from '../../bundle/read-options.ts';
 import { printable } from '../../diagnostics/printable.ts';
 import { writeOut } from '../../diagnostics/standard-streams.ts';
 import { printedValue } from '../printed-value.ts';

@@ -5,7 +5,8 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
-import { type ReadBundleOptions, readBundle } from '../../../image-builder/bundle/read.ts';
+import { readBundle } from '../../../image-builder/bundle/read.ts';
+import type { ReadBundleOptions } from '../../../image-builder/bundle/read-options.ts';
 import { ownBundle } from '../../support/bundles.ts';
 import { writeLayout } from '../../support/images.ts';
 import { startProxy } from '../../support/proxy.ts';

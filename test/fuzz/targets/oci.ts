@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { parseArtifacts } from '../../../image-builder/bundle/artifacts.ts';
 import { scanChunked } from '../../../image-builder/bundle/chunked.ts';
-import type { LayerRequest } from '../../../image-builder/bundle/layer-access.ts';
+import type { LayerRequest } from '../../../image-builder/bundle/layer-request.ts';
 import { WatchList } from '../../../image-builder/bundle/overlay/watch.ts';
 import { decompressWhole } from '../../../image-builder/registry/compression.ts';
 import { parseConfig, parseManifest } from '../../../image-builder/registry/manifest.ts';

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { buildSync } from 'esbuild';
-import type { BundleReading, ReadBundleOptions } from '../../../../image-builder/bundle/read.ts';
+import type { BundleReading } from '../../../../image-builder/bundle/read.ts';
+import type { ReadBundleOptions } from '../../../../image-builder/bundle/read-options.ts';
 import { RegistryError, type RegistryErrorCode } from '../../../../image-builder/registry/error.ts';
 
 export type { BundleReading, ReadBundleOptions };

@@ -1,0 +1,31 @@
+// What a build is done with and for, beside the spec.
+import type { Reporter } from '../diagnostics/progress.ts';
+import type { Policy } from '../policy/types.ts';
+import type { CredentialOptions } from '../registry/credentials/types.ts';
+import type { Belief } from '../store/origin.ts';
+import type { PinnedStages } from './plan.ts';
+
+/** The surroundings of a build. */
+export interface BuildOptions {
+  /** What relative paths of the spec are relative to. */
+  cwd: string;
+  /** What the spec may do. */
+  policy: Policy;
+  /** Whose entries of the store count, when somebody else has judged them; default: as the policy says. */
+  believes?: Belief;
+  /** Directory of the store; default: see {@link storeDirectory}. */
+  store?: string;
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Credentials for registries beside those of the machine. */
+  credentials?: CredentialOptions;
+  /** Earlier results that are used whatever has changed since; see reuse.ts. */
+  pinned?: PinnedStages;
+  report: Reporter;
+  signal: AbortSignal;
+  /** The file of the spec, for messages. */
+  file?: string;
+  /** Command of this program, to go on in the background; without it nothing can be triggered. */
+  program?: readonly string[];
+  /** Start a triggered build again although it has failed. */
+  retry?: boolean;
+}
