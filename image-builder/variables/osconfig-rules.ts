@@ -1,26 +1,16 @@
 // What the schema cannot say about the configuration of the operating system.
 import type { Finding } from '../diagnostics/error.ts';
-import { formatFieldPath } from '../diagnostics/field-path.ts';
 import { kernelArgumentProblem, kernelArguments } from '../spec/kernel-arguments.ts';
 import type { LivecdcontentVariables, OsconfigVariables, QcowVariables } from '../spec/types.ts';
 import type { Layer } from './layers.ts';
 import { unitName } from './osconfig.ts';
 import { vanishes } from './vanishing-paths.ts';
-
-type Report = (path: readonly (string | number)[], message: string) => void;
+import { type Report, reportTo } from './variable-files.ts';
 
 /** Findings about a layer of the roles osconfig, livecdcontent or qcow whose values fit the schema. */
 export function checkOsconfig(layer: Layer): Finding[] {
   const findings: Finding[] = [];
-  const report: Report = (path, message) => {
-    const field = formatFieldPath([...layer.field, ...path]);
-    findings.push({
-      severity: 'error',
-      message,
-      field,
-      ...(layer.file === undefined ? {} : { file: layer.file }),
-    });
-  };
+  const report = reportTo(findings, layer);
   const variables = layer.values as Variables;
   checkKernelArguments(variables, report);
   for (const suffix of ['', '_append'] as const) {

@@ -8,6 +8,7 @@ import { keyringProblem } from './keyring.ts';
 import type { Layer } from './layers.ts';
 import { packageList } from './package-list.ts';
 import { isPackageName, isPackageRequest } from './package-names.ts';
+import { type Report, reportTo } from './variable-files.ts';
 
 /** It becomes a file name. */
 const REPOSITORY_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -26,15 +27,7 @@ const REPOSITORY_LISTS = ['repos', 'repos_append'];
  */
 export function checkRepositories(layer: Layer, knowsKey: (repository: Repository) => boolean): Finding[] {
   const findings: Finding[] = [];
-  const report = (path: readonly (string | number)[], message: string) => {
-    const field = formatFieldPath([...layer.field, ...path]);
-    findings.push({
-      severity: 'error',
-      message,
-      field,
-      ...(layer.file === undefined ? {} : { file: layer.file }),
-    });
-  };
+  const report = reportTo(findings, layer);
   for (const list of PACKAGE_LISTS) checkPackages(layer.values[list], [list], report);
   for (const field of PACKAGES) {
     const name = layer.values[field];
@@ -69,8 +62,6 @@ export const repositoriesWithKeys = (layers: readonly Layer[]): Repository[] =>
   layers
     .flatMap((layer) => REPOSITORY_LISTS.flatMap((list) => repositoriesOf(layer, list)))
     .filter((repository) => KEYS.some((key) => repository[key] !== undefined));
-
-type Report = (path: readonly (string | number)[], message: string) => void;
 
 function checkPackages(packages: unknown, path: readonly (string | number)[], report: Report): void {
   for (const [index, name] of packageList(packages).entries()) checkPackage(name, [...path, index], report);

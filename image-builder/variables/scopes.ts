@@ -16,7 +16,7 @@ import {
 } from './repositories.ts';
 import { referredNames, type Scope, type Scopes } from './templates.ts';
 import type { ScriptFile } from './types.ts';
-import { checkLayer, inFile, readLayer, withoutOwnVariables } from './variable-files.ts';
+import { checkLayer, readLayer, withoutOwnVariables } from './variable-files.ts';
 
 /** Roles whose variables are those of the root file system. */
 export const ROLES = ['multistrap', 'osconfig', 'livecdcontent'] as const;
@@ -144,12 +144,12 @@ export async function checkScopes(
       ...checkRepositories(
         layer,
         (repository) => keyed.includes(sourcesOf(repository.source)[0] ?? '') || isOwn(repository),
-      ).map((finding) => inFile(finding, layer)),
+      ),
     );
   }
   for (const scope of [rest, ...Object.values(qcows).map(sound)]) {
     for (const layer of Object.values(scope).flat()) {
-      findings.push(...checkOsconfig(layer).map((finding) => inFile(finding, layer)));
+      findings.push(...checkOsconfig(layer));
     }
   }
   const multistrap = await Promise.all(

@@ -44,6 +44,17 @@ export function inFile(finding: Finding, { file, source, field }: Layer): Findin
   return { ...finding, file, ...(found && { line: found.line, excerpt: found.text }) };
 }
 
+/** Adds a finding about a value of a layer, by the path of the value in it. */
+export type Report = (path: FieldPath, message: string) => void;
+
+/** What adds findings about a layer, with the file and the line of each. */
+export function reportTo(findings: Finding[], layer: Layer): Report {
+  return (path, message) => {
+    const field = formatFieldPath([...layer.field, ...path]);
+    findings.push(inFile({ severity: 'error', message, field }, layer));
+  };
+}
+
 /**
  * Checks a layer against the schema of its place in the ImageBuilder object.
  * @param parse what checks objects with rendered templates, or with some that are left.
