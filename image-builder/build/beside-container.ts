@@ -5,18 +5,17 @@ import type { BundleContents } from '../bundle/types.ts';
 import { acquireLock, type Lock } from '../locking/lock.ts';
 import { type Entry, entryName } from '../store/entry.ts';
 import { touchEntry } from '../store/gc.ts';
-import { recordBuild } from '../store/history.ts';
 import { storeDirectory } from '../store/location.ts';
-import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../store/store.ts';
+import { openStore, prepareStore, type Store, storePath } from '../store/store.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
 import { localBase } from './base.ts';
 import type { BuildOptions } from './build-options.ts';
-import { readBundleEntry } from './bundle-entry.ts';
 import { type ContainedBuild, type ContainedPlan, fetchingStages } from './contained-build.ts';
 import { inContainedWork, type WorkMounts } from './contained-work.ts';
 import { readSourceDateEpoch } from './epoch.ts';
+import { noteBuild, publishEntry } from './finished-bundle.ts';
 import { findEntry, findMissing } from './lookup.ts';
-import { publish, requirePush } from './publish.ts';
+import { requirePush } from './publish.ts';
 import { openSharing } from './share-contained.ts';
 import type { SharedStage } from './shared.ts';
 import { findBelief } from './shared-repository.ts';
@@ -56,11 +55,7 @@ export async function buildBeside(
   }
   if (!bundle) throw new TypeError(`the container has not made ${targets.join(', ')}`);
   await sharing?.share();
-  await touchEntry(store, bundle);
-  const { directory, manifest, artifacts, profiles } = readBundleEntry(bundle);
-  const finished = { directory, digest: manifest.digest, artifacts };
-  const defaultLayout = storePath(store, 'bundles', fileNameOf(resolved.name));
-  return { ...(await publish(resolved, finished, { ...options, defaultLayout })), profiles };
+  return await publishEntry(resolved, store, bundle, options);
 }
 
 /** The bundle, when it and the boot tests are there. */
@@ -118,7 +113,7 @@ async function buildMissing(
   } finally {
     for (const lock of locks) await lock.release();
   }
-  await noteBuild(resolved, plan, options);
+  await noteContained(resolved, plan, options);
 }
 
 /** The results that stages start from and that are not made with them. */
@@ -155,7 +150,7 @@ async function lockAll(
 }
 
 /** Notes the build in the history, as one without a container would. */
-async function noteBuild(
+async function noteContained(
   resolved: ResolvedBuild,
   { store, stages }: ContainedPlan & { store: Store },
   { env = process.env, signal }: BuildOptions,
@@ -165,15 +160,10 @@ async function noteBuild(
   const sourceDateEpoch = readSourceDateEpoch(env);
   const definitions = defineStages(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
   const inputs = new Map(definitions.map((definition) => [definition.name, definition.inputs]));
-  await recordBuild(store, {
-    name: resolved.name,
-    builtAt: new Date().toISOString(),
-    digest: readBundleEntry(bundle).manifest.digest,
-    stages: Object.fromEntries(
-      stages.map(({ name, kind, key, toolVersions, parents }) => [
-        name,
-        { kind, key, inputs: inputs.get(name), tools: toolVersions, parents },
-      ]),
-    ),
-  });
+  await noteBuild(
+    store,
+    resolved.name,
+    bundle,
+    stages.map((stage) => ({ ...stage, inputs: inputs.get(stage.name) })),
+  );
 }

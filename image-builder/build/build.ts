@@ -5,10 +5,8 @@ import type { BundleContents } from '../bundle/types.ts';
 import { InvalidInputError } from '../diagnostics/error.ts';
 import { stageCode } from '../embedded/stage-code.ts';
 import type { Entry } from '../store/entry.ts';
-import { touchEntry } from '../store/gc.ts';
-import { recordBuild } from '../store/history.ts';
 import { storeDirectory } from '../store/location.ts';
-import { fileNameOf, openStore, prepareStore, type Store, storePath } from '../store/store.ts';
+import { openStore, prepareStore, type Store, storePath } from '../store/store.ts';
 import { isPushDue } from '../store/unshared.ts';
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
 import type { ResolvedBuild } from '../variables/types.ts';
@@ -18,11 +16,12 @@ import { readBundleEntry } from './bundle-entry.ts';
 import { checkDisks } from './check-disks.ts';
 import { checkLock } from './check-lock.ts';
 import { readSourceDateEpoch } from './epoch.ts';
+import { noteBuild, publishEntry } from './finished-bundle.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { hashOf } from './keys.ts';
 import { findByRecipe, findEntry, findMissing } from './lookup.ts';
 import { type PlannedStage, planStages } from './plan.ts';
-import { publish, requirePlaces, requirePush } from './publish.ts';
+import { requirePlaces, requirePush } from './publish.ts';
 import { withRepairs } from './repair.ts';
 import { runStages } from './run.ts';
 import { findBelief } from './shared-repository.ts';
@@ -83,17 +82,12 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
   if (finished && resolved.whenMissing === 'Build') await pushBelated(resolved, plan, finished, options);
   const entry =
     finished ?? (await fetchShared(resolved, plan, options)) ?? (await obtain(resolved, plan, options));
-  await touchEntry(plan.store, entry);
-  const { directory, manifest, artifacts, profiles } = readBundleEntry(entry);
-  const bundle = { directory, digest: manifest.digest, artifacts };
-  const defaultLayout = storePath(plan.store, 'bundles', fileNameOf(resolved.name));
-  const published = await publish(resolved, bundle, { ...options, defaultLayout }).catch((error) => {
+  return await publishEntry(resolved, plan.store, entry, options).catch((error) => {
     if (options.signal.aborted || !mayStay(resolved)) throw error;
     // Nobody has asked for a place, and this render cannot or must not write: the bundle is good where it is.
-    const { digest } = bundle;
-    return { reference: localReference('oci', directory, digest), artifacts };
+    const { directory, manifest, artifacts, profiles } = readBundleEntry(entry);
+    return { reference: localReference('oci', directory, manifest.digest), artifacts, profiles };
   });
-  return { ...published, profiles };
 }
 
 /** Whether a bundle that cannot be put anywhere is of use all the same. */
@@ -262,17 +256,7 @@ function takesAnyTools({ whenMissing, executor }: ResolvedBuild, plan: BuildPlan
 async function execute(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOptions): Promise<Entry> {
   const { bundle } = await runTargets(resolved, plan, options);
   if (!bundle) throw new TypeError('the plan has no bundle');
-  await recordBuild(plan.store, {
-    name: resolved.name,
-    builtAt: new Date().toISOString(),
-    digest: readBundleEntry(bundle).manifest.digest,
-    stages: Object.fromEntries(
-      plan.stages.map(({ name, kind, key, inputs, toolVersions, parents }) => [
-        name,
-        { kind, key, inputs, tools: toolVersions, parents },
-      ]),
-    ),
-  });
+  await noteBuild(plan.store, resolved.name, bundle, plan.stages);
   return bundle;
 }
 
