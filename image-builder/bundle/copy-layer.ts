@@ -1,6 +1,5 @@
 // Unpacks files of one layer in one pass, hashed on their way, and believes them once the whole layer has been checked.
 
-import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,9 +12,9 @@ import { TarReader } from '../tar/reader.ts';
 import type { Expected, WantedFile } from './copy-files.ts';
 import { BundleError } from './error.ts';
 import { cleanPath } from './overlay/path.ts';
+import { CHECKSUM_ALGORITHMS, RunningChecksums } from './running-checksums.ts';
 import type { Checksums } from './types.ts';
 
-const ALGORITHMS = ['md5', 'sha256', 'sha512'] as const;
 const ZEROS = Buffer.alloc(1024 * 1024);
 const OVERWRITE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
@@ -82,23 +81,20 @@ async function write(
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<Omit<UnpackedFile, 'name'>> {
-  const hashes = ALGORITHMS.map((name) => createHash(name));
-  const hash = (data: Buffer) => {
-    for (const one of hashes) one.update(data);
-  };
+  const running = new RunningChecksums();
   let size = 0;
   const file = await open(path, OVERWRITE, 0o644);
   try {
     for await (const part of tar.parts()) {
       throwIfCancelled(signal);
       if (typeof part !== 'number') {
-        hash(part);
+        running.update(part);
         await writeAt(file, part, size);
         size += part.length;
         continue;
       }
       for (let missing = part; missing > 0; missing -= ZEROS.length) {
-        hash(ZEROS.subarray(0, missing));
+        running.update(ZEROS.subarray(0, missing));
         // Nothing else lets signals come through.
         await new Promise(setImmediate);
         throwIfCancelled(signal);
@@ -110,8 +106,7 @@ async function write(
   } finally {
     await file.close();
   }
-  const [md5 = '', sha256 = '', sha512 = ''] = hashes.map((one) => one.digest('hex'));
-  return { size, md5, sha256, sha512 };
+  return { size, ...running.finish() };
 }
 
 async function writeAt(file: FileHandle, data: Buffer, position: number): Promise<void> {
@@ -123,7 +118,7 @@ async function writeAt(file: FileHandle, data: Buffer, position: number): Promis
 
 function check(actual: UnpackedFile | undefined, name: string, expected: Expected): void {
   if (!actual) throw new BundleError('FILE_NOT_FOUND', `${name} is not in the layer in which it was found`);
-  for (const property of ['size', ...ALGORITHMS] as const) {
+  for (const property of ['size', ...CHECKSUM_ALGORITHMS] as const) {
     const promised = expected[property];
     if (promised === undefined || promised === actual[property]) continue;
     throw new BundleError(

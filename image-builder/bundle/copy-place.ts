@@ -1,6 +1,5 @@
 // Puts copies in place, over nothing that is not such a copy itself.
 
-import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, lstat, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,9 +7,8 @@ import { errnoOf } from '../diagnostics/errno.ts';
 import { throwIfCancelled } from '../registry/error.ts';
 import type { WantedFile } from './copy-files.ts';
 import type { UnpackedFile } from './copy-layer.ts';
+import { CHECKSUM_ALGORITHMS, RunningChecksums } from './running-checksums.ts';
 import type { Checksums } from './types.ts';
-
-const ALGORITHMS = ['md5', 'sha256', 'sha512'] as const;
 
 /** What lies where a copy is to be. */
 export interface ExistingFile {
@@ -32,12 +30,14 @@ export async function existingFiles(
     const path = join(directory, name);
     const there = await lstat(path).catch(() => undefined);
     if (!there) continue;
-    const isKnown = ALGORITHMS.some((algorithm) => expected[algorithm] !== undefined);
+    const isKnown = CHECKSUM_ALGORITHMS.some((algorithm) => expected[algorithm] !== undefined);
     if (!there.isFile() || there.size !== size) found.push({ name, size: there.size, isCopy: false });
     else if (!isKnown) found.push({ name, size, isCopy: undefined });
     else {
       const sums = await checksums(path, signal);
-      const isCopy = ALGORITHMS.every((one) => expected[one] === undefined || expected[one] === sums[one]);
+      const isCopy = CHECKSUM_ALGORITHMS.every(
+        (one) => expected[one] === undefined || expected[one] === sums[one],
+      );
       found.push({ name, size, isCopy, sums });
     }
   }
@@ -81,17 +81,16 @@ export async function putInPlace(
 }
 
 async function checksums(path: string, signal: AbortSignal | undefined): Promise<Checksums> {
-  const hashes = ALGORITHMS.map((name) => createHash(name));
+  const running = new RunningChecksums();
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const stream = file.createReadStream({ highWaterMark: 1024 * 1024, autoClose: false });
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       throwIfCancelled(signal);
-      for (const hash of hashes) hash.update(chunk);
+      running.update(chunk);
     }
   } finally {
     await file.close();
   }
-  const [md5 = '', sha256 = '', sha512 = ''] = hashes.map((hash) => hash.digest('hex'));
-  return { md5, sha256, sha512 };
+  return running.finish();
 }
