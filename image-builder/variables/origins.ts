@@ -14,8 +14,6 @@ export interface Origins {
   packages: Readonly<Record<string, string>>;
 }
 
-export const NO_ORIGINS: Origins = { repositories: {}, keys: {}, packages: {} };
-
 const PACKAGE_FIELDS = [
   ...['kernel_base_pkg', 'kernel_headers_pkg'],
   ...['packages', 'ubuntu_packages', 'packages_append', 'ubuntu_packages_append'],

@@ -1,24 +1,14 @@
 // Nodes for large values of plain data. The library decides the style of every scalar anew, with a dozen regular
 // expressions and an object for each; a render that answers with fifty catalogues spent a third of its time on that.
 // Data is written here, with the same text as a result.
-import type { Node } from 'yaml';
-import { YAMLMap, YAMLSeq } from 'yaml';
+import { YAMLMap } from 'yaml';
 import { keyStyle, quoted, textStyle } from './text-style.ts';
-import { ExactNumber, toNode } from './values.ts';
+import { ExactNumber } from './values.ts';
 
 /**
- * A node for a value made of JSON types and {@link ExactNumber}: the text of `toNode(value)`, sooner. What is below it
- * cannot be changed any more.
- */
-export function dataNode(value: unknown): Node {
-  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return toNode(value);
-  if (fieldsOf(value).length === 0) return toNode(value);
-  return Array.isArray(value) ? new DataSeq(value) : new DataMap(value);
-}
-
-/**
- * The map `header` with the fields of `data` after its own. Only the header can be changed afterwards.
- * @param data without fields of the header
+ * The map `header` with the fields of `data` after its own: the text of `toNode({...header, ...data})`, sooner. Only the header
+ * can be changed afterwards.
+ * @param data JSON types and {@link ExactNumber}, without fields of the header
  */
 export function withData(header: YAMLMap, data: Readonly<Record<string, unknown>>): YAMLMap {
   return fieldsOf(data).length > 0 ? new HeadedMap(header, data) : header;
@@ -50,42 +40,6 @@ class HeadedMap extends YAMLMap {
 interface StringifyContext {
   indent: string;
   inFlow?: boolean | null;
-}
-
-class DataMap extends YAMLMap {
-  readonly #value: object;
-
-  constructor(value: object) {
-    super();
-    this.#value = value;
-    this.flow = false;
-  }
-
-  override toString(context?: StringifyContext): string {
-    return context?.inFlow ? flowText(this.#value) : mapText(this.#value, context?.indent ?? '');
-  }
-
-  override toJSON(): unknown {
-    return plain(this.#value);
-  }
-}
-
-class DataSeq extends YAMLSeq {
-  readonly #value: readonly unknown[];
-
-  constructor(value: readonly unknown[]) {
-    super();
-    this.#value = value;
-    this.flow = false;
-  }
-
-  override toString(context?: StringifyContext): string {
-    return context?.inFlow ? flowText(this.#value) : seqText(this.#value, context?.indent ?? '');
-  }
-
-  override toJSON(): unknown[] {
-    return plain([...this.#value]);
-  }
 }
 
 /** JSON, with the digits that numbers were written with. */

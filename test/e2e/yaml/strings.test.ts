@@ -1,9 +1,10 @@
 // Strings come back the same from every reader of YAML that a catalogue meets: ours, Go's, Python's.
 import { isDeepStrictEqual } from 'node:util';
-import { Document, parse } from 'yaml';
-import { dataNode } from '../../../image-builder/yaml/data-node.ts';
+import { Document, parse, type YAMLMap } from 'yaml';
+import { withData } from '../../../image-builder/yaml/data-node.ts';
 import { PARSE_OPTIONS, STRINGIFY_OPTIONS } from '../../../image-builder/yaml/document.ts';
 import { emitDocuments } from '../../../image-builder/yaml/emit.ts';
+import { toNode } from '../../../image-builder/yaml/values.ts';
 import { type Reading, readByGo, readByPython } from '../support/yaml-readers.ts';
 
 /** All texts of up to `length` characters of an alphabet. */
@@ -142,12 +143,13 @@ const chunks = Array.from({ length: Math.ceil(ALL.length / 1000) }, (_, index) =
   ALL.slice(index * 1000, (index + 1) * 1000),
 );
 
-const write = (value: unknown) => {
+const header = { apiVersion: 'a.b/v1', kind: 'V', metadata: { name: 'x' } };
+/** As the function writes an object. */
+const write = ({ list, deep, map }: ReturnType<typeof placed>) => {
   const document = new Document(undefined, PARSE_OPTIONS);
-  document.contents = dataNode(value) as typeof document.contents;
+  document.contents = withData(toNode(header) as YAMLMap, { list, deep, map }) as typeof document.contents;
   return document.toString(STRINGIFY_OPTIONS);
 };
-const header = { apiVersion: 'a.b/v1', kind: 'V', metadata: { name: 'x' } };
 /** In a list, below a key deeper down, and as a key. */
 const placed = (texts: string[]) => ({
   ...header,

@@ -1,9 +1,9 @@
 // ResourceLists come back as they were; data are read as they were written, by YAML 1.1 and 1.2.
-import { Document, parse } from 'yaml';
+import { Document, parse, type YAMLMap } from 'yaml';
 import { readQuestion, runOnQuestion } from '../../../functions/image-builder/run.ts';
 import { InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
 import { parseJson } from '../../../image-builder/profile/json.ts';
-import { dataNode } from '../../../image-builder/yaml/data-node.ts';
+import { withData } from '../../../image-builder/yaml/data-node.ts';
 import { PARSE_OPTIONS, STRINGIFY_OPTIONS } from '../../../image-builder/yaml/document.ts';
 import { toNode } from '../../../image-builder/yaml/values.ts';
 import { type Target, Violation } from '../campaign.ts';
@@ -130,20 +130,27 @@ export function anyValue(random: Random, depth: number): unknown {
   return kind === 8 ? values : Object.fromEntries(values.map((value) => [anyText(random), value]));
 }
 
-/** As a catalogue has it. */
-export function yamlOf(value: unknown, node: (value: unknown) => unknown = dataNode): string {
+const HEADER = { kind: 'K' };
+
+/** An object with fields as a catalogue has them. */
+export const catalogueText = (fields: Record<string, unknown>): string =>
+  documentText(withData(toNode(HEADER) as YAMLMap, fields));
+
+function documentText(node: unknown): string {
   const document = new Document(undefined, PARSE_OPTIONS);
-  document.contents = node(value) as typeof document.contents;
+  document.contents = node as typeof document.contents;
   return document.toString(STRINGIFY_OPTIONS);
 }
 
 export const data: Target = {
   name: 'data',
   generate: (random) => ({ k: anyValue(random, 4) }),
-  check: (value) => {
-    const text = yamlOf(value);
-    if (text !== yamlOf(value, toNode)) throw new Violation(`is written in two ways:\n${text}`);
-    const expected = JSON.stringify(value);
+  check: (input) => {
+    const fields = input as Record<string, unknown>;
+    const text = catalogueText(fields);
+    const object = { ...HEADER, ...fields };
+    if (text !== documentText(toNode(object))) throw new Violation(`is written in two ways:\n${text}`);
+    const expected = JSON.stringify(object);
     for (const version of ['1.1', '1.2'] as const) {
       const read = JSON.stringify(parse(text, { version, merge: false }));
       if (read !== expected) throw new Violation(`is read by YAML ${version} as ${read}:\n${text}`);
