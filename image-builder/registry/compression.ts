@@ -136,9 +136,3 @@ async function decoded(
   if (compression === 'gzip') return (await import('./node-decoder.ts')).gunzip(stream, what);
   return (await import('./zstd.ts')).unzstd(stream, what);
 }
-
-/** Compressed data that its decoder refuses. */
-export function corrupt(what: string, cause: unknown): RegistryError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new RegistryError('CORRUPT', `${what} does not decompress: ${reason}`, { cause });
-}

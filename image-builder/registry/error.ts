@@ -66,3 +66,9 @@ export function cancelled(signal: AbortSignal): RegistryError {
 export function throwIfCancelled(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw cancelled(signal);
 }
+
+/** Compressed data that its decoder refuses. */
+export function corrupt(what: string, cause: unknown): RegistryError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new RegistryError('CORRUPT', `${what} does not decompress: ${reason}`, { cause });
+}

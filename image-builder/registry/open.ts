@@ -3,7 +3,7 @@
 import type { CredentialOptions } from './credentials/types.ts';
 import type { Action, DistributionClient } from './distribution.ts';
 import type { HttpClient, HttpLimits } from './http/client.ts';
-import type { TlsSettings } from './http/connection.ts';
+import type { TlsSettings } from './http/connection-settings.ts';
 import type { Environment } from './http/proxy.ts';
 import type { Patience, Transport } from './http/transport.ts';
 import type { ImageSource } from './image-source.ts';

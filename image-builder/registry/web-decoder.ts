@@ -2,7 +2,7 @@
 // what the standard has (https://compression.spec.whatwg.org/), and, as the formats want it, any number of gzip members and
 // zstd frames. Node's knows neither.
 
-import { corrupt } from './compression.ts';
+import { corrupt } from './error.ts';
 import { withCheckedWindow } from './zstd-blocks.ts';
 
 declare const DecompressionStream: new (format: 'gzip' | 'zstd') => TransformStream<Uint8Array, Uint8Array>;

@@ -2,7 +2,7 @@
 
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { corrupt } from './compression.ts';
+import { corrupt } from './error.ts';
 import { DECODER_CHUNK_BYTES, throughDecoder } from './node-decoder.ts';
 import { blockByBlock, WINDOW_LIMIT_BYTES, withCheckedWindow } from './zstd-blocks.ts';
 

@@ -111,7 +111,7 @@ function guiltyField(
 }
 
 /** The field of a repository that is not the distribution's own. */
-export const repositoryField = ({ name }: ResolvedRepository, origins: Origins): string =>
+const repositoryField = ({ name }: ResolvedRepository, origins: Origins): string =>
   originOf(origins.repositories, name) ?? `${MULTISTRAP}.repos[name=${name}]`;
 
 /** The field of its key. */

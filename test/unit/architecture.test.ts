@@ -93,6 +93,32 @@ function importsOf(file: string): string[] {
   );
 }
 
+/** Groups of files that import each other in a circle; types and dynamic imports count. */
+function circles(files: readonly string[]): string[][] {
+  const graph = new Map(files.map((file) => [relative(root, file), importsOf(file)]));
+  // Tarjan's strongly connected components.
+  const order = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (file: string): void => {
+    order.set(file, order.size);
+    lowest.set(file, order.get(file) ?? 0);
+    stack.push(file);
+    for (const target of graph.get(file) ?? []) {
+      if (!graph.has(target)) continue;
+      if (!order.has(target)) visit(target);
+      const reached = stack.includes(target) ? (lowest.get(target) ?? 0) : Infinity;
+      lowest.set(file, Math.min(lowest.get(file) ?? 0, reached));
+    }
+    if (lowest.get(file) !== order.get(file)) return;
+    const circle = stack.splice(stack.indexOf(file));
+    if (circle.length > 1) found.push(circle.sort());
+  };
+  for (const file of graph.keys()) if (!order.has(file)) visit(file);
+  return found;
+}
+
 const isBelow = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
 
 describe('dependencies point one way', () => {
@@ -110,5 +136,10 @@ describe('dependencies point one way', () => {
       .filter((file) => !isBelow(relative(root, file), 'image-builder/cli'))
       .flatMap((file) => importsOf(file).filter((target) => isBelow(target, 'functions')));
     expect(wrong).toEqual([]);
+  });
+
+  test('no files import each other in a circle', () => {
+    const files = ['image-builder', 'functions'].flatMap((folder) => sourceFiles(join(root, folder)));
+    expect(circles(files)).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Cost } from '../image-source.ts';
-import type { TlsSettings } from './connection.ts';
+import type { TlsSettings } from './connection-settings.ts';
 import { FetchedBody, Watched } from './fetched-body.ts';
 import { isUnknownAuthority } from './network-error.ts';
 import { type Environment, proxyFor } from './proxy.ts';

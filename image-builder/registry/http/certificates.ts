@@ -5,7 +5,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RegistryError } from '../error.ts';
-import type { TlsSettings } from './connection.ts';
+import type { TlsSettings } from './connection-settings.ts';
 import type { Environment } from './proxy.ts';
 
 /**

@@ -6,7 +6,7 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { RegistryError } from '../error.ts';
-import { READ_AHEAD_BYTES, type TlsSettings } from './connection.ts';
+import { READ_AHEAD_BYTES, type TlsSettings } from './connection-settings.ts';
 import { isUnknownAuthority } from './network-error.ts';
 import { proxyAuthorization } from './proxy.ts';
 import { proxyRefuses, proxyUnusable } from './proxy-error.ts';
