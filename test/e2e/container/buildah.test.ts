@@ -27,7 +27,7 @@ beforeAll(async () => {
   const context = join(directory, 'context');
   await cp(join(root, 'dist'), join(context, 'dist'), { recursive: true });
   await cp(join(root, 'Dockerfile'), join(context, 'Dockerfile'));
-  for (const path of ['bundle/qcows', 'bundle/profiles'])
+  for (const path of ['bundle/qcows', 'bundle/profiles', 'manifests', 'profiles'])
     await mkdir(join(context, path), { recursive: true });
   await writeFile(join(context, 'bundle/qcows/node.qcow2'), 'a disk');
   await writeFile(join(context, 'bundle/profiles/profile_multistrap.json'), '{"k8s_version": "1.21.2-00"}');
@@ -54,7 +54,7 @@ async function build(tool: readonly string[], target: string) {
     ...Object.entries(buildArgs).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
     join(directory, 'context'),
   ]);
-  expect([target, built.status, built.stderr]).toEqual([target, 0, expect.any(String)]);
+  expect([target, built.status, built.status === 0 ? '' : built.stderr]).toEqual([target, 0, '']);
   const [{ Config }] = JSON.parse((await podman.run(['podman', 'image', 'inspect', target])).stdout);
   return Config;
 }
