@@ -46,7 +46,7 @@ install_debian_packages() {
 }
 
 # Kernels such as Debian 13's die at random when QEMU 7.2 (Debian 12) emulates them, which is how images are booted
-# where KVM does not work. The backports of the same archive have one that does not do that (docs/disk-images.md).
+# where KVM does not work. The backports of the same archive have one that does not do that (docs/explanation/disk-images.md).
 install_recent_qemu() {
   local old=() package version codename uri list
   for package in "$@"; do

@@ -35,7 +35,7 @@ export function objectReference(): string {
   }
   return [
     '# The ImageBuilder object',
-    'Every field of `spec`, generated from the JSON Schema (`image-builder schema` prints it for editors). A field that ends in `[]` is a list, `<name>` stands for a name of your choice, *required* is meant within the object around it. What the variables do, and their defaults, is in [variables.md](../variables.md).',
+    'Every field of `spec`, generated from the JSON Schema (`image-builder schema` prints it for editors). A field that ends in `[]` is a list, `<name>` stands for a name of your choice, *required* is meant within the object around it. What the variables do, and their defaults, is in [variables.md](variables.md).',
     ...[...sections].flatMap(([title, rows]) => [`## ${title}`, table(rows)]),
   ].join('\n\n');
 }
