@@ -26,10 +26,10 @@ export default {
     {
       ...endToEnd,
       displayName: 'bun',
-      testMatch: ['<rootDir>/test/e2e/registry/{access,faults,nginx,read-bundle}.test.ts'],
+      testMatch: ['<rootDir>/test/e2e/oci/{access,faults,nginx,read-bundle}.test.ts'],
       moduleNameMapper: {
         ...shared.moduleNameMapper,
-        '/image-builder/bundle/read\\.ts$': '<rootDir>/test/e2e/support/bun/read.ts',
+        '/image-builder/bundle/read/read-bundle\\.ts$': '<rootDir>/test/e2e/support/bun/read.ts',
       },
     },
     {

@@ -27,7 +27,7 @@ try {
 async function measure() {
   const { assembleDisk, createLocalSandbox } = await loadEngine(directory, {
     assembleDisk: 'disk/assemble.ts',
-    createLocalSandbox: 'executors/local-sandbox.ts',
+    createLocalSandbox: 'sandbox/local-sandbox.ts',
   });
   const tree = join(directory, 'tree');
   const workDir = join(directory, 'work');

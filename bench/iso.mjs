@@ -9,11 +9,11 @@ export async function timeIso(archive, directory, runs) {
   const { assembleIso, createLocalSandbox, unpackRootfs, openMemory, spareMemory } = await loadEngine(
     directory,
     {
-      assembleIso: 'disk/iso.ts',
-      createLocalSandbox: 'executors/local-sandbox.ts',
-      unpackRootfs: 'build/stages/osconfig.ts',
-      openMemory: 'executors/memory.ts',
-      spareMemory: 'executors/memory.ts',
+      assembleIso: 'disk/live-iso.ts',
+      createLocalSandbox: 'sandbox/local-sandbox.ts',
+      unpackRootfs: 'stages/osconfig/configure.ts',
+      openMemory: 'sandbox/tmpfs.ts',
+      spareMemory: 'sandbox/tmpfs.ts',
     },
   );
   const sandbox = await createLocalSandbox();

@@ -30,7 +30,7 @@ const EVALUATED = ['assets', 'defaults', 'release', 'schema', 'stage-code', 'tem
   (name) => `image-builder/embedded/${name}.ts`,
 );
 /** The module that is replaced by the code that Ajv generates. */
-const VALIDATOR = 'image-builder/spec/validator.ts';
+const VALIDATOR = 'image-builder/spec/api/validator.ts';
 
 /** Bundles a module of the source tree and returns what it exports. */
 async function evaluate(path) {
@@ -63,7 +63,7 @@ function constants(exports) {
 
 /** The validator as a module without Ajv's compiler. */
 async function compiledValidator() {
-  const { ajvOptions, ajvSchema } = await evaluate('image-builder/spec/ajv-input.ts');
+  const { ajvOptions, ajvSchema } = await evaluate('image-builder/spec/api/ajv-input.ts');
   const ajv = new Ajv({ ...ajvOptions, code: { source: true, esm: true } });
   const code = standaloneCode.default(ajv, ajv.compile(ajvSchema()));
   return code

@@ -1,5 +1,5 @@
 // Lays the function over what it runs on (scripts/function-base.sh): dist/function-base/ARCHITECTURE, the base of
-// bundles, as image-builder/bundle/base.ts reads it.
+// bundles, as image-builder/bundle/base-image.ts reads it.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFile, link, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
@@ -57,7 +57,7 @@ async function writeBase(runtimeDirectory, directory, architecture, layer) {
       },
       rootfs: { type: 'layers', diff_ids: [runtime.diffId, digest] },
       history: [
-        // image-builder/bundle/layer-plan.ts knows these, and where the layers write to.
+        // image-builder/bundle/read/layer-plan.ts knows these, and where the layers write to.
         { created_by: `image-builder: function: Debian's ${packages.join(', ')}` },
         { created_by: 'image-builder: function: /usr/local/bin/function' },
       ],

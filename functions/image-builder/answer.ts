@@ -1,9 +1,10 @@
 // Answers: runs, writes the list to standard output and the findings to standard error, sets the exit status.
-import { PROFILES_DIRECTORY } from '../../image-builder/bundle/types.ts';
-import { type Finding, findingsOf, formatFinding } from '../../image-builder/diagnostics/error.ts';
-import { interruptExitCode, listenForInterrupt } from '../../image-builder/diagnostics/interrupt.ts';
-import { plainReporter } from '../../image-builder/diagnostics/render.ts';
-import { fail, writeLine, writeOut } from '../../image-builder/diagnostics/standard-streams.ts';
+
+import { type Finding, findingsOf, formatFinding } from '../../image-builder/base/diagnostics/error.ts';
+import { interruptExitCode, listenForInterrupt } from '../../image-builder/base/diagnostics/interrupt.ts';
+import { plainReporter } from '../../image-builder/base/diagnostics/render.ts';
+import { fail, writeLine, writeOut } from '../../image-builder/base/diagnostics/standard-streams.ts';
+import { PROFILES_DIRECTORY } from '../../image-builder/bundle/model.ts';
 import type { RunContext } from './run.ts';
 
 /** What goes out of the process. */

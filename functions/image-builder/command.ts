@@ -1,11 +1,11 @@
 // The function as a process: its arguments, and which part of the code answers.
-import { findingsOf, formatFinding } from '../../image-builder/diagnostics/error.ts';
+import { findingsOf, formatFinding } from '../../image-builder/base/diagnostics/error.ts';
 import {
   fail,
   isTerminal,
   readStandardInput,
   writeOut,
-} from '../../image-builder/diagnostics/standard-streams.ts';
+} from '../../image-builder/base/diagnostics/standard-streams.ts';
 import { answer } from './answer.ts';
 import { handleConfigMap } from './handlers/config-map.ts';
 import { asksForProfile, type Handlers, readQuestion, runOnQuestion } from './run.ts';

@@ -1,7 +1,7 @@
 // What a function in a container lacks, and what gives it: a container function has no network, no directory of the
 // caller, no tools and the user nobody, unless its annotation and the flags of `kustomize build` say otherwise.
 import { networkInterfaces } from 'node:os';
-import { findingsOf, InvalidInputError } from '../../image-builder/diagnostics/error.ts';
+import { findingsOf, InvalidInputError } from '../../image-builder/base/diagnostics/error.ts';
 import type { Handler } from './handler.ts';
 
 /** What this process finds around it. */

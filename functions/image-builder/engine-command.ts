@@ -30,6 +30,6 @@ export async function answerStandalone(input: StandaloneInput): Promise<void> {
 
 /** Builds what a render has triggered. */
 export async function buildInBackground(): Promise<void> {
-  const { runTriggeredBuild } = await import('../../image-builder/build/triggered.ts');
+  const { runTriggeredBuild } = await import('../../image-builder/build/background/main.ts');
   await runTriggeredBuild();
 }

@@ -1,14 +1,14 @@
 // The engine as the function uses it; each part is loaded when it is called.
 import { ownCommand } from '../../image-builder/embedded/own-command.ts';
-import type { Policy } from '../../image-builder/policy/types.ts';
-import type { CredentialOptions } from '../../image-builder/registry/credentials/types.ts';
+import type { CredentialOptions } from '../../image-builder/oci/credentials/credentials.ts';
+import type { Policy } from '../../image-builder/policy/policy.ts';
 import type { Engine } from './handlers/image-builder.ts';
 
 /** Reads bundles and builds on this machine. */
 export const localEngine: Engine = {
   async readBundle(reference, options) {
     const [{ readBundle }, { localPathOf }, policy] = await Promise.all([
-      import('../../image-builder/bundle/read.ts'),
+      import('../../image-builder/bundle/read/read-bundle.ts'),
       import('../../image-builder/bundle/local-path.ts'),
       renderPolicy(process.cwd()),
     ]);
@@ -22,9 +22,9 @@ export const localEngine: Engine = {
   async build(name, spec, options) {
     const { cwd, signal } = options;
     const policy = await renderPolicy(cwd);
-    const { resolveBuild } = await import('../../image-builder/variables/resolve.ts');
+    const { resolveBuild } = await import('../../image-builder/spec/variables/resolve.ts');
     const { build } = await import('../../image-builder/build/build.ts');
-    const { endOfLifeWarning } = await import('../../image-builder/variables/profile-facts.ts');
+    const { endOfLifeWarning } = await import('../../image-builder/spec/variables/profile-facts.ts');
     const resolved = await resolveBuild(name, spec, { cwd, read: policy.read, signal });
     const contents = await build(resolved, {
       ...options,

@@ -1,7 +1,7 @@
 // What every kind of functionConfig is handled by.
 import type { YAMLMap } from 'yaml';
-import type { Finding } from '../../image-builder/diagnostics/error.ts';
-import type { Reporter } from '../../image-builder/diagnostics/progress.ts';
+import type { Finding } from '../../image-builder/base/diagnostics/error.ts';
+import type { Reporter } from '../../image-builder/base/diagnostics/progress.ts';
 import type { FunctionConfig } from './resource-list.ts';
 
 /** What a run of the function depends on besides its input. */

@@ -1,7 +1,7 @@
 // Items of a ResourceList as YAML nodes: who they are, and the annotations by which callers keep track of them.
 import type { Node } from 'yaml';
 import { isMap, isScalar, Pair, visit, YAMLMap } from 'yaml';
-import { keyNode, keyText, stringNode } from '../../image-builder/yaml/values.ts';
+import { keyNode, keyText, stringNode } from '../../image-builder/base/yaml/values.ts';
 
 /** Annotations that hold the id by which kyaml finds an item again after the function has run. */
 const ID_ANNOTATIONS = new Set([

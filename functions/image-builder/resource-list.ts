@@ -4,10 +4,10 @@
 // What we do not change must come back as it was: callers delete what is missing, and kpt writes what comes back into
 // the user's files. So the list is parsed with the failsafe schema, where every scalar keeps its text.
 import { Document, isMap, isSeq, Pair, parseAllDocuments, type YAMLMap, YAMLSeq } from 'yaml';
-import { type Finding, ImageBuilderError } from '../../image-builder/diagnostics/error.ts';
-import { describeDangling } from '../../image-builder/yaml/aliases.ts';
-import { isEmpty, PARSE_OPTIONS, STRINGIFY_OPTIONS } from '../../image-builder/yaml/document.ts';
-import { keyNode, readValue, toNode } from '../../image-builder/yaml/values.ts';
+import { type Finding, ImageBuilderError } from '../../image-builder/base/diagnostics/error.ts';
+import { describeDangling } from '../../image-builder/base/yaml/aliases.ts';
+import { isEmpty, PARSE_OPTIONS, STRINGIFY_OPTIONS } from '../../image-builder/base/yaml/document.ts';
+import { keyNode, readValue, toNode } from '../../image-builder/base/yaml/values.ts';
 import {
   dropComments,
   hasIdAnnotation,

@@ -5,8 +5,8 @@ import {
   findingsOf,
   ImageBuilderError,
   InvalidInputError,
-} from '../../image-builder/diagnostics/error.ts';
-import { printable } from '../../image-builder/diagnostics/printable.ts';
+} from '../../image-builder/base/diagnostics/error.ts';
+import { printable } from '../../image-builder/base/diagnostics/printable.ts';
 import type { FunctionContext, Handler } from './handler.ts';
 import { fileOf } from './items.ts';
 import { type FunctionConfig, ResourceList } from './resource-list.ts';

@@ -2,12 +2,12 @@
 // the line; the answer is the bare items, as legacy kustomize plugins answer too.
 import { readFile } from 'node:fs/promises';
 import { type Document, isMap, LineCounter, parseAllDocuments } from 'yaml';
-import { type Finding, InvalidInputError } from '../../image-builder/diagnostics/error.ts';
-import { printableLines } from '../../image-builder/diagnostics/printable.ts';
-import { describeDangling } from '../../image-builder/yaml/aliases.ts';
-import { isEmpty, PARSE_OPTIONS } from '../../image-builder/yaml/document.ts';
-import { excerpt } from '../../image-builder/yaml/excerpt.ts';
-import { readValue } from '../../image-builder/yaml/values.ts';
+import { type Finding, InvalidInputError } from '../../image-builder/base/diagnostics/error.ts';
+import { printableLines } from '../../image-builder/base/diagnostics/printable.ts';
+import { describeDangling } from '../../image-builder/base/yaml/aliases.ts';
+import { isEmpty, PARSE_OPTIONS } from '../../image-builder/base/yaml/document.ts';
+import { excerpt } from '../../image-builder/base/yaml/excerpt.ts';
+import { readValue } from '../../image-builder/base/yaml/values.ts';
 import type { Answer } from './answer.ts';
 import { functionConfigOf, ResourceList } from './resource-list.ts';
 import { type Handlers, linesOf, type RunContext, runOnList } from './run.ts';

@@ -1,9 +1,9 @@
 // What a build is done with and for, beside the spec.
-import type { Reporter } from '../diagnostics/progress.ts';
-import type { Policy } from '../policy/types.ts';
-import type { CredentialOptions } from '../registry/credentials/types.ts';
+import type { Reporter } from '../base/diagnostics/progress.ts';
+import type { CredentialOptions } from '../oci/credentials/credentials.ts';
+import type { PinnedStages } from '../pipeline/plan.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { Belief } from '../store/origin.ts';
-import type { PinnedStages } from './plan.ts';
 
 /** The surroundings of a build. */
 export interface BuildOptions {

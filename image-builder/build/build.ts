@@ -1,32 +1,32 @@
 // Builds what a spec describes, or finds it in the store: the engine's front door.
 import { join } from 'node:path';
+import { InvalidInputError } from '../base/diagnostics/error.ts';
 import { localReference } from '../bundle/local-reference.ts';
-import type { BundleContents } from '../bundle/types.ts';
-import { InvalidInputError } from '../diagnostics/error.ts';
+import type { BundleContents } from '../bundle/model.ts';
 import { stageCode } from '../embedded/stage-code.ts';
+import { readSourceDateEpoch } from '../pipeline/epoch.ts';
+import { explainFullDisk } from '../pipeline/full-disk.ts';
+import { hashOf } from '../pipeline/keys.ts';
+import { findByRecipe, findEntry, findMissing } from '../pipeline/lookup.ts';
+import { type PlannedStage, planStages } from '../pipeline/plan.ts';
+import { withRepairs } from '../pipeline/repair.ts';
+import { runStages } from '../pipeline/scheduler.ts';
+import { toolVersions } from '../stages/tool-versions.ts';
+import type { ResolvedBuild } from '../spec/variables/resolved.ts';
+import { withPinnedBase } from '../stages/bundle/base-image.ts';
+import { readBundleEntry } from '../stages/bundle/bundle-entry.ts';
+import { defineStages, FUNCTION_BASE } from '../stages/definitions.ts';
+import { checkDisks } from '../stages/qcow/check-disks.ts';
 import type { Entry } from '../store/entry.ts';
 import { storeDirectory } from '../store/location.ts';
+import { isPushDue } from '../store/pending-push.ts';
 import { openStore, prepareStore, type Store, storePath } from '../store/store.ts';
-import { isPushDue } from '../store/unshared.ts';
 import { createWorkspace, treeRemover } from '../store/workspace.ts';
-import type { ResolvedBuild } from '../variables/types.ts';
-import { withPinnedBase } from './base.ts';
 import type { BuildOptions } from './build-options.ts';
-import { readBundleEntry } from './bundle-entry.ts';
-import { checkDisks } from './check-disks.ts';
-import { checkLock } from './check-lock.ts';
-import { readSourceDateEpoch } from './epoch.ts';
 import { noteBuild, publishEntry } from './finished-bundle.ts';
-import { explainFullDisk } from './full-disk.ts';
-import { hashOf } from './keys.ts';
-import { findByRecipe, findEntry, findMissing } from './lookup.ts';
-import { type PlannedStage, planStages } from './plan.ts';
+import { checkLock } from './packages/check-lock.ts';
 import { requirePlaces, requirePush } from './publish.ts';
-import { withRepairs } from './repair.ts';
-import { runStages } from './run.ts';
-import { findBelief } from './shared-repository.ts';
-import { defineStages, FUNCTION_BASE } from './stages.ts';
-import { toolVersions } from './tool-versions.ts';
+import { findBelief } from './shared/repository.ts';
 
 /** A planned build with the store that it looks into. */
 export interface BuildPlan {
@@ -76,7 +76,7 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
   const resolved = await withPinnedBase(given, options);
   const { container } = resolved.executor;
   if (container && resolved.whenMissing === 'Build')
-    return await (await import('./in-container.ts')).buildInContainer(resolved, container, options);
+    return await (await import('./container/executor.ts')).buildInContainer(resolved, container, options);
   const plan = await planBuild(resolved, options);
   const finished = await findFinished(resolved, plan, options);
   if (finished && resolved.whenMissing === 'Build') await pushBelated(resolved, plan, finished, options);
@@ -161,9 +161,9 @@ async function obtain(resolved: ResolvedBuild, plan: BuildPlan, options: BuildOp
     ...((options.store ?? env.IMAGE_BUILDER_STORE) && { store: plan.store.directory }),
   };
   const id = hashOf(plan.stages.filter((stage) => plan.targets.includes(stage.name)).map(({ key }) => key));
-  if (whenMissing === 'Fail') throw (await import('./missing.ts')).refuseToBuild(id, source);
+  if (whenMissing === 'Fail') throw (await import('./missing-result-error.ts')).refuseToBuild(id, source);
   if (!resolved.executor.container) await requireToolsFor(resolved, plan, options.signal);
-  const { refuseInBackground, refuseInContainer, triggerBuild } = await import('./trigger.ts');
+  const { refuseInBackground, refuseInContainer, triggerBuild } = await import('./background/launch.ts');
   if (!program) throw new TypeError('the caller has no program that goes on in the background');
   refuseInContainer(source);
   const command = [...program, 'run-triggered'];
@@ -188,12 +188,14 @@ async function requireToolsFor(
   { store, stages, targets }: BuildPlan,
   signal: AbortSignal,
 ): Promise<void> {
-  const { requireTools } = await import('../executors/tools.ts');
-  const { tasksOf } = await import('./implementations.ts');
+  const { requireTools } = await import('../sandbox/tools.ts');
+  const { tasksOf } = await import('../stages/implementations.ts');
   const missing = await findMissing(store, stages, targets, signal);
   requireTools(tasksOf(missing));
   if (missing.some(({ tools }) => tools.includes(FUNCTION_BASE)))
-    await (await import('./function-base.ts')).requireFunctionBase(rootfs.multistrap.rootfs_arch);
+    await (await import('../stages/bundle/function-base.ts')).requireFunctionBase(
+      rootfs.multistrap.rootfs_arch,
+    );
 }
 
 /** The bundle's entry, when it and the boot tests are there. */
@@ -223,7 +225,8 @@ async function pushBelated(
   bundle: Entry,
   options: BuildOptions,
 ): Promise<void> {
-  if (await isPushDue(bundle)) await (await import('./shared.ts')).shareBelated(resolved, plan, options);
+  if (await isPushDue(bundle))
+    await (await import('./shared/shared-results.ts')).shareBelated(resolved, plan, options);
 }
 
 /** The same after a look into the shared store, which costs no more than a few requests. */
@@ -232,7 +235,7 @@ async function fetchShared(
   plan: BuildPlan,
   options: BuildOptions,
 ): Promise<Entry | undefined> {
-  const { fetchFinished, openShared } = await import('./shared.ts');
+  const { fetchFinished, openShared } = await import('./shared/shared-results.ts');
   const shared = await openShared(resolved, options);
   if (!shared) return undefined;
   await fetchFinished(shared, plan, takesAnyTools(resolved, plan), options.signal);
@@ -268,18 +271,18 @@ async function runTargets(
 ): Promise<Record<string, Entry>> {
   const { store, stages, targets } = plan;
   await requireToolsFor(resolved, plan, options.signal);
-  const { stageImplementations } = await import('./implementations.ts');
+  const { stageImplementations } = await import('../stages/implementations.ts');
 
   await prepareStore(store);
-  const { createLocalSandbox } = await import('../executors/local-sandbox.ts');
+  const { createLocalSandbox } = await import('../sandbox/local-sandbox.ts');
   const sandbox = await createLocalSandbox({ architecture: resolved.rootfs.multistrap.rootfs_arch });
   const removeTree = treeRemover(async (path) => {
     await sandbox.run(['rm', '-rf', '--', path]);
   });
-  const { openShared, shareResults } = await import('./shared.ts');
+  const { openShared, shareResults } = await import('./shared/shared-results.ts');
   const shared = await openShared(resolved, options);
   const workspace = await createWorkspace(store, removeTree);
-  const { openMemory, spareMemory } = await import('../executors/memory.ts');
+  const { openMemory, spareMemory } = await import('../sandbox/tmpfs.ts');
   const memory = await openMemory(sandbox, join(workspace.directory, 'memory'), await spareMemory());
   try {
     const results = await withRepairs(store, stages, workspace.directory, () =>

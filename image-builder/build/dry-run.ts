@@ -1,22 +1,22 @@
 // What a build would do, as data: the packages that the repositories have now, the disks, the commands. Nothing is
 // installed, and nothing is written but package lists in a directory of their own.
 
+import type { DiskPlan } from '../disk/disk-plan.ts';
 import { planPartitions } from '../disk/partition-table.ts';
 import { renderSfdiskScript } from '../disk/sfdisk.ts';
-import type { DiskPlan } from '../disk/types.ts';
-import { bootstrapCommand } from '../rootfs/bootstrap.ts';
-import { renderSelections } from '../rootfs/debconf.ts';
-import { RootfsError } from '../rootfs/error.ts';
-import { requestedPackages } from '../rootfs/repositories.ts';
-import { kernelCommandLine } from '../spec/kernel-arguments.ts';
-import type { LockedPackage, ResolvedBuild } from '../variables/types.ts';
+import { kernelCommandLine } from '../spec/api/kernel-arguments.ts';
+import type { LockedPackage, ResolvedBuild } from '../spec/variables/resolved.ts';
+import { multistrapProfile, qcowProfile } from '../stages/bundle/profiles.ts';
+import { menuOf } from '../stages/qcow/run.ts';
+import { requestedPackages } from '../stages/rootfs/apt-sources.ts';
+import { bootstrapCommand } from '../stages/rootfs/bootstrap.ts';
+import type { InstalledPackages } from '../stages/rootfs/build-rootfs.ts';
+import { renderSelections } from '../stages/rootfs/debconf.ts';
+import { RootfsError } from '../stages/rootfs/rootfs-error.ts';
 import { planBuild } from './build.ts';
 import type { BuildOptions } from './build-options.ts';
 import { type ExplainedStage, explainPlan } from './explain.ts';
-import type { PackageResolution } from './package-resolution.ts';
-import { multistrapProfile, qcowProfile } from './profiles.ts';
-import { menuOf } from './stages/qcow.ts';
-import type { InstalledPackages } from './stages/rootfs.ts';
+import type { PackageResolution } from './packages/resolution.ts';
 
 /** Where the versions of the packages come from. */
 export type PackageSource =
@@ -100,7 +100,7 @@ async function findPackages(
   options: Pick<BuildOptions, 'report' | 'signal'>,
 ): Promise<{ packages?: LockedPackage[]; source: PackageSource }> {
   if (resolved.lock) return { packages: resolved.lock.packages, source: { from: 'lock' } };
-  const { resolvePackages } = await import('./package-resolution.ts');
+  const { resolvePackages } = await import('./packages/resolution.ts');
   try {
     const { packages, repositories } = await resolvePackages(withoutPatience(resolved), options);
     return { packages, source: { from: 'repositories', verified: repositories } };

@@ -1,8 +1,9 @@
 // Explains a plan: which stages are in the store, and what changed since the last build for those that are not.
-import { type BuildRecord, readHistory } from '../store/history.ts';
+
+import { type Change, changesBetween } from '../pipeline/input-changes.ts';
+import { findEntry } from '../pipeline/lookup.ts';
+import { type BuildRecord, readHistory } from '../store/build-history.ts';
 import type { BuildPlan } from './build.ts';
-import { type Change, changesBetween } from './changes.ts';
-import { findEntry } from './lookup.ts';
 
 /** A stage of the plan as `image-builder plan` shows it. */
 export interface ExplainedStage {

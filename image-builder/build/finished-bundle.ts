@@ -1,13 +1,13 @@
 // What is done with the bundle of a build once the store has it, wherever it was built.
-import type { BundleContents } from '../bundle/types.ts';
+import type { BundleContents } from '../bundle/model.ts';
+import type { PlannedStage } from '../pipeline/plan.ts';
+import type { ResolvedBuild } from '../spec/variables/resolved.ts';
+import { readBundleEntry } from '../stages/bundle/bundle-entry.ts';
+import { recordBuild } from '../store/build-history.ts';
 import type { Entry } from '../store/entry.ts';
 import { touchEntry } from '../store/gc.ts';
-import { recordBuild } from '../store/history.ts';
 import { fileNameOf, type Store, storePath } from '../store/store.ts';
-import type { ResolvedBuild } from '../variables/types.ts';
 import type { BuildOptions } from './build-options.ts';
-import { readBundleEntry } from './bundle-entry.ts';
-import type { PlannedStage } from './plan.ts';
 import { publish } from './publish.ts';
 
 /**

@@ -1,23 +1,23 @@
 // Puts a finished bundle where the spec says: into a registry, an archive, a layout. What is there already stays.
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { Artifacts, BundleReference } from '../bundle/types.ts';
-import { blobPath } from '../bundle/write-blobs.ts';
-import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write-destination.ts';
-import { layoutHas } from '../bundle/write-layout.ts';
-import { type Descriptor, OCI_MANIFEST } from '../bundle/write-oci.ts';
-import type { Reporter } from '../diagnostics/progress.ts';
+import type { Reporter } from '../base/diagnostics/progress.ts';
+import type { Artifacts, BundleReference } from '../bundle/model.ts';
+import { blobPath } from '../bundle/write/blobs.ts';
+import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write/destination.ts';
+import { layoutHas } from '../bundle/write/layout.ts';
+import { type Descriptor, OCI_MANIFEST } from '../bundle/write/manifest.ts';
+import type { CredentialOptions } from '../oci/credentials/credentials.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Environment } from '../oci/http/proxy.ts';
+import type { SourceOptions } from '../oci/open.ts';
+import type { FileReference, RegistryReference } from '../oci/reference.ts';
+import { RegistryError } from '../oci/registry-error.ts';
 import { SpecOutputs } from '../policy/outputs.ts';
 import { PathError } from '../policy/paths.ts';
-import { mayPush, refusePush } from '../policy/push.ts';
-import type { Policy } from '../policy/types.ts';
-import type { CredentialOptions } from '../registry/credentials/types.ts';
-import type { Digest } from '../registry/digest.ts';
-import { RegistryError } from '../registry/error.ts';
-import type { Environment } from '../registry/http/proxy.ts';
-import type { SourceOptions } from '../registry/open.ts';
-import type { FileReference, RegistryReference } from '../registry/reference.ts';
-import type { ResolvedBuild } from '../variables/types.ts';
+import type { Policy } from '../policy/policy.ts';
+import { mayPush, refusePush } from '../policy/push-rules.ts';
+import type { ResolvedBuild } from '../spec/variables/resolved.ts';
 
 /** A bundle in a layout directory, under whatever tag. */
 export interface FinishedBundle {
@@ -107,7 +107,7 @@ export function requirePush({ repository }: ResolvedBuild['bundle'], policy: Pic
 
 /** Whether a file is an OCI archive, which another one may replace. */
 async function isArchive(path: string): Promise<boolean> {
-  const { openArchiveFiles } = await import('../registry/sources/files.ts');
+  const { openArchiveFiles } = await import('../oci/sources/named-files.ts');
   const files = await openArchiveFiles(path).catch(() => undefined);
   try {
     return (await files?.size('oci-layout')) !== undefined;
@@ -146,7 +146,7 @@ async function toArchive(
 
 /** What an archive that was written before holds; it appears whole or not at all. */
 async function archivedDigest(path: string, tag: string): Promise<string | undefined> {
-  const { openLayout } = await import('../registry/sources/layout.ts');
+  const { openLayout } = await import('../oci/sources/layout.ts');
   const source = await openLayout({ transport: 'oci-archive', path, tag }).catch(() => undefined);
   try {
     return await source?.currentDigest();
@@ -163,7 +163,7 @@ async function isPublished(
   digest: string,
   access: SourceOptions,
 ): Promise<boolean> {
-  const { openSource } = await import('../registry/open.ts');
+  const { openSource } = await import('../oci/open.ts');
   const source = await openSource(target, access);
   try {
     return (await source.currentDigest()) === digest;
@@ -188,10 +188,10 @@ async function toRegistry(
     { withDisks },
     { diskReferences },
   ] = await Promise.all([
-    import('../registry/sources/layout.ts'),
-    import('../registry/push.ts'),
-    import('../registry/reference.ts'),
-    import('../bundle/disks.ts'),
+    import('../oci/sources/layout.ts'),
+    import('../oci/distribution/push.ts'),
+    import('../oci/reference.ts'),
+    import('../bundle/disk-index.ts'),
     import('../bundle/disk-references.ts'),
   ]);
   const target = parseReference(`${repository}:${tag}`) as RegistryReference;

@@ -1,12 +1,12 @@
 // Builds on earlier results of the shared stages, whatever has changed since: the predecessor's skip switches. The keys
 // of the later stages follow from the results that are really used, so that nothing is taken for what it is not.
-import { ImageBuilderError } from '../diagnostics/error.ts';
+import { ImageBuilderError } from '../base/diagnostics/error.ts';
+import { findEntry } from '../pipeline/lookup.ts';
+import type { PinnedStages } from '../pipeline/plan.ts';
+import type { ResolvedBuild, ResolvedMultistrap, ResolvedOsconfig } from '../spec/variables/resolved.ts';
+import { readHistory } from '../store/build-history.ts';
 import { type Entry, listEntries } from '../store/entry.ts';
-import { readHistory } from '../store/history.ts';
 import type { Store } from '../store/store.ts';
-import type { ResolvedBuild, ResolvedMultistrap, ResolvedOsconfig } from '../variables/types.ts';
-import { findEntry } from './lookup.ts';
-import type { PinnedStages } from './plan.ts';
 
 /** The stages whose earlier results can be used: those that all images of a build share. */
 export type ReusableStage = 'rootfs' | 'osconfig';

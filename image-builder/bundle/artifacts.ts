@@ -1,8 +1,8 @@
 // /profiles/artifacts.json: what a bundle of ours says of its own images. Read with distrust: the names end up in URLs
 // and file names.
 
-import { BundleError } from './error.ts';
-import type { ArtifactPartition, Artifacts, IsoArtifact, QcowArtifact } from './types.ts';
+import { BundleError } from './bundle-error.ts';
+import type { ArtifactPartition, Artifacts, IsoArtifact, QcowArtifact } from './model.ts';
 
 const HEX: Record<'md5' | 'sha256' | 'sha512', RegExp> = {
   md5: /^[0-9a-f]{32}$/,

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
-import type { Checksums } from './types.ts';
+import type { Checksums } from './model.ts';
 
 const ALGORITHMS = ['md5', 'sha256', 'sha512'] as const;
 

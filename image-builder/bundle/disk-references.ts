@@ -1,8 +1,8 @@
 // The references by which Ironic takes the disks of a published bundle.
 
-import type { RegistryReference } from '../registry/reference.ts';
-import { diskManifest } from './disks.ts';
-import type { Artifacts } from './types.ts';
+import type { RegistryReference } from '../oci/reference.ts';
+import { diskManifest } from './disk-index.ts';
+import type { Artifacts } from './model.ts';
 
 /**
  * Adds `oci` to the QCOWs: the digest says all, a tag would only be another thing to agree with it.

@@ -1,5 +1,5 @@
 // What a reference touches on this machine.
-import { parseReference } from '../registry/reference.ts';
+import { parseReference } from '../oci/reference.ts';
 
 /** The socket that engines are asked by when nothing else is configured. */
 const ENGINE_SOCKET = '/var/run/docker.sock';

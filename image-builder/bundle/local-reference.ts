@@ -1,8 +1,8 @@
 // References to bundles on this machine, as they can be given to any command again.
 
-import type { Digest } from '../registry/digest.ts';
-import { formatReference } from '../registry/reference.ts';
-import type { BundleReference } from './types.ts';
+import type { Digest } from '../oci/digest.ts';
+import { formatReference } from '../oci/reference.ts';
+import type { BundleReference } from './model.ts';
 
 /** A bundle in an OCI layout, or in an archive of one. */
 export function localReference(

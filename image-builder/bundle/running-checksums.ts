@@ -1,6 +1,6 @@
 // The digests that consumers verify downloads with, computed of what passes by.
 import { createHash } from 'node:crypto';
-import type { Checksums } from './types.ts';
+import type { Checksums } from './model.ts';
 
 /** By the names of {@link Checksums}. */
 export const CHECKSUM_ALGORITHMS = ['md5', 'sha256', 'sha512'] as const;

@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { BootError } from '../boot/error.ts';
+import { BootError } from '../stages/boot-test/boot-error.ts';
 
 /**
  * Runs a boot test. When it fails, `console.txt` and, if the machine has a screen, `screen.png` are in `directory`, and the

@@ -1,10 +1,10 @@
 // What commands share: the signals of the process, and how progress is shown.
 import type { Command } from 'commander';
-import type { Finding } from '../diagnostics/error.ts';
-import { type Interrupt, listenForInterrupt } from '../diagnostics/interrupt.ts';
-import type { Reporter } from '../diagnostics/progress.ts';
-import { jsonReporter, plainReporter } from '../diagnostics/render.ts';
-import { mayBeTerminal, writeLine } from '../diagnostics/standard-streams.ts';
+import type { Finding } from '../base/diagnostics/error.ts';
+import { type Interrupt, listenForInterrupt } from '../base/diagnostics/interrupt.ts';
+import type { Reporter } from '../base/diagnostics/progress.ts';
+import { jsonReporter, plainReporter } from '../base/diagnostics/render.ts';
+import { mayBeTerminal, writeLine } from '../base/diagnostics/standard-streams.ts';
 import { LiveDisplay } from './live-display.ts';
 
 /** What a long-running command hands to the engine. */

@@ -1,10 +1,10 @@
 // The option --reuse: a build on an earlier result of one of its stages.
 import { Option } from 'commander';
-import type { PinnedStages } from '../build/plan.ts';
+import { InvalidInputError } from '../base/diagnostics/error.ts';
 import type { ReusableStage } from '../build/reuse.ts';
-import { InvalidInputError } from '../diagnostics/error.ts';
-import type { Policy } from '../policy/types.ts';
-import type { ResolvedBuild } from '../variables/types.ts';
+import type { PinnedStages } from '../pipeline/plan.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { ResolvedBuild } from '../spec/variables/resolved.ts';
 
 /** `--reuse <stage>`. */
 export const reuseOption = (): Option =>
@@ -23,7 +23,7 @@ export async function onEarlierResults(
   requireLocal(resolved, '--reuse');
   const [{ reuseResults }, { findBelief }, { storeDirectory }, { openStore }] = await Promise.all([
     import('../build/reuse.ts'),
-    import('../build/shared-repository.ts'),
+    import('../build/shared/repository.ts'),
     import('../store/location.ts'),
     import('../store/store.ts'),
   ]);

@@ -1,12 +1,12 @@
 // Progress on a terminal: lines for what is over, and one live line for what is going on.
-import type { ProgressEvent } from '../diagnostics/progress.ts';
+import type { ProgressEvent } from '../base/diagnostics/progress.ts';
 import {
   describeEvent,
   formatBytes,
   formatSeconds,
   type PlainOptions,
   withoutCredentials,
-} from '../diagnostics/render.ts';
+} from '../base/diagnostics/render.ts';
 
 /** The part of a terminal stream that is used. */
 export interface Terminal {

@@ -1,7 +1,7 @@
 // Options by which the caller lets a spec do more, and the policy with them.
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
-import type { Policy } from '../policy/types.ts';
+import type { Policy } from '../policy/policy.ts';
 
 /** What commander parsed. */
 export interface PolicyFlags {

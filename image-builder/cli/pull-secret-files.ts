@@ -1,10 +1,10 @@
 // Files of `--pull-secret`: what `kubectl get secret -o yaml|json` prints, the content of one, or a Docker config.json.
 
 import { readFile } from 'node:fs/promises';
-import { errnoOf } from '../diagnostics/errno.ts';
-import { pullSecretOf } from '../registry/credentials/pull-secret.ts';
-import type { PullSecret } from '../registry/credentials/types.ts';
-import { RegistryError } from '../registry/error.ts';
+import { errnoOf } from '../base/diagnostics/errno.ts';
+import type { PullSecret } from '../oci/credentials/credentials.ts';
+import { pullSecretOf } from '../oci/credentials/pull-secret.ts';
+import { RegistryError } from '../oci/registry-error.ts';
 
 /** Reads the files. @throws RegistryError CREDENTIALS naming the file, without its content */
 export async function readPullSecrets(files: readonly string[]): Promise<PullSecret[]> {

@@ -1,8 +1,8 @@
 // Options that every command about published images has.
 
 import { type Command, Option } from 'commander';
-import type { ReadBundleOptions } from '../bundle/read-options.ts';
-import { printable } from '../diagnostics/printable.ts';
+import { printable } from '../base/diagnostics/printable.ts';
+import type { ReadBundleOptions } from '../bundle/read/read-options.ts';
 import { contextOf } from './context.ts';
 
 /** What commander parsed. */
@@ -54,14 +54,14 @@ export async function engineOptions(command: Command): Promise<ReadBundleOptions
   if (flags.verify) options.verify = 'full';
   else if (flags.partial) options.verify = 'partial';
   if (flags.timeout !== undefined) {
-    const { parseTimeout } = await import('../bundle/read-limits.ts');
+    const { parseTimeout } = await import('../bundle/read/read-limits.ts');
     options.timeout = parseTimeout(flags.timeout, '--timeout');
   }
   if (flags.offline) options.offline = true;
   if (flags.insecure) options.insecure = true;
   if (flags.cache !== undefined) options.cache = flags.cache;
   if (flags.platform !== undefined) {
-    const { parsePlatform } = await import('../registry/platform.ts');
+    const { parsePlatform } = await import('../oci/platform.ts');
     options.platform = parsePlatform(flags.platform);
   }
   if (flags.pullSecret) {

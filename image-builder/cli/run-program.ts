@@ -1,8 +1,8 @@
 // Runs the command line with a set of commands: global options, errors, exit status.
 import { Command, Option } from 'commander';
-import { findingsOf, formatFinding } from '../diagnostics/error.ts';
-import { interruptExitCode } from '../diagnostics/interrupt.ts';
-import { writeLine, writeOut } from '../diagnostics/standard-streams.ts';
+import { findingsOf, formatFinding } from '../base/diagnostics/error.ts';
+import { interruptExitCode } from '../base/diagnostics/interrupt.ts';
+import { writeLine, writeOut } from '../base/diagnostics/standard-streams.ts';
 import { version } from '../embedded/release.ts';
 import type { Register } from './commands.ts';
 import { endContext, explained } from './context.ts';

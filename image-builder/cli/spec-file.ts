@@ -1,10 +1,10 @@
 // Reads the file that a command is given: one ImageBuilder object whose spec has `build`.
 import { readFile } from 'node:fs/promises';
-import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
-import type { Policy } from '../policy/types.ts';
-import { similarName } from '../spec/similar.ts';
-import type { ImageBuilder } from '../spec/types.ts';
-import type { ResolvedBuild } from '../variables/types.ts';
+import { type Finding, InvalidInputError } from '../base/diagnostics/error.ts';
+import type { Policy } from '../policy/policy.ts';
+import { similarName } from '../spec/api/similar.ts';
+import type { ImageBuilder } from '../spec/api/types.ts';
+import type { ResolvedBuild } from '../spec/variables/resolved.ts';
 import { explainBy } from './context.ts';
 
 /** An ImageBuilder object of a file, ready to build. */
@@ -26,11 +26,11 @@ export async function readBuildFile(
 ): Promise<BuildFile> {
   const [{ readDocuments }, { parseImageBuilder }, { resolveBuild }, { endOfLifeWarning }, { findExcerpt }] =
     await Promise.all([
-      import('../yaml/read-documents.ts'),
-      import('../spec/validate.ts'),
-      import('../variables/resolve.ts'),
-      import('../variables/profile-facts.ts'),
-      import('../yaml/excerpt.ts'),
+      import('../base/yaml/read-documents.ts'),
+      import('../spec/api/validate.ts'),
+      import('../spec/variables/resolve.ts'),
+      import('../spec/variables/profile-facts.ts'),
+      import('../base/yaml/excerpt.ts'),
     ]);
   const file = path === '-' ? 'standard input' : path;
   const { values, sources, problems } = readDocuments(await readText(path, file));

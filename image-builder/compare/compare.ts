@@ -1,8 +1,16 @@
 // What differs between two bundles. Pure.
-import { type Change, changesBetween } from '../build/changes.ts';
-import type { ArtifactPartition, Artifacts } from '../bundle/types.ts';
+
+import type { ArtifactPartition, Artifacts } from '../bundle/model.ts';
+import { type Change, changesBetween } from '../pipeline/input-changes.ts';
+import type {
+  Comparison,
+  ImageChange,
+  PackageChange,
+  SizeChange,
+  Subject,
+  VariableChange,
+} from './comparison.ts';
 import { compareDebianVersions } from './debian-version.ts';
-import type { Comparison, ImageChange, PackageChange, SizeChange, Subject, VariableChange } from './types.ts';
 
 /** Compares two bundles; `a` is the earlier one. */
 export function compareBundles(a: Subject, b: Subject): Comparison {

@@ -1,6 +1,6 @@
 // Changes in words that all formats share. Pure.
-import { formatBytes } from '../diagnostics/render.ts';
-import type { ImageChange, SizeChange } from './types.ts';
+import { formatBytes } from '../base/diagnostics/render.ts';
+import type { ImageChange, SizeChange } from './comparison.ts';
 
 /** Characters of a value that are shown. */
 const SHOWN = 120;

@@ -1,6 +1,6 @@
 // The earlier builds of a name, and what has changed from each to the next.
 import { explainChanges, type Reasons } from '../build/explain.ts';
-import { type BuildRecord, readHistory } from '../store/history.ts';
+import { type BuildRecord, readHistory } from '../store/build-history.ts';
 import type { Store } from '../store/store.ts';
 
 /** A build of a name. */

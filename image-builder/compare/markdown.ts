@@ -2,10 +2,10 @@
 //
 // All texts come from whoever has published the bundles. They stand in <code>, with every character that Markdown or
 // HTML could take for its own as a character reference, which never forms structure (CommonMark 0.31, 2.5).
-import type { Change } from '../build/changes.ts';
+import type { Change } from '../pipeline/input-changes.ts';
+import type { Comparison } from './comparison.ts';
 import { describeImage, describePartitionValue, describeValue, printable } from './describe.ts';
 import { countPackages } from './text.ts';
-import type { Comparison } from './types.ts';
 
 /** Longer lists are folded. */
 const FOLDED = 10;

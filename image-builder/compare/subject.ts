@@ -1,17 +1,18 @@
 // Finds what the user wants to compare: a reference, a digest or key of the store, or an earlier build of a name. Only
 // metadata is read: kilobytes, however large the images are.
-import { LAYOUT_DIRECTORY, readBundleEntry } from '../build/bundle-entry.ts';
+
+import { ExactNumber } from '../base/yaml/values.ts';
 import { localReference } from '../bundle/local-reference.ts';
-import { readPackages } from '../bundle/packages.ts';
-import { readBundle } from '../bundle/read.ts';
-import type { ReadBundleOptions } from '../bundle/read-options.ts';
-import { parseProfile } from '../profile/profile.ts';
+import { parseProfile } from '../bundle/profile/profile.ts';
+import { readPackages } from '../bundle/read/installed-packages.ts';
+import { readBundle } from '../bundle/read/read-bundle.ts';
+import type { ReadBundleOptions } from '../bundle/read/read-options.ts';
+import { LAYOUT_DIRECTORY, readBundleEntry } from '../stages/bundle/bundle-entry.ts';
 import { type Entry, listEntries } from '../store/entry.ts';
 import { StoreError } from '../store/errors.ts';
 import { findBuild, findByKey } from '../store/select.ts';
 import type { Store } from '../store/store.ts';
-import { ExactNumber } from '../yaml/values.ts';
-import type { Subject } from './types.ts';
+import type { Subject } from './comparison.ts';
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 /** The build before the last but N of a name. */

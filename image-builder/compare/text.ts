@@ -1,7 +1,7 @@
 // A comparison for people at a terminal.
-import type { Change } from '../build/changes.ts';
+import type { Change } from '../pipeline/input-changes.ts';
+import type { Comparison, PackageChange } from './comparison.ts';
 import { describeImage, describePartitionValue, describeValue, printable } from './describe.ts';
-import type { Comparison, PackageChange } from './types.ts';
 
 /** Lines of text. */
 export function renderText(comparison: Comparison): string {

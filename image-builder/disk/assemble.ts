@@ -1,9 +1,11 @@
 // From a root file system tree to a bootable qcow2 image, without privileges: no loop device, no nbd, no mount.
 import { open, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { roomFor, type StageContext } from '../executors/stage.ts';
-import { type Architecture, BOOT_PLATFORMS } from './architecture.ts';
-import { DiskError } from './error.ts';
+import type { Architecture } from '../base/architecture.ts';
+import { roomFor, type StageContext } from '../sandbox/stage-context.ts';
+import { BOOT_PLATFORMS } from './boot-platforms.ts';
+import { DiskError } from './disk-error.ts';
+import type { DiskPlan, DiskVariables, PlannedPartition } from './disk-plan.ts';
 import { makeExt4 } from './ext4.ts';
 import { explainMissingSpace } from './fitting.ts';
 import { bootSector, embeddedCoreImage } from './grub-bios.ts';
@@ -16,7 +18,6 @@ import { renderSfdiskScript } from './sfdisk.ts';
 import { MIB, SECTOR_BYTES } from './size.ts';
 import { swapHeader } from './swap.ts';
 import { type FileSystemSource, requirePlainPaths, withSeparateSources } from './tree.ts';
-import type { DiskPlan, DiskVariables, PlannedPartition } from './types.ts';
 import { fatVolume, makeFat } from './vfat.ts';
 import { makeXfs } from './xfs.ts';
 

@@ -1,9 +1,9 @@
 // The content of an EFI system partition: what UEFI firmware starts, and how that finds GRUB's configuration.
 import { join } from 'node:path';
-import { ENTER_TREE } from '../executors/enter-tree.ts';
-import type { StageContext } from '../executors/stage.ts';
-import type { BootPlatform } from './architecture.ts';
-import type { Release } from './release.ts';
+import { ENTER_TREE } from '../sandbox/enter-tree.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
+import type { BootPlatform } from './boot-platforms.ts';
+import type { Release } from './os-release.ts';
 
 export interface EspRequest {
   tree: string;

@@ -1,8 +1,8 @@
 // Makes an ext4 file system at an offset of the disk file, filled from a directory, without mounting anything and
 // without any trace of when and where that happened.
-import type { StageContext } from '../executors/stage.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
+import type { PlannedPartition } from './disk-plan.ts';
 import type { FileSystemSource } from './tree.ts';
-import type { PlannedPartition } from './types.ts';
 
 // Not left to mke2fs.conf of the building machine. All that Linux 5.4 (Ubuntu 20.04) mounts and GRUB 2.04 reads:
 // so neither orphan_file nor metadata_csum_seed.

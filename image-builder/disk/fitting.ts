@@ -1,9 +1,9 @@
 // Says in numbers that a file system is too small, where the tools only print that some block could not be had.
-import type { StageContext } from '../executors/stage.ts';
-import { DiskError } from './error.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
+import { DiskError } from './disk-error.ts';
+import type { PlannedPartition } from './disk-plan.ts';
 import { formatMib } from './size.ts';
 import type { FileSystemSource } from './tree.ts';
-import type { PlannedPartition } from './types.ts';
 
 /** File systems need room for themselves: journals, tables, partly filled blocks. */
 const USABLE_SHARE = 0.9;

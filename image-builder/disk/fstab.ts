@@ -1,5 +1,5 @@
 // /etc/fstab of the image, by UUID: device names differ between the building machine, QEMU and the node.
-import type { PlannedFileSystem, PlannedPartition } from './types.ts';
+import type { PlannedFileSystem, PlannedPartition } from './disk-plan.ts';
 
 /** Text of fstab(5): in mount order, a parent directory before what is mounted below it, swap last. */
 export function renderFstab(partitions: readonly PlannedPartition[]): string {

@@ -1,8 +1,8 @@
 // Makes GRUB's images (core images of BIOS, EFI applications). The GRUB of the image is preferred to that of the
 // building machine: what boots then matches what the node updates later, and does not depend on where it was built.
-import { ENTER_TREE } from '../executors/enter-tree.ts';
-import type { StageContext } from '../executors/stage.ts';
-import { DiskError } from './error.ts';
+import { ENTER_TREE } from '../sandbox/enter-tree.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
+import { DiskError } from './disk-error.ts';
 
 /** GRUB's name of the platform and the package that has its modules. */
 const PLATFORM_PACKAGES = {

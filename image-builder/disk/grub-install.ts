@@ -2,13 +2,13 @@
 // but without block devices.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../executors/stage.ts';
-import type { BootPlatform } from './architecture.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
+import type { BootPlatform } from './boot-platforms.ts';
 import { fillEsp } from './esp.ts';
 import { type BootLocation, type GrubMenu, renderGrubConfig, renderLoaderStub } from './grub-config.ts';
 import { copyGrubFiles, type GrubPlatform, makeGrubImage } from './grub-image.ts';
 import type { Kernel } from './kernels.ts';
-import { readRelease } from './release.ts';
+import { readRelease } from './os-release.ts';
 
 /** Modules that reach the menu and start a kernel; the others are loaded from /boot/grub when asked for. */
 const COMMON_MODULES = [

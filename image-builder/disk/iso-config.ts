@@ -1,5 +1,5 @@
 // The configuration files of GRUB on the ISO.
-import { kernelArguments } from '../spec/kernel-arguments.ts';
+import { kernelArguments } from '../spec/api/kernel-arguments.ts';
 import { quoteKernelArguments } from './grub-config.ts';
 
 /** A file that only our ISO has: GRUB finds its medium by it, whatever the firmware calls the drive. */

@@ -1,6 +1,6 @@
 // The kernels in a root file system tree.
-import type { StageContext } from '../executors/stage.ts';
-import { DiskError } from './error.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
+import { DiskError } from './disk-error.ts';
 
 /** A kernel in /boot. */
 export interface Kernel {

@@ -1,8 +1,9 @@
 // What makes a list of partitions a disk that boots: each rule reports a finding, none stops the others.
-import type { Partition } from '../spec/types.ts';
-import type { BootPlatform } from './architecture.ts';
+
+import type { Partition } from '../spec/api/types.ts';
+import type { BootPlatform } from './boot-platforms.ts';
+import type { DiskVariables, PlannedPartition } from './disk-plan.ts';
 import { formatMib, MIB } from './size.ts';
-import type { DiskVariables, PlannedPartition } from './types.ts';
 
 type Report = (field: string, message: string) => void;
 

@@ -1,12 +1,14 @@
 // Plans the partitions of a disk from the qcow variables: pure, and complete in what it finds wrong.
-import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
-import type { Partition } from '../spec/types.ts';
-import { type Architecture, BOOT_PLATFORMS } from './architecture.ts';
+
+import type { Architecture } from '../base/architecture.ts';
+import { type Finding, InvalidInputError } from '../base/diagnostics/error.ts';
+import type { Partition } from '../spec/api/types.ts';
+import { BOOT_PLATFORMS } from './boot-platforms.ts';
+import type { DiskPlan, DiskVariables, PlannedFileSystem, PlannedPartition } from './disk-plan.ts';
 import { renderFstab } from './fstab.ts';
 import { deriveUuid, deriveVolumeId } from './identifiers.ts';
 import { checkDisk, checkPartition } from './partition-rules.ts';
 import { MIB, parseCapacity, parsePosition } from './size.ts';
-import type { DiskPlan, DiskVariables, PlannedFileSystem, PlannedPartition } from './types.ts';
 
 // https://uefi.org/specs/UEFI/2.10/05_GUID_Partition_Table_Format.html and
 // https://uapi-group.org/specifications/specs/discoverable_partitions_specification/

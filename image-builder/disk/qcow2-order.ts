@@ -4,7 +4,7 @@
 // which is another one each time. The compressed bytes of a cluster do not depend on that, so they are copied as they
 // are. Format: https://www.qemu.org/docs/master/interop/qcow2.html and, for the length of a frame, RFC 8878.
 import { type FileHandle, open } from 'node:fs/promises';
-import { DiskError } from './error.ts';
+import { DiskError } from './disk-error.ts';
 
 const MAGIC = 0x514649fb;
 const SECTOR = 512;

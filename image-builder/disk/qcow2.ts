@@ -1,8 +1,8 @@
 // Converts a raw disk file to qcow2 (https://www.qemu.org/docs/master/interop/qcow2.html).
 import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../executors/stage.ts';
-import { makeBeside } from '../files/replace.ts';
+import { makeBeside } from '../base/files/replace.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
 import { orderQcow2 } from './qcow2-order.ts';
 
 export interface Qcow2Options {

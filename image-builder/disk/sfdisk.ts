@@ -1,6 +1,7 @@
 // The partition table as a script for sfdisk(8): everything that it would choose by itself is given.
+
+import type { DiskPlan } from './disk-plan.ts';
 import { SECTOR_BYTES } from './size.ts';
-import type { DiskPlan } from './types.ts';
 
 /** Script that writes the GPT of `plan` with fixed identifiers. */
 export function renderSfdiskScript(plan: DiskPlan): string {

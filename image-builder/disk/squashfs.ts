@@ -1,6 +1,6 @@
 // Packs a root file system tree into a squashfs.
-import type { StageContext } from '../executors/stage.ts';
-import { DiskError } from './error.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
+import { DiskError } from './disk-error.ts';
 
 export interface SquashfsOptions {
   compression: 'zstd' | 'lz4' | 'gzip' | 'xz' | 'lzo';

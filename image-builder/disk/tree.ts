@@ -1,8 +1,8 @@
 // Takes a root file system tree apart into one directory per file system, without copying it, and puts it together
 // again. The tree's files may belong to subordinate ids, so everything here runs in the sandbox.
 import { join } from 'node:path';
-import type { StageContext } from '../executors/stage.ts';
-import { DiskError } from './error.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
+import { DiskError } from './disk-error.ts';
 
 /** A directory that becomes the root of a file system, with the attributes that its root inode gets. */
 export interface FileSystemSource {

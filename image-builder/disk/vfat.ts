@@ -1,7 +1,7 @@
 // Makes a FAT file system at an offset of the disk file and copies directories into it.
-import type { StageContext } from '../executors/stage.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
+import type { PlannedPartition } from './disk-plan.ts';
 import { MIB, SECTOR_BYTES } from './size.ts';
-import type { PlannedPartition } from './types.ts';
 
 /**
  * FAT type and sectors per cluster by the size of the volume: Microsoft's table for FAT32, the middle of the allowed

@@ -3,10 +3,10 @@
 // attributes, and names with white space have no way into a prototype.
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageContext } from '../executors/stage.ts';
-import { DiskError } from './error.ts';
+import type { StageContext } from '../sandbox/stage-context.ts';
+import { DiskError } from './disk-error.ts';
+import type { PlannedPartition } from './disk-plan.ts';
 import type { FileSystemSource } from './tree.ts';
-import type { PlannedPartition } from './types.ts';
 
 /** A file of the source. */
 export interface XfsEntry {

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
-import type { Finding } from '../diagnostics/error.ts';
-import { pluginHomes, pluginPath } from '../kustomize/plugin.ts';
+import type { Finding } from '../base/diagnostics/error.ts';
 import { checkKustomization } from './kustomization.ts';
+import { pluginHomes, pluginPath } from './kustomize/plugin.ts';
 import {
   checkEngines,
   checkKustomize,

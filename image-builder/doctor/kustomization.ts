@@ -1,7 +1,7 @@
 // The mistakes in kustomizations that cost users hours, because kustomize says nothing or something misleading. Pure:
 // read-kustomization.ts finds the files.
 import { parseDocument } from 'yaml';
-import type { Finding } from '../diagnostics/error.ts';
+import type { Finding } from '../base/diagnostics/error.ts';
 
 /** The lists of a kustomization that name functions. */
 export const FUNCTION_LISTS = ['generators', 'transformers', 'validators'] as const;

@@ -2,7 +2,7 @@
 import { access, constants, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Finding } from '../diagnostics/error.ts';
+import type { Finding } from '../base/diagnostics/error.ts';
 import { checkKustomizeVersion } from './kustomization.ts';
 
 /** How a command ended; `missing` when there is no such executable. */

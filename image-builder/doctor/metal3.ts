@@ -1,6 +1,6 @@
 // What Metal3's current releases refuse in `image` of their objects, of which its schemas say little: Cluster API Provider
 // Metal3 (CAPM3) from v1.13, Bare Metal Operator (BMO) from v0.14. Pure: whoever has rendered the objects hands them over.
-import type { Finding } from '../diagnostics/error.ts';
+import type { Finding } from '../base/diagnostics/error.ts';
 
 /** `image` of a BareMetalHost, a Metal3Machine or a Metal3MachineTemplate, as it was written. */
 type Image = Readonly<Record<string, unknown>>;

@@ -2,8 +2,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import type { Finding } from '../diagnostics/error.ts';
-import { readStandardInput } from '../diagnostics/standard-streams.ts';
+import type { Finding } from '../base/diagnostics/error.ts';
+import { readStandardInput } from '../base/diagnostics/standard-streams.ts';
 import { type ConfiguredFunction, FUNCTION_LISTS, type Kustomization } from './kustomization.ts';
 
 const NAMES = ['kustomization.yaml', 'kustomization.yml', 'Kustomization'];

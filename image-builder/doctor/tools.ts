@@ -1,6 +1,6 @@
 // Whether the tools that builds need are on this machine, by what they are needed for.
-import type { Finding } from '../diagnostics/error.ts';
-import { findMissingTools, type Task } from '../executors/tools.ts';
+import type { Finding } from '../base/diagnostics/error.ts';
+import { findMissingTools, type Task } from '../sandbox/tools.ts';
 
 const PURPOSES: readonly { what: string; tasks: readonly Task[]; severity: 'warning' | 'info' }[] = [
   { what: 'builds on this machine', tasks: ['sandbox', 'rootfs', 'osconfig'], severity: 'warning' },

@@ -6,7 +6,7 @@ import { readTree } from './read-tree.ts';
 
 /** A file of the source tree. */
 export interface Asset {
-  /** Path below image-builder/, with `/`: `ansible/roles/osconfig/tasks/main.yaml`. */
+  /** Path below image-builder/, with `/`: `stages/osconfig/ansible/roles/osconfig/tasks/main.yaml`. */
   path: string;
   /** The text. */
   content: string;
@@ -15,7 +15,7 @@ export interface Asset {
 }
 
 /** The directories below image-builder/ that are carried along. */
-export const ASSET_DIRECTORIES = ['ansible', 'distributions'] as const;
+export const ASSET_DIRECTORIES = ['stages/osconfig/ansible', 'spec/distributions'] as const;
 
 /** Every asset, sorted by path. */
 export const assets: readonly Asset[] = ASSET_DIRECTORIES.flatMap(readTree);

@@ -6,9 +6,9 @@
 import { parse } from 'yaml';
 import { assets } from './assets.ts';
 
-const IS_DATA = /^(distributions\/.*|ansible\/roles\/[^/]+\/defaults\/main)\.yaml$/;
+const IS_DATA = /^(spec\/distributions\/.*|stages\/osconfig\/ansible\/roles\/[^/]+\/defaults\/main)\.yaml$/;
 
-/** The content by path: `distributions/debian-13.yaml`. Shared by all callers, who must not change it. */
+/** The content by path: `spec/distributions/debian-13.yaml`. Shared by all callers, who must not change it. */
 export const defaults: Readonly<Record<string, unknown>> = Object.fromEntries(
   assets.filter(({ path }) => IS_DATA.test(path)).map(({ path, content }) => [path, parse(content)]),
 );

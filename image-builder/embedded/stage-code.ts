@@ -15,14 +15,14 @@ interface StageSources {
   data: readonly string[];
 }
 
-const SANDBOX = { 'executors/local-sandbox.ts': 'createLocalSandbox' };
+const SANDBOX = { 'sandbox/local-sandbox.ts': 'createLocalSandbox' };
 
 const SOURCES = {
-  rootfs: { code: { ...SANDBOX, 'build/stages/common.ts': 'rootfsStage' }, data: [] },
-  osconfig: { code: { ...SANDBOX, 'build/stages/common.ts': 'osconfigStage' }, data: ['ansible'] },
-  qcow: { code: { ...SANDBOX, 'build/stages/qcow.ts': 'qcowStage' }, data: ['ansible'] },
-  iso: { code: { ...SANDBOX, 'build/stages/iso.ts': 'isoStage' }, data: [] },
-  bundle: { code: { 'build/stages/bundle.ts': 'bundleStage' }, data: [] },
+  rootfs: { code: { ...SANDBOX, 'stages/common.ts': 'rootfsStage' }, data: [] },
+  osconfig: { code: { ...SANDBOX, 'stages/common.ts': 'osconfigStage' }, data: ['stages/osconfig/ansible'] },
+  qcow: { code: { ...SANDBOX, 'stages/qcow/run.ts': 'qcowStage' }, data: ['stages/osconfig/ansible'] },
+  iso: { code: { ...SANDBOX, 'stages/iso/run.ts': 'isoStage' }, data: [] },
+  bundle: { code: { 'stages/bundle/run.ts': 'bundleStage' }, data: [] },
   // That an image has booted stays true when the test becomes another one.
   'boot-test': { code: {}, data: [] },
 } satisfies Record<string, StageSources>;

@@ -10,4 +10,4 @@ export const templateProgram: readonly (readonly [name: string, source: string])
   'filters',
   'environment',
   'render',
-].map((name) => [name, readSource(`templates/${name}.py`)]);
+].map((name) => [name, readSource(`spec/templates/${name}.py`)]);

@@ -5,7 +5,7 @@ import { type ASSET_DIRECTORIES, assets } from './assets.ts';
 
 /**
  * Writes the assets of one directory below `destination`, without the directory's own name:
- * `writeAssets('ansible', '/tmp/x')` makes `/tmp/x/roles/...`.
+ * `writeAssets('stages/osconfig/ansible', '/tmp/x')` makes `/tmp/x/roles/...`.
  */
 export async function writeAssets(
   directory: (typeof ASSET_DIRECTORIES)[number],

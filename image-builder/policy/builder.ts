@@ -1,8 +1,8 @@
 // Which builder image may be started, and on which network.
-import { InvalidInputError } from '../diagnostics/error.ts';
+import { InvalidInputError } from '../base/diagnostics/error.ts';
 import { matchesImage, splitImage } from './patterns.ts';
+import type { Policy } from './policy.ts';
 import { howToAllow } from './refusal.ts';
-import type { Policy } from './types.ts';
 
 const IMAGE = 'spec.build.executor.container.image';
 const NETWORK = 'spec.build.executor.container.network';

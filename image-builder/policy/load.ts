@@ -4,11 +4,11 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
-import { errnoOf } from '../diagnostics/errno.ts';
-import { InvalidInputError } from '../diagnostics/error.ts';
+import { errnoOf } from '../base/diagnostics/errno.ts';
+import { InvalidInputError } from '../base/diagnostics/error.ts';
+import type { Caller, Policy, TrustedStore } from './policy.ts';
 import type { PolicyFile } from './policy-file.ts';
 import { MACHINE_POLICY_FILE } from './refusal.ts';
-import type { Caller, Policy, TrustedStore } from './types.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

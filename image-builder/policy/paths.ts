@@ -2,8 +2,8 @@
 // below what the policy adds. Symbolic links are resolved first; what lies outside is not told apart from what is not there.
 import { readlink, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import { errnoOf } from '../diagnostics/errno.ts';
-import { type Finding, ImageBuilderError, InvalidInputError } from '../diagnostics/error.ts';
+import { errnoOf } from '../base/diagnostics/errno.ts';
+import { type Finding, ImageBuilderError, InvalidInputError } from '../base/diagnostics/error.ts';
 
 export type PathErrorCode =
   /** It leads out of what the spec may use. */

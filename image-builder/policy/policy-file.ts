@@ -1,8 +1,8 @@
 // The policy file (YAML, kind ImageBuilderPolicy): text to checked data, every finding at once.
 import { LineCounter, parseDocument } from 'yaml';
-import { type Finding, InvalidInputError } from '../diagnostics/error.ts';
-import { type FieldPath, formatFieldPath } from '../diagnostics/field-path.ts';
-import type { TrustedStore } from './types.ts';
+import { type Finding, InvalidInputError } from '../base/diagnostics/error.ts';
+import { type FieldPath, formatFieldPath } from '../base/diagnostics/field-path.ts';
+import type { TrustedStore } from './policy.ts';
 
 /** The content of a policy file. What is absent is left to the other sources of the policy, and to the defaults. */
 export interface PolicyFile {

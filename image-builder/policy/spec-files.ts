@@ -2,7 +2,7 @@
 import { constants, type Dirent } from 'node:fs';
 import { type FileHandle, open, readdir, readlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { errnoOf } from '../diagnostics/errno.ts';
+import { errnoOf } from '../base/diagnostics/errno.ts';
 import { AllowedPaths, PathError } from './paths.ts';
 import { howToAllow } from './refusal.ts';
 

@@ -3,8 +3,8 @@
 import { link, lstat, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { adoptEntry, type Entry, type EntryRecord, entryName } from './entry.ts';
+import { listFiles, verifyFiles } from './entry-files.ts';
 import { StoreError } from './errors.ts';
-import { listFiles, verifyFiles } from './files.ts';
 import { DOCUMENT_LIMIT, parseRecord, RECORD_FILE } from './portable.ts';
 import type { Store } from './store.ts';
 

@@ -1,9 +1,8 @@
 // Entries: the result of one stage, complete, with a record of what it was made from and of every byte in it.
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errnoOf } from '../diagnostics/errno.ts';
-import { replaceFile } from '../files/replace.ts';
-import { CorruptEntryError, storeFailure } from './errors.ts';
+import { errnoOf } from '../base/diagnostics/errno.ts';
+import { replaceFile } from '../base/files/replace.ts';
 import {
   type FileRecord,
   looksUntouched,
@@ -11,7 +10,8 @@ import {
   type Snapshot,
   snapshot,
   verifyFiles,
-} from './files.ts';
+} from './entry-files.ts';
+import { CorruptEntryError, storeFailure } from './errors.ts';
 import { isOwn, ORIGIN_FILE, type Origin, readOrigin } from './origin.ts';
 import { type Store, storePath } from './store.ts';
 

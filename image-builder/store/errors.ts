@@ -1,6 +1,6 @@
 // The errors of the store, and what the kernel's error numbers mean to someone whose store is full or read-only.
-import { errnoOf } from '../diagnostics/errno.ts';
-import { type ErrorOptions, ImageBuilderError } from '../diagnostics/error.ts';
+import { errnoOf } from '../base/diagnostics/errno.ts';
+import { type ErrorOptions, ImageBuilderError } from '../base/diagnostics/error.ts';
 
 export type StoreErrorCode =
   /** The store is not writable for this user. */

@@ -1,9 +1,9 @@
 // Frees space: what has not been used for long, then what was used longest ago.
 import { mkdtemp, readdir, rm, rmdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../diagnostics/errno.ts';
-import { sweepLeftovers } from '../files/replace.ts';
-import { tryLock } from '../locking/lock.ts';
+import { errnoOf } from '../base/diagnostics/errno.ts';
+import { sweepLeftovers } from '../base/files/replace.ts';
+import { tryLock } from '../base/locking/file-lock.ts';
 import { type Entry, type EntryId, entryName, listEntries, removeEntry } from './entry.ts';
 import { type Store, storePath } from './store.ts';
 import { holdWorkspaces, runningSince } from './workspace.ts';

@@ -1,7 +1,8 @@
 // Finds entries by what people call them: the name of a build, or the beginning of a key.
+
+import { readHistory } from './build-history.ts';
 import { type Entry, listEntries, readEntry } from './entry.ts';
 import { StoreError } from './errors.ts';
-import { readHistory } from './history.ts';
 import { isOwn } from './origin.ts';
 import type { Store } from './store.ts';
 

@@ -12,7 +12,7 @@
 //   triggers/       <hash>/: builds that renders have left in the background: lock, state, log, why they failed
 import { access, constants, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../diagnostics/errno.ts';
+import { errnoOf } from '../base/diagnostics/errno.ts';
 import { StoreError, storeFailure } from './errors.ts';
 import { type Belief, isOwn } from './origin.ts';
 

@@ -1,7 +1,7 @@
 // Reads everything in the store and says what is damaged.
 
 import { readdir } from 'node:fs/promises';
-import { errnoOf } from '../diagnostics/errno.ts';
+import { errnoOf } from '../base/diagnostics/errno.ts';
 import { entryName, readEntry, readEveryByte } from './entry.ts';
 import { CorruptEntryError, storeFailure } from './errors.ts';
 import { type Store, storePath } from './store.ts';

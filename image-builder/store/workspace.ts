@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../diagnostics/errno.ts';
-import { acquireLock, type Lock, tryLock } from '../locking/lock.ts';
+import { errnoOf } from '../base/diagnostics/errno.ts';
+import { acquireLock, type Lock, tryLock } from '../base/locking/file-lock.ts';
 import { storeFailure } from './errors.ts';
 import { type Store, storePath } from './store.ts';
 

@@ -1,5 +1,5 @@
 // Runs a target on input after input, for as long as it may take, and shows the first one that breaks a rule.
-import { ImageBuilderError } from '../../image-builder/diagnostics/error.ts';
+import { ImageBuilderError } from '../../image-builder/base/diagnostics/error.ts';
 import { Random } from './random.ts';
 
 /** A part of the program that reads what others have written. */

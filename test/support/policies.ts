@@ -1,5 +1,5 @@
 // Policies for tests that call the engine itself.
-import type { Policy } from '../../image-builder/policy/types.ts';
+import type { Policy } from '../../image-builder/policy/policy.ts';
 
 /** What a person may do on a machine without any policy. */
 export const PERSON: Policy = {

@@ -1,5 +1,5 @@
 // For plans of tests that run no code of the product.
-import type { StageKind } from '../../image-builder/build/plan.ts';
+import type { StageKind } from '../../image-builder/pipeline/plan.ts';
 
 /** One identity of code for every kind of stage. */
 export const sameCode = (code: string): Record<StageKind, string> => ({

@@ -1,85 +1,29 @@
-// The dependency rule of docs/architecture.md as a test: an import that points the wrong way fails here.
+// The dependency rule of docs/explanation/architecture.md as a test: an import that points the wrong way fails here.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 const root = join(__dirname, '../..');
 
-const files = 'image-builder/files';
+/** A room: a folder of the engine, or the function's. */
+interface Room {
+  /** From the root of the repository. */
+  folder: string;
+  /** Folders that its modules may import besides their own. */
+  imports: string[];
+}
 
-/** What the modules of each folder may import besides their own folder. */
-const allowed: Record<string, string[]> = {
-  'image-builder/diagnostics': [],
-  'image-builder/files': [],
-  'image-builder/yaml': ['image-builder/diagnostics'],
-  'image-builder/spec': ['image-builder/diagnostics', 'image-builder/yaml'],
-  'image-builder/tar': ['image-builder/diagnostics'],
-  'image-builder/registry': ['image-builder/diagnostics', 'image-builder/tar', files],
-  'image-builder/policy': ['image-builder/diagnostics'],
-  'image-builder/executors': ['image-builder/diagnostics'],
-  'image-builder/locking': ['image-builder/diagnostics'],
-  'image-builder/store': ['image-builder/diagnostics', 'image-builder/locking', files],
-  'image-builder/shared-store': [
-    'image-builder/diagnostics',
-    'image-builder/registry',
-    'image-builder/store',
-  ],
-  'image-builder/bundle': [
-    'image-builder/diagnostics',
-    'image-builder/locking',
-    'image-builder/registry',
-    'image-builder/tar',
-    files,
-  ],
-  'image-builder/profile': [
-    'image-builder/diagnostics',
-    'image-builder/bundle',
-    'image-builder/spec',
-    'image-builder/yaml',
-  ],
-  'image-builder/variables': [
-    'image-builder/diagnostics',
-    'image-builder/embedded',
-    'image-builder/executors',
-    'image-builder/policy',
-    'image-builder/spec',
-    'image-builder/yaml',
-  ],
-  'image-builder/rootfs': [
-    'image-builder/diagnostics',
-    'image-builder/executors',
-    'image-builder/spec',
-    'image-builder/variables',
-    files,
-  ],
-  'image-builder/osconfig': [
-    'image-builder/diagnostics',
-    'image-builder/disk/grub-config.ts',
-    'image-builder/spec',
-    'image-builder/embedded',
-    'image-builder/executors',
-    'image-builder/rootfs',
-    'image-builder/variables',
-    files,
-  ],
-  'image-builder/disk': [
-    'image-builder/bundle/types.ts',
-    'image-builder/diagnostics',
-    'image-builder/executors',
-    'image-builder/spec',
-    files,
-  ],
-  'image-builder/compare': [
-    'image-builder/build',
-    'image-builder/bundle',
-    'image-builder/diagnostics',
-    'image-builder/profile',
-    'image-builder/store',
-    'image-builder/yaml',
-  ],
-  'image-builder/boot': ['image-builder/diagnostics', files],
-  'image-builder/kustomize': ['image-builder/diagnostics', files],
-  'image-builder/doctor': ['image-builder/diagnostics', 'image-builder/executors', 'image-builder/kustomize'],
-};
+/** The rooms in the order of the table in docs/explanation/architecture.md, which is the rule. */
+function readRooms(): Room[] {
+  const page = readFileSync(join(root, 'docs/explanation/architecture.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| `([^`]+)` \| [^|]+ \| ([^|]*) \|$/gm)];
+  const path = (name: string) => (name.startsWith('functions') ? name : `image-builder/${name}`);
+  return rows.map(([, name = '', imports = '']) => ({
+    folder: path(name),
+    imports: [...imports.matchAll(/`([^`]+)`/g)].map(([, other = '']) => path(other)),
+  }));
+}
+
+const rooms = readRooms();
 
 function sourceFiles(directory: string): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
@@ -121,25 +65,43 @@ function circles(files: readonly string[]): string[][] {
 
 const isBelow = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
 
+/** The innermost room of a file. */
+const roomOf = (file: string): Room | undefined =>
+  rooms
+    .filter(({ folder }) => isBelow(file, folder))
+    .sort((a, b) => b.folder.length - a.folder.length)[0];
+
 describe('dependencies point one way', () => {
-  test.each(Object.entries(allowed))('%s', (folder, others) => {
-    const wrong = sourceFiles(join(root, folder)).flatMap((file) =>
-      importsOf(file)
-        .filter((target) => ![folder, ...others].some((ok) => isBelow(target, ok)))
-        .map((target) => `${relative(root, file)} imports ${target}`),
+  const everything = ['image-builder', 'functions'].flatMap((folder) =>
+    sourceFiles(join(root, folder)).map((file) => relative(root, file)),
+  );
+
+  test('every file is in a room of the table, and every room has files', () => {
+    expect(everything.filter((file) => !roomOf(file))).toEqual([]);
+    expect(rooms.filter(({ folder }) => !everything.some((file) => isBelow(file, folder)))).toEqual([]);
+    expect(rooms.length).toBeGreaterThan(10);
+  });
+
+  test('a room imports rooms above it in the table only', () => {
+    const above = (index: number, other: string) =>
+      rooms.slice(0, index).some(({ folder }) => isBelow(folder, other));
+    const wrong = rooms.flatMap(({ folder, imports }, index) =>
+      imports.filter((other) => !above(index, other)).map((other) => `${folder} imports ${other}`),
     );
     expect(wrong).toEqual([]);
   });
 
-  test('the engine does not know the functions', () => {
-    const wrong = sourceFiles(join(root, 'image-builder'))
-      .filter((file) => !isBelow(relative(root, file), 'image-builder/cli'))
-      .flatMap((file) => importsOf(file).filter((target) => isBelow(target, 'functions')));
+  test.each(rooms)('$folder', ({ folder, imports }) => {
+    const inside = everything.filter((file) => roomOf(file)?.folder === folder);
+    const targets = inside.flatMap((file) => importsOf(join(root, file)).map((target) => ({ file, target })));
+    const wrong = targets
+      .filter(({ target }) => ![folder, ...imports].some((ok) => isBelow(target, ok)))
+      .map(({ file, target }) => `${file} imports ${target}`);
     expect(wrong).toEqual([]);
+    expect(imports.filter((other) => !targets.some(({ target }) => isBelow(target, other)))).toEqual([]);
   });
 
   test('no files import each other in a circle', () => {
-    const files = ['image-builder', 'functions'].flatMap((folder) => sourceFiles(join(root, folder)));
-    expect(circles(files)).toEqual([]);
+    expect(circles(everything.map((file) => join(root, file)))).toEqual([]);
   });
 });

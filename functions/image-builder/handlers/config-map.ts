@@ -4,12 +4,12 @@
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, join, posix, resolve, sep } from 'node:path';
 import { type Document, isMap, Pair, parseAllDocuments, type YAMLMap } from 'yaml';
-import { PROFILES_DIRECTORY } from '../../../image-builder/bundle/types.ts';
-import { type Finding, InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
-import { oddTexts } from '../../../image-builder/profile/odd-texts.ts';
-import { parseProfile } from '../../../image-builder/profile/profile.ts';
-import { isEmpty, PARSE_OPTIONS } from '../../../image-builder/yaml/document.ts';
-import { keyNode, keyText, toNode } from '../../../image-builder/yaml/values.ts';
+import { type Finding, InvalidInputError } from '../../../image-builder/base/diagnostics/error.ts';
+import { isEmpty, PARSE_OPTIONS } from '../../../image-builder/base/yaml/document.ts';
+import { keyNode, keyText, toNode } from '../../../image-builder/base/yaml/values.ts';
+import { PROFILES_DIRECTORY } from '../../../image-builder/bundle/model.ts';
+import { oddTexts } from '../../../image-builder/bundle/profile/odd-texts.ts';
+import { parseProfile } from '../../../image-builder/bundle/profile/profile.ts';
 import type { FunctionContext, FunctionResult, Handler } from '../handler.ts';
 import { textAt } from '../items.ts';
 

@@ -1,22 +1,22 @@
 // functionConfig of kind ImageBuilder: extracts a bundle or builds one, and answers with its catalogues.
 import type { YAMLMap } from 'yaml';
-import type { ReadCost } from '../../../image-builder/bundle/read.ts';
-import type { BundleContents } from '../../../image-builder/bundle/types.ts';
-import type { Verification } from '../../../image-builder/bundle/verification.ts';
 import {
   type Finding,
   ImageBuilderError,
   InvalidInputError,
-} from '../../../image-builder/diagnostics/error.ts';
-import type { Reporter } from '../../../image-builder/diagnostics/progress.ts';
-import { formatBytes } from '../../../image-builder/diagnostics/render.ts';
-import { cataloguesOf, type VariableCatalogue } from '../../../image-builder/profile/catalogue.ts';
-import { oddTexts } from '../../../image-builder/profile/odd-texts.ts';
-import type { PullSecret } from '../../../image-builder/registry/credentials/types.ts';
-import type { BuildSpec, BundleSpec } from '../../../image-builder/spec/types.ts';
-import { catalogueName, parseImageBuilder } from '../../../image-builder/spec/validate.ts';
-import { withData } from '../../../image-builder/yaml/data-node.ts';
-import { toNode } from '../../../image-builder/yaml/values.ts';
+} from '../../../image-builder/base/diagnostics/error.ts';
+import type { Reporter } from '../../../image-builder/base/diagnostics/progress.ts';
+import { formatBytes } from '../../../image-builder/base/diagnostics/render.ts';
+import { withData } from '../../../image-builder/base/yaml/data-node.ts';
+import { toNode } from '../../../image-builder/base/yaml/values.ts';
+import type { BundleContents } from '../../../image-builder/bundle/model.ts';
+import { cataloguesOf, type VariableCatalogue } from '../../../image-builder/bundle/profile/catalogue.ts';
+import { oddTexts } from '../../../image-builder/bundle/profile/odd-texts.ts';
+import type { ReadCost } from '../../../image-builder/bundle/read/read-bundle.ts';
+import type { Verification } from '../../../image-builder/bundle/read/verification.ts';
+import type { PullSecret } from '../../../image-builder/oci/credentials/credentials.ts';
+import type { BuildSpec, BundleSpec } from '../../../image-builder/spec/api/types.ts';
+import { catalogueName, parseImageBuilder } from '../../../image-builder/spec/api/validate.ts';
 import type { FunctionContext, Handler } from '../handler.ts';
 import { fileOf } from '../items.ts';
 import type { FunctionConfig } from '../resource-list.ts';

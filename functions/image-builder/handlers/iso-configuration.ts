@@ -1,8 +1,8 @@
 // functionConfig of kind IsoConfiguration: cuts the ISO of the ephemeral node with cloud-init's data from the items. It
 // runs where the tools are: in the image-builder image, or by exec on a machine that has them.
 import { join } from 'node:path';
-import { readPreparedBase } from '../../../image-builder/contracts/base.ts';
-import type { CutRequest } from '../../../image-builder/contracts/request.ts';
+import type { CutRequest } from '../../../image-builder/airship/request.ts';
+import { readPreparedBase } from '../../../image-builder/airship/root-file-system.ts';
 import type { FunctionResult, Handler } from '../handler.ts';
 import { readIsoRequest } from './iso-request.ts';
 
@@ -11,7 +11,7 @@ export const handleIsoConfiguration: Handler = async (config, context): Promise<
   const insideContainer = process.env.IMAGE_BUILDER_CONTAINER !== undefined;
   const request = readIsoRequest(config.value, context.readItems(), insideContainer);
   if (!insideContainer) await requireVolume(request, context.cwd);
-  const { cut } = await import('../../../image-builder/contracts/cut.ts');
+  const { cut } = await import('../../../image-builder/airship/cut.ts');
   const names = await cut(request, await readPreparedBase(), context);
   const message = `${names.join(', ')} written to ${request.volume}`;
   return { objects: [], findings: [{ severity: 'info', message }] };
@@ -23,7 +23,7 @@ async function requireVolume({ volume, imageName }: CutRequest, cwd: string): Pr
     import('../../../image-builder/policy/load.ts'),
     import('../../../image-builder/policy/outputs.ts'),
     import('../../../image-builder/policy/paths.ts'),
-    import('../../../image-builder/contracts/iso-file.ts'),
+    import('../../../image-builder/airship/iso-file.ts'),
   ]);
   const { write } = await loadPolicy({ caller: 'render', env: process.env, cwd });
   const outputs = new SpecOutputs(cwd, write);

@@ -1,10 +1,10 @@
 // Reads an IsoConfiguration, airshipctl's object for the ISO of the ephemeral node, into a cut request.
 
-import { collect } from '../../../image-builder/contracts/collect.ts';
-import { parseNetworkData } from '../../../image-builder/contracts/documents.ts';
-import { type CutRequest, DEFAULT_ISO_NAME, isFileName } from '../../../image-builder/contracts/request.ts';
-import { parseVolume } from '../../../image-builder/contracts/volume.ts';
-import { type Finding, InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
+import { collect } from '../../../image-builder/airship/collect.ts';
+import { parseNetworkData } from '../../../image-builder/airship/documents.ts';
+import { type CutRequest, DEFAULT_ISO_NAME, isFileName } from '../../../image-builder/airship/request.ts';
+import { parseVolume } from '../../../image-builder/airship/volume.ts';
+import { type Finding, InvalidInputError } from '../../../image-builder/base/diagnostics/error.ts';
 import { DEFAULT_SOURCES, findIsoData, type IsoSources, type ObjectSelector } from './iso-sources.ts';
 
 const SELECTOR_FIELDS = ['group', 'version', 'kind', 'name', 'namespace', 'labelSelector'];

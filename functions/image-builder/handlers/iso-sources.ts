@@ -1,6 +1,6 @@
 // Finds cloud-init's data for an ISO among the items of a ResourceList: user data in a Secret, network data in the
 // Secret that a BareMetalHost refers to.
-import type { Finding } from '../../../image-builder/diagnostics/error.ts';
+import type { Finding } from '../../../image-builder/base/diagnostics/error.ts';
 import { parseLabelSelector } from '../label-selector.ts';
 
 type Item = Record<string, unknown>;

@@ -1,7 +1,7 @@
 // imagePullSecrets among the items: credentials for reading bundles from private registries.
 
-import { pullSecretOf } from '../../../image-builder/registry/credentials/pull-secret.ts';
-import type { PullSecret } from '../../../image-builder/registry/credentials/types.ts';
+import type { PullSecret } from '../../../image-builder/oci/credentials/credentials.ts';
+import { pullSecretOf } from '../../../image-builder/oci/credentials/pull-secret.ts';
 
 /**
  * All Secrets of type kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg; which of them fits is decided by the

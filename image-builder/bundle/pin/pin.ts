@@ -3,14 +3,14 @@
 
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ImageBuilderError } from '../../diagnostics/error.ts';
-import { writeBeside } from '../../files/replace.ts';
-import { throwIfCancelled } from '../../registry/error.ts';
-import { openSource } from '../../registry/open.ts';
-import { parseReference, type RegistryReference } from '../../registry/reference.ts';
-import { BundleError } from '../error.ts';
-import { withinLimits } from '../read-limits.ts';
-import type { ReadBundleOptions } from '../read-options.ts';
+import { ImageBuilderError } from '../../base/diagnostics/error.ts';
+import { writeBeside } from '../../base/files/replace.ts';
+import { openSource } from '../../oci/open.ts';
+import { parseReference, type RegistryReference } from '../../oci/reference.ts';
+import { throwIfCancelled } from '../../oci/registry-error.ts';
+import { BundleError } from '../bundle-error.ts';
+import { withinLimits } from '../read/read-limits.ts';
+import type { ReadBundleOptions } from '../read/read-options.ts';
 import { findReferences, type Place } from './find.ts';
 
 /** A reference in a file. */

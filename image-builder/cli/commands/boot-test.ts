@@ -46,8 +46,8 @@ export function register(program: Command): void {
       'where console and screen of an image that does not boot are kept (default: a new temporary directory)',
     )
     .action(async (image: string, flags: BootTestFlags, command: Command) => {
-      const { bootTest } = await import('../../boot/boot-test.ts');
-      const { detectImageFormat } = await import('../../boot/image-format.ts');
+      const { bootTest } = await import('../../stages/boot-test/boot-test.ts');
+      const { detectImageFormat } = await import('../../stages/boot-test/image-format.ts');
       const format = await detectImageFormat(image);
       const { architecture, timeout, memory, secureBoot = false, medium, seed } = flags;
       const { firmware = architecture === 'arm64' ? 'uefi' : 'bios' } = flags;

@@ -1,11 +1,11 @@
 // `image-builder build`: builds what a file describes and prints its catalogues, as the function would.
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { redactCredentials } from '../../base/diagnostics/redact.ts';
+import { shellWord } from '../../base/diagnostics/shell-word.ts';
 import type { ReusableStage } from '../../build/reuse.ts';
-import type { BundleContents } from '../../bundle/types.ts';
-import { redactCredentials } from '../../diagnostics/redact.ts';
-import { shellWord } from '../../diagnostics/shell-word.ts';
+import type { BundleContents } from '../../bundle/model.ts';
 import { ownCommand } from '../../embedded/own-command.ts';
-import type { ResolvedBuild } from '../../variables/types.ts';
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 import { contextOf } from '../context.ts';
 import { onEarlierResults, requireLocal, reuseOption } from '../earlier-results.ts';
 import { addOutputOption, addPathOption, type PolicyFlags, policyOf } from '../policy-options.ts';
@@ -62,7 +62,7 @@ export function register(program: Command): void {
       const [{ readBuildFile }, { build }, { cataloguesOf }] = await Promise.all([
         import('../spec-file.ts'),
         import('../../build/build.ts'),
-        import('../../profile/catalogue.ts'),
+        import('../../bundle/profile/catalogue.ts'),
       ]);
       const { report, signal } = contextOf(command);
       const cwd = process.cwd();
@@ -122,7 +122,7 @@ function parseSeconds(text: string): number {
 
 async function render(objects: readonly unknown[], format: 'yaml' | 'json'): Promise<string> {
   if (format === 'json') return `${JSON.stringify(objects, undefined, 2)}\n`;
-  const { emitDocuments } = await import('../../yaml/emit.ts');
+  const { emitDocuments } = await import('../../base/yaml/emit.ts');
   return emitDocuments(objects);
 }
 

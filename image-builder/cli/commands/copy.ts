@@ -1,8 +1,8 @@
 // `image-builder copy REF DIR [FILE...]`: disk images out of a bundle.
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { printable } from '../../diagnostics/printable.ts';
-import { writeLine, writeOut } from '../../diagnostics/standard-streams.ts';
+import { printable } from '../../base/diagnostics/printable.ts';
+import { writeLine, writeOut } from '../../base/diagnostics/standard-streams.ts';
 import { addRegistryOptions, engineOptions } from '../registry-options.ts';
 
 /** Adds the command to the program. */
@@ -21,14 +21,14 @@ export function register(program: Command): void {
     .option('--force', 'replace files in the directory that are not what the bundle has')
     .option('--with-profiles', "also write each image's .md5sum and the bundle's profiles");
   addRegistryOptions(command).action(async (text: string, directory: string, names: string[]) => {
-    const { copyBundle } = await import('../../bundle/copy.ts');
+    const { copyBundle } = await import('../../bundle/copy/copy-disks.ts');
     const { force, withProfiles } = command.opts<{ force?: boolean; withProfiles?: boolean }>();
     const options = { ...(await engineOptions(command)), ...(force && { force }) };
     const { files, leftOut, reference } = await copyBundle(text, directory, names, options);
     if (leftOut.length > 0) writeLine(printable(`warning: left out, being no images: ${leftOut.join(', ')}`));
     if (withProfiles) {
-      const { readBundle } = await import('../../bundle/read.ts');
-      const { writeCompanions } = await import('../../bundle/copy-companions.ts');
+      const { readBundle } = await import('../../bundle/read/read-bundle.ts');
+      const { writeCompanions } = await import('../../bundle/copy/companions.ts');
       // By its digest: a tag may have moved meanwhile.
       await writeCompanions(resolve(directory), files, (await readBundle(reference, options)).profiles);
     }

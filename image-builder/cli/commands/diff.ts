@@ -1,7 +1,7 @@
 // `image-builder diff A B`: what differs between two bundles.
 import { type Command, Option } from 'commander';
-import type { Comparison } from '../../compare/types.ts';
-import { printableLines } from '../../diagnostics/printable.ts';
+import { printableLines } from '../../base/diagnostics/printable.ts';
+import type { Comparison } from '../../compare/comparison.ts';
 import { printedValue } from '../printed-value.ts';
 import {
   addRegistryOptions,

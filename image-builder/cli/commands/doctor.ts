@@ -14,7 +14,7 @@ export function register(program: Command): void {
     )
     .action(async (paths: string[]) => {
       const { examine } = await import('../../doctor/doctor.ts');
-      const { formatFinding } = await import('../../diagnostics/error.ts');
+      const { formatFinding } = await import('../../base/diagnostics/error.ts');
       const findings = await examine(paths, process.env);
       for (const finding of findings) {
         const line = formatFinding(finding);

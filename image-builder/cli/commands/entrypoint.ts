@@ -14,9 +14,9 @@ export function register(program: Command): void {
         return await runFunction([]);
       }
       const context = contextOf(command);
-      const { readRequest } = await import('../../contracts/read-request.ts');
-      const { readPreparedBase } = await import('../../contracts/base.ts');
-      const { cut } = await import('../../contracts/cut.ts');
+      const { readRequest } = await import('../../airship/read-request.ts');
+      const { readPreparedBase } = await import('../../airship/root-file-system.ts');
+      const { cut } = await import('../../airship/cut.ts');
       const request = await readRequest(env, process.stdin);
       // Standard output belongs to the caller: airshipctl parses it as KRM.
       for (const name of await cut(request, await readPreparedBase(), context)) {

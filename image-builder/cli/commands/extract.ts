@@ -1,9 +1,9 @@
 // `image-builder extract REF [PATH...]`: profiles, or other small files, out of a published bundle.
 
 import { type Command, Option } from 'commander';
-import type { ReadBundleOptions } from '../../bundle/read-options.ts';
-import { printable } from '../../diagnostics/printable.ts';
-import { writeOut } from '../../diagnostics/standard-streams.ts';
+import { printable } from '../../base/diagnostics/printable.ts';
+import { writeOut } from '../../base/diagnostics/standard-streams.ts';
+import type { ReadBundleOptions } from '../../bundle/read/read-options.ts';
 import { printedValue } from '../printed-value.ts';
 import {
   addRegistryOptions,
@@ -47,7 +47,7 @@ export function register(program: Command): void {
 }
 
 async function bundle(reference: string, flags: ExtractFlags, options: ReadBundleOptions): Promise<Reading> {
-  const { readBundle } = await import('../../bundle/read.ts');
+  const { readBundle } = await import('../../bundle/read/read-bundle.ts');
   const reading = await readBundle(reference, options);
   const profiles = Object.fromEntries(reading.profiles.map(({ name, json }) => [name, JSON.parse(json)]));
   await print({ bundle: reading.reference, profiles, ...reading.artifacts }, flags.output ?? 'yaml');
@@ -60,7 +60,7 @@ async function files(
   flags: ExtractFlags,
   options: ReadBundleOptions,
 ): Promise<Reading> {
-  const { readFiles } = await import('../../bundle/files.ts');
+  const { readFiles } = await import('../../bundle/read/small-files.ts');
   const reading = await readFiles(reference, paths, options);
   if (flags.output) {
     const values = reading.files.map(({ path, content }) => [path, jsonOrText(content)]);
@@ -75,7 +75,7 @@ async function list(
   flags: ExtractFlags,
   options: ReadBundleOptions,
 ): Promise<Reading> {
-  const { listFiles } = await import('../../bundle/files.ts');
+  const { listFiles } = await import('../../bundle/read/small-files.ts');
   const listing = await listFiles(reference, paths.length > 0 ? paths : ['/profiles', '/qcows'], options);
   if (flags.output) await print(listing.files, flags.output);
   else

@@ -42,7 +42,7 @@ export function register(program: Command): void {
 }
 
 async function renderText(steps: readonly HistoryStep[]): Promise<string> {
-  const { describeReasons } = await import('../changes.ts');
+  const { describeReasons } = await import('../key-changes.ts');
   const lines = steps.flatMap(({ builtAt, digest, key, changes }) => [
     `${builtAt.slice(0, 19)}Z  ${digest}${key === undefined ? '' : `  key ${key.slice(0, 12)}`}`,
     ...Object.entries(changes ?? {}).flatMap(([stage, reasons]) =>

@@ -1,9 +1,9 @@
 // `image-builder inspect REF`: what a bundle is, and what reading it costs.
 
 import { type Command, Option } from 'commander';
-import type { BundleDescription } from '../../bundle/inspect.ts';
-import { printable } from '../../diagnostics/printable.ts';
-import { writeOut } from '../../diagnostics/standard-streams.ts';
+import { printable } from '../../base/diagnostics/printable.ts';
+import { writeOut } from '../../base/diagnostics/standard-streams.ts';
+import type { BundleDescription } from '../../bundle/read/inspect.ts';
 import { printedValue } from '../printed-value.ts';
 import {
   addRegistryOptions,
@@ -34,7 +34,7 @@ export function register(program: Command): void {
         .default('text'),
     );
   addTimeoutOption(addRegistryOptions(command)).action(async (reference: string, flags: InspectFlags) => {
-    const { inspectBundle } = await import('../../bundle/inspect.ts');
+    const { inspectBundle } = await import('../../bundle/read/inspect.ts');
     const description = await inspectBundle(reference, await engineOptions(command));
     for (const warning of description.warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
     writeOut(await format(description, flags.output));

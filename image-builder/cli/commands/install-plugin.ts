@@ -18,7 +18,7 @@ export function register(program: Command): void {
     .option('--remove', 'remove the plugin')
     .option('--force', 'replace a file that this command did not write')
     .action(async (options: InstallPluginOptions) => {
-      const { installPlugin } = await import('../../kustomize/install-plugin.ts');
+      const { installPlugin } = await import('../../doctor/kustomize/install-plugin.ts');
       const { paths, notes } = await installPlugin(options, process.env, ownFile());
       for (const path of paths) process.stdout.write(`${options.remove ? 'removed' : 'installed'} ${path}\n`);
       for (const note of notes) process.stderr.write(`${note}\n`);

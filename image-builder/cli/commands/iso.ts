@@ -24,11 +24,11 @@ export function register(program: Command): void {
       await Promise.all([
         import('../spec-file.ts'),
         import('../../build/build.ts'),
-        import('../../build/profiles.ts'),
-        import('../../build/stages/common.ts'),
-        import('../../contracts/outputs.ts'),
+        import('../../stages/bundle/profiles.ts'),
+        import('../../stages/common.ts'),
+        import('../../airship/outputs.ts'),
       ]);
-    const { InvalidInputError } = await import('../../diagnostics/error.ts');
+    const { InvalidInputError } = await import('../../base/diagnostics/error.ts');
     const { join, resolve } = await import('node:path');
     const { mkdir } = await import('node:fs/promises');
     const context = contextOf(command);

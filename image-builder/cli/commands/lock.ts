@@ -1,7 +1,7 @@
 // `image-builder lock`: writes the exact packages of a build to a file that is committed beside its spec.
 import type { Command } from 'commander';
-import type { Change } from '../../build/changes.ts';
 import { changeLine } from '../../compare/text.ts';
+import type { Change } from '../../pipeline/input-changes.ts';
 import { contextOf } from '../context.ts';
 import { addPathOption, type PolicyFlags, policyOf } from '../policy-options.ts';
 
@@ -24,9 +24,9 @@ export function register(program: Command): void {
     const [{ readBuildFile }, { resolvePackages }, { lockOf, driftOf }, { renderLockFile, readLock }] =
       await Promise.all([
         import('../spec-file.ts'),
-        import('../../build/package-resolution.ts'),
-        import('../../build/lock.ts'),
-        import('../../variables/lock-file.ts'),
+        import('../../build/packages/resolution.ts'),
+        import('../../build/packages/package-lock.ts'),
+        import('../../spec/variables/lock-file.ts'),
       ]);
     const { dirname, join, resolve } = await import('node:path');
     const context = contextOf(command);
@@ -52,7 +52,7 @@ export function register(program: Command): void {
     }
     if (before === undefined || drift.length > 0) {
       const text = await renderLockFile(path, architecture, after, files);
-      const { replaceFile } = await import('../../files/replace.ts');
+      const { replaceFile } = await import('../../base/files/replace.ts');
       await replaceFile(resolve(cwd, path), text, { durable: true });
     }
     const state = before === undefined ? 'written' : drift.length > 0 ? 'updated' : 'up to date';

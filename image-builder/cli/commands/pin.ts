@@ -1,9 +1,9 @@
 // `image-builder pin PATH...`: tags of bundle references become tags with digests.
 
 import type { Command } from 'commander';
-import { findingsOf, formatFinding } from '../../diagnostics/error.ts';
-import { printable } from '../../diagnostics/printable.ts';
-import { writeLine, writeOut } from '../../diagnostics/standard-streams.ts';
+import { findingsOf, formatFinding } from '../../base/diagnostics/error.ts';
+import { printable } from '../../base/diagnostics/printable.ts';
+import { writeLine, writeOut } from '../../base/diagnostics/standard-streams.ts';
 import {
   addRegistryOptions,
   addTimeoutOption,

@@ -39,7 +39,7 @@ export function register(program: Command): void {
 }
 
 async function renderText(stages: readonly ExplainedStage[]): Promise<string> {
-  const { describeReasons } = await import('../changes.ts');
+  const { describeReasons } = await import('../key-changes.ts');
   const width = Math.max(...stages.map(({ stage }) => stage.length));
   const lines = stages.flatMap(({ stage, key, cached, reasons }) => [
     `${stage.padEnd(width)}  ${key.slice(0, 12)}  ${cached ? 'in the store' : 'to be built'}`,

@@ -7,8 +7,8 @@ export function register(program: Command): void {
     .command('prepare', { hidden: true })
     .description('build the root file system that the builder image cuts images from')
     .action(async (_options: unknown, command: Command) => {
-      const { prepare } = await import('../../contracts/prepare.ts');
-      const { readPreparedBase } = await import('../../contracts/base.ts');
+      const { prepare } = await import('../../airship/prepare.ts');
+      const { readPreparedBase } = await import('../../airship/root-file-system.ts');
       await prepare(await readPreparedBase(), contextOf(command));
     });
 }

@@ -21,9 +21,9 @@ export function register(program: Command): void {
       'a Kubernetes imagePullSecret (YAML, JSON, or its content) or a Docker config.json with auths',
     )
     .action(async (source: string, target: string, flags: PushFlags, command: Command) => {
-      const { parseReference, formatReference } = await import('../../registry/reference.ts');
-      const { RegistryError } = await import('../../registry/error.ts');
-      const { pushReference } = await import('../../registry/push.ts');
+      const { parseReference, formatReference } = await import('../../oci/reference.ts');
+      const { RegistryError } = await import('../../oci/registry-error.ts');
+      const { pushReference } = await import('../../oci/distribution/push.ts');
       const { readPullSecrets } = await import('../pull-secret-files.ts');
       const to = parseReference(target);
       if (to.transport !== 'registry') {

@@ -9,7 +9,7 @@ export function register(program: Command): void {
     .command('run-build', { hidden: true })
     .description('build what a line of JSON on standard input describes')
     .action(async (_options: unknown, command: Command) => {
-      const { runContainedBuild } = await import('../../build/contained.ts');
+      const { runContainedBuild } = await import('../../build/container/worker.ts');
       const answer = await runContainedBuild(process.stdin, contextOf(command));
       process.stdout.write(`${JSON.stringify(answer)}\n`);
       if ('findings' in answer) process.exitCode = 1;

@@ -6,7 +6,7 @@ export function register(program: Command): void {
     .command('run-triggered', { hidden: true })
     .description('build in the background what standard input describes')
     .action(async () => {
-      const { runTriggeredBuild } = await import('../../build/triggered.ts');
+      const { runTriggeredBuild } = await import('../../build/background/main.ts');
       await runTriggeredBuild();
     });
 }

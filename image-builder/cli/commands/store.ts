@@ -133,7 +133,7 @@ async function open(store: string | undefined): Promise<Store> {
 /** A table, and what it is of: `in the store`, `removed`. */
 async function renderUsages(usages: readonly EntryUsage[], what: string): Promise<string> {
   if (usages.length === 0) return `nothing ${what}\n`;
-  const { formatBytes } = await import('../../diagnostics/render.ts');
+  const { formatBytes } = await import('../../base/diagnostics/render.ts');
   const total = usages.reduce((sum, { bytes }) => sum + bytes, 0);
   const rows = usages.map(({ kind, key, build, stage, bytes, usedAt }) => [
     ...[`${kind}-${key.slice(0, 12)}`, formatBytes(bytes), usedAt.slice(0, 16), build, stage],

@@ -21,9 +21,9 @@ export function register(program: Command): void {
       'a Kubernetes imagePullSecret (YAML, JSON, or its content) or a Docker config.json with auths',
     )
     .action(async (source: string, targets: string[], flags: TagFlags, command: Command) => {
-      const { parseReference, formatReference } = await import('../../registry/reference.ts');
-      const { RegistryError } = await import('../../registry/error.ts');
-      const { tagImage } = await import('../../registry/tag.ts');
+      const { parseReference, formatReference } = await import('../../oci/reference.ts');
+      const { RegistryError } = await import('../../oci/registry-error.ts');
+      const { tagImage } = await import('../../oci/distribution/tag.ts');
       const { signal } = contextOf(command);
       const [from, ...to] = [source, ...targets].map((text) => {
         const reference = parseReference(text);

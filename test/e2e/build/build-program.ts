@@ -1,8 +1,8 @@
 // A whole build as a program, whose results may go to the directory of temporary files: `build-program STORE NAME SPEC`. Prints events as lines of JSON, then the result.
 import { tmpdir } from 'node:os';
+import { listenForInterrupt } from '../../../image-builder/base/diagnostics/interrupt.ts';
 import { build } from '../../../image-builder/build/build.ts';
-import { listenForInterrupt } from '../../../image-builder/diagnostics/interrupt.ts';
-import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
 import { PERSON } from '../../support/policies.ts';
 
 const [store = '', name = '', spec = '{}'] = process.argv.slice(2);

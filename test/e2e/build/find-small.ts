@@ -1,5 +1,5 @@
 // Looks the small build up as a program: `find-small STORE INPUTS`; with `build` in the inputs it is built.
-import { findEntry } from '../../../image-builder/build/lookup.ts';
+import { findEntry } from '../../../image-builder/pipeline/lookup.ts';
 import { openStore, prepareStore } from '../../../image-builder/store/store.ts';
 import { smallPlan } from './small-stages.ts';
 

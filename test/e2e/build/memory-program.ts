@@ -1,6 +1,6 @@
 // Entry point of a program that opens memory at the directory in its argument, begins a command in it, and stays.
-import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
-import { openMemory } from '../../../image-builder/executors/memory.ts';
+import { createLocalSandbox } from '../../../image-builder/sandbox/local-sandbox.ts';
+import { openMemory } from '../../../image-builder/sandbox/tmpfs.ts';
 
 async function main(): Promise<void> {
   const memory = await openMemory(await createLocalSandbox(), process.argv[2] ?? '', 1 << 23);

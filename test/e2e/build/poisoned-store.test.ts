@@ -5,8 +5,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { SharedStore } from '../../../image-builder/shared-store/shared-store.ts';
-import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
+import { SharedStore } from '../../../image-builder/store/shared/shared-store.ts';
 import { executable, run } from '../support/executables.ts';
 import { putBundle, UNREACHABLE } from '../support/put-bundle.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';

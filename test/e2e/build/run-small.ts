@@ -1,5 +1,5 @@
 // The small build as a program: `run-small STORE INPUTS [LAYOUT]`. Prints events as lines of JSON, then the result.
-import { listenForInterrupt } from '../../../image-builder/diagnostics/interrupt.ts';
+import { listenForInterrupt } from '../../../image-builder/base/diagnostics/interrupt.ts';
 import { publishSmall, smallBuild } from './small-stages.ts';
 
 const [store = '', inputs = '{}', layout] = process.argv.slice(2);

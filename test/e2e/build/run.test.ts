@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ProgressEvent, Reporter } from '../../../image-builder/diagnostics/progress.ts';
+import type { ProgressEvent, Reporter } from '../../../image-builder/base/diagnostics/progress.ts';
 import { bundleProgram, start } from './programs.ts';
 import { type SmallInputs, smallBuild, smallPlan } from './small-stages.ts';
 

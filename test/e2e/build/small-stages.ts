@@ -2,16 +2,16 @@
 // and put into a bundle that can be published.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { explainFullDisk } from '../../../image-builder/build/full-disk.ts';
-import type { StageImplementation } from '../../../image-builder/build/perform.ts';
-import { type PlannedStage, planStages, type StageDefinition } from '../../../image-builder/build/plan.ts';
-import { withRepairs } from '../../../image-builder/build/repair.ts';
-import { runStages } from '../../../image-builder/build/run.ts';
-import { assembleBundle } from '../../../image-builder/bundle/write.ts';
-import { publishBundle } from '../../../image-builder/bundle/write-destination.ts';
-import type { Descriptor } from '../../../image-builder/bundle/write-oci.ts';
-import type { Reporter } from '../../../image-builder/diagnostics/progress.ts';
-import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
+import type { Reporter } from '../../../image-builder/base/diagnostics/progress.ts';
+import { assembleBundle } from '../../../image-builder/bundle/write/assemble.ts';
+import { publishBundle } from '../../../image-builder/bundle/write/destination.ts';
+import type { Descriptor } from '../../../image-builder/bundle/write/manifest.ts';
+import { explainFullDisk } from '../../../image-builder/pipeline/full-disk.ts';
+import { type PlannedStage, planStages, type StageDefinition } from '../../../image-builder/pipeline/plan.ts';
+import { withRepairs } from '../../../image-builder/pipeline/repair.ts';
+import { runStages } from '../../../image-builder/pipeline/scheduler.ts';
+import type { StageImplementation } from '../../../image-builder/pipeline/stage-runner.ts';
+import { createLocalSandbox } from '../../../image-builder/sandbox/local-sandbox.ts';
 import type { Entry } from '../../../image-builder/store/entry.ts';
 import { openStore, prepareStore } from '../../../image-builder/store/store.ts';
 import { createWorkspace, treeRemover } from '../../../image-builder/store/workspace.ts';

@@ -17,7 +17,7 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { executable, run } from '../support/executables.ts';
 import { putBundle as putIntoStore, UNREACHABLE } from '../support/put-bundle.ts';
 import { startRegistry } from '../support/registry.ts';

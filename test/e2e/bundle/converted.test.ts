@@ -1,7 +1,7 @@
 // Our bundles after other tools have converted them: marks of layers are gone, the history is not.
 import { join } from 'node:path';
-import { listFiles } from '../../../image-builder/bundle/files.ts';
-import { readBundle } from '../../../image-builder/bundle/read.ts';
+import { readBundle } from '../../../image-builder/bundle/read/read-bundle.ts';
+import { listFiles } from '../../../image-builder/bundle/read/small-files.ts';
 import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
 import { bundleOf, makeQcow, temporaryDirectory, writeBundle } from './support.ts';
 

@@ -5,14 +5,14 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import type { Artifacts, BundleReference } from '../../../image-builder/bundle/types.ts';
+import type { Artifacts, BundleReference } from '../../../image-builder/bundle/model.ts';
 import {
   assembleBundle,
   type BundleRequest,
   type QcowLayer,
   writeQcowLayer,
-} from '../../../image-builder/bundle/write.ts';
-import { type BundleDestination, publishBundle } from '../../../image-builder/bundle/write-destination.ts';
+} from '../../../image-builder/bundle/write/assemble.ts';
+import { type BundleDestination, publishBundle } from '../../../image-builder/bundle/write/destination.ts';
 
 export const run = promisify(execFile);
 

@@ -15,10 +15,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { type EngineCommand, engineCommand } from '../../../image-builder/executors/container/command.ts';
-import { findEngine } from '../../../image-builder/executors/container/find-engine.ts';
-import { ensureImage } from '../../../image-builder/executors/container/image.ts';
-import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { ensureImage } from '../../../image-builder/engines/builder-image.ts';
+import { type EngineCommand, engineCommand } from '../../../image-builder/engines/command.ts';
+import { findEngine } from '../../../image-builder/engines/find-engine.ts';
+import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { containedObject, digestIn, eventually, start } from '../support/contained-build.ts';
 import { buildTarget, type DockerEngine, nodeBase, run, TEST_PREFIX, useDocker } from '../support/docker.ts';
 import { type EngineTls, startEngineTls } from '../support/engine-tls.ts';

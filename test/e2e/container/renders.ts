@@ -4,7 +4,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { containedObject, digestIn, eventually } from '../support/contained-build.ts';
 import { buildTarget, type DockerEngine, run, TEST_PREFIX } from '../support/docker.ts';
 import { executable } from '../support/executables.ts';

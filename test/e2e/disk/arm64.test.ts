@@ -2,10 +2,10 @@
 // its firmware, shim and GRUB up to the menu, in a machine. A system behind that is test/e2e/images/arm64.test.ts.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bootTest } from '../../../image-builder/boot/boot-test.ts';
-import { askRepositories } from '../../../image-builder/build/package-resolution.ts';
+import { askRepositories } from '../../../image-builder/build/packages/resolution.ts';
 import { type AssembledDisk, assembleDisk } from '../../../image-builder/disk/assemble.ts';
-import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
+import { bootTest } from '../../../image-builder/stages/boot-test/boot-test.ts';
 import { SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
 import { runDiskTool } from '../support/disk-tools.ts';
 import { executable, run as runCommand } from '../support/executables.ts';

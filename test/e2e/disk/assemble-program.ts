@@ -4,10 +4,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { checksumFile } from '../../../image-builder/bundle/checksums.ts';
 import { assembleDisk } from '../../../image-builder/disk/assemble.ts';
-import { type AssembleIsoRequest, assembleIso } from '../../../image-builder/disk/iso.ts';
-import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
-import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
-import type { Partition } from '../../../image-builder/spec/types.ts';
+import { type AssembleIsoRequest, assembleIso } from '../../../image-builder/disk/live-iso.ts';
+import { createLocalSandbox } from '../../../image-builder/sandbox/local-sandbox.ts';
+import type { Partition } from '../../../image-builder/spec/api/types.ts';
+import { unpackTree } from '../../../image-builder/stages/rootfs/archive.ts';
 import { BIOS_GRUB, BOOT, ESP, MENU, qcowOf, ROOT } from '../support/partitions.ts';
 
 const LIVE: AssembleIsoRequest['livecdcontent'] = {

@@ -2,8 +2,8 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AssembledDisk, assembleDisk } from '../../../image-builder/disk/assemble.ts';
-import { unpackTree } from '../../../image-builder/rootfs/archive.ts';
-import type { Partition } from '../../../image-builder/spec/types.ts';
+import type { Partition } from '../../../image-builder/spec/api/types.ts';
+import { unpackTree } from '../../../image-builder/stages/rootfs/archive.ts';
 import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
 import { runDiskTool } from '../support/disk-tools.ts';
 import { inspectByIronic } from '../support/ironic.ts';

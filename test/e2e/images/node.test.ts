@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse, parseAllDocuments } from 'yaml';
-import { bootTest } from '../../../image-builder/boot/boot-test.ts';
 import { buildStages } from '../../../image-builder/build/build.ts';
-import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
+import { bootTest } from '../../../image-builder/stages/boot-test/boot-test.ts';
 import { PERSON } from '../../support/policies.ts';
 import { executable, run } from '../support/executables.ts';
 import { type NodeRepositories, serveNodeRepositories } from '../support/node-repositories.ts';
@@ -24,7 +24,10 @@ const KEY = 'ssh-ed25519 AAAA ops@example.org';
 
 const role = (name: string) =>
   parse(
-    readFileSync(join(__dirname, '../../../image-builder/ansible/roles', name, 'defaults/main.yaml'), 'utf8'),
+    readFileSync(
+      join(__dirname, '../../../image-builder/stages/osconfig/ansible/roles', name, 'defaults/main.yaml'),
+      'utf8',
+    ),
   );
 const { sysctl, kernel } = role('osconfig') as {
   sysctl: { name: string; value: number }[];

@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { chooseMirrors, readAptSources } from '../../../image-builder/variables/mirror.ts';
+import { chooseMirrors, readAptSources } from '../../../image-builder/spec/variables/mirror.ts';
 
 const PACKAGES = [
   ...['linux-image-cloud-amd64', 'initramfs-tools', 'zstd', 'systemd-sysv', 'udev', 'dbus', 'login'],

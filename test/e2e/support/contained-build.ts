@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments, stringify } from 'yaml';
-import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { preparedSpec } from './prepared-image.ts';
 
 /** What the object says; undefined fields are left out. */

@@ -1,6 +1,6 @@
 // The predecessor's partition table in little, as the variables of a QCOW.
 import type { AssembleDiskRequest } from '../../../image-builder/disk/assemble.ts';
-import type { Partition } from '../../../image-builder/spec/types.ts';
+import type { Partition } from '../../../image-builder/spec/api/types.ts';
 
 export const ROOT: Partition = {
   mount: '/',

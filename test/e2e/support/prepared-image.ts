@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { aptMirror, buildOptions, type DockerEngine, hostCodename, run, TEST_PREFIX } from './docker.ts';
 
 const root = resolve(__dirname, '../../..');

@@ -1,12 +1,12 @@
 // A bundle in a store under the key that a spec has, without building it.
 import { join } from 'node:path';
 import { planBuild } from '../../../image-builder/build/build.ts';
-import { bundleFacts } from '../../../image-builder/build/bundle-entry.ts';
-import { assembleBundle } from '../../../image-builder/bundle/write.ts';
-import type { BuildSpec } from '../../../image-builder/spec/types.ts';
+import { assembleBundle } from '../../../image-builder/bundle/write/assemble.ts';
+import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
+import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
+import { bundleFacts } from '../../../image-builder/stages/bundle/bundle-entry.ts';
 import { commitEntry, type Entry } from '../../../image-builder/store/entry.ts';
 import { prepareStore } from '../../../image-builder/store/store.ts';
-import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
 import { PERSON } from '../../support/policies.ts';
 
 /** A spec that is planned at once: nothing answers at port 9, so that a build of it fails soon, and without a network. */

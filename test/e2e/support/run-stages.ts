@@ -2,9 +2,9 @@
 // Its argument is a file with {directory, build: ResolvedBuild, scripts}.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { configureRootfs } from '../../../image-builder/build/stages/osconfig.ts';
-import { buildRootfs } from '../../../image-builder/build/stages/rootfs.ts';
-import type { ResolvedBuild, ScriptFile } from '../../../image-builder/variables/types.ts';
+import type { ResolvedBuild, ScriptFile } from '../../../image-builder/spec/variables/resolved.ts';
+import { configureRootfs } from '../../../image-builder/stages/osconfig/configure.ts';
+import { buildRootfs } from '../../../image-builder/stages/rootfs/build-rootfs.ts';
 import { stageContext } from './stage.ts';
 
 interface Request {

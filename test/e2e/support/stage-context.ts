@@ -2,9 +2,9 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
-import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
-import type { StageContext } from '../../../image-builder/executors/stage.ts';
+import type { ProgressEvent } from '../../../image-builder/base/diagnostics/progress.ts';
+import { createLocalSandbox } from '../../../image-builder/sandbox/local-sandbox.ts';
+import type { StageContext } from '../../../image-builder/sandbox/stage-context.ts';
 
 export interface TestStage extends StageContext {
   /** Holds workDir and outputDir; there is room for more. */

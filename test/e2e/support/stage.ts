@@ -1,8 +1,8 @@
 // Runs single stages of a build, outside of a plan and a store.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createLocalSandbox } from '../../../image-builder/executors/local-sandbox.ts';
-import type { StageContext } from '../../../image-builder/executors/stage.ts';
+import { createLocalSandbox } from '../../../image-builder/sandbox/local-sandbox.ts';
+import type { StageContext } from '../../../image-builder/sandbox/stage-context.ts';
 
 /** What a stage that was run has said. */
 export interface Observed {

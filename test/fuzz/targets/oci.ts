@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { parseArtifacts } from '../../../image-builder/bundle/artifacts.ts';
-import { scanChunked } from '../../../image-builder/bundle/chunked.ts';
-import type { LayerRequest } from '../../../image-builder/bundle/layer-request.ts';
-import { WatchList } from '../../../image-builder/bundle/overlay/watch.ts';
-import { decompressWhole } from '../../../image-builder/registry/compression.ts';
-import { parseConfig, parseManifest } from '../../../image-builder/registry/manifest.ts';
+import { scanChunked } from '../../../image-builder/bundle/read/chunked.ts';
+import type { LayerRequest } from '../../../image-builder/bundle/read/layer-request.ts';
+import { WatchList } from '../../../image-builder/bundle/read/overlay/wanted-paths.ts';
+import { decompressWhole } from '../../../image-builder/oci/codec/compression.ts';
+import { parseConfig, parseManifest } from '../../../image-builder/oci/manifest.ts';
 import { type Target, Violation } from '../campaign.ts';
 import { mutateBytes, mutateJson, mutateText } from '../mutate.ts';
 

@@ -2,14 +2,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseChallenges } from '../../../image-builder/registry/auth.ts';
 import {
   matchKey,
   parseCredentialConfig,
   parsePullSecret,
-} from '../../../image-builder/registry/credentials/config-file.ts';
-import { formatReference, parseReference } from '../../../image-builder/registry/reference.ts';
-import { endpointsFor } from '../../../image-builder/registry/registries-conf.ts';
+} from '../../../image-builder/oci/credentials/config-file.ts';
+import { endpointsFor } from '../../../image-builder/oci/credentials/registries-conf.ts';
+import { parseChallenges } from '../../../image-builder/oci/distribution/auth.ts';
+import { formatReference, parseReference } from '../../../image-builder/oci/reference.ts';
 import { type Target, Violation } from '../campaign.ts';
 import { mutateJson, mutateText } from '../mutate.ts';
 

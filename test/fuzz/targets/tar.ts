@@ -1,13 +1,13 @@
 // Archives, read as a stream and by ranges: both say the same, or refuse.
 import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
-import { ImageBuilderError } from '../../../image-builder/diagnostics/error.ts';
+import { ImageBuilderError } from '../../../image-builder/base/diagnostics/error.ts';
 import {
   type ByteReader,
   RangedByteReader,
   StreamByteReader,
-} from '../../../image-builder/tar/byte-reader.ts';
-import { TarReader } from '../../../image-builder/tar/reader.ts';
+} from '../../../image-builder/oci/tar/byte-reader.ts';
+import { TarReader } from '../../../image-builder/oci/tar/reader.ts';
 import { type Target, Violation } from '../campaign.ts';
 import { corpus } from '../corpus.ts';
 import type { Random } from '../random.ts';

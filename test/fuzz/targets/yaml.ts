@@ -1,11 +1,11 @@
 // ResourceLists come back as they were; data are read as they were written, by YAML 1.1 and 1.2.
 import { Document, parse, type YAMLMap } from 'yaml';
 import { readQuestion, runOnQuestion } from '../../../functions/image-builder/run.ts';
-import { InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
-import { parseJson } from '../../../image-builder/profile/json.ts';
-import { withData } from '../../../image-builder/yaml/data-node.ts';
-import { PARSE_OPTIONS, STRINGIFY_OPTIONS } from '../../../image-builder/yaml/document.ts';
-import { toNode } from '../../../image-builder/yaml/values.ts';
+import { InvalidInputError } from '../../../image-builder/base/diagnostics/error.ts';
+import { withData } from '../../../image-builder/base/yaml/data-node.ts';
+import { PARSE_OPTIONS, STRINGIFY_OPTIONS } from '../../../image-builder/base/yaml/document.ts';
+import { toNode } from '../../../image-builder/base/yaml/values.ts';
+import { parseJson } from '../../../image-builder/bundle/profile/json.ts';
 import { type Target, Violation } from '../campaign.ts';
 import { corpus } from '../corpus.ts';
 import { mutateText } from '../mutate.ts';

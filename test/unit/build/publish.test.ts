@@ -12,8 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FinishedBundle, publish } from '../../../image-builder/build/publish.ts';
-import { assembleBundle } from '../../../image-builder/bundle/write.ts';
-import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { assembleBundle } from '../../../image-builder/bundle/write/assemble.ts';
+import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
 import { RENDER } from '../../support/policies.ts';
 
 const directory = realpathSync(mkdtempSync(join(tmpdir(), 'image-builder-publish-unit-')));

@@ -13,12 +13,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { copyBundle } from '../../../image-builder/bundle/copy.ts';
-import { listFiles, readFiles } from '../../../image-builder/bundle/files.ts';
-import { inspectBundle } from '../../../image-builder/bundle/inspect.ts';
+import type { ProgressEvent } from '../../../image-builder/base/diagnostics/progress.ts';
+import { copyBundle } from '../../../image-builder/bundle/copy/copy-disks.ts';
 import { findReferences } from '../../../image-builder/bundle/pin/find.ts';
 import { findUnpinned, pinFiles } from '../../../image-builder/bundle/pin/pin.ts';
-import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
+import { inspectBundle } from '../../../image-builder/bundle/read/inspect.ts';
+import { listFiles, readFiles } from '../../../image-builder/bundle/read/small-files.ts';
 import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle } from '../../support/bundles.ts';
 import { writeLayout } from '../../support/images.ts';
 import { type LayoutServer, type LayoutServerOptions, serveLayouts } from '../../support/layout-server.ts';

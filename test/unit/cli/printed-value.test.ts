@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
+import { printable, printableLines } from '../../../image-builder/base/diagnostics/printable.ts';
 import { printedValue } from '../../../image-builder/cli/printed-value.ts';
-import { printable, printableLines } from '../../../image-builder/diagnostics/printable.ts';
 
 const HOSTILE = '\x1b[2J\x07\x7f\x85\x9b31m\u2028\u202e\u2066';
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;

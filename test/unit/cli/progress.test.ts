@@ -1,11 +1,11 @@
-import { LiveDisplay } from '../../../image-builder/cli/live-display.ts';
-import type { ProgressEvent } from '../../../image-builder/diagnostics/progress.ts';
+import type { ProgressEvent } from '../../../image-builder/base/diagnostics/progress.ts';
 import {
   formatBytes,
   formatSeconds,
   jsonReporter,
   plainReporter,
-} from '../../../image-builder/diagnostics/render.ts';
+} from '../../../image-builder/base/diagnostics/render.ts';
+import { LiveDisplay } from '../../../image-builder/cli/live-display.ts';
 
 const EVENTS: ProgressEvent[] = [
   { type: 'stage', stage: 'rootfs', status: 'started' },

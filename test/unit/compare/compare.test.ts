@@ -1,8 +1,8 @@
 // What two bundles differ in, and how it is told.
 import { compareBundles, comparePackages } from '../../../image-builder/compare/compare.ts';
+import type { Subject } from '../../../image-builder/compare/comparison.ts';
 import { renderMarkdown } from '../../../image-builder/compare/markdown.ts';
 import { renderText } from '../../../image-builder/compare/text.ts';
-import type { Subject } from '../../../image-builder/compare/types.ts';
 
 const MIB = 2 ** 20;
 const partitions = [

@@ -1,9 +1,9 @@
-import { InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
+import { InvalidInputError } from '../../../image-builder/base/diagnostics/error.ts';
+import type { DiskVariables } from '../../../image-builder/disk/disk-plan.ts';
 import { planPartitions } from '../../../image-builder/disk/partition-table.ts';
 import { renderSfdiskScript } from '../../../image-builder/disk/sfdisk.ts';
 import { MIB } from '../../../image-builder/disk/size.ts';
-import type { DiskVariables } from '../../../image-builder/disk/types.ts';
-import type { Partition } from '../../../image-builder/spec/types.ts';
+import type { Partition } from '../../../image-builder/spec/api/types.ts';
 
 const root: Partition = {
   mount: '/',

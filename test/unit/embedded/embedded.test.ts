@@ -8,11 +8,11 @@ import { writeAssets } from '../../../image-builder/embedded/write-assets.ts';
 test('assets are written as they are in the source tree', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'assets-'));
   try {
-    await writeAssets('ansible', directory);
-    const ansible = assets.filter(({ path }) => path.startsWith('ansible/'));
+    await writeAssets('stages/osconfig/ansible', directory);
+    const ansible = assets.filter(({ path }) => path.startsWith('stages/osconfig/ansible/'));
     expect(ansible.length).toBeGreaterThan(0);
     for (const { path, content, mode } of ansible) {
-      const file = join(directory, path.slice('ansible/'.length));
+      const file = join(directory, path.slice('stages/osconfig/ansible/'.length));
       expect(readFileSync(file, 'utf8')).toBe(content);
       expect(statSync(file).mode & 0o777).toBe(mode);
     }

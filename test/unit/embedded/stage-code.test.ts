@@ -70,16 +70,21 @@ test('it is the same wherever the source tree lies', () => {
 });
 
 test.each([
-  ['image-builder/rootfs/bootstrap.ts', "INITRD: 'No'", "INITRD: 'no'", ['rootfs']],
-  ['image-builder/osconfig/initramfs.ts', "'-c'", "'-c', '-v'", ['osconfig', 'qcow']],
+  ['image-builder/stages/rootfs/bootstrap.ts', "INITRD: 'No'", "INITRD: 'no'", ['rootfs']],
+  ['image-builder/stages/osconfig/initramfs.ts', "'-c'", "'-c', '-v'", ['osconfig', 'qcow']],
   ['image-builder/disk/ext4.ts', 'hash_seed=', 'hash_alg=', ['qcow']],
   ['image-builder/disk/squashfs.ts', "'-no-exports'", "'-no-xattrs'", ['iso']],
-  ['image-builder/bundle/write-oci.ts', 'schemaVersion: 2,', 'schemaVersion: 3,', ['bundle']],
+  ['image-builder/bundle/write/manifest.ts', 'schemaVersion: 2,', 'schemaVersion: 3,', ['bundle']],
   [
-    ...['image-builder/executors/environment.ts', "LC_ALL: 'C.UTF-8'", "LC_ALL: 'C'"],
+    ...['image-builder/sandbox/environment.ts', "LC_ALL: 'C.UTF-8'", "LC_ALL: 'C'"],
     ['rootfs', 'osconfig', 'qcow', 'iso'],
   ],
-  ['image-builder/ansible/roles/osconfig/tasks/main.yaml', '\n', '\n\n', ['osconfig', 'qcow']],
+  [
+    'image-builder/stages/osconfig/ansible/roles/osconfig/tasks/main.yaml',
+    '\n',
+    '\n\n',
+    ['osconfig', 'qcow'],
+  ],
   // A package that writes bytes.
   ['node_modules/tar-stream/headers.js', '[0x75, 0x73,', '[0x55, 0x73,', ['qcow', 'bundle']],
 ] as [string, string, string, string[]][])('%s is in the keys of what runs it', (path, from, to, kinds) => {
@@ -89,16 +94,16 @@ test.each([
 test('boot tests, publishing, reading, explaining, containers and comments are in no key', () => {
   const withEffect = (text: string) => `${text}\nglobalThis.changed = true;\n`;
   const changes = {
-    'image-builder/boot/boot-test.ts': withEffect,
+    'image-builder/stages/boot-test/boot-test.ts': withEffect,
     'image-builder/build/publish.ts': withEffect,
     'image-builder/build/explain.ts': withEffect,
-    'image-builder/build/in-container.ts': withEffect,
-    'image-builder/bundle/read.ts': withEffect,
+    'image-builder/build/container/executor.ts': withEffect,
+    'image-builder/bundle/read/read-bundle.ts': withEffect,
     'image-builder/bundle/pin/pin.ts': withEffect,
-    'image-builder/executors/container/run-container.ts': withEffect,
-    'image-builder/registry/cache.ts': withEffect,
-    'image-builder/variables/resolve.ts': withEffect,
-    'image-builder/rootfs/bootstrap.ts': (text: string) => `${text}\n// said in other words\n`,
+    'image-builder/engines/run-container.ts': withEffect,
+    'image-builder/oci/cache.ts': withEffect,
+    'image-builder/spec/variables/resolve.ts': withEffect,
+    'image-builder/stages/rootfs/bootstrap.ts': (text: string) => `${text}\n// said in other words\n`,
   };
   expect(reachedBy(changes)).toEqual([]);
 });

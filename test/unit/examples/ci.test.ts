@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { parse } from 'yaml';
 import { COMMANDS } from '../../../image-builder/cli/commands.ts';
-import { parseImageBuilder } from '../../../image-builder/spec/validate.ts';
+import { parseImageBuilder } from '../../../image-builder/spec/api/validate.ts';
 
 const directory = join(__dirname, '../../../examples/ci');
 const read = (path: string) => readFileSync(join(directory, path), 'utf8');

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { readIsoRequest } from '../../../functions/image-builder/handlers/iso-request.ts';
-import { parseContractV1 } from '../../../image-builder/contracts/v1.ts';
-import { parseImageBuilder } from '../../../image-builder/spec/validate.ts';
-import { resolveBuild } from '../../../image-builder/variables/resolve.ts';
+import { parseContractV1 } from '../../../image-builder/airship/v1.ts';
+import { parseImageBuilder } from '../../../image-builder/spec/api/validate.ts';
+import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
 
 const root = join(__dirname, '../../..');
 const examples = join(root, 'examples');

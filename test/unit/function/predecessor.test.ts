@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parse, type Tags } from 'yaml';
 import { HANDLERS } from '../../../functions/image-builder/engine-command.ts';
 import { readQuestion, runOnQuestion } from '../../../functions/image-builder/run.ts';
-import { silentReporter } from '../../../image-builder/diagnostics/progress.ts';
+import { silentReporter } from '../../../image-builder/base/diagnostics/progress.ts';
 
 interface Recorded {
   name: string;

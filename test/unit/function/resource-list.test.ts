@@ -1,6 +1,6 @@
 import { parse, parseDocument, type YAMLMap } from 'yaml';
 import { ResourceList, ResourceListError } from '../../../functions/image-builder/resource-list.ts';
-import { ExactNumber, toNode } from '../../../image-builder/yaml/values.ts';
+import { ExactNumber, toNode } from '../../../image-builder/base/yaml/values.ts';
 
 const list = (items: string, rest = '') =>
   `apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n${items}${rest}`;

@@ -6,10 +6,10 @@ import { HANDLERS } from '../../../functions/image-builder/engine-command.ts';
 import { type Engine, imageBuilderHandler } from '../../../functions/image-builder/handlers/image-builder.ts';
 import { ResourceListError } from '../../../functions/image-builder/resource-list.ts';
 import { readQuestion, runOnQuestion } from '../../../functions/image-builder/run.ts';
-import type { BundleContents } from '../../../image-builder/bundle/types.ts';
-import { findingsOf } from '../../../image-builder/diagnostics/error.ts';
-import { silentReporter } from '../../../image-builder/diagnostics/progress.ts';
-import { parseJson } from '../../../image-builder/profile/json.ts';
+import { findingsOf } from '../../../image-builder/base/diagnostics/error.ts';
+import { silentReporter } from '../../../image-builder/base/diagnostics/progress.ts';
+import type { BundleContents } from '../../../image-builder/bundle/model.ts';
+import { parseJson } from '../../../image-builder/bundle/profile/json.ts';
 
 let directory: string;
 beforeEach(() => {

@@ -1,7 +1,7 @@
 // IsoConfiguration as a functionConfig: where cloud-init's data is among the items.
 import { readIsoRequest } from '../../../functions/image-builder/handlers/iso-request.ts';
 import { parseLabelSelector } from '../../../functions/image-builder/label-selector.ts';
-import { InvalidInputError } from '../../../image-builder/diagnostics/error.ts';
+import { InvalidInputError } from '../../../image-builder/base/diagnostics/error.ts';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 const config = (builder = {}, volume = '/srv/images:/config') => ({

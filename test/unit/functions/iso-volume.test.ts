@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { handleIsoConfiguration } from '../../../functions/image-builder/handlers/iso-configuration.ts';
-import { isIso } from '../../../image-builder/contracts/iso-file.ts';
+import { isIso } from '../../../image-builder/airship/iso-file.ts';
 
 const directory = realpathSync(mkdtempSync(join(tmpdir(), 'image-builder-iso-volume-')));
 const cwd = join(directory, 'repository');

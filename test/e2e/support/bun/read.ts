@@ -1,4 +1,4 @@
-// Stands in for image-builder/bundle/read.ts where tests run on Bun (jest.config.js): each bundle is read by a process of
+// Stands in for image-builder/bundle/read/read-bundle.ts where tests run on Bun (jest.config.js): each bundle is read by a process of
 // Bun, in which the native executable runs.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { buildSync } from 'esbuild';
-import type { BundleReading } from '../../../../image-builder/bundle/read.ts';
-import type { ReadBundleOptions } from '../../../../image-builder/bundle/read-options.ts';
-import { RegistryError, type RegistryErrorCode } from '../../../../image-builder/registry/error.ts';
+import type { BundleReading } from '../../../../image-builder/bundle/read/read-bundle.ts';
+import type { ReadBundleOptions } from '../../../../image-builder/bundle/read/read-options.ts';
+import { RegistryError, type RegistryErrorCode } from '../../../../image-builder/oci/registry-error.ts';
 
 export type { BundleReading, ReadBundleOptions };
 

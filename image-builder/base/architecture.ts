@@ -1,0 +1,4 @@
+// The architectures of machines.
+
+/** As Debian calls them. */
+export type Architecture = 'amd64' | 'arm64';

@@ -1,0 +1,36 @@
+// What a builder container is asked and answers.
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+import type { SharedPlan } from '../shared/shared-results.ts';
+
+/** What `image-builder run-build` reads. */
+export interface ContainedBuild {
+  resolved: ResolvedBuild;
+  /** Build nothing, answer with the {@link ContainedPlan}: the tools that decide the keys are those of the image. */
+  planOnly?: boolean;
+  /** Build these stages and answer nothing. */
+  stages?: string[];
+  /** Build these stages, as far as the bundle waits for them, and answer nothing. */
+  ahead?: string[];
+  /** Answer nothing when one of these stages is missing; they need a network that this container does not have. */
+  unlessMissing?: string[];
+  /** Owner that the results are given: `uid:gid`. */
+  owner?: string;
+  /** Paths in the store that are mounted read-only. */
+  mounted?: string[];
+}
+
+/** The plan as the container makes it. */
+export type ContainedPlan = Omit<SharedPlan, 'store'>;
+
+/** The stages that need a network: the root file system, and configuration that downloads or runs scripts. */
+export function fetchingStages(resolved: ResolvedBuild): string[] {
+  const fetches = (
+    { fetch_from_url, user_scripts }: ResolvedBuild['rootfs']['osconfig'],
+    context: 'common' | 'qcow',
+  ) => [...fetch_from_url, ...user_scripts].some((item) => item.run_contexts.includes(context));
+  const common = fetches(resolved.rootfs.osconfig, 'common') || resolved.rootfs.scripts.length > 0;
+  const qcows = Object.entries(resolved.qcows).filter(
+    ([, image]) => fetches(image.osconfig, 'qcow') || image.scripts.length > 0,
+  );
+  return ['rootfs', ...(common ? ['osconfig'] : []), ...qcows.map(([name]) => `qcow/${name}`)];
+}

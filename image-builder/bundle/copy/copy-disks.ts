@@ -1,0 +1,194 @@
+// Gets the disk images out of a bundle: downloaded by whole layers, checked, resumable, and in place only when right.
+
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { errnoOf } from '../../base/diagnostics/errno.ts';
+import { holdDirectory } from '../../base/files/held-directory.ts';
+import { expansionLimit } from '../../oci/codec/compression.ts';
+import type { Image } from '../../oci/image.ts';
+import { formatReference, parseReference } from '../../oci/reference.ts';
+import { RegistryError } from '../../oci/registry-error.ts';
+import { DownloadedSource } from '../../oci/sources/downloaded.ts';
+import { BundleError } from '../bundle-error.ts';
+import type { Checksums } from '../model.ts';
+import { openImage } from '../read/open-image.ts';
+import type { ReadBundleOptions } from '../read/read-options.ts';
+import { demanded, type Verification } from '../read/verification.ts';
+import { findCopies, type WantedFile } from './disk-files.ts';
+import { type ExistingFile, existingFiles, putInPlace } from './put-in-place.ts';
+import { copyLayer, unpackedPath } from './unpack-layer.ts';
+import { openWorkplace } from './workplace.ts';
+
+/** How a copy behaves. */
+export interface CopyOptions extends ReadBundleOptions {
+  /** Files that are no copies of the bundle's are replaced. */
+  force?: boolean;
+}
+
+export interface CopiedFile extends Checksums {
+  /** Absolute path of the copy. */
+  path: string;
+  /** Bytes. */
+  size: number;
+  /** It was there already, with the right checksum. */
+  existed: boolean;
+}
+
+export interface Copy {
+  /** With the digest. */
+  reference: string;
+  files: CopiedFile[];
+  /** Names beside the images that are no images, and were left alone. */
+  leftOut: string[];
+}
+
+/**
+ * Copies the disk images (and the ISO) of a bundle into a directory: what the bundle describes as such, or what is named
+ * like one in a bundle that does not describe itself.
+ * @param names only these files; default: all
+ * @throws RegistryError, TarError, BundleError FILE_NOT_FOUND, CHECKSUM_MISMATCH, FILE_EXISTS, WRITE_FAILED
+ */
+export async function copyBundle(
+  text: string,
+  directory: string,
+  names: string[],
+  options: CopyOptions,
+): Promise<Copy> {
+  const reference = parseReference(text);
+  try {
+    await mkdir(directory, { recursive: true });
+    const target = await holdDirectory(directory, true);
+    try {
+      const { image, close } = await openImage(reference, options);
+      try {
+        const place = { target: target.path, directory: resolve(directory), force: options.force ?? false };
+        const wanted = { names, verification: demanded(reference, options.verify) };
+        const copied = await copyInto(image, place, wanted, options);
+        return { reference: formatReference({ ...reference, digest: image.digest }), ...copied };
+      } finally {
+        await close();
+      }
+    } finally {
+      await target.release();
+    }
+  } catch (error) {
+    throw explainWriting(error, directory);
+  }
+}
+
+const REASONS: Record<string, string> = {
+  ENOSPC: 'no space is left on the device',
+  EDQUOT: 'the quota is used up',
+  EACCES: 'permission is denied',
+  EROFS: 'the file system is read-only',
+  ENOTDIR: 'it is no directory',
+  EEXIST: 'it is no directory',
+};
+
+/** What a system call says of the target, without the names by which it is held. */
+function explainWriting(error: unknown, directory: string): unknown {
+  const code = errnoOf(error);
+  const { path } = (error ?? {}) as NodeJS.ErrnoException;
+  const isThere = path === undefined || path.startsWith('/proc/self/fd/') || path.startsWith(directory);
+  if (code === undefined || !isThere) return error;
+  return new BundleError('WRITE_FAILED', `cannot copy into ${directory}: ${REASONS[code] ?? code}`, {
+    cause: error,
+    hint: 'It has to take the layer as it is stored, and the images in it.',
+  });
+}
+
+/** Where copies go. */
+interface Place {
+  /** The directory as it is held open. */
+  target: string;
+  /** Its absolute path, for people. */
+  directory: string;
+  force: boolean;
+}
+
+async function copyInto(
+  image: Image,
+  place: Place,
+  { names, verification }: { names: string[]; verification: Verification },
+  options: CopyOptions,
+): Promise<Omit<Copy, 'reference'>> {
+  const workplace = await openWorkplace(place.target, options.signal);
+  try {
+    const progress = (done: number, total: number) =>
+      options.report?.({ type: 'bytes', stage: 'copy', done, total });
+    const isRemote = image.source.resumable;
+    const local = isRemote
+      ? image.readingFrom(new DownloadedSource(image.source, workplace.path, progress))
+      : image;
+    const { wanted, layers, leftOut } = await findCopies(local, names, verification);
+    const { signal } = options;
+    const existing = await existingFiles(place.target, wanted, signal);
+    if (!place.force) refuseOthers(place.directory, existing);
+    const copied: CopiedFile[] = existing.flatMap(({ name, sums, isCopy, size }) =>
+      isCopy && sums ? [{ ...sums, size, path: join(place.directory, name), existed: true }] : [],
+    );
+    const done = new Set(copied.map(({ path }) => path));
+    const pending = wanted.filter(({ name }) => !done.has(join(place.directory, name)));
+    for (const [index, layer] of layers.entries()) {
+      const here = pending.filter(({ origin }) => origin.layer === index);
+      if (here.length === 0) continue;
+      checkSizes(here, expansionLimit(layer.size), local);
+      for (const file of await copyLayer(local, layer, here, workplace.path)) {
+        const existed = await putInPlace(
+          unpackedPath(workplace.path, file.name),
+          place.target,
+          file,
+          place.force,
+          signal,
+        );
+        if (existed === 'other') refuseOthers(place.directory, [{ ...file, isCopy: false }]);
+        const { name, size, md5, sha256, sha512 } = file;
+        copied.push({
+          path: join(place.directory, name),
+          size,
+          md5,
+          sha256,
+          sha512,
+          existed: existed === 'same',
+        });
+      }
+    }
+    await workplace.remove();
+    return { files: copied.sort((a, b) => (a.path < b.path ? -1 : 1)), leftOut };
+  } finally {
+    await workplace.release();
+  }
+}
+
+/** Nobody's file is replaced by what a stranger has put into a bundle. */
+function refuseOthers(directory: string, existing: Pick<ExistingFile, 'name' | 'isCopy'>[]): void {
+  const others = existing.filter(({ isCopy }) => isCopy === false).map(({ name }) => name);
+  if (others.length === 0) return;
+  const they = others.length === 1 ? 'is there already and is' : 'are there already and are';
+  throw new BundleError(
+    'FILE_EXISTS',
+    `in ${directory}, ${others.join(', ')} ${they} not what the bundle has`,
+    {
+      hint: 'Copy into another directory, or replace them by --force.',
+    },
+  );
+}
+
+/** @throws BundleError CHECKSUM_MISMATCH; RegistryError TOO_LARGE: a sparse file takes no room in a bundle */
+function checkSizes(files: readonly WantedFile[], limit: number, image: Image): void {
+  const wrong = files.find(({ size, expected }) => expected.size !== undefined && expected.size !== size);
+  if (wrong) {
+    throw new BundleError(
+      'CHECKSUM_MISMATCH',
+      `${wrong.name} has ${wrong.size} bytes, the bundle says ${wrong.expected.size}`,
+      { hint: 'The bundle was put together wrongly; tell whoever published it.' },
+    );
+  }
+  const size = files.reduce((sum, file) => sum + file.size, 0);
+  if (size <= limit) return;
+  throw new RegistryError(
+    'TOO_LARGE',
+    `${files.map(({ name }) => name).join(', ')} of ${image.source.name} would take ${size} bytes, more than ${limit} out of such a layer`,
+    { hint: 'The bundle was made to fill disks.' },
+  );
+}

@@ -1,0 +1,96 @@
+// Puts copies in place, over nothing that is not such a copy itself.
+
+import { constants } from 'node:fs';
+import { link, lstat, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../../base/diagnostics/errno.ts';
+import { throwIfCancelled } from '../../oci/registry-error.ts';
+import type { Checksums } from '../model.ts';
+import { CHECKSUM_ALGORITHMS, RunningChecksums } from '../running-checksums.ts';
+import type { WantedFile } from './disk-files.ts';
+import type { UnpackedFile } from './unpack-layer.ts';
+
+/** What lies where a copy is to be. */
+export interface ExistingFile {
+  name: string;
+  size: number;
+  /** Undefined when nobody can tell yet: the bundle says nothing of the file. */
+  isCopy: boolean | undefined;
+  sums?: Checksums;
+}
+
+/** Looks at what there is under the names. Without a known checksum nothing is taken for granted. */
+export async function existingFiles(
+  directory: string,
+  wanted: readonly WantedFile[],
+  signal?: AbortSignal,
+): Promise<ExistingFile[]> {
+  const found: ExistingFile[] = [];
+  for (const { name, size, expected } of wanted) {
+    const path = join(directory, name);
+    const there = await lstat(path).catch(() => undefined);
+    if (!there) continue;
+    const isKnown = CHECKSUM_ALGORITHMS.some((algorithm) => expected[algorithm] !== undefined);
+    if (!there.isFile() || there.size !== size) found.push({ name, size: there.size, isCopy: false });
+    else if (!isKnown) found.push({ name, size, isCopy: undefined });
+    else {
+      const sums = await checksums(path, signal);
+      const isCopy = CHECKSUM_ALGORITHMS.every(
+        (one) => expected[one] === undefined || expected[one] === sums[one],
+      );
+      found.push({ name, size, isCopy, sums });
+    }
+  }
+  return found;
+}
+
+/**
+ * Moves an unpacked file into a directory.
+ * @returns whether it is there now; `same`: such a file was there already; `other`: another one was, and stays
+ */
+export async function putInPlace(
+  from: string,
+  directory: string,
+  file: UnpackedFile,
+  force: boolean,
+  signal?: AbortSignal,
+): Promise<'placed' | 'same' | 'other'> {
+  const path = join(directory, file.name);
+  if (force) {
+    if ((await lstat(path).catch(() => undefined))?.isDirectory()) return 'other';
+    await rename(from, path);
+    return 'placed';
+  }
+  // Unlike a rename, a link never replaces what somebody has just put there.
+  const outcome = await link(from, path).then(
+    () => 'linked',
+    (error: unknown) => errnoOf(error) ?? 'unknown',
+  );
+  if (outcome === 'linked') {
+    await rm(from);
+    return 'placed';
+  }
+  const there = await lstat(path).catch(() => undefined);
+  if (!there) {
+    // A file system without hard links.
+    await rename(from, path);
+    return 'placed';
+  }
+  const isSame = there.isFile() && there.size === file.size;
+  return isSame && (await checksums(path, signal)).sha256 === file.sha256 ? 'same' : 'other';
+}
+
+async function checksums(path: string, signal: AbortSignal | undefined): Promise<Checksums> {
+  const running = new RunningChecksums();
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const stream = file.createReadStream({ highWaterMark: 1024 * 1024, autoClose: false });
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      throwIfCancelled(signal);
+      running.update(chunk);
+    }
+  } finally {
+    await file.close();
+  }
+  return running.finish();
+}

@@ -1,0 +1,13 @@
+// What is scanned, and for what.
+import type { Image } from '../../oci/image.ts';
+import type { Descriptor } from '../../oci/manifest.ts';
+import type { ScanBudget } from './overlay/scan.ts';
+import type { WatchList } from './overlay/wanted-paths.ts';
+
+/** A layer that is to be scanned. */
+export interface LayerRequest {
+  image: Image;
+  layer: Descriptor;
+  watch: WatchList;
+  budget: ScanBudget;
+}

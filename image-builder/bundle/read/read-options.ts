@@ -1,0 +1,33 @@
+// How bundles are read.
+import type { Reporter } from '../../base/diagnostics/progress.ts';
+import type { CredentialOptions } from '../../oci/credentials/credentials.ts';
+import type { HttpLimits } from '../../oci/http/client.ts';
+import type { Environment } from '../../oci/http/proxy.ts';
+import type { Platform } from '../../oci/manifest.ts';
+
+/** Options of every read of a published bundle. */
+export interface ReadBundleOptions {
+  /** Paths in the bundle; default: every /profiles/profile_*.json. */
+  profiles?: string[];
+  /**
+   * `full` reads every layer to its end and believes no history; `partial` may use what nobody has checked. Default: what a
+   * digest in the reference covers, and `partial` for a tag alone, which promises nothing.
+   */
+  verify?: 'partial' | 'full';
+  /** Answers from the cache alone. */
+  offline?: boolean;
+  /** Credentials beside those of the machine. */
+  credentials?: CredentialOptions;
+  /** Plain HTTP and unverified TLS are allowed. */
+  insecure?: boolean;
+  platform?: Platform;
+  /** Directory of the cache; `false` for none. Default: IMAGE_BUILDER_CACHE, else below XDG_CACHE_HOME. */
+  cache?: string | false;
+  environment?: Environment;
+  /** Seconds that a read of metadata may take. Default: IMAGE_BUILDER_READ_TIMEOUT, else five minutes. */
+  timeout?: number;
+  /** Patience with registries. */
+  limits?: Partial<HttpLimits>;
+  report?: Reporter;
+  signal?: AbortSignal;
+}

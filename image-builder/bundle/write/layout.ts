@@ -1,0 +1,167 @@
+// OCI layout directories with several tags (image-layout.md): adding a bundle leaves the others alone.
+import { statSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../../base/diagnostics/errno.ts';
+import { isTemporary, replaceFile, sweepLeftovers } from '../../base/files/replace.ts';
+import { lockDirectory } from '../../base/locking/file-lock.ts';
+import { addFile, blobPath } from './blobs.ts';
+import { type Descriptor, type Manifest, OCI_INDEX, OCI_MANIFEST } from './manifest.ts';
+import { BundleWriteError } from './write-error.ts';
+
+/** Annotation of a tag (annotations.md). */
+const REF_NAME = 'org.opencontainers.image.ref.name';
+
+interface Index {
+  schemaVersion: 2;
+  mediaType?: string;
+  manifests: Descriptor[];
+}
+
+/**
+ * Adds a bundle to the layout in `directory`, which is made when absent. Blobs come first, then the index by rename,
+ * and only then what no tag needs any more goes: at every moment the layout is complete.
+ * @throws BundleWriteError when the directory is something else, or cannot be written
+ */
+export async function addToLayout(
+  bundle: { directory: string; manifest: Descriptor },
+  directory: string,
+  tag: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+    const lock = await lockDirectory(directory, signal);
+    try {
+      const index = await readIndex(directory);
+      const blobs = join(directory, 'blobs', 'sha256');
+      await mkdir(blobs, { recursive: true });
+      for (const place of [directory, blobs]) await sweepLeftovers(place, 0);
+      for (const descriptor of await blobsOf(bundle.directory, bundle.manifest)) {
+        signal?.throwIfAborted();
+        await addFile(
+          blobPath(join(bundle.directory, 'blobs', 'sha256'), descriptor.digest),
+          blobs,
+          descriptor.digest,
+        );
+      }
+      const replaced = index.manifests.filter((manifest) => tagOf(manifest) === tag);
+      const kept = index.manifests.filter((manifest) => tagOf(manifest) !== tag);
+      const added = { ...bundle.manifest, annotations: { [REF_NAME]: tag } };
+      await replaceFile(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}', { durable: true });
+      await replaceFile(
+        join(directory, 'index.json'),
+        JSON.stringify({ ...index, manifests: [...kept, added] }),
+        { durable: true },
+      );
+      await removeUnreferenced(directory, replaced, [...kept, added]);
+    } finally {
+      await lock.release();
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (errnoOf(error) === undefined || error instanceof BundleWriteError) throw error;
+    throw new BundleWriteError('BUNDLE_WRITE_FAILED', `cannot write the OCI layout ${directory}`, {
+      cause: error,
+      hint: (error as Error).message,
+    });
+  }
+}
+
+/** Whether the layout has the bundle under the tag, with every blob in its full size. */
+export async function layoutHas(
+  directory: string,
+  tag: string,
+  bundle: { directory: string; manifest: Descriptor },
+): Promise<boolean> {
+  try {
+    const tagged = await findTagged(directory, tag);
+    if (tagged?.digest !== bundle.manifest.digest) return false;
+    const blobs = join(directory, 'blobs', 'sha256');
+    const wanted = await blobsOf(bundle.directory, bundle.manifest);
+    // Synchronous: a render asks for fifty of them, and each would cost ten times as much by Node's threads.
+    return wanted.every(({ digest, size }) => statSync(blobPath(blobs, digest)).size === size);
+  } catch {
+    return false;
+  }
+}
+
+/** The image that a layout has under a tag. @throws BundleWriteError when the directory is something else */
+export async function findTagged(directory: string, tag: string): Promise<Descriptor | undefined> {
+  return (await readIndex(directory)).manifests.find((manifest) => tagOf(manifest) === tag);
+}
+
+/** The blobs of an image manifest in a layout: itself, configuration and layers. */
+export async function blobsOf(directory: string, descriptor: Descriptor): Promise<Descriptor[]> {
+  const file = blobPath(join(directory, 'blobs', 'sha256'), descriptor.digest);
+  const manifest: Manifest = JSON.parse(await readFile(file, 'utf8'));
+  return [descriptor, manifest.config, ...manifest.layers];
+}
+
+async function readIndex(directory: string): Promise<Index> {
+  let text: string;
+  try {
+    text = await readFile(join(directory, 'index.json'), 'utf8');
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    const names = (await readdir(directory)).filter(
+      (name) => name !== 'blobs' && name !== 'oci-layout' && !isTemporary(name),
+    );
+    if (names.length === 0) return { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] };
+    throw notALayout(directory, `it has no index.json, but ${names[0]}`);
+  }
+  try {
+    const index: Index = JSON.parse(text);
+    if (index.schemaVersion === 2 && Array.isArray(index.manifests)) return index;
+  } catch (error) {
+    throw notALayout(directory, 'its index.json is not JSON', error);
+  }
+  throw notALayout(directory, 'its index.json is no OCI index');
+}
+
+function notALayout(directory: string, reason: string, cause?: unknown): BundleWriteError {
+  return new BundleWriteError('BUNDLE_DESTINATION_INVALID', `${directory} is not an OCI layout: ${reason}`, {
+    cause,
+    hint: 'name an empty or new directory, or one that holds an OCI layout',
+  });
+}
+
+function tagOf(descriptor: Descriptor): string | undefined {
+  return descriptor.annotations?.[REF_NAME];
+}
+
+/** Removes blobs of the replaced images that no other image of the layout has; unknown files stay. */
+async function removeUnreferenced(
+  directory: string,
+  replaced: readonly Descriptor[],
+  kept: readonly Descriptor[],
+): Promise<void> {
+  const doomed = new Set<string>();
+  for (const descriptor of replaced) await collect(directory, descriptor, doomed).catch(() => {});
+  if (doomed.size === 0) return;
+  const needed = new Set<string>();
+  try {
+    for (const descriptor of kept) await collect(directory, descriptor, needed);
+  } catch {
+    // What an unreadable image needs is unknown: nothing is removed.
+    return;
+  }
+  for (const digest of doomed) {
+    if (!needed.has(digest)) await rm(blobPath(join(directory, 'blobs', 'sha256'), digest), { force: true });
+  }
+}
+
+/** Adds the digests of everything below a descriptor: of nested indexes too. */
+async function collect(directory: string, descriptor: Descriptor, digests: Set<string>): Promise<void> {
+  if (digests.has(descriptor.digest)) return;
+  digests.add(descriptor.digest);
+  const file = blobPath(join(directory, 'blobs', 'sha256'), descriptor.digest);
+  // Anything that is not an image manifest may be an index or an artifact; both name what they need the same way.
+  const content: Partial<Manifest & Index> = JSON.parse(await readFile(file, 'utf8'));
+  if (descriptor.mediaType === OCI_MANIFEST || content.config) {
+    for (const { digest } of [content.config, ...(content.layers ?? [])].filter((one) => one !== undefined)) {
+      digests.add(digest);
+    }
+  }
+  for (const nested of content.manifests ?? []) await collect(directory, nested, digests);
+}

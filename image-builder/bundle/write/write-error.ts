@@ -1,0 +1,19 @@
+// What can go wrong when a bundle is written.
+import { ImageBuilderError } from '../../base/diagnostics/error.ts';
+
+export type BundleWriteErrorCode =
+  /** A name that a file, a tag or a repository cannot have. */
+  | 'BUNDLE_NAME_INVALID'
+  /** A disk image or profile that cannot be packed. */
+  | 'BUNDLE_SOURCE_INVALID'
+  /** Something else is where the bundle is to be written. */
+  | 'BUNDLE_DESTINATION_INVALID'
+  /** The image below the bundle is unusable: another architecture, no function, damaged. */
+  | 'BUNDLE_BASE_INVALID'
+  /** This installation has no base for bundles of that architecture. */
+  | 'BUNDLE_BASE_MISSING'
+  /** The bundle could not be written. */
+  | 'BUNDLE_WRITE_FAILED';
+
+/** A bundle could not be written; nothing has changed at its destination. */
+export class BundleWriteError extends ImageBuilderError<BundleWriteErrorCode> {}

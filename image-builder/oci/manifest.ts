@@ -1,0 +1,197 @@
+// Manifests, indexes and image configs: their types, and parsing that believes nothing
+// (OCI image-spec manifest.md, image-index.md, config.md; Docker image manifest v2 schema 2).
+
+import { type Digest, isDigest } from './digest.ts';
+import { isIndex, isManifest, OCI_INDEX, OCI_MANIFEST } from './media-types.ts';
+import { RegistryError } from './registry-error.ts';
+
+/** Manifests, indexes and configs above this are refused; distribution-spec makes registries accept at least 4 MiB. */
+export const MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024;
+/** More layers than any image has (overlayfs stops at 500, Docker at 127). */
+const LAYER_LIMIT = 1000;
+
+export interface Platform {
+  os: string;
+  architecture: string;
+  variant?: string;
+}
+
+/** A pointer to content. `size` is in bytes. */
+export interface Descriptor {
+  mediaType: string;
+  digest: Digest;
+  size: number;
+  annotations?: Record<string, string>;
+  platform?: Platform;
+  artifactType?: string;
+  /** The content itself, not yet checked (OCI image-spec descriptor.md, "Embedded Content"). */
+  data?: Buffer;
+}
+
+export interface Index {
+  kind: 'index';
+  mediaType: string;
+  manifests: Descriptor[];
+  annotations: Record<string, string>;
+}
+
+export interface Manifest {
+  kind: 'manifest';
+  mediaType: string;
+  config: Descriptor;
+  layers: Descriptor[];
+  annotations: Record<string, string>;
+}
+
+/** The part of an image config that we use. */
+export interface ImageConfig {
+  platform?: Platform;
+  created?: string;
+  labels: Record<string, string>;
+  entrypoint: string[];
+  /** Digests of the uncompressed layers, lowest first. */
+  diffIds: Digest[];
+  /** How each layer came to be; entries that made no layer are left out when `emptyLayer`. */
+  history: { createdBy: string; emptyLayer: boolean }[];
+}
+
+/**
+ * Parses a manifest or index.
+ * @param declaredType the Content-Type or descriptor media type, used when the document itself names none
+ * @throws RegistryError INVALID_MANIFEST, UNSUPPORTED_MEDIA_TYPE
+ */
+export function parseManifest(content: Uint8Array, declaredType: string, what: string): Manifest | Index {
+  const document = parseObject(content, what);
+  if (document.schemaVersion === 1) {
+    throw new RegistryError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `${what} is a Docker schema 1 manifest, which Docker withdrew in 2017`,
+      {
+        hint: 'Push the image again with a current tool, or convert it: skopeo copy --format oci.',
+      },
+    );
+  }
+  const mediaType = manifestType(document, declaredType, what);
+  const annotations = stringMap(document.annotations);
+  if (isIndex(mediaType)) {
+    const manifests = descriptors(document.manifests, 'manifests', what);
+    return { kind: 'index', mediaType, manifests, annotations };
+  }
+  const layers = descriptors(document.layers, 'layers', what);
+  if (layers.length > LAYER_LIMIT) throw invalid(what, `it has ${layers.length} layers`);
+  return {
+    kind: 'manifest',
+    mediaType,
+    config: descriptor(document.config, 'config', what),
+    layers,
+    annotations,
+  };
+}
+
+/** @throws RegistryError INVALID_MANIFEST */
+export function parseConfig(content: Uint8Array, what: string): ImageConfig {
+  const document = parseObject(content, what);
+  const settings = isObject(document.config) ? document.config : {};
+  const rootfs = isObject(document.rootfs) ? document.rootfs : {};
+  const platform = parsePlatform(document);
+  return {
+    ...(platform && { platform }),
+    ...(typeof document.created === 'string' && { created: document.created }),
+    labels: stringMap(settings.Labels),
+    entrypoint: list(settings.Entrypoint).filter((part) => typeof part === 'string'),
+    diffIds: list(rootfs.diff_ids).filter((id): id is Digest => typeof id === 'string' && isDigest(id)),
+    history: list(document.history)
+      .filter(isObject)
+      .map((entry) => ({
+        createdBy: typeof entry.created_by === 'string' ? entry.created_by : '',
+        emptyLayer: entry.empty_layer === true,
+      })),
+  };
+}
+
+/**
+ * The media type of a manifest document. The document's own `mediaType` must agree with the declared one as far as both
+ * are known: otherwise the same bytes could mean two things (OCI image-spec, "Ambiguous manifests").
+ */
+function manifestType(document: Record<string, unknown>, declared: string, what: string): string {
+  const own = typeof document.mediaType === 'string' ? document.mediaType : undefined;
+  const known = (type: string | undefined) => type !== undefined && (isIndex(type) || isManifest(type));
+  const hasLayers = document.layers !== undefined || document.config !== undefined;
+  const hasManifests = document.manifests !== undefined;
+  if (hasLayers && hasManifests) throw invalid(what, 'it is a manifest and an index at the same time');
+  if (own !== undefined && !known(own)) {
+    throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${what} has the media type ${own}, which is no image`);
+  }
+  if (own !== undefined && known(declared) && own !== declared) {
+    throw invalid(what, `it calls itself ${own} and was announced as ${declared}`);
+  }
+  const type = own ?? (known(declared) ? declared : hasManifests ? OCI_INDEX : OCI_MANIFEST);
+  if (isIndex(type) !== hasManifests) throw invalid(what, `its content does not fit its media type ${type}`);
+  return type;
+}
+
+function descriptors(value: unknown, field: string, what: string): Descriptor[] {
+  if (!Array.isArray(value)) throw invalid(what, `"${field}" is not a list`);
+  return value.map((entry, index) => descriptor(entry, `${field}[${index}]`, what));
+}
+
+function descriptor(value: unknown, field: string, what: string): Descriptor {
+  if (!isObject(value)) throw invalid(what, `"${field}" is not a descriptor`);
+  const { mediaType, digest, size } = value;
+  if (typeof digest !== 'string' || !isDigest(digest)) {
+    throw invalid(what, `"${field}.digest" is ${JSON.stringify(digest)}, not a sha256 or sha512 digest`);
+  }
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+    throw invalid(what, `"${field}.size" is ${JSON.stringify(size)}, not a number of bytes`);
+  }
+  const platform = parsePlatform(value.platform);
+  return {
+    mediaType: typeof mediaType === 'string' ? mediaType : '',
+    digest,
+    size,
+    ...(isObject(value.annotations) && { annotations: stringMap(value.annotations) }),
+    ...(platform && { platform }),
+    ...(typeof value.artifactType === 'string' && { artifactType: value.artifactType }),
+    ...(typeof value.data === 'string' && { data: Buffer.from(value.data, 'base64') }),
+  };
+}
+
+function parsePlatform(value: unknown): Platform | undefined {
+  if (!isObject(value)) return undefined;
+  const { os, architecture, variant } = value;
+  if (typeof os !== 'string' || typeof architecture !== 'string') return undefined;
+  return { os, architecture, ...(typeof variant === 'string' && variant !== '' && { variant }) };
+}
+
+function parseObject(content: Uint8Array, what: string): Record<string, unknown> {
+  if (content.length > MANIFEST_LIMIT_BYTES) {
+    throw new RegistryError('TOO_LARGE', `${what} is larger than ${MANIFEST_LIMIT_BYTES} bytes`);
+  }
+  let document: unknown;
+  try {
+    document = JSON.parse(Buffer.from(content.buffer, content.byteOffset, content.length).toString('utf8'));
+  } catch (cause) {
+    throw new RegistryError('INVALID_MANIFEST', `${what} is not JSON`, { cause });
+  }
+  if (!isObject(document)) throw invalid(what, 'it is not a JSON object');
+  return document;
+}
+
+function stringMap(value: unknown): Record<string, string> {
+  if (!isObject(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(what: string, problem: string): RegistryError {
+  return new RegistryError('INVALID_MANIFEST', `${what} is malformed: ${problem}`);
+}

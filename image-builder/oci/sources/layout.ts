@@ -1,0 +1,144 @@
+// Images in an OCI image layout: a directory (oci:) or an archive of one (oci-archive:)
+// (OCI image-spec image-layout.md).
+
+import { type Digest, splitDigest } from '../digest.ts';
+import type { ByteRange, ImageSource, Root } from '../image-source.ts';
+import { type Descriptor, type Index, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
+import { OCI_INDEX, OCI_MANIFEST } from '../media-types.ts';
+import { type FileReference, formatReference } from '../reference.ts';
+import { RegistryError } from '../registry-error.ts';
+import { DirectoryFiles, type Files, openArchiveFiles, readSmall } from './named-files.ts';
+
+const REF_NAME = 'org.opencontainers.image.ref.name';
+
+/** Opens `oci:` and `oci-archive:` references. */
+export async function openLayout(reference: FileReference): Promise<ImageSource> {
+  const files =
+    reference.transport === 'oci'
+      ? new DirectoryFiles(reference.path)
+      : await openArchiveFiles(reference.path);
+  return new LayoutSource(files, reference);
+}
+
+class LayoutSource implements ImageSource {
+  readonly name: string;
+  readonly warnings: string[] = [];
+  readonly #files: Files;
+  readonly #reference: FileReference;
+  readonly range?: NonNullable<ImageSource['range']>;
+
+  constructor(files: Files, reference: FileReference) {
+    this.#files = files;
+    this.#reference = reference;
+    this.name = formatReference(reference);
+    const { range } = files;
+    if (range)
+      this.range = (descriptor: Descriptor, part: ByteRange) => range(blobPath(descriptor.digest), part);
+  }
+
+  get cost() {
+    return this.#files.cost;
+  }
+
+  async currentDigest(): Promise<Digest | undefined> {
+    return this.#reference.digest ?? (await this.root()).descriptor.digest;
+  }
+
+  async root(): Promise<Root> {
+    const descriptor = await this.#rootDescriptor();
+    return { descriptor, content: await this.manifest(descriptor) };
+  }
+
+  async manifest(descriptor: Descriptor): Promise<Buffer> {
+    return readSmall(this.#files, blobPath(descriptor.digest), MANIFEST_LIMIT_BYTES, this.name);
+  }
+
+  async *blob(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
+    const path = blobPath(descriptor.digest);
+    if ((await this.#files.size(path)) === undefined) {
+      throw new RegistryError('NOT_FOUND', `${this.name} has no blob ${descriptor.digest}`, {
+        hint: 'The layout is incomplete; copy the image again.',
+      });
+    }
+    yield* this.#files.stream(path);
+  }
+
+  async close(): Promise<void> {
+    await this.#files.close();
+  }
+
+  async #rootDescriptor(): Promise<Descriptor> {
+    const { digest, tag } = this.#reference;
+    const { manifests } = await this.#index();
+    if (digest) return manifests.find((entry) => entry.digest === digest) ?? this.#unlisted(digest);
+    const tags = [
+      ...new Set(
+        manifests.map((entry) => entry.annotations?.[REF_NAME]).filter((name) => name !== undefined),
+      ),
+    ];
+    const chosen =
+      tag === undefined ? onlyOne(manifests) : distinct(manifests.filter((entry) => namedBy(entry, tag)));
+    if (chosen.length === 1 && chosen[0]) return chosen[0];
+    const names =
+      tags.length > 0
+        ? `It has the tags ${tags.slice(0, 20).join(', ')}.`
+        : `It has ${manifests.length} images without a tag.`;
+    if (manifests.length === 0)
+      throw new RegistryError('NOT_FOUND', `${this.name}: the layout has no images`);
+    if (tag !== undefined && chosen.length === 0) {
+      throw new RegistryError('NOT_FOUND', `${this.name}: the layout has no tag ${tag}`, { hint: names });
+    }
+    throw new RegistryError(
+      'INVALID_REFERENCE',
+      `${this.name} is ambiguous: the layout has ${distinct(chosen).length} such images`,
+      {
+        hint: `${names} Add :tag or @digest to the reference.`,
+      },
+    );
+  }
+
+  /** A manifest that index.json does not list (part of a nested index, or kept untagged). */
+  async #unlisted(digest: Digest): Promise<Descriptor> {
+    const content = await readSmall(this.#files, blobPath(digest), MANIFEST_LIMIT_BYTES, this.name);
+    const { mediaType } = parseManifest(content, '', `the manifest ${digest}`);
+    return { mediaType: mediaType || OCI_MANIFEST, digest, size: content.length };
+  }
+
+  async #index(): Promise<Index> {
+    if ((await this.#files.size('index.json')) === undefined) {
+      throw new RegistryError('NOT_FOUND', `${this.name} is not an OCI layout: it has no index.json`, {
+        hint: 'Check the path; for the output of `docker save` write docker-archive:FILE.',
+      });
+    }
+    const content = await readSmall(this.#files, 'index.json', MANIFEST_LIMIT_BYTES, this.name);
+    const index = parseManifest(content, OCI_INDEX, `index.json of ${this.name}`);
+    if (index.kind !== 'index')
+      throw new RegistryError('INVALID_MANIFEST', `index.json of ${this.name} is not an index`);
+    return index;
+  }
+}
+
+/** Without a tag: the only image, else the only one that has a tag (what refers to it has none), else the latest. */
+function onlyOne(manifests: readonly Descriptor[]): Descriptor[] {
+  const images = manifests.filter(({ artifactType }) => artifactType === undefined);
+  const tagged = manifests.filter((entry) => entry.annotations?.[REF_NAME] !== undefined);
+  const latest = manifests.filter((entry) => namedBy(entry, 'latest'));
+  const choices = [manifests, images, tagged, latest].map(distinct);
+  return choices.find(({ length }) => length === 1) ?? manifests.slice();
+}
+
+/** One entry for each digest: containerd and buildx list an image once for each of its names. */
+function distinct(entries: readonly Descriptor[]): Descriptor[] {
+  return [...new Map(entries.map((entry) => [entry.digest, entry])).values()];
+}
+
+/** Tools write the bare tag or the whole reference into the annotation. */
+function namedBy(entry: Descriptor, tag: string): boolean {
+  const name = entry.annotations?.[REF_NAME];
+  return name === tag || name?.endsWith(`:${tag}`) === true;
+}
+
+function blobPath(digest: Digest): string {
+  const { algorithm, hex } = splitDigest(digest);
+  return `blobs/${algorithm}/${hex}`;
+}

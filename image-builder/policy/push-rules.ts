@@ -1,0 +1,25 @@
+// Whether something may be pushed.
+import { type Finding, InvalidInputError } from '../base/diagnostics/error.ts';
+import { matchesRepository } from './patterns.ts';
+import type { Policy } from './policy.ts';
+import { howToAllow } from './refusal.ts';
+
+/** Whether the spec may have something pushed to a repository. */
+export function mayPush({ push }: Pick<Policy, 'push'>, repository: string): boolean {
+  return push.some((pattern) => matchesRepository(pattern, repository));
+}
+
+/** The refusal to push what a field asks for. */
+export function refusePush(field: string, repository: string): InvalidInputError {
+  const finding: Finding = { severity: 'error', field, message: explainNoPush(repository) };
+  return new InvalidInputError([finding]);
+}
+
+/** Why nothing is pushed to a repository, and what would change that. */
+export function explainNoPush(repository: string): string {
+  const how = howToAllow({
+    variable: `IMAGE_BUILDER_PUSH=${repository}`,
+    line: `push: [${repository}]`,
+  });
+  return `nothing is pushed to ${repository} without permission; ${how}`;
+}

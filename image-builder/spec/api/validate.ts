@@ -1,0 +1,110 @@
+// Validates an ImageBuilder object: every finding at once, each with the exact path, what was met, what was expected.
+import { posix } from 'node:path';
+import type { ErrorObject } from 'ajv';
+import { type Finding, InvalidInputError } from '../../base/diagnostics/error.ts';
+import { type FieldPath, formatFieldPath, pathOfPointer } from '../../base/diagnostics/field-path.ts';
+import { withNumbersAsWritten } from './exact-numbers.ts';
+import { describeErrors } from './schema-errors.ts';
+import { isTemplate } from './template.ts';
+import type { BundleSpec, ImageBuilder } from './types.ts';
+import { validateImageBuilderSchema } from './validator.ts';
+
+/**
+ * Returns `given` as an ImageBuilder object; a number that JavaScript would change is its text. A variable that is a template still may be of any type: what it becomes is
+ * for {@link parseRendered}.
+ * @throws InvalidInputError with every finding, paths from the root of the object: `spec.build.qcows...`
+ */
+export function parseImageBuilder(given: unknown): ImageBuilder {
+  // Data of cloud-init are written with the digits that they have, not as text.
+  const value = withNumbersAsWritten(given, ['spec', 'build', 'iso']);
+  return parse(
+    value,
+    schemaErrors(value).filter((error) => !isTemplateOfVariable(error)),
+  );
+}
+
+/** As {@link parseImageBuilder}, when no template is left: what looks like one is meant as it stands. */
+export function parseRendered(value: unknown): ImageBuilder {
+  return parse(value, schemaErrors(value));
+}
+
+/** The fields that nobody knows. */
+export function unknownFields(value: unknown): FieldPath[] {
+  return schemaErrors(value)
+    .filter(({ keyword }) => keyword === 'additionalProperties')
+    .map(({ instancePath, params }) => [
+      ...pathOfPointer(instancePath, value),
+      String(params.additionalProperty),
+    ]);
+}
+
+const schemaErrors = (value: unknown): ErrorObject[] =>
+  validateImageBuilderSchema(value) ? [] : (validateImageBuilderSchema.errors ?? []);
+
+/** The values below a role: those that are rendered before they are used. */
+const VARIABLE = /^\/spec\/build\/(rootfs\/[^/]+|qcows\/[^/]+\/[^/]+)\/./;
+
+const isTemplateOfVariable = ({ instancePath, data }: ErrorObject) =>
+  typeof data === 'string' && isTemplate(data) && VARIABLE.test(instancePath);
+
+function parse(value: unknown, errors: readonly ErrorObject[]): ImageBuilder {
+  const findings = describeErrors(errors, value);
+  const spec = isObject(value) && isObject(value.spec) ? value.spec : undefined;
+  if (spec) findings.push(...checkUnion(spec), ...checkBundle(spec.bundle), ...checkPublishing(spec.build));
+  if (findings.length > 0) throw new InvalidInputError(findings);
+  return value as ImageBuilder;
+}
+
+/** Exactly one of `bundle` and `build`; JSON Schema could say so too, but not in a sentence. */
+function checkUnion(spec: Record<string, unknown>): Finding[] {
+  const present = ['bundle', 'build'].filter((name) => spec[name] !== undefined);
+  if (present.length === 1) return [];
+  const met = present.length === 0 ? 'has neither bundle nor build' : 'has both bundle and build';
+  return [invalid(['spec'], `${met}, expected exactly one: bundle extracts, build builds`)];
+}
+
+/** What is pushed needs a place. */
+function checkPublishing(build: unknown): Finding[] {
+  const bundle = isObject(build) && isObject(build.bundle) ? build.bundle : {};
+  if (bundle.repository !== undefined) return [];
+  return (['push', 'disks'] as const)
+    .filter((name) => bundle[name] === true)
+    .map((name) => invalid(['spec', 'build', 'bundle', name], 'needs spec.build.bundle.repository'));
+}
+
+/** Profiles of `spec.bundle` stay below /profiles, and no two of them give the same catalogue. */
+function checkBundle(bundle: unknown): Finding[] {
+  const profiles = isObject(bundle) && Array.isArray(bundle.profiles) ? bundle.profiles : [];
+  const findings: Finding[] = [];
+  const seen = new Map<string, number>();
+  for (const [index, profile] of profiles.entries()) {
+    if (!isObject(profile) || typeof profile.path !== 'string') continue;
+    const field = ['spec', 'bundle', 'profiles', index];
+    if (profile.path.startsWith('/profiles/') && !posix.normalize(profile.path).startsWith('/profiles/')) {
+      findings.push(invalid([...field, 'path'], `${profile.path} leaves /profiles of the bundle`));
+    }
+    const name = catalogueName(profile as ProfileSelection);
+    const first = seen.get(name);
+    if (first === undefined) seen.set(name, index);
+    else {
+      const message = `gives the catalogue ${name}, as spec.bundle.profiles[${first}] does; set different names`;
+      findings.push(invalid([...field, profile.name === undefined ? 'path' : 'name'], message));
+    }
+  }
+  return findings;
+}
+
+type ProfileSelection = NonNullable<BundleSpec['profiles']>[number];
+
+/** The name of the catalogue of a selected profile. */
+export function catalogueName({ path, name }: ProfileSelection): string {
+  return name ?? posix.basename(path, '.json');
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(path: readonly (string | number)[], message: string): Finding {
+  return { severity: 'error', field: formatFieldPath(path), message };
+}

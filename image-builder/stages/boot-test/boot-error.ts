@@ -1,0 +1,38 @@
+// The ways in which a boot test can fail.
+import { type Finding, ImageBuilderError } from '../../base/diagnostics/error.ts';
+
+export type BootErrorCode =
+  /** The firmware, the boot loader or early user space gave up; the message says what was met. */
+  | 'BOOT_FAILED'
+  /** The kernel panicked or met an Oops. */
+  | 'KERNEL_CRASHED'
+  /** The image did not get to where it should within the time. */
+  | 'TIMEOUT'
+  /** QEMU ended by itself, or could not be started. */
+  | 'EMULATOR_FAILED'
+  /** No UEFI firmware for virtual machines on this machine. */
+  | 'FIRMWARE_MISSING'
+  /** The image is not there, or is none. */
+  | 'IMAGE_UNREADABLE'
+  | 'ABORTED';
+
+/** What was seen of a machine until it failed. */
+export interface Evidence {
+  /** The whole text of its console. */
+  console: string;
+  /** PNG file with its screen; absent when it has none. */
+  screenshot?: string;
+}
+
+/** An error of a boot test; `output` has the last lines of the console. */
+export class BootError extends ImageBuilderError<BootErrorCode> {
+  /** Absent when there was no machine. */
+  evidence?: Evidence;
+
+  override findings(): Finding[] {
+    const findings = super.findings();
+    const screenshot = this.evidence?.screenshot;
+    if (screenshot === undefined) return findings;
+    return findings.map((finding) => ({ ...finding, message: `${finding.message}\nscreen: ${screenshot}` }));
+  }
+}

@@ -1,0 +1,148 @@
+// Boots an image in a throw-away virtual machine and watches its serial console.
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Reporter, silentReporter } from '../../base/diagnostics/progress.ts';
+import { type Accelerator, KvmMemory } from './accelerator.ts';
+import { BootError } from './boot-error.ts';
+import { LOGIN_PROMPT } from './console.ts';
+import { type Architecture, emulatesReliably, isNative } from './emulator.ts';
+import { findUefiFirmware } from './firmware.ts';
+import { type Machine, machineArguments } from './qemu-command.ts';
+import { runMachine } from './run-machine.ts';
+
+export interface BootTestOptions {
+  /** Default: amd64. */
+  architecture?: Architecture;
+  format: 'qcow2' | 'iso';
+  firmware: 'bios' | 'uefi';
+  /** 0: as long as it takes. */
+  timeoutSeconds: number;
+  /** What the console must show; default: a login prompt. Text is matched without terminal control sequences. */
+  expect?: RegExp;
+  /** How an ISO is attached; default: `cdrom`. */
+  medium?: 'disk' | 'cdrom' | 'usb';
+  /** UEFI with Secure Boot enforced. */
+  secureBoot?: boolean;
+  /** Default: 2048. */
+  memoryMib?: number;
+  /** Image file with a cloud-init seed, attached as a second, read-only disk. */
+  seed?: string;
+  /** File for the screen of a machine that fails, as PNG. */
+  screenshot?: string;
+  report?: Reporter;
+  signal?: AbortSignal;
+  kvm?: KvmMemory;
+}
+
+export interface BootTestResult {
+  /** Wall time from power-on to what was expected. */
+  seconds: number;
+  accelerator: Accelerator;
+  /** The text of the console. */
+  console: string;
+  /** What systemd has said of units that failed, which does not keep a machine from its login prompt. */
+  unitFailures: string[];
+}
+
+const STAGE = 'boot-test';
+/** How often the kernel must crash before that is believed of an unreliable emulator. */
+const MAXIMUM_CRASHES = 3;
+const processKvm = new KvmMemory();
+
+/**
+ * Boots `image` and resolves when its console shows what is expected. The image is not changed.
+ * @throws BootError; at once when the kernel panics, or the boot loader, the initramfs or systemd gives up, with the last
+ *   lines of the console, the units that failed and the screen.
+ */
+export async function bootTest(image: string, options: BootTestOptions): Promise<BootTestResult> {
+  const { architecture = 'amd64', kvm = processKvm, report = silentReporter, timeoutSeconds } = options;
+  const scratch = await mkdtemp(join(tmpdir(), 'image-builder-boot-'));
+  const deadline = timeoutSeconds > 0 ? performance.now() + timeoutSeconds * 1000 : undefined;
+  try {
+    const machine = await describeMachine(resolve(image), options);
+    const reliable = await emulatesReliably(architecture);
+    const verdict = isNative(architecture) ? await kvm.verdict() : 'absent';
+    if (verdict === 'works' || verdict === 'unknown') {
+      const result = await attempt('kvm', verdict === 'unknown');
+      if (result) {
+        await kvm.remember('works');
+        return result;
+      }
+      await kvm.remember('stalls');
+      report({ type: 'step', stage: STAGE, message: 'the KVM guest makes no progress; emulate instead' });
+    }
+    // Where the emulator is to blame, a crash says nothing about the image until it happens again and again.
+    for (let crashes = 1; ; crashes++) {
+      try {
+        return (await attempt('tcg', false)) as BootTestResult;
+      } catch (error) {
+        if (reliable || crashes === MAXIMUM_CRASHES || (error as BootError).code !== 'KERNEL_CRASHED')
+          throw error;
+        const message = `the kernel crashed, as it does at random when this old QEMU emulates it; boot again`;
+        report({ type: 'step', stage: STAGE, message });
+      }
+    }
+
+    /** Undefined: nothing happened for a while, where that was asked for. */
+    async function attempt(
+      accelerator: Accelerator,
+      watchForStall: boolean,
+    ): Promise<BootTestResult | undefined> {
+      report({ type: 'step', stage: STAGE, message: `boot under ${options.firmware} with ${accelerator}` });
+      const uefi = machine.uefi && {
+        ...machine.uefi,
+        variables: join(scratch, `variables-${accelerator}.fd`),
+      };
+      if (machine.uefi && uefi) await copyFile(machine.uefi.variables, uefi.variables);
+      const started = performance.now();
+      const console = await runMachine(
+        machineArguments({
+          ...machine,
+          accelerator,
+          ...(uefi ? { uefi } : {}),
+        }),
+        {
+          architecture,
+          expect: options.expect ?? LOGIN_PROMPT,
+          onLine: (line) => report({ type: 'output', stage: STAGE, line }),
+          watchForStall,
+          scratch,
+          ...(options.screenshot === undefined ? {} : { screenshot: options.screenshot }),
+          ...(deadline === undefined ? {} : { deadline, timeoutSeconds }),
+          ...(options.signal ? { signal: options.signal } : {}),
+        },
+      );
+      if (console === undefined) return undefined;
+      const { text, unitFailures } = console;
+      return { seconds: (performance.now() - started) / 1000, accelerator, console: text, unitFailures };
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function describeMachine(
+  image: string,
+  options: BootTestOptions,
+): Promise<Omit<Machine, 'accelerator'>> {
+  const { architecture = 'amd64', format, firmware, secureBoot = false, memoryMib = 2048, seed } = options;
+  if (secureBoot && firmware === 'bios')
+    throw new BootError('FIRMWARE_MISSING', 'Secure Boot is a feature of UEFI, not of BIOS');
+  if (architecture === 'arm64' && (firmware === 'bios' || secureBoot))
+    throw new BootError(
+      'FIRMWARE_MISSING',
+      `virtual arm64 machines have no ${firmware === 'bios' ? 'BIOS' : 'Secure Boot'}`,
+    );
+  const uefi =
+    firmware === 'uefi' ? { ...(await findUefiFirmware(architecture, secureBoot)), secureBoot } : undefined;
+  return {
+    architecture,
+    image,
+    format: format === 'iso' ? 'raw' : 'qcow2',
+    medium: format === 'iso' ? (options.medium ?? 'cdrom') : 'disk',
+    memoryMib,
+    ...(uefi ? { uefi } : {}),
+    ...(seed ? { seed: resolve(seed) } : {}),
+  };
+}

@@ -1,0 +1,173 @@
+// Runs QEMU until the console shows what is expected, or that it never will.
+import { spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import { Activity } from './activity.ts';
+import { BootError } from './boot-error.ts';
+import { findFailure, LOGIN_PROMPT, SerialConsole } from './console.ts';
+import { type Architecture, EMULATORS } from './emulator.ts';
+import { Monitor } from './monitor.ts';
+
+/** After a failure shows, the lines that explain it are still to come. */
+const AFTERMATH_MILLISECONDS = 2000;
+/** A guest that KVM really runs prints something more often than this, until it is up. */
+const STALL_MILLISECONDS = 12_000;
+/** How often the monitor is asked; the screen only when the console has been silent for so long. */
+const LOOK_MILLISECONDS = 5000;
+/** A machine that has done something within this time before its end is on its way. */
+const PATIENCE_SECONDS = 30;
+const KEPT_LINES = 40;
+
+export interface RunMachineOptions {
+  architecture: Architecture;
+  expect: RegExp;
+  onLine: (line: string) => void;
+  /** Gives up when the console is silent for a while. */
+  watchForStall: boolean;
+  /** On the clock of `performance.now()`. */
+  deadline?: number;
+  /** What the deadline was made from, for the message. */
+  timeoutSeconds?: number;
+  signal?: AbortSignal;
+  /** Private directory that QEMU can write to. */
+  scratch: string;
+  /** File for the screen of a machine that fails. */
+  screenshot?: string;
+}
+
+type Success = { reason: 'reached' } | { reason: 'stalled' };
+type End =
+  | Success
+  | { reason: 'timeout' | 'aborted' }
+  | { reason: 'failed'; meaning: string; crash: boolean; screen?: string[] }
+  | { reason: 'exited'; how: string };
+
+/**
+ * The console when it shows what is expected; undefined when a stall was watched for and found. QEMU has ended in any case.
+ * @throws BootError, with what was seen
+ */
+export async function runMachine(
+  machineArguments: readonly string[],
+  options: RunMachineOptions,
+): Promise<SerialConsole | undefined> {
+  const { signal, deadline } = options;
+  if (signal?.aborted) throw new BootError('ABORTED', 'the boot test was stopped');
+  const console = new SerialConsole(options.expect);
+  const activity = new Activity();
+  const errors: string[] = [];
+  const child = spawn(EMULATORS[options.architecture].command, machineArguments, {
+    // The last one is MONITOR_DESCRIPTOR.
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const monitor = new Monitor(child.stdio[3] as Duplex, options.scratch);
+  const closed = new Promise<void>((done) => child.once('close', () => done()));
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  const timers: NodeJS.Timeout[] = [];
+  let isOver = false;
+  let end: End;
+  let screenshot: string | undefined;
+  try {
+    end = await new Promise<End>((finish) => {
+      const after = (milliseconds: number, result: End) => {
+        const timer = setTimeout(finish, milliseconds, result);
+        timers.push(timer);
+        return timer;
+      };
+      const stall = options.watchForStall ? after(STALL_MILLISECONDS, { reason: 'stalled' }) : undefined;
+      if (deadline !== undefined) after(Math.max(0, deadline - performance.now()), { reason: 'timeout' });
+      signal?.addEventListener('abort', () => finish({ reason: 'aborted' }), { once: true });
+      child.once('error', (error) =>
+        finish({ reason: 'exited', how: `could not be started: ${error.message}` }),
+      );
+      child.once('close', (code, name) => {
+        const { verdict } = console;
+        // A machine that panics may reset itself before everything has been said.
+        if (verdict.state === 'failed') finish({ ...verdict, reason: 'failed' });
+        else
+          finish({
+            reason: 'exited',
+            how: name ? `was killed by ${name}` : `ended with exit status ${code}`,
+          });
+      });
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => errors.push(...text.trim().split('\n')));
+      // Writing to a machine that has ended is no news.
+      child.stdin?.on('error', () => {});
+      child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+        stall?.refresh();
+        activity.notePrinted();
+        for (const line of console.write(text)) options.onLine(line);
+        const { verdict } = console;
+        if (verdict.state === 'reached') finish({ reason: 'reached' });
+        if (verdict.state === 'failed') after(AFTERMATH_MILLISECONDS, { ...verdict, reason: 'failed' });
+      });
+      const look = async () => {
+        await activity.look(monitor);
+        // The initramfs says on the last console of the command line only that it gives up.
+        const isSilent = (activity.silence ?? Infinity) * 1000 >= LOOK_MILLISECONDS;
+        const screen = isSilent ? await monitor.textScreen() : [];
+        const last = screen.findLastIndex((line) => findFailure(line));
+        const failure = findFailure(screen[last] ?? '');
+        if (failure) finish({ reason: 'failed', ...failure, screen: screen.slice(0, last + 1) });
+        else if (!isOver) timers.push(setTimeout(look, LOOK_MILLISECONDS));
+      };
+      timers.push(setTimeout(look, LOOK_MILLISECONDS));
+    });
+    const { screenshot: file } = options;
+    const hasFailed = end.reason === 'failed' || end.reason === 'timeout';
+    if (file !== undefined && hasFailed && (await monitor.screenshot(file))) screenshot = file;
+  } finally {
+    isOver = true;
+    for (const timer of timers) clearTimeout(timer);
+    process.removeListener('exit', kill);
+    kill();
+    if (child.pid !== undefined) await closed;
+  }
+  if (end.reason === 'reached') return console;
+  if (end.reason === 'stalled') return undefined;
+  const error = errorOf(end, options, console, activity, errors);
+  error.evidence = { console: console.text, ...(screenshot !== undefined && { screenshot }) };
+  throw error;
+}
+
+function errorOf(
+  end: Exclude<End, Success>,
+  options: RunMachineOptions,
+  console: SerialConsole,
+  activity: Activity,
+  errors: string[],
+): BootError {
+  const output = console.lastLines(KEPT_LINES);
+  switch (end.reason) {
+    case 'aborted':
+      return new BootError('ABORTED', 'the boot test was stopped');
+    case 'failed': {
+      const units = console.unitFailures;
+      const why = units.length > 0 ? `: ${units.join(' ')}` : '';
+      return new BootError(
+        end.crash ? 'KERNEL_CRASHED' : 'BOOT_FAILED',
+        `the image does not boot: ${end.meaning}${why}`,
+        { output: end.screen?.slice(-KEPT_LINES) ?? output },
+      );
+    }
+    case 'timeout': {
+      const expected = options.expect === LOGIN_PROMPT ? 'a login prompt' : String(options.expect);
+      const message = `the console did not show ${expected} within ${options.timeoutSeconds} s`;
+      return new BootError('TIMEOUT', message, { output, hint: activity.advise(PATIENCE_SECONDS) });
+    }
+    case 'exited':
+      return exitError(options.architecture, end.how, output, errors);
+  }
+}
+
+function exitError(architecture: Architecture, how: string, output: string[], errors: string[]): BootError {
+  const { command, debianPackage } = EMULATORS[architecture];
+  return new BootError('EMULATOR_FAILED', `${command} ${how} before the image had booted`, {
+    output: [...output, ...errors.slice(-KEPT_LINES)],
+    ...(how.includes('ENOENT')
+      ? { hint: `Install it: apt-get install --no-install-recommends ${debianPackage}.` }
+      : output.length > 0
+        ? { hint: 'The machine was reset or switched off by the guest.' }
+        : {}),
+  });
+}

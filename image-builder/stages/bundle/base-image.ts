@@ -1,0 +1,82 @@
+// What lies below a bundle: what it is before the plan, and where it is for the stage.
+import type { PinnedBase } from '../../bundle/base-image.ts';
+import type { LocalBaseImage } from '../../bundle/write/assemble.ts';
+import type { CredentialOptions } from '../../oci/credentials/credentials.ts';
+import type { Environment } from '../../oci/http/proxy.ts';
+import type { Policy } from '../../policy/policy.ts';
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+
+interface BaseOptions {
+  cwd: string;
+  env?: Environment;
+  credentials?: CredentialOptions;
+  signal?: AbortSignal;
+}
+
+/**
+ * The build with the digest of its base image, by which the bundle gets its key.
+ * @throws RegistryError; InvalidInputError for a file that may not be read
+ */
+export async function withPinnedBase(
+  resolved: ResolvedBuild,
+  options: BaseOptions & { policy: Pick<Policy, 'read'> },
+): Promise<ResolvedBuild> {
+  const { base } = resolved.bundle;
+  if (typeof base === 'string' || base.digest) return resolved;
+  await requireReadable(base.image, options);
+  const { pinBase } = await import('../../bundle/base-image.ts');
+  const pinned = await pinBase(base.image, sourceOptions(options));
+  return { ...resolved, bundle: { ...resolved.bundle, base: pinned } };
+}
+
+/**
+ * What the bundle is laid over, on this machine; an image is fetched when it is not there. Undefined for data only.
+ * @throws RegistryError, BundleWriteError
+ */
+export async function localBase(
+  { bundle, rootfs }: ResolvedBuild,
+  cacheDir: string,
+  options: BaseOptions & {
+    /** Digest of the function's base that the build was planned with. */
+    functionBase?: string | undefined;
+    signal: AbortSignal;
+    step: (message: string) => void;
+  },
+): Promise<LocalBaseImage | undefined> {
+  const { rootfs_arch: architecture } = rootfs.multistrap;
+  if (bundle.base === 'none') return undefined;
+  if (bundle.base === 'function') {
+    const { functionBase } = await import('./function-base.ts');
+    return await functionBase(architecture, { expected: options.functionBase, signal: options.signal });
+  }
+  const { ensureBase } = await import('../../bundle/base-image.ts');
+  // Whoever has planned the build has pinned it.
+  const pinned = bundle.base as PinnedBase;
+  return await ensureBase(pinned, architecture, cacheDir, { ...sourceOptions(options), step: options.step });
+}
+
+/** A base in a file is read as other files of the spec are. */
+async function requireReadable(
+  image: string,
+  { cwd, env = process.env, policy }: BaseOptions & { policy: Pick<Policy, 'read'> },
+): Promise<void> {
+  const [{ localPathOf }, { SpecFiles }, { PathError }] = await Promise.all([
+    import('../../bundle/local-path.ts'),
+    import('../../policy/spec-files.ts'),
+    import('../../policy/paths.ts'),
+  ]);
+  const path = localPathOf(image, env);
+  if (path === undefined) return;
+  await new SpecFiles(cwd, policy.read).require(path).catch((error) => {
+    throw error instanceof PathError ? error.at('spec.build.bundle.base') : error;
+  });
+}
+
+function sourceOptions({ cwd, env, credentials, signal }: BaseOptions) {
+  return {
+    cwd,
+    ...(env && { environment: env }),
+    ...(credentials && { credentials }),
+    ...(signal && { signal }),
+  };
+}

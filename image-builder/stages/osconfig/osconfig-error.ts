@@ -1,0 +1,10 @@
+// The errors of configuring the operating system.
+import { ImageBuilderError } from '../../base/diagnostics/error.ts';
+
+export type OsconfigErrorCode =
+  /** A task of the role failed: a script, a download, a unit that does not exist, ... */
+  | 'TASK_FAILED'
+  /** The initramfs could not be made. */
+  | 'INITRAMFS_FAILED';
+
+export class OsconfigError extends ImageBuilderError<OsconfigErrorCode> {}

@@ -1,0 +1,239 @@
+// A private apt: its own sources, keys, pins and state in a directory of the build, nothing of this machine's apt but
+// its proxies. Here packages are chosen and fetched, so that what installs them needs no network.
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StageContext } from '../../sandbox/stage-context.ts';
+import { ToolError } from '../../sandbox/tool-error.ts';
+
+/** A package file that is to be installed. */
+export interface PackageFile {
+  name: string;
+  version: string;
+  architecture: string;
+  url: string;
+  /** Name in apt's cache: `vim_2%3a9.1.1230-2_amd64.deb`. */
+  file: string;
+  /** Bytes. */
+  size: number;
+  /** Hex; absent for repositories that only have weaker hashes. */
+  sha256?: string;
+}
+
+export interface AptOptions {
+  /** Private directory; made when it does not exist. */
+  directory: string;
+  architecture: string;
+  /** apt_preferences(5). */
+  preferences: string;
+  /** apt_auth.conf(5). */
+  credentials: string;
+}
+
+export class Apt {
+  readonly directory: string;
+  readonly #context: StageContext;
+
+  private constructor(directory: string, context: StageContext) {
+    this.directory = directory;
+    this.#context = context;
+  }
+
+  /** Where the package lists are. */
+  get lists(): string {
+    return join(this.directory, 'state/lists');
+  }
+
+  /** Where the package files are. */
+  get archives(): string {
+    return join(this.directory, 'cache/archives');
+  }
+
+  static async create(options: AptOptions, context: StageContext): Promise<Apt> {
+    const { directory, architecture, preferences, credentials } = options;
+    for (const name of [
+      'etc/sources.list.d',
+      'etc/preferences.d',
+      'etc/apt.conf.d',
+      'state/lists/partial',
+      'cache/archives/partial',
+      `cache/${NO_ARCHIVES}/partial`,
+      'log',
+    ]) {
+      await mkdir(join(directory, name), { recursive: true });
+    }
+    await writeFile(join(directory, 'etc/preferences.d/image-builder'), preferences);
+    await writeFile(join(directory, 'etc/auth.conf'), credentials, { mode: 0o600 });
+    await writeFile(join(directory, 'status'), '');
+    const settings = renderSettings(directory, architecture);
+    await writeFile(join(directory, 'apt.conf'), settings + (await readProxies(context)));
+    return new Apt(directory, context);
+  }
+
+  /**
+   * Fetches the package lists of these repositories; one that cannot be fetched or verified is an error.
+   * @param sources deb822 text
+   */
+  async update(sources: string): Promise<string> {
+    await writeFile(join(this.directory, 'etc/sources.list.d/image-builder.sources'), sources);
+    return this.run(['update', '--option', 'APT::Update::Error-Mode=any']);
+  }
+
+  /**
+   * The files that have to be installed on an empty system for `packages`, and what every system has.
+   * Sorted by name.
+   */
+  async plan(packages: readonly string[]): Promise<PackageFile[]> {
+    // Without this apt prints the MD5 sum where there is one.
+    const hash = ['--option', 'Acquire::ForceHash=SHA256'];
+    // apt does not print what it has fetched already.
+    const all = ['--option', `Dir::Cache::Archives=${NO_ARCHIVES}`];
+    const output = await this.run(['install', '--print-uris', ...hash, ...all, ...wanted(packages)]);
+    return parseUris(output).sort((a, b) => (a.file < b.file ? -1 : 1));
+  }
+
+  /** Where one version of a package is; undefined when no repository has it. */
+  async find(name: string, version: string): Promise<PackageFile | undefined> {
+    const hash = ['--option', 'Acquire::ForceHash=SHA256'];
+    try {
+      return parseUris(await this.run(['download', '--print-uris', ...hash, '--', `${name}=${version}`]))[0];
+    } catch (error) {
+      if (error instanceof ToolError && error.code === 'TOOL_FAILED') return undefined;
+      throw error;
+    }
+  }
+
+  /** The versions that the repositories have, newest first. */
+  async versions(name: string): Promise<string[]> {
+    const { sandbox, signal } = this.#context;
+    const output = await sandbox
+      .run(['apt-cache', 'madison', '--', name], { env: this.#environment, signal })
+      .catch((error: unknown) => {
+        if (error instanceof ToolError && error.code === 'TOOL_FAILED') return '';
+        throw error;
+      });
+    const versions = output.split('\n').flatMap((line) => line.split('|')[1]?.trim() ?? []);
+    return [...new Set(versions)];
+  }
+
+  /**
+   * Fetches files as they are, without a look at their content; those that cannot be had are left out.
+   * @param files URL and absolute path of each
+   */
+  async fetch(files: readonly { url: string; path: string }[], attempts: number): Promise<void> {
+    if (files.length === 0) return;
+    const { sandbox, signal, report, stage } = this.#context;
+    const options = ['--option', `Acquire::Retries=${attempts - 1}`];
+    const argv = [
+      APT_HELPER,
+      ...options,
+      'download-file',
+      '--',
+      ...files.flatMap(({ url, path }) => [url, path, '']),
+    ];
+    await sandbox
+      .run(argv, {
+        env: this.#environment,
+        onLine: (line) => report({ type: 'output', stage, line }),
+        signal,
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof ToolError) || error.code !== 'TOOL_FAILED') throw error;
+      });
+  }
+
+  /** Names of all packages that the repositories have. */
+  async names(): Promise<string[]> {
+    const { sandbox, signal } = this.#context;
+    const output = await sandbox.run(['apt-cache', 'pkgnames'], { env: this.#environment, signal });
+    return output.split('\n').filter(Boolean);
+  }
+
+  /** Fetches the files of a plan into {@link archives}; apt checks each against the signed package list. */
+  download(packages: readonly string[]): Promise<string> {
+    return this.run(['install', '--download-only', ...wanted(packages)]);
+  }
+
+  /** Fetches one package into `directory`. */
+  async downloadPackage(name: string, directory: string): Promise<string> {
+    await this.run(['download', '--', name], directory);
+    const file = (await readdir(directory)).find((entry) => entry.endsWith('.deb'));
+    return join(directory, file ?? '');
+  }
+
+  get #environment() {
+    return { APT_CONFIG: join(this.directory, 'apt.conf') };
+  }
+
+  run(args: readonly string[], cwd = this.directory): Promise<string> {
+    const { sandbox, signal, report, stage } = this.#context;
+    return sandbox.run(['apt-get', '--quiet', '--yes', ...args], {
+      cwd,
+      env: this.#environment,
+      onLine: (line) => report({ type: 'output', stage, line }),
+      signal,
+    });
+  }
+}
+
+/** A directory of package files that stays empty. */
+const NO_ARCHIVES = 'none';
+
+/** apt's own program for single files: it is there wherever apt is, and honours proxies and certificate settings. */
+const APT_HELPER = '/usr/lib/apt/apt-helper';
+
+/** What `--print-uris` prints. The file name carries name, version and architecture, with `%3a` for a colon. */
+function parseUris(output: string): PackageFile[] {
+  return [...output.matchAll(/^'([^']+)' (\S+) (\d+) ?(\S*)$/gm)].map(
+    ([, url = '', file = '', size, hash = '']) => {
+      const [name = '', version = '', architecture = ''] = decodeURIComponent(file)
+        .replace(/\.deb$/, '')
+        .split('_');
+      const sha256 = /^SHA256:(.*)$/.exec(hash)?.[1];
+      return { name, version, architecture, url, file, size: Number(size), ...(sha256 && { sha256 }) };
+    },
+  );
+}
+
+/** The essential and required packages are what mmdebstrap's variant `minbase` installs. */
+const wanted = (packages: readonly string[]) => [
+  '--',
+  '?essential',
+  '?priority(required)',
+  ...packages,
+  'apt',
+];
+
+// Pattern-Only: a name that no package has is an error, and no regular expression for others.
+function renderSettings(directory: string, architecture: string): string {
+  return `Dir "${directory}/";
+Dir::Etc "etc";
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::trusted "/dev/null";
+Dir::Etc::trustedparts "/dev/null";
+Dir::State "state";
+Dir::State::status "${directory}/status";
+Dir::Cache "cache";
+Dir::Log "log";
+APT::Architecture "${architecture}";
+APT::Architectures { "${architecture}"; };
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+APT::Get::AllowUnauthenticated "false";
+APT::Cmd::Pattern-Only "true";
+Acquire::AllowInsecureRepositories "false";
+Acquire::Languages "none";
+Acquire::Retries "0";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
+`;
+}
+
+/** The mirror of this machine's apt is only reachable the way this machine's apt reaches it. */
+async function readProxies({ sandbox, signal }: StageContext): Promise<string> {
+  const settings = await sandbox.run(['apt-config', 'dump'], { signal });
+  return settings
+    .split('\n')
+    .filter((line) => /^Acquire::(http|https|ftp)::(Proxy|proxy)\b.* ".+";$/.test(line))
+    .map((line) => `${line}\n`)
+    .join('');
+}

@@ -1,0 +1,229 @@
+// The repositories of a build: their keys, their package lists, and the files of the packages that are chosen.
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { StageContext } from '../../sandbox/stage-context.ts';
+import { ToolError } from '../../sandbox/tool-error.ts';
+import { similarName } from '../../spec/api/similar.ts';
+import type { Origins } from '../../spec/variables/origins.ts';
+import { nameOfRequest } from '../../spec/variables/package-names.ts';
+import type { ResolvedBuild, ResolvedMultistrap, ResolvedRepository } from '../../spec/variables/resolved.ts';
+import { Apt, type PackageFile } from './apt.ts';
+import { renderAuth } from './apt-credentials.ts';
+import {
+  explainFetchError,
+  explainPlanError,
+  isDiskFull,
+  keyField,
+  mayHeal,
+  packageUnavailable,
+} from './apt-errors.ts';
+import { renderPins, renderSource } from './apt-sources.ts';
+import { distributionKey, type Key, repositoryKey } from './keyrings.ts';
+import { Mirrors } from './mirrors.ts';
+import { putIntoCache, takeFromCache } from './package-cache.ts';
+import type { RootfsError } from './rootfs-error.ts';
+
+/** What decides which packages there are. */
+export interface ArchiveInputs {
+  distribution: ResolvedBuild['distribution'];
+  /** Base URI of the distribution's mirror. */
+  mirror: string;
+  /** Where each repository is fetched from; default: its own source. */
+  sources?: ResolvedBuild['sources'];
+  multistrap: ResolvedMultistrap;
+  /** Where the user has written them. */
+  origins: Origins;
+}
+
+/** Opened repositories. */
+export class ArchiveAccess {
+  readonly apt: Apt;
+  /** In the order of the repositories. */
+  readonly keys: readonly Key[];
+  readonly #inputs: ArchiveInputs;
+  readonly #context: StageContext;
+  readonly #mirrors: Mirrors;
+
+  private constructor(
+    inputs: ArchiveInputs,
+    context: StageContext,
+    mirrors: Mirrors,
+    apt: Apt,
+    keys: readonly Key[],
+  ) {
+    this.#inputs = inputs;
+    this.#context = context;
+    this.#mirrors = mirrors;
+    this.apt = apt;
+    this.keys = keys;
+  }
+
+  /**
+   * Gets the keys and the package lists of all repositories.
+   * @throws RootfsError, which names the field of the spec
+   */
+  static async open(inputs: ArchiveInputs, context: StageContext): Promise<ArchiveAccess> {
+    const { distribution, multistrap, origins } = inputs;
+    const { workDir } = context;
+    const own = await distributionKey(distribution, join(workDir, 'keys'), context);
+    const isOwn = ({ keyring_pkg }: ResolvedRepository) => keyring_pkg === distribution.keyring.package;
+    const keys = new Map<ResolvedRepository, Key>();
+    let vouching: Promise<ArchiveAccess> | undefined;
+    const fetchKeyring = async (name: string) => {
+      // A keyring package is only trusted when a key that is trusted without it vouches for it.
+      vouching ??= ArchiveAccess.#openWith(
+        { ...inputs, multistrap: { ...multistrap, repos: multistrap.repos.filter((one) => keys.has(one)) } },
+        'apt-keyrings',
+        [...keys.values()],
+        context,
+      );
+      return (await vouching).apt.downloadPackage(name, join(workDir, 'keys', name));
+    };
+    // In the order of the spec, but keys that come in packages last.
+    const fromPackage = (repository: ResolvedRepository) =>
+      repository.keyring_pkg !== undefined && !isOwn(repository);
+    const [direct, packaged] = [
+      multistrap.repos.filter((one) => !fromPackage(one)),
+      multistrap.repos.filter(fromPackage),
+    ];
+    const directory = join(workDir, 'keys');
+    for (const repository of direct) {
+      const key = isOwn(repository)
+        ? own
+        : await repositoryKey(repository, keyField(repository, origins), directory, fetchKeyring, context);
+      keys.set(repository, key);
+    }
+    const later: [ResolvedRepository, Key][] = [];
+    for (const repository of packaged) {
+      later.push([
+        repository,
+        await repositoryKey(repository, keyField(repository, origins), directory, fetchKeyring, context),
+      ]);
+    }
+    const all = new Map([...keys, ...later]);
+    const ordered = multistrap.repos.map((repository) => all.get(repository) ?? own);
+    return ArchiveAccess.#openWith(inputs, 'apt', ordered, context);
+  }
+
+  static async #openWith(
+    inputs: ArchiveInputs,
+    name: string,
+    keys: readonly Key[],
+    context: StageContext,
+  ): Promise<ArchiveAccess> {
+    const { multistrap, sources } = inputs;
+    const apt = await Apt.create(
+      {
+        directory: join(context.workDir, name),
+        architecture: multistrap.rootfs_arch,
+        preferences: renderPins(multistrap.unapproved_packages),
+        credentials: renderAuth(Object.values(sources ?? {}).flat()),
+      },
+      context,
+    );
+    const access = new ArchiveAccess(inputs, context, new Mirrors(multistrap.repos, sources), apt, keys);
+    await access.#persist(() => access.#update());
+    return access;
+  }
+
+  /** The repositories with the mirrors in use. */
+  get repositories(): ResolvedRepository[] {
+    return this.#mirrors.repositories;
+  }
+
+  /** The same as deb822 text. */
+  get sourceText(): string {
+    return this.repositories
+      .map((repository, index) =>
+        renderSource(repository, this.#inputs.multistrap.rootfs_arch, this.keys[index]?.path ?? ''),
+      )
+      .join('\n');
+  }
+
+  /** The repository that a file of a plan comes from, and the path below its base URI. */
+  locate({ url }: PackageFile): { repository: ResolvedRepository; path: string } | undefined {
+    const repository = this.#mirrors.repositories.find(({ source }) => url.startsWith(`${source}/`));
+    return repository && { repository, path: url.slice(repository.source.length + 1).replace(/^\.\//, '') };
+  }
+
+  /** The files that have to be installed for `packages`. @throws RootfsError PACKAGE_UNAVAILABLE */
+  async plan(packages: readonly string[]): Promise<PackageFile[]> {
+    const files = await this.apt.plan(packages).catch(async (error: unknown) => {
+      const explained = explainPlanError(error);
+      throw 'error' in explained
+        ? explained.error
+        : await this.#unavailable(explained.missing, explained.cause);
+    });
+    // apt takes a plus that belongs to no name for the command to install the rest.
+    const names = new Set(files.map(({ name }) => name));
+    const missing = packages.map(nameOfRequest).find((name) => name.endsWith('+') && !names.has(name));
+    if (missing !== undefined) throw await this.#unavailable(missing);
+    return files;
+  }
+
+  async #unavailable(name: string, cause?: ToolError): Promise<RootfsError> {
+    const { multistrap, origins } = this.#inputs;
+    const similar = similarName(name, await this.apt.names().catch(() => []));
+    return packageUnavailable(name, multistrap, origins, {
+      ...(similar && { similar }),
+      ...(cause && { cause }),
+    });
+  }
+
+  /**
+   * Fetches the files for `packages`; afterwards they are where apt looks for them.
+   * @param cacheDir directory that outlives the build; none: everything is fetched.
+   */
+  async fetch(packages: readonly string[], cacheDir: string | undefined): Promise<PackageFile[]> {
+    const cache = cacheDir === undefined ? undefined : join(cacheDir, 'packages');
+    let files: PackageFile[] = [];
+    let isFirst = true;
+    await this.#persist(async () => {
+      // Another mirror may be older or newer than the one whose lists are here.
+      if (!isFirst) await this.#update();
+      isFirst = false;
+      files = await this.plan(packages);
+      if (cache !== undefined) await takeFromCache(cache, files, this.apt.archives, this.#context);
+      await this.apt.download(packages);
+    });
+    if (cache !== undefined) await putIntoCache(cache, files, this.apt.archives);
+    return files;
+  }
+
+  #update(): Promise<string> {
+    return this.apt.update(this.sourceText);
+  }
+
+  /** Does it with the other mirrors when one fails, and when all have failed again after a while. */
+  async #persist(action: () => Promise<unknown>): Promise<void> {
+    const { multistrap_retries: retries, multistrap_retries_delay: seconds } = this.#inputs.multistrap;
+    const { signal, report, stage } = this.#context;
+    const step = (message: string) => report({ type: 'step', stage, message });
+    for (let attempt = 1; ; ) {
+      try {
+        await action();
+        return;
+      } catch (error) {
+        if (!(error instanceof ToolError) || error.code !== 'TOOL_FAILED' || signal.aborted) throw error;
+        if (isDiskFull(error)) throw this.#explain(error);
+        const others = this.#mirrors.giveUp(error);
+        if (others.length > 0) {
+          step(`a mirror failed, trying ${others.join(', ')}`);
+          continue;
+        }
+        if (attempt > retries || !mayHeal(error)) throw this.#explain(error);
+        attempt++;
+        this.#mirrors.reset();
+        step(`failed, attempt ${attempt} in ${seconds} s`);
+        await delay(seconds * 1000, undefined, { signal });
+      }
+    }
+  }
+
+  #explain(error: ToolError): unknown {
+    const { mirror, multistrap, origins } = this.#inputs;
+    const repositories = this.#mirrors.repositories;
+    const index = multistrap.repos.findIndex(({ source }) => source === mirror);
+    return explainFetchError(error, repositories, repositories[index]?.source ?? mirror, origins);
+  }
+}

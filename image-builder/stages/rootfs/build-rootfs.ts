@@ -1,0 +1,184 @@
+// Stage rootfs: the packages of the image as a tar, and what was really installed.
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { replaceFile } from '../../base/files/replace.ts';
+import { newestRelease } from '../../pipeline/epoch.ts';
+import { ENTER_TREE } from '../../sandbox/enter-tree.ts';
+import { roomFor, type StageContext } from '../../sandbox/stage-context.ts';
+import type { ResolvedLock } from '../../spec/variables/resolved.ts';
+import type { Apt } from './apt.ts';
+import { renderLinkFile, renderPins, renderSource, requestedPackages } from './apt-sources.ts';
+import { packTree } from './archive.ts';
+import { ArchiveAccess, type ArchiveInputs } from './archive-access.ts';
+import { bootstrap } from './bootstrap.ts';
+import { cleanTree } from './clean.ts';
+import { renderSelections } from './debconf.ts';
+import type { Key } from './keyrings.ts';
+import { openLocked } from './locked.ts';
+
+export interface RootfsInputs extends ArchiveInputs {
+  /** The exact packages; default: what the repositories have now. */
+  lock?: ResolvedLock;
+  /** Directory that outlives the build, for package files; none: everything is fetched. */
+  cacheDir?: string;
+  /** Time stamp of everything, in seconds; default: that of the lock, or the date of the newest repository. */
+  sourceDateEpoch?: number;
+}
+
+/** Versions of what is installed, by package name. */
+export type InstalledPackages = Record<string, { version: string; architecture: string }>;
+
+/** Names of the stage's results in its output directory. */
+export const ROOTFS_FILE = 'rootfs.tar';
+export const PACKAGES_FILE = 'packages.json';
+
+/** Room that a package takes while it is installed, in sizes of its file: that file itself, and some four times that. */
+const INSTALLED_RATIO = 8;
+
+/**
+ * Writes `rootfs.tar` and `packages.json` ({@link InstalledPackages}) to the output directory.
+ * @returns the time stamp of everything in it, and the tree itself, still unpacked
+ * @throws RootfsError, which names the field of the spec; ToolError
+ */
+export async function buildRootfs(
+  inputs: RootfsInputs,
+  outer: StageContext,
+): Promise<{ sourceDateEpoch: number; tree: string; packages: InstalledPackages }> {
+  const { distribution, multistrap } = inputs;
+  const { sourceDateEpoch, keys, ...packages } = await obtainPackages(inputs, outer);
+  const context: StageContext = { ...outer, sourceDateEpoch };
+  const step = (message: string) => context.report({ type: 'step', stage: context.stage, message });
+
+  step('install the packages');
+  const tree = join(await roomFor(packages.bytes * INSTALLED_RATIO, context), 'tree');
+  const options = {
+    tree,
+    codename: distribution.codename,
+    architecture: multistrap.rootfs_arch,
+    packages: packages.names,
+    sources: packages.sourceText,
+    preferences: renderPins(multistrap.unapproved_packages),
+    debconf: renderSelections(multistrap.debconf),
+  };
+  await bootstrap(options, packages.apt, context);
+  await configureApt(tree, inputs, keys, context);
+  await cleanTree(tree, context);
+
+  step('pack the root file system');
+  const installed = await writePackages(tree, context);
+  await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
+  return { sourceDateEpoch, tree, packages: installed };
+}
+
+/** Packages whose files are where apt looks for them. */
+interface ObtainedPackages {
+  apt: Apt;
+  /** deb822 text of where they come from. */
+  sourceText: string;
+  /** What to ask for. */
+  names: string[];
+  /** Keys of the repositories, in their order. */
+  keys: readonly Key[];
+  sourceDateEpoch: number;
+  /** Size of their files, in bytes. */
+  bytes: number;
+}
+
+async function obtainPackages(inputs: RootfsInputs, context: StageContext): Promise<ObtainedPackages> {
+  const { lock, cacheDir, sourceDateEpoch } = inputs;
+  const step = (message: string) => context.report({ type: 'step', stage: context.stage, message });
+  if (lock !== undefined) {
+    step(`fetch the ${lock.packages.length} packages of the lock file`);
+    const { packages: names, ...locked } = await openLocked(lock, inputs, context);
+    return {
+      ...locked,
+      names,
+      sourceDateEpoch: sourceDateEpoch ?? lock.sourceDateEpoch,
+      bytes: sumOfSizes(lock.packages),
+    };
+  }
+  const names = requestedPackages(inputs.multistrap, inputs.distribution.boot_packages);
+  step('fetch the package lists');
+  const archive = await ArchiveAccess.open(inputs, context);
+  step(`choose and fetch ${names.length} packages and what they need`);
+  const files = await archive.fetch(names, cacheDir);
+  const { apt, keys, sourceText } = archive;
+  return {
+    apt,
+    keys,
+    sourceText,
+    names,
+    sourceDateEpoch: sourceDateEpoch ?? (await newestRelease(apt.lists)),
+    bytes: sumOfSizes(files),
+  };
+}
+
+const sumOfSizes = (files: readonly { size: number }[]) => files.reduce((sum, { size }) => sum + size, 0);
+
+/** Gives the image's own apt the repositories that it should know, and systemd the names of network interfaces. */
+async function configureApt(
+  tree: string,
+  { distribution, multistrap }: RootfsInputs,
+  keys: readonly Key[],
+  { workDir, sandbox, signal }: StageContext,
+): Promise<void> {
+  const [files, keyFiles] = [join(workDir, 'files'), join(workDir, 'key-files')];
+  const put = async (directory: string, path: string, content: string | Buffer) => {
+    await mkdir(dirname(join(directory, path)), { recursive: true });
+    await writeFile(join(directory, path), content);
+  };
+  await mkdir(keyFiles);
+  const registered = [...multistrap.repos.entries()].filter(
+    ([, repository]) => repository.register_repo_with_rootfs,
+  );
+  for (const [index, repository] of registered) {
+    const key = keys[index];
+    if (key === undefined) continue;
+    const isOwn = repository.keyring_pkg === distribution.keyring.package;
+    const path = isOwn ? distribution.keyring.path : `/etc/apt/keyrings/${key.name}`;
+    await put(keyFiles, path, await readFile(key.path));
+    const source = renderSource(repository, multistrap.rootfs_arch, path);
+    await put(files, `etc/apt/sources.list.d/${repository.name}.sources`, source);
+  }
+  await put(files, 'etc/systemd/network/99-default.link', renderLinkFile(multistrap));
+  await sandbox.run(['sh', '-euc', INSTALL_FILES, 'sh', tree, ENTER_TREE, files, keyFiles], {
+    signal,
+    confined: { writable: [tree], readable: [files, keyFiles] },
+  });
+}
+
+// By processes in the tree, so that no link leads out of it. A key that a package has installed stays the package's.
+const INSTALL_FILES = `
+tree=$1 enter=$2
+inside() { python3 -ISc "$enter" "$tree" "$@"; }
+put() {
+  directory=$1; shift
+  tar --create --owner=0 --group=0 --mode=u=rwX,go=rX --directory="$directory" . |
+    inside tar --extract --no-same-owner --touch --directory=/ "$@"
+}
+inside rm -rf /etc/apt/sources.list /etc/apt/sources.list.d
+put "$3" --no-overwrite-dir
+put "$4" --skip-old-files`;
+
+async function writePackages(
+  tree: string,
+  { sandbox, signal, outputDir }: StageContext,
+): Promise<InstalledPackages> {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own notation, see dpkg-query(1)
+  const format = '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n';
+  const output = await sandbox.run(
+    ['dpkg-query', `--admindir=${tree}/var/lib/dpkg`, '--show', `--showformat=${format}`],
+    { signal },
+  );
+  const rows = output.split('\n').map((line) => line.split('\t'));
+  const installed = rows.flatMap(
+    ([status, name, version, architecture]): [string, InstalledPackages[string]][] =>
+      status?.startsWith('ii') && name !== undefined && version !== undefined && architecture !== undefined
+        ? [[name, { version, architecture }]]
+        : [],
+  );
+  installed.sort(([a], [b]) => (a < b ? -1 : 1));
+  const packages = Object.fromEntries(installed);
+  await replaceFile(join(outputDir, PACKAGES_FILE), `${JSON.stringify(packages, null, 2)}\n`);
+  return packages;
+}

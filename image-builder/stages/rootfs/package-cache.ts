@@ -1,0 +1,70 @@
+// Package files that earlier builds have fetched, by their SHA-256.
+import { copyFile, link, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeBeside, sweepLeftovers } from '../../base/files/replace.ts';
+import type { StageContext } from '../../sandbox/stage-context.ts';
+import { ToolError } from '../../sandbox/tool-error.ts';
+import type { PackageFile } from './apt.ts';
+
+/** Package files that no build has used for so long are removed. */
+const CACHE_DAYS = 30;
+
+/**
+ * Puts the files of a plan that earlier builds have fetched where apt looks for them, each after its hash was checked.
+ * @param cache directory of package files by hash; may not exist.
+ */
+export async function takeFromCache(
+  cache: string,
+  files: readonly PackageFile[],
+  archives: string,
+  { sandbox, signal }: StageContext,
+): Promise<void> {
+  const known = new Set(await readdir(cache).catch(() => []));
+  const present = files.filter(({ sha256 }) => sha256 !== undefined && known.has(sha256));
+  if (present.length === 0) return;
+  const list = present.map(({ sha256 }) => `${sha256}  ${sha256}\n`).join('');
+  const output = await sandbox
+    .run(['sha256sum', '--check', '-'], { cwd: cache, input: list, signal })
+    .catch((error: unknown) => {
+      // A damaged file is fetched again.
+      if (error instanceof ToolError && error.code === 'TOOL_FAILED') return '';
+      throw error;
+    });
+  const now = new Date();
+  for (const { sha256 = '', file } of present) {
+    if (!output.includes(`${sha256}: OK`)) continue;
+    await linkOrCopy(join(cache, sha256), join(archives, file));
+    await utimes(join(cache, sha256), now, now);
+  }
+}
+
+/** Keeps the files of a plan for later builds, and forgets those that nobody has used for {@link CACHE_DAYS} days. */
+export async function putIntoCache(
+  cache: string,
+  files: readonly PackageFile[],
+  archives: string,
+): Promise<void> {
+  await mkdir(cache, { recursive: true });
+  const known = new Set(await readdir(cache));
+  for (const { sha256, file } of files) {
+    if (sha256 === undefined || known.has(sha256)) continue;
+    await makeBeside(join(cache, sha256), (temporary) => linkOrCopy(join(archives, file), temporary));
+  }
+  const oldest = Date.now() - CACHE_DAYS * 24 * 3600 * 1000;
+  await sweepLeftovers(cache);
+  for (const name of known) {
+    const path = join(cache, name);
+    // Another build may have just removed it.
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+    if (mtimeMs < oldest) await rm(path, { force: true });
+  }
+}
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
+    await copyFile(from, to);
+  }
+}

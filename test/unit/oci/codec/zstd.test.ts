@@ -1,0 +1,92 @@
+// Zstandard without a decoder in Node: hostile frames, and streams that are cut anywhere.
+
+import { unzstd } from '../../../../image-builder/oci/codec/zstd.ts';
+import { blockByBlock } from '../../../../image-builder/oci/codec/zstd-blocks.ts';
+import { RegistryError } from '../../../../image-builder/oci/registry-error.ts';
+
+const MIB = 1024 * 1024;
+const LIMIT = 128 * MIB;
+
+/** A frame with a window of `1 KiB << exponent` (RFC 8878, 3.1.1.1.2). */
+function frame(blocks: Buffer[], { exponent = 7, checksum = false } = {}): Buffer {
+  const descriptor = checksum ? 4 : 0;
+  const head = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, descriptor, exponent << 3]);
+  return Buffer.concat([head, ...blocks, Buffer.alloc(checksum ? 4 : 0, 0x77)]);
+}
+
+function block(kind: 'raw' | 'repeated', content: Buffer | number, isLast: boolean): Buffer {
+  const size = typeof content === 'number' ? content : content.length;
+  const header = Buffer.alloc(3);
+  header.writeUIntLE((size << 3) | (kind === 'raw' ? 0 : 2) | (isLast ? 1 : 0), 0, 3);
+  return Buffer.concat([header, typeof content === 'number' ? Buffer.from('a') : content]);
+}
+
+function skippable(size: number): Buffer {
+  const header = Buffer.from([0x53, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]);
+  header.writeUInt32LE(size, 4);
+  return Buffer.concat([header, Buffer.alloc(size, 0xff)]);
+}
+
+async function* pieces(content: Buffer, size: number): AsyncGenerator<Uint8Array> {
+  for (let start = 0; start < content.length; start += size) yield content.subarray(start, start + size);
+}
+
+async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer[]> {
+  const parts: Buffer[] = [];
+  for await (const part of stream) parts.push(Buffer.from(part));
+  return parts;
+}
+
+const SEVERAL = Buffer.concat([
+  skippable(5),
+  frame([block('raw', Buffer.from('first '), false), block('repeated', 3, true)], { checksum: true }),
+  frame([block('raw', Buffer.alloc(0), true)]),
+  skippable(0),
+  frame([block('raw', Buffer.from(' last'), true)]),
+]);
+
+test.each([1, 2, 3, 7, 1000])(
+  'frames of every kind are read when they come in pieces of %i',
+  async (size) => {
+    const output = await collect(unzstd(pieces(SEVERAL, size), 'a layer'));
+    expect(Buffer.concat(output).toString()).toBe('first aaa last');
+  },
+);
+
+test.each([1, 5, 1000])('pieces of %i are cut behind each block, and nothing is lost', async (size) => {
+  const cut = await collect(blockByBlock(pieces(SEVERAL, size), LIMIT, 'a layer'));
+  expect(Buffer.concat(cut)).toEqual(SEVERAL);
+  if (size === 1000) expect(cut.length).toBe(3);
+});
+
+test('of a bomb that comes in one piece, one block after the other is in memory', async () => {
+  const blocks = Array.from({ length: 4096 }, (_, index) => block('repeated', 128 * 1024, index === 4095));
+  const bomb = frame(blocks);
+  expect(bomb.length).toBeLessThan(32 * 1024);
+  const stream = unzstd(pieces(bomb, bomb.length), 'a layer');
+  const before = process.memoryUsage().arrayBuffers;
+  await stream.next();
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * MIB);
+  await stream.return(undefined);
+});
+
+test('a window that is too large is refused in the first frame and in later ones', async () => {
+  const small = frame([block('raw', Buffer.from('x'), true)]);
+  const large = frame([block('raw', Buffer.from('x'), true)], { exponent: 18 });
+  await expect(collect(unzstd(pieces(large, 100), 'a layer'))).rejects.toMatchObject({ code: 'TOO_LARGE' });
+  const later = Buffer.concat([small, large]);
+  await expect(collect(blockByBlock(pieces(later, 100), LIMIT, 'a layer'))).rejects.toMatchObject({
+    code: 'TOO_LARGE',
+  });
+  // A single segment's window is its whole content: here 1 GiB.
+  const single = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0x40, 1, 0, 0]);
+  await expect(collect(blockByBlock(pieces(single, 100), LIMIT, 'a layer'))).rejects.toThrow(/window/);
+});
+
+test('what is no zstd is refused by the decoder', async () => {
+  const damaged = Buffer.concat([
+    frame([block('raw', Buffer.from('x'), true)]),
+    Buffer.from('no frame at all'),
+  ]);
+  await expect(collect(unzstd(pieces(damaged, 4), 'a layer'))).rejects.toThrow(RegistryError);
+});
