@@ -1,5 +1,5 @@
 # Thin targets over the scripts and the CLI. Two of them are for newcomers: demo and test. The others have the names and
-# variables of Airship image-builder; docs/how-to/migrate-from-airship.md tells what each means here. `make help` prints what stands in
+# variables of Airship image-builder; docs/reference/airship-contracts.md tells what each means here. `make help` prints what stands in
 # the lines that begin with ## (about the target or variable below).
 .PHONY: demo test tests setup native help images build docker_build krm_base_image cut_image generate_iso package_qcow tag \
   push clean

@@ -12,7 +12,7 @@ export interface Qcow2Options {
 }
 
 // Each cluster is compressed by itself: larger ones compress better and faster, and cost more per random read of the
-// compressed image. Nodes write the image to their disk once, from start to end; see docs/disk-images.md for numbers.
+// compressed image. Nodes write the image to their disk once, from start to end; see docs/explanation/disk-images.md for numbers.
 const COMPRESSED_CLUSTER = '1M';
 
 /** Writes `raw` to `output`, which appears by rename. The same bytes in give the same bytes out. */

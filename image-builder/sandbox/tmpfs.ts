@@ -1,5 +1,5 @@
 // A file system in memory for unpacked trees, of tens of thousands of files each: making them on a disk takes most of
-// the time of a build that only changes configuration (docs/build.md).
+// the time of a build that only changes configuration (docs/explanation/builds.md).
 //
 // It is mounted in a mount namespace that a process holds which dies with this one: whatever happens, nothing stays
 // behind, and removing a tree is freeing memory. Only commands of the sandbox see it.

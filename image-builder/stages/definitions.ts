@@ -65,7 +65,7 @@ function rootfsStage({ distribution, rootfs, lock }: ResolvedBuild, options: Sta
     },
     parents: [],
     // Which packages apt chooses follows from the repositories, which are in no key; how it and dpkg unpack them changes no
-    // byte (docs/build.md).
+    // byte (docs/explanation/builds.md).
     tools: ['mmdebstrap', 'tar'],
   };
 }

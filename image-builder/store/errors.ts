@@ -44,7 +44,7 @@ export function storeFailure(error: unknown, doing: string, directory: string): 
   if (errno === 'EROFS' || errno === 'EACCES' || errno === 'EPERM') {
     return new StoreError('STORE_READ_ONLY', `cannot ${doing}: the store ${directory} is not writable`, {
       cause: error,
-      hint: 'name a writable directory with IMAGE_BUILDER_STORE or --store; a store that is only read serves what it has; users who share one need a common group, the mode 2770 and the umask 007 (docs/store.md)',
+      hint: 'name a writable directory with IMAGE_BUILDER_STORE or --store; a read-only store still serves what it has; users who share a store need a common group, mode 2770 and umask 007 (docs/how-to/share-results.md)',
     });
   }
   if (errno === 'ENOSPC' || errno === 'EDQUOT') return storeFull(directory, `cannot ${doing}`, error);

@@ -9,7 +9,7 @@ from jinja2.sandbox import SandboxedEnvironment, safe_range
 from jinja2.utils import Namespace
 from limits import DEPTH, NUMBER_BITS, NotThere, Refused, check_length, check_number
 
-# The words of each of these lists are documented in docs/variables.md.
+# The words of each of these lists are documented in docs/reference/variables.md.
 FILTERS = (
     "abs batch capitalize d default dictsort first float format indent int items join last length count list lower "
     "map max min reject rejectattr replace reverse round select selectattr slice sort string sum title trim upper"
