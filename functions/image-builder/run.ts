@@ -6,7 +6,9 @@ import {
   ImageBuilderError,
   InvalidInputError,
 } from '../../image-builder/base/diagnostics/error.ts';
+import { type FieldPath, formatFieldPath } from '../../image-builder/base/diagnostics/field-path.ts';
 import { printable } from '../../image-builder/base/diagnostics/printable.ts';
+import { describeTag, ForeignValue } from '../../image-builder/base/yaml/tags.ts';
 import type { FunctionContext, Handler } from './handler.ts';
 import { fileOf } from './items.ts';
 import { type FunctionConfig, ResourceList } from './resource-list.ts';
@@ -83,6 +85,8 @@ export async function runOnList(
   try {
     if (config === undefined)
       throw invalid('functionConfig', `is missing, expected an object of kind ${kinds(handlers)}`);
+    const foreign = foreignValues(config.value);
+    if (foreign.length > 0) throw new InvalidInputError(foreign);
     const handler = await handlerOf(config, handlers);
     const result = await handler(config, { ...context, readItems: () => list.readItems() });
     for (const object of result.objects) list.upsert(object);
@@ -118,6 +122,18 @@ function handlerOf(config: FunctionConfig, handlers: Handlers): Promise<Handler>
 /** The predecessor's function took objects of any kind, or of none, that say which profile they want. */
 export function asksForProfile({ value: { data } }: FunctionConfig): boolean {
   return typeof data === 'object' && data !== null && Object.hasOwn(data, 'configPath');
+}
+
+/** What of the object only another program could read; its caller may have taken such a tag away already. */
+function foreignValues(value: unknown, path: FieldPath = []): Finding[] {
+  if (value instanceof ForeignValue) {
+    return [{ severity: 'error', field: formatFieldPath(path), message: `has ${describeTag(value.tag)}` }];
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  const children: [string | number, unknown][] = Array.isArray(value)
+    ? [...value.entries()]
+    : Object.entries(value);
+  return children.flatMap(([name, child]) => foreignValues(child, [...path, name]));
 }
 
 function kinds(handlers: Handlers): string {

@@ -1,6 +1,7 @@
 // Finds cloud-init's data for an ISO among the items of a ResourceList: user data in a Secret, network data in the
 // Secret that a BareMetalHost refers to.
 import type { Finding } from '../../../image-builder/base/diagnostics/error.ts';
+import { describeTag, ForeignValue } from '../../../image-builder/base/yaml/tags.ts';
 import { parseLabelSelector } from '../label-selector.ts';
 
 type Item = Record<string, unknown>;
@@ -128,6 +129,8 @@ function secretValue(secret: Item, key: string, field: string, findings: Finding
     findings.push({ severity: 'error', field, message: `${identityOf(secret)} ${message}` });
     return undefined;
   };
+  const foreign = [plain, encoded].find((value) => value instanceof ForeignValue);
+  if (foreign) return report(`has ${describeTag(foreign.tag)} at ${key}`);
   if (encoded === undefined || encoded === null) {
     const keys = [...Object.keys(stringData), ...Object.keys(data)];
     return report(`has no key ${key}; it has ${keys.join(', ') || 'none'}`);

@@ -44,8 +44,11 @@ export function isEmpty({ contents }: Document): boolean {
   return contents === null || (isScalar(contents) && contents.type === 'PLAIN' && contents.value === '');
 }
 
-/** Options for parsing documents that are written again. */
-export const PARSE_OPTIONS = { schema: 'failsafe', customTags } as const;
+/**
+ * Options for parsing documents that are written again. Tags stay what they are: of a `!!timestamp` or `!!binary` the library
+ * would keep the value instead of the text.
+ */
+export const PARSE_OPTIONS = { schema: 'failsafe', customTags, resolveKnownTags: false } as const;
 
 /** Line breaks of YAML 1.1 and of regular expressions, not of YAML 1.2: what is behind one would be no comment any more. */
 const ODD_BREAKS = /[\u0085\u2028\u2029]/g;

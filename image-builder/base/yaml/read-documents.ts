@@ -6,6 +6,7 @@ import type { Document } from 'yaml';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { describeDangling } from './aliases.ts';
 import type { Source } from './excerpt.ts';
+import { describeTag, isForeignTag } from './tags.ts';
 import { readValue, ValueError } from './values.ts';
 
 /** Documents by the core schema of YAML 1.2, with the merge keys of 1.1; empty ones are left out. */
@@ -38,7 +39,7 @@ export function readDocuments(text: string, { firstLine = 1 } = {}): ReadDocumen
     ...document.warnings
       .filter(({ code }) => code === 'TAG_RESOLVE_FAILED')
       .map(({ pos }) => ({ tag: text.slice(...pos), offset: pos[0] }))
-      .filter(({ tag }) => !KNOWN_TAG.test(tag))
+      .filter(({ tag }) => isForeignTag(tag.replace(/^!!/, 'tag:yaml.org,2002:')))
       .map(({ tag, offset }) => `${describeTag(tag)} ${at(offset)}`),
   ]);
   if (problems.length > 0) return { values: [], sources: [], problems };
@@ -78,16 +79,3 @@ const FIXED_WORDS: ReadonlySet<string> = new Set([
 
 const describe = (code: string, message: string): string =>
   FIXED_WORDS.has(code) ? message : code.toLowerCase().replaceAll('_', ' ');
-
-/** Tags of YAML itself that the failsafe schema does not know; they say what a value is anyway. */
-const KNOWN_TAG = /^!!(?:int|float|bool|null|merge)$/;
-
-/** What to do about Ansible's own tags. */
-const TAG_ADVICE: Record<string, string> = {
-  '!vault': 'Ansible\'s tag !vault, which is not read here (decrypt it by "ansible-vault decrypt" before)',
-  '!unsafe':
-    "Ansible's tag !unsafe, which is not read here (text with {{ or {% in it goes between {% raw %} and {% endraw %})",
-};
-
-const describeTag = (tag: string): string =>
-  Object.hasOwn(TAG_ADVICE, tag) ? String(TAG_ADVICE[tag]) : 'a tag that is not known';

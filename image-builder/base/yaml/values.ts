@@ -4,9 +4,10 @@
 // was written. `readValue` interprets such a node by the core schema; `toNode` makes a node that every reader, of YAML 1.1
 // or 1.2, takes for the value that it was made of.
 import type { Alias, Document, Node, ScalarTag } from 'yaml';
-import { isAlias, isMap, isScalar, isSeq, Pair, Scalar, Schema, YAMLMap, YAMLSeq } from 'yaml';
+import { isAlias, isMap, isNode, isScalar, isSeq, Pair, Scalar, Schema, YAMLMap, YAMLSeq } from 'yaml';
 import { ImageBuilderError } from '../diagnostics/error.ts';
 import { aliasTarget } from './aliases.ts';
+import { ForeignValue, isForeignTag } from './tags.ts';
 import { keyStyle, type TextStyle, textStyle } from './text-style.ts';
 
 /** A number that a JavaScript number cannot hold, or would print differently: its text is its value. */
@@ -34,7 +35,8 @@ const MAX_NODES = 200_000;
 
 /**
  * The value of a node of a document that was parsed with the failsafe schema, by the core schema of YAML 1.2 (10.3).
- * Merge keys are expanded. A number that JavaScript would change or write differently is an {@link ExactNumber}.
+ * Merge keys are expanded. A number that JavaScript would change or write differently is an {@link ExactNumber}, what has
+ * the tag of another program a {@link ForeignValue}.
  * @throws ValueError when an alias is part of what it stands for, or aliases blow the value up beyond all measure
  */
 export function readValue(node: unknown, document: Document): unknown {
@@ -56,6 +58,7 @@ export function readValue(node: unknown, document: Document): unknown {
       following.delete(value);
       return target;
     }
+    if (isNode(value) && isForeignTag(value.tag)) return new ForeignValue(value.tag ?? '');
     if (isScalar(value)) return readScalar(value);
     if (isSeq(value)) return value.items.map(read);
     if (!isMap(value)) return null;

@@ -46,6 +46,10 @@ items:
     strip: |-
       x
     tagged: !!binary aGVsbG8=
+    dated: !!timestamp 2020-01-01
+    ordered: !!omap [{a: 1}, {b: 2}]
+    distinct: !!set {x, y}
+    odd: !!set [a]
     custom: !thing {a: 1}
     anchored: &anchor {x: 0644}
     aliased: *anchor

@@ -238,6 +238,30 @@ describe('what people and programs are told', () => {
     expect((await ask(null)).lines[0]).toMatch(/^error: functionConfig: is missing/);
   });
 
+  test('what only another program could read is named, and passes among the items', async () => {
+    const item = '- {apiVersion: v1, kind: X, metadata: {name: x}, a: !Ref b}\n';
+    const config = `kind: ImageBuilder
+  apiVersion: airshipit.org/v1alpha1
+  metadata: {name: x}
+  spec:
+    build: &build
+      rootfs: {osconfig: {files: [{name: /a, file_content: !vault ciphertext}, {name: /b, file_content: !unsafe "{{"}]}}
+      qcows: !Ref {a: {}}
+`;
+    const text = `apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n${item}functionConfig:\n  ${config}`;
+    const { lines, output } = await runOnQuestion(readQuestion(text), context(), HANDLERS);
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^error: .*osconfig\.files\[0\]\.file_content: has Ansible's tag !vault, .*ansible-vault/,
+      ),
+      expect.stringMatching(
+        /^error: .*osconfig\.files\[1\]\.file_content: has Ansible's tag !unsafe, .*\{% raw %\}/,
+      ),
+      'error: ImageBuilder/x: spec.build.qcows: has a tag that is not known',
+    ]);
+    expect(output).toContain(item);
+  });
+
   test('one that cannot be written is a ResourceList with the error', async () => {
     const question = readQuestion('apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems: []\n');
     const broken = new ResourceListError('UNWRITABLE', 'the items cannot be written as YAML: x');

@@ -2,6 +2,7 @@
 import { readIsoRequest } from '../../../functions/image-builder/handlers/iso-request.ts';
 import { parseLabelSelector } from '../../../functions/image-builder/label-selector.ts';
 import { InvalidInputError } from '../../../image-builder/base/diagnostics/error.ts';
+import { ForeignValue } from '../../../image-builder/base/yaml/tags.ts';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 const config = (builder = {}, volume = '/srv/images:/config') => ({
@@ -96,6 +97,11 @@ test.each([
     'no base64',
     [{ ...userData, data: { userData: 'p4ss!' } }, host, networkData],
     'data.userData that is not base64',
+  ],
+  [
+    'encrypted data',
+    [{ ...userData, stringData: { userData: new ForeignValue('!vault') } }, host, networkData],
+    'Secret user-data has Ansible\'s tag !vault, which is not read here (decrypt it by "ansible-vault decrypt" before) at userData',
   ],
   ['binary data', [{ ...userData, data: { userData: '/w==' } }, host, networkData], 'not UTF-8'],
   [

@@ -1,5 +1,6 @@
 import { parse, parseDocument } from 'yaml';
 import { emitDocuments } from '../../../../image-builder/base/yaml/emit.ts';
+import { ForeignValue } from '../../../../image-builder/base/yaml/tags.ts';
 import { ExactNumber, readValue } from '../../../../image-builder/base/yaml/values.ts';
 
 const write = (value: unknown) => emitDocuments([value]);
@@ -176,6 +177,12 @@ describe('readValue', () => {
 
   test('tags of YAML itself', () => {
     expect(read('a: !!str 5\nb: !!int "5"\nc: ! 5\n')).toEqual({ a: '5', b: 5, c: '5' });
+  });
+
+  test('what has the tag of another program is not taken for its text', () => {
+    const foreign = ['!vault |\n  x', '!Ref [b]', '!!binary aGk=', '!!timestamp 2020-01-01', '!!set {x}'];
+    for (const text of foreign) expect(read(`a: ${text}\n`)).toEqual({ a: expect.any(ForeignValue) });
+    expect(read('a: &v !vault x\nb: *v\n')).toMatchObject({ b: { tag: '!vault' } });
   });
 
   test('a key named __proto__ is a key', () => {
