@@ -67,9 +67,7 @@ const isBelow = (path: string, folder: string) => path === folder || path.starts
 
 /** The innermost room of a file. */
 const roomOf = (file: string): Room | undefined =>
-  rooms
-    .filter(({ folder }) => isBelow(file, folder))
-    .sort((a, b) => b.folder.length - a.folder.length)[0];
+  rooms.filter(({ folder }) => isBelow(file, folder)).sort((a, b) => b.folder.length - a.folder.length)[0];
 
 describe('dependencies point one way', () => {
   const everything = ['image-builder', 'functions'].flatMap((folder) =>
