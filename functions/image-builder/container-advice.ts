@@ -1,7 +1,9 @@
 // What a function in a container lacks, and what gives it: a container function has no network, no directory of the
 // caller, no tools and the user nobody, unless its annotation and the flags of `kustomize build` say otherwise.
+
 import { networkInterfaces } from 'node:os';
 import { findingsOf, InvalidInputError } from '../../image-builder/base/diagnostics/error.ts';
+import type { Env } from '../../image-builder/base/env.ts';
 import type { Handler } from './handler.ts';
 
 /** What this process finds around it. */
@@ -12,9 +14,7 @@ export interface ContainerFacts {
 }
 
 /** What this container has; undefined when the function does not run in one of our images. */
-export function containerFacts(
-  environment: Readonly<Record<string, string | undefined>>,
-): ContainerFacts | undefined {
+export function containerFacts(environment: Env): ContainerFacts | undefined {
   if (environment.IMAGE_BUILDER_CONTAINER === undefined) return undefined;
   const hasNetwork = Object.values(networkInterfaces()).some((addresses) =>
     addresses?.some(({ internal }) => !internal),

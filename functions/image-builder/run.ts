@@ -5,6 +5,7 @@ import {
   findingsOf,
   ImageBuilderError,
   InvalidInputError,
+  invalidInput,
 } from '../../image-builder/base/diagnostics/error.ts';
 import { type FieldPath, formatFieldPath } from '../../image-builder/base/diagnostics/field-path.ts';
 import { printable } from '../../image-builder/base/diagnostics/printable.ts';
@@ -84,7 +85,7 @@ export async function runOnList(
 ): Promise<Finding[]> {
   try {
     if (config === undefined)
-      throw invalid('functionConfig', `is missing, expected an object of kind ${kinds(handlers)}`);
+      throw invalidInput('functionConfig', `is missing, expected an object of kind ${kinds(handlers)}`);
     const foreign = foreignValues(config.value);
     if (foreign.length > 0) throw new InvalidInputError(foreign);
     const handler = await handlerOf(config, handlers);
@@ -114,7 +115,7 @@ function handlerOf(config: FunctionConfig, handlers: Handlers): Promise<Handler>
   const { kind } = config;
   const load = handlers[Object.hasOwn(handlers, kind) ? kind : asksForProfile(config) ? 'ConfigMap' : ''];
   if (load === undefined) {
-    throw invalid('kind', `is ${kind || 'missing'}, expected one of ${kinds(handlers)}`);
+    throw invalidInput('kind', `is ${kind || 'missing'}, expected one of ${kinds(handlers)}`);
   }
   return load();
 }
@@ -138,8 +139,4 @@ function foreignValues(value: unknown, path: FieldPath = []): Finding[] {
 
 function kinds(handlers: Handlers): string {
   return Object.keys(handlers).join(', ');
-}
-
-function invalid(field: string, message: string): InvalidInputError {
-  return new InvalidInputError([{ severity: 'error', field, message }]);
 }

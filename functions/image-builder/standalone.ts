@@ -2,7 +2,7 @@
 // the line; the answer is the bare items, as legacy kustomize plugins answer too.
 import { readFile } from 'node:fs/promises';
 import { type Document, isMap, LineCounter, parseAllDocuments } from 'yaml';
-import { type Finding, InvalidInputError } from '../../image-builder/base/diagnostics/error.ts';
+import { invalidInput } from '../../image-builder/base/diagnostics/error.ts';
 import { printableLines } from '../../image-builder/base/diagnostics/printable.ts';
 import { describeDangling } from '../../image-builder/base/yaml/aliases.ts';
 import { isEmpty, PARSE_OPTIONS } from '../../image-builder/base/yaml/document.ts';
@@ -33,7 +33,7 @@ export async function runStandalone(
   const documents = parseDocuments(source, configPath, lineCounter);
   const [document] = documents;
   if (documents.length !== 1 || !isMap(document?.contents)) {
-    throw invalid(configPath, `holds ${documents.length} YAML documents, expected one object`);
+    throw invalidInput({ file: configPath }, `holds ${documents.length} YAML documents, expected one object`);
   }
   const text = input ?? (inputPath === undefined ? '' : await readText(inputPath));
   const { list, wrapped } = readList(text, inputPath === '-' ? 'standard input' : (inputPath ?? ''));
@@ -57,7 +57,7 @@ function readList(text: string, name: string): { list: ResourceList; wrapped: bo
   if (kind === 'ResourceList') return { list: ResourceList.parse(text), wrapped: true };
   const list = ResourceList.empty();
   for (const { contents } of documents) {
-    if (!isMap(contents)) throw invalid(name, 'holds a document that is not an object');
+    if (!isMap(contents)) throw invalidInput({ file: name }, 'holds a document that is not an object');
     list.add(contents);
   }
   return { list, wrapped: false };
@@ -69,7 +69,7 @@ function parseDocuments(text: string, file: string, lineCounter?: LineCounter): 
   const documents = parseAllDocuments(text, options) as Document[];
   for (const document of documents) {
     const problem = document.errors[0]?.message ?? describeDangling(document);
-    if (problem) throw invalid(file, `is not valid YAML: ${problem}`);
+    if (problem) throw invalidInput({ file }, `is not valid YAML: ${problem}`);
   }
   return documents.filter((document) => !isEmpty(document));
 }
@@ -78,11 +78,6 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw invalid(path, `cannot be read: ${(error as Error).message}`);
+    throw invalidInput({ file: path }, `cannot be read: ${(error as Error).message}`);
   }
-}
-
-function invalid(file: string, message: string): InvalidInputError {
-  const finding: Finding = { severity: 'error', message, file };
-  return new InvalidInputError([finding]);
 }

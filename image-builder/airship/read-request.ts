@@ -1,9 +1,11 @@
 // Reads the request of the builder container from where its callers put it.
+
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { InvalidInputError } from '../base/diagnostics/error.ts';
+import { invalidInput } from '../base/diagnostics/error.ts';
+import type { Env } from '../base/env.ts';
 import { rootLevelMounts } from './mounts.ts';
-import type { CutRequest, Environment } from './request.ts';
+import type { CutRequest } from './request.ts';
 import { parseContractV1 } from './v1.ts';
 import { parseContractV2 } from './v2.ts';
 
@@ -11,10 +13,7 @@ import { parseContractV2 } from './v2.ts';
  * @param input standard input; contract v1 leaves it alone, whatever comes in.
  * @throws InvalidInputError
  */
-export async function readRequest(
-  environment: Environment,
-  input: NodeJS.ReadableStream,
-): Promise<CutRequest> {
+export async function readRequest(environment: Env, input: NodeJS.ReadableStream): Promise<CutRequest> {
   if (environment.VERSION === 'v2') {
     const rootMounts = rootLevelMounts(await readFile('/proc/self/mountinfo', 'utf8'));
     return parseContractV2({ environment, input: await text(input), rootMounts });
@@ -28,12 +27,9 @@ async function readIfThere(path: string): Promise<string | undefined> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new InvalidInputError([
-      {
-        severity: 'error',
-        file: path,
-        message: `cannot be read (${code}); the files belong to the caller: start the container as root or as that user`,
-      },
-    ]);
+    throw invalidInput(
+      { file: path },
+      `cannot be read (${code}); the files belong to the caller: start the container as root or as that user`,
+    );
   }
 }

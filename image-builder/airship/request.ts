@@ -1,5 +1,6 @@
 // What the predecessor's users ask of the builder container, whichever contract they use: cut one image from the
 // prepared root file system into a mounted directory.
+import type { Env } from '../base/env.ts';
 import type { BuildSpec } from '../spec/api/types.ts';
 
 /** File name of an ISO that nobody named (contracts v1 and v2). */
@@ -31,11 +32,8 @@ export interface CutRequest {
   builderImage?: string;
 }
 
-/** What is read of the environment; an empty variable counts as one that is not set (airshipctl passes those). */
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** The variable's value, or undefined when it is unset or empty. */
-export function setting(environment: Environment, name: string): string | undefined {
+/** The variable's value, or undefined when it is unset or empty (airshipctl passes empty ones). */
+export function setting(environment: Env, name: string): string | undefined {
   return environment[name] || undefined;
 }
 

@@ -1,16 +1,18 @@
 // Contract v1 of the predecessor's builder container: what `airshipctl phase run` uses. A configuration file names the
 // files of a mounted volume; standard input (a KRM ResourceList) is ignored.
+
 import { join } from 'node:path/posix';
-import { type Finding, InvalidInputError } from '../base/diagnostics/error.ts';
+import { type Finding, InvalidInputError, invalidInput } from '../base/diagnostics/error.ts';
+import type { Env } from '../base/env.ts';
 import { collect } from './collect.ts';
 import { kindOf, parseMapping, parseNetworkData } from './documents.ts';
 import { type Cut, cutQcow } from './qcow.ts';
-import { type CutRequest, DEFAULT_ISO_NAME, type Environment, isFileName, setting } from './request.ts';
+import { type CutRequest, DEFAULT_ISO_NAME, isFileName, setting } from './request.ts';
 import { parseVolume } from './volume.ts';
 
 /** Everything that contract v1 depends on. */
 export interface ContractV1Inputs {
-  environment: Environment;
+  environment: Env;
   /** Text of a file; undefined when there is none. */
   readText: (path: string) => Promise<string | undefined>;
 }
@@ -33,24 +35,17 @@ const FILES = {
 export async function parseContractV1({ environment, readText }: ContractV1Inputs): Promise<CutRequest> {
   const configPath = setting(environment, 'BUILDER_CONFIG');
   if (configPath === undefined) {
-    throw new InvalidInputError([
-      {
-        severity: 'error',
-        field: 'BUILDER_CONFIG',
-        message:
-          'is not set; it names the builder configuration (contract v1). For blocks on standard input set VERSION=v2',
-      },
-    ]);
+    throw invalidInput(
+      'BUILDER_CONFIG',
+      'is not set; it names the builder configuration (contract v1). For blocks on standard input set VERSION=v2',
+    );
   }
   const text = await readText(configPath);
   if (text === undefined) {
-    throw new InvalidInputError([
-      {
-        severity: 'error',
-        field: 'BUILDER_CONFIG',
-        message: `${configPath} does not exist in the container; is its directory mounted?`,
-      },
-    ]);
+    throw invalidInput(
+      'BUILDER_CONFIG',
+      `${configPath} does not exist in the container; is its directory mounted?`,
+    );
   }
   const config = parseMapping(text, { field: 'BUILDER_CONFIG', file: configPath });
   const findings: Finding[] = [];

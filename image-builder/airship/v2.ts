@@ -9,11 +9,13 @@
 //
 // Each block is a whole file, indented by exactly four spaces. The whole is not YAML: the first line of user_data
 // would be a comment there.
+
 import { type Finding, InvalidInputError } from '../base/diagnostics/error.ts';
+import type { Env } from '../base/env.ts';
 import { collect } from './collect.ts';
 import { parseMapping, parseNetworkData } from './documents.ts';
 import { type Cut, cutQcow } from './qcow.ts';
-import { type CutRequest, DEFAULT_ISO_NAME, type Environment, isFileName, setting } from './request.ts';
+import { type CutRequest, DEFAULT_ISO_NAME, isFileName, setting } from './request.ts';
 
 const BLOCKS = ['user_data', 'network_config', 'osconfig', 'qcow'] as const;
 type BlockName = (typeof BLOCKS)[number];
@@ -131,7 +133,7 @@ function unquote(value: string): string {
 
 /** Everything that contract v2 depends on, read by the caller. */
 export interface ContractV2Inputs {
-  environment: Environment;
+  environment: Env;
   /** Standard input, whole. */
   input: string;
   /** Directories below `/` that something is mounted on, without proc, sys and dev; see `mounts.ts`. */

@@ -1,5 +1,7 @@
 // What a build is done with and for, beside the spec.
+
 import type { Reporter } from '../base/diagnostics/progress.ts';
+import type { Env } from '../base/env.ts';
 import type { CredentialOptions } from '../oci/credentials/credentials.ts';
 import type { PinnedStages } from '../pipeline/plan.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -15,7 +17,7 @@ export interface BuildOptions {
   believes?: Belief;
   /** Directory of the store; default: see {@link storeDirectory}. */
   store?: string;
-  env?: Readonly<Record<string, string | undefined>>;
+  env?: Env;
   /** Credentials for registries beside those of the machine. */
   credentials?: CredentialOptions;
   /** Earlier results that are used whatever has changed since; see reuse.ts. */

@@ -1,7 +1,9 @@
 // Puts a finished bundle where the spec says: into a registry, an archive, a layout. What is there already stays.
+
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Reporter } from '../base/diagnostics/progress.ts';
+import type { Env } from '../base/env.ts';
 import type { Artifacts, BundleReference } from '../bundle/model.ts';
 import { blobPath } from '../bundle/write/blobs.ts';
 import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write/destination.ts';
@@ -9,7 +11,6 @@ import { layoutHas } from '../bundle/write/layout.ts';
 import { type Descriptor, OCI_MANIFEST } from '../bundle/write/manifest.ts';
 import type { CredentialOptions } from '../oci/credentials/credentials.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Environment } from '../oci/http/proxy.ts';
 import type { SourceOptions } from '../oci/open.ts';
 import type { FileReference, RegistryReference } from '../oci/reference.ts';
 import { RegistryError } from '../oci/registry-error.ts';
@@ -36,7 +37,7 @@ export interface PublishOptions {
   defaultLayout: string;
   /** Credentials for registries beside those of the machine. */
   credentials?: CredentialOptions;
-  env?: Environment;
+  env?: Env;
   report: Reporter;
   signal: AbortSignal;
 }

@@ -1,4 +1,5 @@
 // What a reference touches on this machine.
+import type { Env } from '../base/env.ts';
 import { parseReference } from '../oci/reference.ts';
 
 /** The socket that engines are asked by when nothing else is configured. */
@@ -9,10 +10,7 @@ const ENGINE_SOCKET = '/var/run/docker.sock';
  * registry.
  * @throws RegistryError INVALID_REFERENCE
  */
-export function localPathOf(
-  reference: string,
-  env: Readonly<Record<string, string | undefined>>,
-): string | undefined {
+export function localPathOf(reference: string, env: Env): string | undefined {
   const parsed = parseReference(reference);
   switch (parsed.transport) {
     case 'registry':

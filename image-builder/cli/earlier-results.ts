@@ -1,6 +1,6 @@
 // The option --reuse: a build on an earlier result of one of its stages.
 import { Option } from 'commander';
-import { InvalidInputError } from '../base/diagnostics/error.ts';
+import { invalidInput } from '../base/diagnostics/error.ts';
 import type { ReusableStage } from '../build/reuse.ts';
 import type { PinnedStages } from '../pipeline/plan.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -38,5 +38,5 @@ export async function onEarlierResults(
 export function requireLocal({ executor }: ResolvedBuild, option: string): void {
   if (executor.local !== undefined) return;
   const message = `${option} works on this machine only (local)`;
-  throw new InvalidInputError([{ severity: 'error', field: 'spec.build.executor', message }]);
+  throw invalidInput('spec.build.executor', message);
 }

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { printable } from '../base/diagnostics/printable.ts';
+import { formatBytes } from '../base/diagnostics/render.ts';
 import type { ReadBundleOptions } from '../bundle/read/read-options.ts';
 import { contextOf } from './context.ts';
 
@@ -85,11 +86,4 @@ export function reportCost(command: Command, reading: Reading): void {
   const { requests, bytes, milliseconds } = reading.cost;
   const verification = reading.verification ? `; verification: ${reading.verification}` : '';
   process.stderr.write(`${requests} requests, ${formatBytes(bytes)}, ${milliseconds} ms${verification}\n`);
-}
-
-/** Bytes for people: `1.2 KiB`. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
-  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`;
 }

@@ -1,6 +1,6 @@
 // Reads the file that a command is given: one ImageBuilder object whose spec has `build`.
 import { readFile } from 'node:fs/promises';
-import { type Finding, InvalidInputError } from '../base/diagnostics/error.ts';
+import { InvalidInputError, invalidInput } from '../base/diagnostics/error.ts';
 import type { Policy } from '../policy/policy.ts';
 import { similarName } from '../spec/api/similar.ts';
 import type { ImageBuilder } from '../spec/api/types.ts';
@@ -35,9 +35,8 @@ export async function readBuildFile(
   const file = path === '-' ? 'standard input' : path;
   const { values, sources, problems } = readDocuments(await readText(path, file));
   if (problems.length > 0) {
-    throw invalid(
-      problems.map((problem) => `is not valid YAML: ${problem}`),
-      { file },
+    throw new InvalidInputError(
+      problems.map((problem) => ({ severity: 'error', message: `is not valid YAML: ${problem}`, file })),
     );
   }
   const index = theImageBuilder(values, file);
@@ -51,7 +50,7 @@ export async function readBuildFile(
     return { ...finding, file, ...(found && { line: found.line, excerpt: found.text }) };
   });
   const object = parseImageBuilder(values[index]);
-  if (!object.spec.build) throw invalid('extracts a bundle, expected spec.build', { field: 'spec' });
+  if (!object.spec.build) throw invalidInput('spec', 'extracts a bundle, expected spec.build');
   const resolved = await resolveBuild(object.metadata.name, object.spec.build, {
     cwd,
     read: policy.read,
@@ -68,12 +67,12 @@ function theImageBuilder(values: readonly unknown[], file: string): number {
   if (found.length === 1) return values.indexOf(found[0]);
   const names = (some: readonly unknown[]) => some.map(nameOf).join(', ');
   if (found.length > 1)
-    throw invalid(`has ${found.length} ${KIND} objects (${names(found)}), expected one`, { file });
-  if (values.length === 0) throw invalid(`is empty, expected an object of kind ${KIND}`, { file });
+    throw invalidInput({ file }, `has ${found.length} ${KIND} objects (${names(found)}), expected one`);
+  if (values.length === 0) throw invalidInput({ file }, `is empty, expected an object of kind ${KIND}`);
   const kinds = values.map((value) => String(fieldOf(value, 'kind')));
   const isMisspelt = kinds.some((kind) => similarName(KIND, [kind]) !== undefined);
   const advice = isMisspelt ? `did you mean kind: ${KIND}?` : `expected one of kind ${KIND}`;
-  throw invalid(`has no ${KIND} object but ${names(values)}; ${advice}`, { file });
+  throw invalidInput({ file }, `has no ${KIND} object but ${names(values)}; ${advice}`);
 }
 
 function nameOf(value: unknown): string {
@@ -93,12 +92,6 @@ async function readText(path: string, file: string): Promise<string> {
     // Not /dev/stdin: a socket, which is what callers in Node give, cannot be opened.
     return await (await import('node:stream/consumers')).text(process.stdin);
   } catch (error) {
-    throw invalid(`cannot be read: ${(error as Error).message}`, { file });
+    throw invalidInput({ file }, `cannot be read: ${(error as Error).message}`);
   }
-}
-
-function invalid(messages: string | string[], where: Pick<Finding, 'field' | 'file'>): InvalidInputError {
-  return new InvalidInputError(
-    [messages].flat().map((message): Finding => ({ severity: 'error', message, ...where })),
-  );
 }

@@ -1,9 +1,11 @@
 // Runs all checks of the doctor: the machine, and the kustomizations that were named.
+
 import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import type { Finding } from '../base/diagnostics/error.ts';
+import type { Env } from '../base/env.ts';
 import { checkKustomization } from './kustomization.ts';
 import { pluginHomes, pluginPath } from './kustomize/plugin.ts';
 import {
@@ -23,7 +25,7 @@ import { checkTools } from './tools.ts';
  * Checks the machine, the kustomizations below these directories, and files with rendered objects (`-`: standard input).
  * @returns findings of every severity; what is in order has the tag `outcome: ok`.
  */
-export async function examine(paths: string[], environment: NodeJS.ProcessEnv): Promise<Finding[]> {
+export async function examine(paths: string[], environment: Env): Promise<Finding[]> {
   const machine: MachineFacts = { uid: process.getuid?.(), userName: userInfo().username, probe };
   const version = await kustomizeVersion(probe);
   const findings = [
@@ -53,7 +55,7 @@ export async function examine(paths: string[], environment: NodeJS.ProcessEnv): 
   return findings;
 }
 
-function isExecutable(path: string, directory: string, environment: NodeJS.ProcessEnv): boolean {
+function isExecutable(path: string, directory: string, environment: Env): boolean {
   const candidates = path.includes('/')
     ? [resolve(directory, path)]
     : (environment.PATH ?? '').split(delimiter).map((entry) => join(entry, path));

@@ -1,4 +1,5 @@
 // A container engine by its command line: docker, podman and nerdctl take the same one.
+import type { Env } from '../base/env.ts';
 import type { EngineCommand } from './command.ts';
 import type { ContainerConfig, ContainerEngine, EngineName } from './engine.ts';
 
@@ -10,7 +11,7 @@ export function cliEngine(
   name: EngineName,
   properties: { remote: boolean; rootless: boolean },
   command: EngineCommand,
-  own: Readonly<Record<string, string | undefined>>,
+  own: Env,
 ): ContainerEngine {
   return {
     name,
@@ -34,12 +35,7 @@ export function cliEngine(
   };
 }
 
-function runArguments(
-  engine: EngineName,
-  container: string,
-  config: ContainerConfig,
-  own: Readonly<Record<string, string | undefined>>,
-): string[] {
+function runArguments(engine: EngineName, container: string, config: ContainerConfig, own: Env): string[] {
   const mounts = config.mounts.flatMap(({ type, source, target, readOnly }) => [
     '--mount',
     [

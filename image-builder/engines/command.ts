@@ -1,6 +1,8 @@
 // Runs the command line of a container engine: lines as they come, and how it ended.
+
 import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
+import type { Env } from '../base/env.ts';
 import { Lines } from '../sandbox/lines.ts';
 import { type ContainerStreams, type EngineResult, textOf } from './engine.ts';
 
@@ -12,7 +14,7 @@ export const KEPT_LINES = 25;
 
 /** Runs command lines in `environment`, to their end and whatever their exit status is. */
 export const engineCommand =
-  (environment: Readonly<Record<string, string | undefined>>): EngineCommand =>
+  (environment: Env): EngineCommand =>
   (argv, streams = {}) =>
     new Promise((done) => {
       const lines = new Lines((line) => streams.onLine?.(line), KEPT_LINES);

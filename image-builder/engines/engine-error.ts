@@ -11,7 +11,7 @@ export type ContainerErrorCode =
   /** The container ended in a way that its program did not choose. */
   | 'CONTAINER_FAILED'
   /** The caller has stopped it. */
-  | 'ABORTED';
+  | 'CANCELLED';
 
 /** A container engine cannot do what was asked of it. */
 export class ContainerError extends ImageBuilderError<ContainerErrorCode> {}

@@ -1,4 +1,5 @@
 // Finds a container engine that answers: docker, podman or nerdctl, by its command line or by its socket.
+import type { Env } from '../base/env.ts';
 import { apiEngine } from './api/api-engine.ts';
 import { apiHosts } from './api/host.ts';
 import { cliEngine } from './cli-engine.ts';
@@ -6,8 +7,6 @@ import type { EngineCommand } from './command.ts';
 import { type ContainerEngine, ENGINES, type EngineName } from './engine.ts';
 import { ContainerError } from './engine-error.ts';
 import { isRemote, lookAround } from './remote.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** An engine, why the one that is there cannot be used, or undefined when it is not there. */
 type Attempt = ContainerEngine | { refusal: string } | undefined;
@@ -19,7 +18,7 @@ type Attempt = ContainerEngine | { refusal: string } | undefined;
  */
 export async function findEngine(
   wanted: EngineName | undefined,
-  environment: Environment,
+  environment: Env,
   command: EngineCommand,
 ): Promise<ContainerEngine> {
   const refusals: string[] = [];
@@ -40,11 +39,7 @@ export async function findEngine(
   });
 }
 
-async function tryCommandLine(
-  name: EngineName,
-  environment: Environment,
-  command: EngineCommand,
-): Promise<Attempt> {
+async function tryCommandLine(name: EngineName, environment: Env, command: EngineCommand): Promise<Attempt> {
   // The whole of it as JSON: the engines' formats differ, the words that we look for do not.
   const result = await command([name, 'info', '--format', '{{json .}}']);
   if (result.status === 127) return undefined;
@@ -56,13 +51,13 @@ async function tryCommandLine(
 }
 
 /** podman and nerdctl work without a daemon, in whatever container they are started; docker asks one. */
-function isElsewhere(name: EngineName, environment: Environment): boolean {
+function isElsewhere(name: EngineName, environment: Env): boolean {
   const configured = name === 'podman' ? environment.CONTAINER_HOST : environment.DOCKER_HOST;
   if (configured) return isRemote(configured, lookAround(environment));
   return name === 'docker' && isRemote('unix:///var/run/docker.sock', lookAround(environment));
 }
 
-async function trySockets(name: EngineName, environment: Environment): Promise<Attempt> {
+async function trySockets(name: EngineName, environment: Env): Promise<Attempt> {
   let refusal: string | undefined;
   for (const host of apiHosts(name, environment)) {
     try {

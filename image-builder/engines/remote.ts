@@ -1,6 +1,8 @@
 // Whether an engine sees the directories that this process sees. It does not when it runs on another machine, and when
 // its socket was mounted into the container that this process runs in.
+
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import type { Env } from '../base/env.ts';
 
 /** The surroundings of this process, as far as they tell. */
 export interface Surroundings {
@@ -11,7 +13,7 @@ export interface Surroundings {
 }
 
 /** Looks at what engines leave in their containers, and at what our own images say. */
-export function lookAround(environment: Readonly<Record<string, string | undefined>>): Surroundings {
+export function lookAround(environment: Env): Surroundings {
   const insideContainer =
     environment.IMAGE_BUILDER_CONTAINER !== undefined ||
     ['/.dockerenv', '/run/.containerenv'].some((path) => existsSync(path));

@@ -38,7 +38,7 @@ const GRACE = 20;
 
 /**
  * Runs a container to its end, or until it is stopped. Whatever happens, it is gone afterwards.
- * @throws ContainerError ABORTED
+ * @throws ContainerError CANCELLED
  */
 export async function runToEnd(
   engine: ContainerEngine,
@@ -130,4 +130,4 @@ function hintFor(status: number, name: string): string {
   return 'the last lines that it printed are above';
 }
 
-const aborted = () => new ContainerError('ABORTED', 'the build in the container was stopped');
+const aborted = () => new ContainerError('CANCELLED', 'the build in the container was stopped');

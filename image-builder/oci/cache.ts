@@ -4,9 +4,9 @@
 
 import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Env } from '../base/env.ts';
 import { replaceFile, sweepLeftovers } from '../base/files/replace.ts';
 import { type Digest, digestOf, hexOf, splitDigest } from './digest.ts';
-import type { Environment } from './http/proxy.ts';
 import type { ContentCache } from './image.ts';
 
 const DEFAULT_LIMIT_BYTES = 256 * 1024 * 1024;
@@ -25,7 +25,7 @@ export type RecordKind =
   | 'readings';
 
 /** The cache directory: as given, IMAGE_BUILDER_CACHE, or the XDG cache directory. Undefined when there is no home. */
-export function cacheDirectory(environment: Environment): string | undefined {
+export function cacheDirectory(environment: Env): string | undefined {
   const { IMAGE_BUILDER_CACHE, XDG_CACHE_HOME, HOME } = environment;
   if (IMAGE_BUILDER_CACHE) return IMAGE_BUILDER_CACHE;
   const base = XDG_CACHE_HOME || (HOME && join(HOME, '.cache'));

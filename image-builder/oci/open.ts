@@ -1,10 +1,10 @@
 // Opens the place that a reference names. Only the code for that kind of place is loaded.
 
+import type { Env } from '../base/env.ts';
 import type { CredentialOptions } from './credentials/credentials.ts';
 import type { Action, DistributionClient } from './distribution/repository-client.ts';
 import type { HttpClient, HttpLimits } from './http/client.ts';
 import type { TlsSettings } from './http/connection-settings.ts';
-import type { Environment } from './http/proxy.ts';
 import type { Patience, Transport } from './http/transport.ts';
 import type { ImageSource } from './image-source.ts';
 import type { Reference, RegistryReference } from './reference.ts';
@@ -18,7 +18,7 @@ export interface SourceOptions {
   /** Patience; what is left out has defaults. */
   limits?: Partial<HttpLimits>;
   /** Default: the process's own environment. */
-  environment?: Environment;
+  environment?: Env;
 }
 
 /** @throws RegistryError NOT_FOUND, CONFIGURATION */
@@ -78,7 +78,7 @@ export async function openRepository(
 
 /** What sends requests in the runtime at hand. */
 async function openTransport(
-  environment: Environment,
+  environment: Env,
   tlsFor: (host: string) => Promise<TlsSettings>,
   patience: Patience,
 ): Promise<Transport> {

@@ -3,9 +3,11 @@
 // It is that of the newest list of packages: no file of a package is younger, so no time stamp has to be clamped
 // (a clamped .py would make Python compile it again at every start), and equal packages give equal bytes. A fixed
 // date would be older than the updates, the current time would never give the same image twice.
+
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageBuilderError } from '../base/diagnostics/error.ts';
+import type { Env } from '../base/env.ts';
 
 /** What tells the time of a build cannot be read. */
 export class EpochError extends ImageBuilderError<'EPOCH_INVALID' | 'RELEASE_WITHOUT_DATE'> {}
@@ -14,7 +16,7 @@ export class EpochError extends ImageBuilderError<'EPOCH_INVALID' | 'RELEASE_WIT
  * The value of SOURCE_DATE_EPOCH in seconds; undefined when it is not set.
  * @throws EpochError when it is not a count of seconds
  */
-export function readSourceDateEpoch(env: Readonly<Record<string, string | undefined>>): number | undefined {
+export function readSourceDateEpoch(env: Env): number | undefined {
   const text = env.SOURCE_DATE_EPOCH;
   if (text === undefined || text === '') return undefined;
   if (/^\d{1,10}$/.test(text)) return Number(text);

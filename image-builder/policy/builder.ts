@@ -1,5 +1,5 @@
 // Which builder image may be started, and on which network.
-import { InvalidInputError } from '../base/diagnostics/error.ts';
+import { type InvalidInputError, invalidInput } from '../base/diagnostics/error.ts';
 import { matchesImage, splitImage } from './patterns.ts';
 import type { Policy } from './policy.ts';
 import { howToAllow } from './refusal.ts';
@@ -38,7 +38,7 @@ export function requireNetwork({ networks }: Pick<Policy, 'networks'>, network: 
     variable: `IMAGE_BUILDER_NETWORKS=${name}`,
     line: `builder: {networks: [${name}]}`,
   });
-  throw invalid(NETWORK, `stages that fetch do not get the network ${name} without permission; ${how}`);
+  throw invalidInput(NETWORK, `stages that fetch do not get the network ${name} without permission; ${how}`);
 }
 
 function refuseImage(image: string): InvalidInputError {
@@ -46,9 +46,5 @@ function refuseImage(image: string): InvalidInputError {
     variable: `IMAGE_BUILDER_IMAGES=${image}`,
     line: `builder: {images: [${image}]}`,
   });
-  return invalid(IMAGE, `${image} is not started without permission; ${how}`);
-}
-
-function invalid(field: string, message: string): InvalidInputError {
-  return new InvalidInputError([{ severity: 'error', field, message }]);
+  return invalidInput(IMAGE, `${image} is not started without permission; ${how}`);
 }

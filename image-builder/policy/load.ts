@@ -1,23 +1,23 @@
 // Finds the policy of a run: the machine's file, the user's where the machine lets it count, then what the caller says
 // for this run by variables of the environment and options. What one of them allows is allowed; of switches the nearest
 // counts. Whoever can set them could as well start any other program: the policy is about what specs may do.
+
 import { constants } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { errnoOf } from '../base/diagnostics/errno.ts';
-import { InvalidInputError } from '../base/diagnostics/error.ts';
+import { invalidInput } from '../base/diagnostics/error.ts';
+import type { Env } from '../base/env.ts';
 import type { Caller, Policy, TrustedStore } from './policy.ts';
 import type { PolicyFile } from './policy-file.ts';
 import { MACHINE_POLICY_FILE } from './refusal.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A policy is no larger (bytes). */
 const LIMIT = 1 << 20;
 
 export interface PolicyOptions {
   caller: Caller;
-  env: Environment;
+  env: Env;
   /** What relative paths of variables and options are relative to. */
   cwd: string;
   /** Options of the command line. */
@@ -37,7 +37,7 @@ export async function loadPolicy(options: PolicyOptions): Promise<Policy> {
   const userFile = named ? resolve(options.cwd, named) : userPolicyFile(env);
   const counts = named || machine === undefined || machine.userPolicy === true;
   const user = userFile !== undefined && counts ? await readPolicyFile(userFile) : undefined;
-  if (named && user === undefined) throw invalid('IMAGE_BUILDER_POLICY', `${userFile} does not exist`);
+  if (named && user === undefined) throw invalidInput('IMAGE_BUILDER_POLICY', `${userFile} does not exist`);
 
   const said = await readVariables(options);
   // The nearest first.
@@ -70,7 +70,7 @@ function vouchesForAny({ keys, trustRegistry }: TrustedStore): boolean {
 }
 
 /** XDG Base Directory Specification 0.8: `$XDG_CONFIG_HOME`, ignored unless absolute, else `$HOME/.config`. */
-function userPolicyFile({ XDG_CONFIG_HOME, HOME }: Environment): string | undefined {
+function userPolicyFile({ XDG_CONFIG_HOME, HOME }: Env): string | undefined {
   const home = HOME && isAbsolute(HOME) ? join(HOME, '.config') : undefined;
   const directory = XDG_CONFIG_HOME && isAbsolute(XDG_CONFIG_HOME) ? XDG_CONFIG_HOME : home;
   return directory && join(directory, 'image-builder', 'policy.yaml');
@@ -83,18 +83,22 @@ async function readPolicyFile(path: string): Promise<PolicyFile | undefined> {
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
-    throw unusable(path, `cannot be read: ${(error as Error).message}`);
+    throw invalidInput({ file: path }, `cannot be read: ${(error as Error).message}`);
   }
   try {
     const facts = await file.stat();
     const { uid, mode, size } = facts;
-    if (!facts.isFile()) throw unusable(path, 'is no regular file');
-    if (size > LIMIT) throw unusable(path, `has ${size} bytes, a policy has no more than ${LIMIT}`);
+    if (!facts.isFile()) throw invalidInput({ file: path }, 'is no regular file');
+    if (size > LIMIT)
+      throw invalidInput({ file: path }, `has ${size} bytes, a policy has no more than ${LIMIT}`);
     if (uid !== 0 && uid !== process.getuid?.())
-      throw unusable(path, `belongs to the user ${uid}; a policy must belong to root or to you`);
+      throw invalidInput(
+        { file: path },
+        `belongs to the user ${uid}; a policy must belong to root or to you`,
+      );
     if ((mode & 0o022) !== 0)
-      throw unusable(
-        path,
+      throw invalidInput(
+        { file: path },
         `can be written by others (mode ${(mode & 0o777).toString(8)}); chmod go-w ${path}`,
       );
     const text = await file.readFile('utf8');
@@ -129,11 +133,11 @@ async function readVariables(options: PolicyOptions): Promise<PolicyFile> {
   });
 }
 
-function readSwitch(env: Environment, variable: string): boolean | undefined {
+function readSwitch(env: Env, variable: string): boolean | undefined {
   const value = env[variable];
   if (!value) return undefined;
   if (value === 'allow' || value === 'never') return value === 'allow';
-  throw invalid(variable, `is ${JSON.stringify(value)}, expected allow or never`);
+  throw invalidInput(variable, `is ${JSON.stringify(value)}, expected allow or never`);
 }
 
 /** The shared store of the environment. Keys without a repository are good for every one: they vouch for the content. */
@@ -142,9 +146,9 @@ async function readStore({ env, cwd, storeRepository }: PolicyOptions): Promise<
   const file = env.IMAGE_BUILDER_STORE_KEYS;
   const trust = env.IMAGE_BUILDER_STORE_TRUST;
   if (trust && trust !== 'registry')
-    throw invalid('IMAGE_BUILDER_STORE_TRUST', `is ${JSON.stringify(trust)}, expected registry`);
+    throw invalidInput('IMAGE_BUILDER_STORE_TRUST', `is ${JSON.stringify(trust)}, expected registry`);
   if (trust && !repository)
-    throw invalid(
+    throw invalidInput(
       'IMAGE_BUILDER_STORE_TRUST',
       'needs IMAGE_BUILDER_STORE_REPOSITORY: which registry is meant?',
     );
@@ -161,7 +165,7 @@ async function readKeys(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw invalid('IMAGE_BUILDER_STORE_KEYS', `cannot be read: ${(error as Error).message}`);
+    throw invalidInput('IMAGE_BUILDER_STORE_KEYS', `cannot be read: ${(error as Error).message}`);
   }
 }
 
@@ -171,12 +175,4 @@ function pemBlocks(text: string): string[] {
 
 function definedOnly<T extends object>(values: { [Name in keyof T]: T[Name] | undefined }): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
-}
-
-function unusable(file: string, message: string): InvalidInputError {
-  return new InvalidInputError([{ severity: 'error', message, file }]);
-}
-
-function invalid(field: string, message: string): InvalidInputError {
-  return new InvalidInputError([{ severity: 'error', field, message }]);
 }

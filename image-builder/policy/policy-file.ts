@@ -1,6 +1,6 @@
 // The policy file (YAML, kind ImageBuilderPolicy): text to checked data, every finding at once.
 import { LineCounter, parseDocument } from 'yaml';
-import { type Finding, InvalidInputError } from '../base/diagnostics/error.ts';
+import { type Finding, InvalidInputError, invalidInput } from '../base/diagnostics/error.ts';
 import { type FieldPath, formatFieldPath } from '../base/diagnostics/field-path.ts';
 import type { TrustedStore } from './policy.ts';
 
@@ -111,7 +111,7 @@ export function parsePolicyFile(text: string, file: string): PolicyFile {
   if (error) {
     const { line, col } = lines.linePos(error.pos[0]);
     const message = `line ${line}, column ${col}: not valid YAML: ${error.message}`;
-    throw new InvalidInputError([{ severity: 'error', message, file }]);
+    throw invalidInput({ file }, message);
   }
   const findings: Finding[] = [];
   const value = toValue(document, file);
@@ -140,7 +140,7 @@ function toValue(document: ReturnType<typeof parseDocument>, file: string): unkn
     return document.toJS({ maxAliasCount: 100 });
   } catch (cause) {
     const message = `not valid YAML: ${(cause as Error).message}`;
-    throw new InvalidInputError([{ severity: 'error', message, file }], { cause });
+    throw invalidInput({ file }, message, { cause });
   }
 }
 

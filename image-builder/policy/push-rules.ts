@@ -1,5 +1,5 @@
 // Whether something may be pushed.
-import { type Finding, InvalidInputError } from '../base/diagnostics/error.ts';
+import { type InvalidInputError, invalidInput } from '../base/diagnostics/error.ts';
 import { matchesRepository } from './patterns.ts';
 import type { Policy } from './policy.ts';
 import { howToAllow } from './refusal.ts';
@@ -11,8 +11,7 @@ export function mayPush({ push }: Pick<Policy, 'push'>, repository: string): boo
 
 /** The refusal to push what a field asks for. */
 export function refusePush(field: string, repository: string): InvalidInputError {
-  const finding: Finding = { severity: 'error', field, message: explainNoPush(repository) };
-  return new InvalidInputError([finding]);
+  return invalidInput(field, explainNoPush(repository));
 }
 
 /** Why nothing is pushed to a repository, and what would change that. */

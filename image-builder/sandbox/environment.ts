@@ -1,6 +1,8 @@
 // The environment of a tool: a short fixed list, so that a build does not depend on who runs it.
+
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
+import type { Env } from '../base/env.ts';
 
 const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 const PROXY_VARIABLES = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy', 'all_proxy'];
@@ -12,10 +14,7 @@ export function toolPath(path: string | undefined): string[] {
 }
 
 /** What a tool inherits: PATH, HOME, TMPDIR, a fixed locale, and the proxy variables that are not empty. */
-export function toolEnvironment(
-  from: NodeJS.ProcessEnv,
-  extra: Record<string, string> = {},
-): Record<string, string> {
+export function toolEnvironment(from: Env, extra: Record<string, string> = {}): Record<string, string> {
   const environment: Record<string, string> = {
     PATH: toolPath(from.PATH).join(':'),
     HOME: from.HOME || '/nonexistent',

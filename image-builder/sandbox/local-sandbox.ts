@@ -6,6 +6,7 @@
 
 import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { redactCredentials } from '../base/diagnostics/redact.ts';
+import type { Env } from '../base/env.ts';
 import { confinedNamespaces, confinedPrefix, isVisible } from './confinement.ts';
 import { type Architecture, emulationPrefix, isNative, registrationPrefix } from './emulation.ts';
 import { findExecutable, toolEnvironment, toolPath } from './environment.ts';
@@ -40,7 +41,7 @@ const KEPT_LINES = 25;
 
 export interface LocalSandboxOptions {
   /** Environment that PATH, HOME, TMPDIR and the proxies are taken from. */
-  environment?: NodeJS.ProcessEnv;
+  environment?: Env;
   /** Skips the trial. */
   mode?: SandboxMode;
   /** Programs of this architecture run, too; default: this machine's own. */
@@ -130,7 +131,7 @@ function confine(
   mode: SandboxMode,
   namespaces: readonly string[],
   { confined, cwd }: SandboxCommandOptions,
-  environment: NodeJS.ProcessEnv,
+  environment: Env,
 ): string[] | undefined {
   if (confined === undefined || mode === 'plain') return undefined;
   const path = toolPath(environment.PATH);
@@ -159,7 +160,7 @@ export function holderCommand(mode: Exclude<SandboxMode, 'plain'>): string[] {
 async function emulate(
   architecture: Architecture,
   mode: SandboxMode,
-  environment: NodeJS.ProcessEnv,
+  environment: Env,
 ): Promise<readonly string[]> {
   const prefix = emulationPrefix(architecture, mode, toolPath(environment.PATH));
   try {
@@ -177,7 +178,7 @@ async function emulate(
   }
 }
 
-async function detectMode(environment: NodeJS.ProcessEnv): Promise<SandboxMode> {
+async function detectMode(environment: Env): Promise<SandboxMode> {
   const root = process.getuid?.() === 0;
   const mode: SandboxMode = root ? 'namespaces' : 'user-namespaces';
   try {
@@ -202,7 +203,7 @@ async function detectMode(environment: NodeJS.ProcessEnv): Promise<SandboxMode> 
 async function run(
   argv: readonly string[],
   shown: readonly string[],
-  from: NodeJS.ProcessEnv,
+  from: Env,
   options: SandboxCommandOptions,
 ): Promise<string> {
   const { signal } = options;
@@ -271,4 +272,4 @@ function killGroup(pid: number | undefined): void {
   }
 }
 
-const aborted = (tool: string) => new ToolError('ABORTED', `${tool} was stopped`);
+const aborted = (tool: string) => new ToolError('CANCELLED', `${tool} was stopped`);

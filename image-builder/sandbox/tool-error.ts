@@ -7,7 +7,7 @@ export type ToolErrorCode =
   /** A tool exited non-zero or was killed by somebody else. */
   | 'TOOL_FAILED'
   /** The caller's AbortSignal fired. */
-  | 'ABORTED';
+  | 'CANCELLED';
 
 /** A tool could not run or failed; `output` holds its last lines. */
 export class ToolError extends ImageBuilderError<ToolErrorCode> {

@@ -1,9 +1,11 @@
 // Writes entries into one file that another store can import.
+
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, lstat, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../base/diagnostics/errno.ts';
+import { drained } from '../base/drained.ts';
 import { writeBeside } from '../base/files/replace.ts';
 import { type Entry, entryName } from './entry.ts';
 import { CorruptEntryError, storeFailure } from './errors.ts';
@@ -91,19 +93,6 @@ async function packEntry(entry: Entry, pack: Pack, signal: AbortSignal): Promise
 }
 
 const BLOCK = 1 << 20;
-
-/** Resolves when the entry takes more, or when it never will. */
-function drained(sink: ReturnType<Pack['entry']>): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      sink.off('drain', done);
-      sink.off('close', done);
-      resolve();
-    };
-    sink.on('drain', done);
-    sink.on('close', done);
-  });
-}
 
 function damaged(name: string, file: string): CorruptEntryError {
   return new CorruptEntryError(name, `${file} is damaged`, { hint: 'the next build replaces it' });

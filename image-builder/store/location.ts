@@ -1,5 +1,7 @@
 // Where the store is.
+
 import { isAbsolute, join, resolve } from 'node:path';
+import type { Env } from '../base/env.ts';
 import { StoreError } from './errors.ts';
 
 /**
@@ -7,10 +9,7 @@ import { StoreError } from './errors.ts';
  * (XDG Base Directory Specification 0.8: `$XDG_CACHE_HOME`, ignored unless absolute, else `$HOME/.cache`).
  * @throws StoreError when nothing tells
  */
-export function storeDirectory(
-  env: Readonly<Record<string, string | undefined>>,
-  options: { store?: string; cwd: string },
-): string {
+export function storeDirectory(env: Env, options: { store?: string; cwd: string }): string {
   const chosen = options.store || env.IMAGE_BUILDER_STORE;
   if (chosen) return resolve(options.cwd, chosen);
   if (env.XDG_CACHE_HOME && isAbsolute(env.XDG_CACHE_HOME)) {

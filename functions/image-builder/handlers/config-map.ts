@@ -4,7 +4,11 @@
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, join, posix, resolve, sep } from 'node:path';
 import { type Document, isMap, Pair, parseAllDocuments, type YAMLMap } from 'yaml';
-import { type Finding, InvalidInputError } from '../../../image-builder/base/diagnostics/error.ts';
+import {
+  type Finding,
+  InvalidInputError,
+  invalidInput,
+} from '../../../image-builder/base/diagnostics/error.ts';
 import { isEmpty, PARSE_OPTIONS } from '../../../image-builder/base/yaml/document.ts';
 import { keyNode, keyText, toNode } from '../../../image-builder/base/yaml/values.ts';
 import { PROFILES_DIRECTORY } from '../../../image-builder/bundle/model.ts';
@@ -33,7 +37,7 @@ export const handleConfigMap: Handler = async (config, context): Promise<Functio
   const taken = new Set(object.items.map(({ key }) => keyText(key)));
   const collisions = Object.keys(profile).filter((key) => taken.has(key));
   if (collisions.length > 0) {
-    throw invalid('data.header', `has the keys ${collisions.join(', ')}, which the profile has too`);
+    throw invalidInput('data.header', `has the keys ${collisions.join(', ')}, which the profile has too`);
   }
   object.items.push(...Object.entries(profile).map(([key, value]) => new Pair(keyNode(key), toNode(value))));
   return { objects: [object], findings: [...findings, ...oddTexts(source)] };
@@ -41,7 +45,7 @@ export const handleConfigMap: Handler = async (config, context): Promise<Functio
 
 function readData(value: unknown): { data: ConfigMapData; findings: Finding[] } {
   const data = (value ?? {}) as Record<string, unknown>;
-  if (typeof data !== 'object' || Array.isArray(data)) throw invalid('data', 'is not an object');
+  if (typeof data !== 'object' || Array.isArray(data)) throw invalidInput('data', 'is not an object');
   const { configPath = DEFAULT_PATH, header, ...unknown } = data;
   const errors: Finding[] = [];
   for (const [name, text] of Object.entries({ configPath, header })) {
@@ -80,12 +84,12 @@ function decode(content: Buffer, configPath: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
   } catch {
-    throw invalid('data.configPath', `${configPath} is not UTF-8 text`);
+    throw invalidInput('data.configPath', `${configPath} is not UTF-8 text`);
   }
 }
 
 function outside(configPath: string): InvalidInputError {
-  return invalid(
+  return invalidInput(
     'data.configPath',
     `${configPath} leaves ${PROFILES_DIRECTORY}, the only place that is read`,
   );
@@ -94,7 +98,7 @@ function outside(configPath: string): InvalidInputError {
 function unreadable(configPath: string, profilesDirectory: string, error: NodeJS.ErrnoException) {
   const present = listDirectory(profilesDirectory);
   if (present === undefined) {
-    return invalid(
+    return invalidInput(
       'data.configPath',
       `${configPath} cannot be read: there is no ${PROFILES_DIRECTORY} here; a ConfigMap asks the bundle image that the function runs in, use an ImageBuilder with spec.bundle.image otherwise`,
     );
@@ -102,7 +106,7 @@ function unreadable(configPath: string, profilesDirectory: string, error: NodeJS
   const profiles = present.filter((name) => /^profile_.*\.json$/.test(name)).sort();
   const known = profiles.length > 0 ? profiles.join(', ') : 'no profile at all';
   const reason = error.code === 'ENOENT' ? 'does not exist' : `cannot be read (${error.code})`;
-  return invalid('data.configPath', `${configPath} ${reason}; ${PROFILES_DIRECTORY} has ${known}`);
+  return invalidInput('data.configPath', `${configPath} ${reason}; ${PROFILES_DIRECTORY} has ${known}`);
 }
 
 function listDirectory(path: string): string[] | undefined {
@@ -116,16 +120,19 @@ function listDirectory(path: string): string[] | undefined {
 function parseHeader(text: string): YAMLMap {
   const documents = (parseAllDocuments(text, PARSE_OPTIONS) as Document[]).filter((one) => !isEmpty(one));
   const problem = documents.flatMap(({ errors }) => errors)[0];
-  if (problem) throw invalid('data.header', `is not valid YAML: ${problem.message}`);
+  if (problem) throw invalidInput('data.header', `is not valid YAML: ${problem.message}`);
   if (documents.length > 1) {
-    throw invalid('data.header', `holds ${documents.length} YAML documents, expected the beginning of one`);
+    throw invalidInput(
+      'data.header',
+      `holds ${documents.length} YAML documents, expected the beginning of one`,
+    );
   }
   const object = documents[0]?.contents;
-  if (!isMap(object)) throw invalid('data.header', 'is not a YAML mapping');
+  if (!isMap(object)) throw invalidInput('data.header', 'is not a YAML mapping');
   const required = [['apiVersion'], ['kind'], ['metadata', 'name']];
   const missing = required.filter((path) => textAt(object, path) === '').map((path) => path.join('.'));
   if (missing.length > 0) {
-    throw invalid('data.header', `lacks ${missing.join(', ')}, without which no tool takes the object`);
+    throw invalidInput('data.header', `lacks ${missing.join(', ')}, without which no tool takes the object`);
   }
   return object;
 }
@@ -137,8 +144,4 @@ function defaultHeader(name: string): YAMLMap {
 
 function finding(severity: Finding['severity'], field: string, message: string): Finding {
   return { severity, field, message };
-}
-
-function invalid(field: string, message: string): InvalidInputError {
-  return new InvalidInputError([finding('error', field, message)]);
 }

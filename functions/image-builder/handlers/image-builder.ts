@@ -4,6 +4,7 @@ import {
   type Finding,
   ImageBuilderError,
   InvalidInputError,
+  invalidInput,
 } from '../../../image-builder/base/diagnostics/error.ts';
 import type { Reporter } from '../../../image-builder/base/diagnostics/progress.ts';
 import { formatBytes } from '../../../image-builder/base/diagnostics/render.ts';
@@ -107,7 +108,7 @@ async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }
       throw signal.aborted ? signal.reason : atField('spec.bundle.image', error);
     });
   if (contents.profiles.length === 0) {
-    throw invalid(
+    throw invalidInput(
       'spec.bundle.image',
       `${bundle.image} has no /profiles/profile_*.json, it is not a qcow bundle`,
     );
@@ -142,7 +143,7 @@ function describeCost(
 function checkNames(names: string[]): void {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice === undefined) return;
-  throw invalid(
+  throw invalidInput(
     'metadata.name',
     `gives two catalogues the name ${twice}; rename one by spec.bundle.profiles[].name`,
   );
@@ -153,8 +154,4 @@ function atField(field: string, error: unknown): unknown {
   if (!(error instanceof ImageBuilderError)) return error;
   const findings = error.findings().map((finding) => ({ field, ...finding }));
   return new InvalidInputError(findings, { cause: error });
-}
-
-function invalid(field: string, message: string): InvalidInputError {
-  return new InvalidInputError([{ severity: 'error', field, message }]);
 }

@@ -77,6 +77,19 @@ export class InvalidInputError extends ImageBuilderError<'INVALID_INPUT'> {
   }
 }
 
+/**
+ * The error for one finding.
+ * @param where exact path of the field, or the file, or both
+ */
+export function invalidInput(
+  where: string | Pick<Finding, 'field' | 'file'>,
+  message: string,
+  options: ErrorOptions = {},
+): InvalidInputError {
+  const place = typeof where === 'string' ? { field: where } : where;
+  return new InvalidInputError([{ severity: 'error', message, ...place }], options);
+}
+
 /** One finding for people: `error: spec.build.qcows: ... (in image.yaml:12)`, with its excerpt below if it has one. */
 export function formatFinding(finding: Finding): string {
   return `${finding.severity}: ${describeFinding(finding)}`;

@@ -3,11 +3,13 @@
 //
 // The render takes the trigger's lock and the background process inherits it, still locked: there is no moment in
 // which a second render could start another, and however the process ends, the kernel frees the lock.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../base/diagnostics/errno.ts';
 import type { Finding } from '../../base/diagnostics/error.ts';
+import type { Env } from '../../base/env.ts';
 import { replaceFile } from '../../base/files/replace.ts';
 import { tryLock } from '../../base/locking/file-lock.ts';
 import type { Policy } from '../../policy/policy.ts';
@@ -39,7 +41,7 @@ export interface TriggerRequest {
   source: SpecSource;
   /** Command that runs this program's `run-triggered`. */
   command: readonly string[];
-  env: Readonly<Record<string, string | undefined>>;
+  env: Env;
   /** Start again what has failed: somebody asks for it in person. */
   retry: boolean;
 }

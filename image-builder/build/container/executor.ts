@@ -1,6 +1,8 @@
 // The executor `container`: the same build by the builder image. The resolved build goes in, so manifests, scripts and keys
 // are those of the caller; the container has no network but for the stages that fetch.
+
 import { basename, dirname } from 'node:path';
+import type { Env } from '../../base/env.ts';
 import type { BundleContents, Profile } from '../../bundle/model.ts';
 import { ensureImage } from '../../engines/builder-image.ts';
 import { engineCommand } from '../../engines/command.ts';
@@ -130,7 +132,7 @@ function ownerOf(engine: ContainerEngine): Pick<ContainedBuild, 'owner'> {
 }
 
 /** What decides bytes, or how the network is reached. */
-function environmentOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+function environmentOf(env: Env): Record<string, string> {
   const names = ['http_proxy', 'https_proxy', 'no_proxy'];
   const passed = ['SOURCE_DATE_EPOCH', ...names, ...names.map((name) => name.toUpperCase())];
   const set = passed.flatMap((name) => (env[name] ? [[name, env[name]] as const] : []));

@@ -1,7 +1,9 @@
 // A build by an engine that sees other directories than we do: its store is a volume of the engine, with the layout in
 // it, and the bundle comes as a stream.
+
 import { resolve } from 'node:path';
-import { InvalidInputError } from '../../base/diagnostics/error.ts';
+import { invalidInput } from '../../base/diagnostics/error.ts';
+import type { Env } from '../../base/env.ts';
 import type { BundleContents } from '../../bundle/model.ts';
 import type { ContainerMount } from '../../engines/engine.ts';
 import { lookAround } from '../../engines/remote.ts';
@@ -84,20 +86,16 @@ async function placeOf({ name, bundle }: ResolvedBuild, options: BuildOptions): 
   return storePath(store, 'bundles', fileNameOf(name));
 }
 
-function refuseToLose(env: Readonly<Record<string, string | undefined>>): void {
+function refuseToLose(env: Env): void {
   if (!lookAround(env).insideContainer) return;
-  throw new InvalidInputError([
-    {
-      severity: 'error',
-      field: 'spec.build.bundle.layout',
-      message:
-        'is needed here: this runs in a container, and the bundle would be lost with it. Mount a directory and name it, for example layout: /out with `kustomize build --mount type=bind,src=$PWD/out,dst=/out,rw=true`, or from kustomize 5 on with `mounts: [{type: bind, src: ./out, dst: /out, rw: true}]` in the annotation',
-    },
-  ]);
+  throw invalidInput(
+    'spec.build.bundle.layout',
+    'is needed here: this runs in a container, and the bundle would be lost with it. Mount a directory and name it, for example layout: /out with `kustomize build --mount type=bind,src=$PWD/out,dst=/out,rw=true`, or from kustomize 5 on with `mounts: [{type: bind, src: ./out, dst: /out, rw: true}]` in the annotation',
+  );
 }
 
 function refuseBase({ bundle }: ResolvedBuild): void {
   if (typeof bundle.base !== 'object') return;
   const message = 'a remote engine cannot be handed a base image; build without, or with the executor local';
-  throw new InvalidInputError([{ severity: 'error', field: 'spec.build.bundle.base', message }]);
+  throw invalidInput('spec.build.bundle.base', message);
 }

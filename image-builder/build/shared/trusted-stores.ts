@@ -1,6 +1,8 @@
 // Whom a build believes: what the policy says of shared stores, narrowed by what the spec says.
+
 import type { KeyObject } from 'node:crypto';
 import { type Finding, InvalidInputError } from '../../base/diagnostics/error.ts';
+import type { Env } from '../../base/env.ts';
 import { matchesRepository } from '../../policy/patterns.ts';
 import type { Policy, TrustedStore } from '../../policy/policy.ts';
 import { mayPush } from '../../policy/push-rules.ts';
@@ -8,8 +10,6 @@ import { howToAllow } from '../../policy/refusal.ts';
 import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 import { type Belief, isOwn } from '../../store/origin.ts';
 import { keyId, parsePublicKey, type TrustPolicy } from '../../store/shared/trust.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The shared store of a build. */
 export interface Sharing {
@@ -31,7 +31,7 @@ export function sharingOf(
   { store }: Pick<ResolvedBuild, 'store'>,
   repository: string,
   policy: Policy,
-  env: Environment,
+  env: Env,
 ): Sharing | { refusals: string[] } {
   const named = policy.stores.filter((one) => matchesRepository(one.repository, repository));
   if (named.length === 0 && !policy.storesOfSpec) {

@@ -1,7 +1,7 @@
 // What one read of metadata may cost at most, in time and requests: a registry that answers a byte at a time, or has
 // another range for every byte, must not keep a render for ever. Copies of disks have no such end.
 
-import type { Environment } from '../../oci/http/proxy.ts';
+import type { Env } from '../../base/env.ts';
 import { RegistryError } from '../../oci/registry-error.ts';
 import type { ReadBundleOptions } from './read-options.ts';
 
@@ -36,7 +36,7 @@ export function parseTimeout(text: string, name: string): number {
   throw new RegistryError('CONFIGURATION', `${name} is "${text}", expected seconds, for example 600`);
 }
 
-function timeoutOf(environment: Environment): number | undefined {
+function timeoutOf(environment: Env): number | undefined {
   const text = environment[VARIABLE];
   return text ? parseTimeout(text, VARIABLE) : undefined;
 }

@@ -1,8 +1,9 @@
 // How bundles are read.
+
 import type { Reporter } from '../../base/diagnostics/progress.ts';
+import type { Env } from '../../base/env.ts';
 import type { CredentialOptions } from '../../oci/credentials/credentials.ts';
 import type { HttpLimits } from '../../oci/http/client.ts';
-import type { Environment } from '../../oci/http/proxy.ts';
 import type { Platform } from '../../oci/manifest.ts';
 
 /** Options of every read of a published bundle. */
@@ -23,7 +24,7 @@ export interface ReadBundleOptions {
   platform?: Platform;
   /** Directory of the cache; `false` for none. Default: IMAGE_BUILDER_CACHE, else below XDG_CACHE_HOME. */
   cache?: string | false;
-  environment?: Environment;
+  environment?: Env;
   /** Seconds that a read of metadata may take. Default: IMAGE_BUILDER_READ_TIMEOUT, else five minutes. */
   timeout?: number;
   /** Patience with registries. */

@@ -1,6 +1,8 @@
 // Feeds files into a tar-stream archive at the pace of whoever reads it.
+
 import { createReadStream } from 'node:fs';
 import type { Pack } from 'tar-stream';
+import { drained } from '../../base/drained.ts';
 
 /** Size of the blocks that are read and written: large, since every block is one turn of the event loop. */
 export const BLOCK = 1 << 20;
@@ -25,17 +27,4 @@ export async function pour(source: string, entry: EntrySink, signal?: AbortSigna
   }
   entry.end(null);
   return count;
-}
-
-/** Resolves when the entry takes more, or when it never will. */
-function drained(entry: EntrySink): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      entry.off('drain', done);
-      entry.off('close', done);
-      resolve();
-    };
-    entry.on('drain', done);
-    entry.on('close', done);
-  });
 }

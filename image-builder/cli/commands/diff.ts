@@ -1,13 +1,14 @@
 // `image-builder diff A B`: what differs between two bundles.
+
 import { type Command, Option } from 'commander';
 import { printableLines } from '../../base/diagnostics/printable.ts';
+import { formatBytes } from '../../base/diagnostics/render.ts';
 import type { Comparison } from '../../compare/comparison.ts';
 import { printedValue } from '../printed-value.ts';
 import {
   addRegistryOptions,
   addTimeoutOption,
   engineOptions,
-  formatBytes,
   type RegistryFlags,
 } from '../registry-options.ts';
 

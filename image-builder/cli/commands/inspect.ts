@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { printable } from '../../base/diagnostics/printable.ts';
+import { formatBytes } from '../../base/diagnostics/render.ts';
 import { writeOut } from '../../base/diagnostics/standard-streams.ts';
 import type { BundleDescription } from '../../bundle/read/inspect.ts';
 import { printedValue } from '../printed-value.ts';
@@ -9,7 +10,6 @@ import {
   addRegistryOptions,
   addTimeoutOption,
   engineOptions,
-  formatBytes,
   type RegistryFlags,
 } from '../registry-options.ts';
 

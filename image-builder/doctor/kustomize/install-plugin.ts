@@ -1,7 +1,9 @@
 // Writes and removes the legacy exec plugins of kustomize.
+
 import { access, constants, mkdir, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { ImageBuilderError } from '../../base/diagnostics/error.ts';
+import type { Env } from '../../base/env.ts';
 import { replaceFile } from '../../base/files/replace.ts';
 import { isPluginShim, PLUGIN_KINDS, pluginHomes, pluginPath, pluginShim } from './plugin.ts';
 
@@ -23,7 +25,7 @@ export interface InstallPluginRequest {
  */
 export async function installPlugin(
   request: InstallPluginRequest,
-  environment: NodeJS.ProcessEnv,
+  environment: Env,
   executable: string,
 ): Promise<{ paths: string[]; notes: string[] }> {
   const homes = pluginHomes(environment);
@@ -74,7 +76,7 @@ async function firstThatExists(homes: string[]): Promise<string> {
 
 async function findFunction(
   named: string | undefined,
-  environment: NodeJS.ProcessEnv,
+  environment: Env,
   executable: string,
 ): Promise<string> {
   const beside = await realpath(executable).then(dirname, () => undefined);

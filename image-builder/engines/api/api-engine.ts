@@ -1,7 +1,9 @@
 // A container engine by Docker's HTTP interface (https://docs.docker.com/reference/api/engine/), which podman has too:
 // for places without a command line of the engine, such as the container of the KRM function.
-import { once } from 'node:events';
+
 import type { Duplex, Writable } from 'node:stream';
+import { drained } from '../../base/drained.ts';
+import type { Env } from '../../base/env.ts';
 import { Lines } from '../../sandbox/lines.ts';
 import { KEPT_LINES } from '../command.ts';
 import type {
@@ -26,7 +28,7 @@ export async function apiEngine(
   name: EngineName,
   host: string,
   remote: boolean,
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Env,
 ): Promise<ContainerEngine> {
   const client = new ApiClient(parseHost(host, environment));
   const info = (await client.json('GET', '/info')) as { SecurityOptions?: string[] } | undefined;
@@ -127,7 +129,7 @@ async function readOutput(
 /** Waits for a reader that is slower than the engine; one that is gone gets nothing more. */
 async function write(stream: Writable, content: Buffer): Promise<void> {
   if (stream.destroyed || stream.write(content)) return;
-  await Promise.race([once(stream, 'drain'), once(stream, 'close')]).catch(() => {});
+  await drained(stream);
 }
 
 /** ImageCreate answers a line of JSON for each step of each layer; those of one layer that only count are left out. */

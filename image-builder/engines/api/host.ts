@@ -1,10 +1,10 @@
 // Where an engine listens: DOCKER_HOST and its companions, or the sockets that engines have by default.
+
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
+import type { Env } from '../../base/env.ts';
 import type { EngineName } from '../engine.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What to connect to; `tls` for an engine that is protected by certificates. */
 export type ApiAddress =
@@ -12,7 +12,7 @@ export type ApiAddress =
   | { host: string; port: number; tls?: SecureContextOptions & { rejectUnauthorized: boolean } };
 
 /** The places to try, as DOCKER_HOST would name them: the one that is set, or the sockets that exist. */
-export function apiHosts(name: EngineName, environment: Environment): string[] {
+export function apiHosts(name: EngineName, environment: Env): string[] {
   if (name === 'nerdctl') return [];
   const configured = name === 'podman' ? environment.CONTAINER_HOST : environment.DOCKER_HOST;
   if (configured) return [configured];
@@ -29,7 +29,7 @@ export function apiHosts(name: EngineName, environment: Environment): string[] {
  * (https://docs.docker.com/engine/security/protect-access/).
  * @throws Error for a form that needs the engine's own command line, and for certificates that cannot be read
  */
-export function parseHost(host: string, environment: Environment): ApiAddress {
+export function parseHost(host: string, environment: Env): ApiAddress {
   const url = URL.canParse(host) ? new URL(host) : undefined;
   if (url?.protocol === 'unix:') return { socketPath: decodeURIComponent(url.pathname) };
   if (url === undefined || !['tcp:', 'http:', 'https:'].includes(url.protocol)) {

@@ -1,7 +1,7 @@
 // Credential helpers: `docker-credential-<name> get` (https://github.com/docker/docker-credential-helpers).
 
 import { spawn } from 'node:child_process';
-import type { Environment } from '../http/proxy.ts';
+import type { Env } from '../../base/env.ts';
 import { cancelled, RegistryError, throwIfCancelled } from '../registry-error.ts';
 import { fromPair } from './config-file.ts';
 import type { Credential } from './credentials.ts';
@@ -19,7 +19,7 @@ const NOTHING_KNOWN = /credentials not found|no credentials server URL/i;
 export async function askHelper(
   name: string,
   server: string,
-  environment: Environment,
+  environment: Env,
   signal?: AbortSignal,
 ): Promise<Credential | undefined> {
   if (!HELPER_NAME.test(name))
@@ -53,7 +53,7 @@ export async function askHelper(
 function run(
   program: string,
   input: string,
-  env: Environment,
+  env: Env,
   signal: AbortSignal | undefined,
 ): Promise<{ code: number | null; output: string }> {
   throwIfCancelled(signal);

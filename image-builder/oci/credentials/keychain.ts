@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Environment } from '../http/proxy.ts';
+import type { Env } from '../../base/env.ts';
 import { RegistryError } from '../registry-error.ts';
 import { type CredentialConfig, matchKey, parseCredentialConfig, parsePullSecret } from './config-file.ts';
 import type { Credential, CredentialOptions, CredentialSource } from './credentials.ts';
@@ -17,7 +17,7 @@ const DOCKER_HUB_SERVER = 'https://index.docker.io/v1/';
  */
 export function keychain(
   options: CredentialOptions,
-  environment: Environment,
+  environment: Env,
   signal?: AbortSignal,
 ): CredentialSource {
   let configs: Promise<CredentialConfig[]> | undefined;
@@ -38,7 +38,7 @@ async function findIn(
   config: CredentialConfig,
   registry: string,
   repository: string,
-  environment: Environment,
+  environment: Env,
   signal: AbortSignal | undefined,
 ): Promise<Credential | undefined> {
   const helper = matchKey(config.credHelpers, registry, repository);
@@ -52,10 +52,7 @@ async function findIn(
     : undefined;
 }
 
-async function loadConfigs(
-  options: CredentialOptions,
-  environment: Environment,
-): Promise<CredentialConfig[]> {
+async function loadConfigs(options: CredentialOptions, environment: Env): Promise<CredentialConfig[]> {
   const configs = (options.pullSecrets ?? []).map(parsePullSecret);
   if (options.isolated) return configs;
   const own = await ownConfigs(environment);
@@ -67,7 +64,7 @@ function withoutHelpers({ origin, auths }: CredentialConfig): CredentialConfig {
 }
 
 /** Those of the machine. */
-async function ownConfigs(environment: Environment): Promise<CredentialConfig[]> {
+async function ownConfigs(environment: Env): Promise<CredentialConfig[]> {
   const configs: CredentialConfig[] = [];
   // A CI variable that several tools read: the content of a config.json.
   if (environment.DOCKER_AUTH_CONFIG)
@@ -79,7 +76,7 @@ async function ownConfigs(environment: Environment): Promise<CredentialConfig[]>
   return configs;
 }
 
-function authFiles(environment: Environment): { path: string; required: boolean }[] {
+function authFiles(environment: Env): { path: string; required: boolean }[] {
   const { HOME, REGISTRY_AUTH_FILE, DOCKER_CONFIG, XDG_RUNTIME_DIR, XDG_CONFIG_HOME } = environment;
   if (REGISTRY_AUTH_FILE) return [{ path: REGISTRY_AUTH_FILE, required: true }];
   const configHome = XDG_CONFIG_HOME || (HOME && join(HOME, '.config'));

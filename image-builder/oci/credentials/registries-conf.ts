@@ -3,8 +3,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Env } from '../../base/env.ts';
 import { type Endpoint, endpointAt, primaryEndpoint } from '../distribution/endpoint.ts';
-import type { Environment } from '../http/proxy.ts';
 import { isRegistryHost, type RegistryReference } from '../reference.ts';
 import { RegistryError } from '../registry-error.ts';
 
@@ -28,7 +28,7 @@ interface RegistryTable {
 export async function endpointsFor(
   reference: RegistryReference,
   insecure: boolean,
-  environment: Environment,
+  environment: Env,
 ): Promise<Endpoint[]> {
   const name = `${reference.registry}/${reference.repository}`;
   const table = longestMatch(await loadTables(environment), name);
@@ -66,7 +66,7 @@ function longestMatch(tables: RegistryTable[], name: string): RegistryTable | un
   return matching.sort((a, b) => b.prefix.length - a.prefix.length)[0];
 }
 
-async function loadTables(environment: Environment): Promise<RegistryTable[]> {
+async function loadTables(environment: Env): Promise<RegistryTable[]> {
   const tables = new Map<string, RegistryTable>();
   // Most machines have such files without any [[registry]]: no parser is loaded for those.
   const files = configFiles(environment).filter(({ text }) =>
@@ -151,7 +151,7 @@ function tablesOf(value: unknown): Record<string, unknown>[] {
  * CONTAINERS_REGISTRIES_CONF alone, or the user's file else the machine's, then the drop-in directories in name order.
  * Synchronous: the way of a small file through the runtime's threads takes ten times as long as reading it.
  */
-function configFiles(environment: Environment): ConfigFile[] {
+function configFiles(environment: Env): ConfigFile[] {
   const explicit = environment.CONTAINERS_REGISTRIES_CONF;
   if (explicit) return [{ path: explicit, text: readRequired(explicit) }];
   const { HOME, XDG_CONFIG_HOME } = environment;

@@ -3,11 +3,12 @@
 // https://bun.com/docs/runtime/networking/fetch
 
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Env } from '../../base/env.ts';
 import type { Cost } from '../image-source.ts';
 import type { TlsSettings } from './connection-settings.ts';
 import { FetchedBody, Watched } from './fetched-body.ts';
 import { isUnknownAuthority } from './network-error.ts';
-import { type Environment, proxyFor } from './proxy.ts';
+import { proxyFor } from './proxy.ts';
 import { proxyRefuses, proxyUnusable } from './proxy-error.ts';
 import { CLIENT_HELLO, isTlsAnswer } from './tls-hello.ts';
 import {
@@ -59,7 +60,7 @@ interface Trust {
 
 /** Sends what has no stream for a body; that is left to `streaming`. */
 export class BunTransport implements Transport {
-  readonly #environment: Environment;
+  readonly #environment: Env;
   readonly #tlsFor: (host: string) => Promise<TlsSettings>;
   readonly #patience: Patience;
   readonly #streaming: () => Promise<Transport>;
@@ -73,7 +74,7 @@ export class BunTransport implements Transport {
    * @param streaming makes the transport for bodies that are streams
    */
   constructor(
-    environment: Environment,
+    environment: Env,
     tlsFor: (host: string) => Promise<TlsSettings>,
     patience: Patience,
     streaming: () => Promise<Transport>,

@@ -4,20 +4,16 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Env } from '../../base/env.ts';
 import { RegistryError } from '../registry-error.ts';
 import type { TlsSettings } from './connection-settings.ts';
-import type { Environment } from './proxy.ts';
 
 /**
  * TLS settings of a `host[:port]`. The first directory that has the host counts, the user's before the machine's.
  * SSL_CERT_FILE adds authorities for every host, as it does for Go programs.
  * @throws RegistryError CONFIGURATION for unreadable files and a certificate without its key
  */
-export async function tlsSettings(
-  host: string,
-  insecure: boolean,
-  environment: Environment,
-): Promise<TlsSettings> {
+export async function tlsSettings(host: string, insecure: boolean, environment: Env): Promise<TlsSettings> {
   const ca: string[] = [];
   const hostCa: string[] = [];
   const settings: TlsSettings = { ca, hostCa, ...(insecure && { insecure }) };
@@ -42,7 +38,7 @@ export async function tlsSettings(
   return settings;
 }
 
-function certificateDirectories(host: string, environment: Environment): string[] {
+function certificateDirectories(host: string, environment: Env): string[] {
   const { HOME, XDG_CONFIG_HOME } = environment;
   const configHome = XDG_CONFIG_HOME || (HOME && join(HOME, '.config'));
   const roots = [

@@ -1,8 +1,9 @@
 // Connections: plain, TLS, and both through a proxy. One pool (agent) per client, scheme, proxy and TLS settings.
 
 import http from 'node:http';
+import type { Env } from '../../base/env.ts';
 import { READ_AHEAD_BYTES, type TlsSettings } from './connection-settings.ts';
-import { type Environment, proxyAuthorization, proxyFor } from './proxy.ts';
+import { proxyAuthorization, proxyFor } from './proxy.ts';
 
 /** Node passes what is for the stream on to the socket, though its types do not say so. */
 const PLAIN_OPTIONS = { keepAlive: true, readableHighWaterMark: READ_AHEAD_BYTES };
@@ -18,7 +19,7 @@ export interface Route {
 
 /** Keeps connections open between requests. `close` ends them. */
 export class Connections {
-  readonly #environment: Environment;
+  readonly #environment: Env;
   readonly #tlsFor: (host: string) => Promise<TlsSettings>;
   readonly #connectTimeout: number;
   readonly #agents = new Map<string, http.Agent>();
@@ -27,11 +28,7 @@ export class Connections {
    * @param tlsFor TLS settings of a `host[:port]`
    * @param connectTimeout milliseconds
    */
-  constructor(
-    environment: Environment,
-    tlsFor: (host: string) => Promise<TlsSettings>,
-    connectTimeout: number,
-  ) {
+  constructor(environment: Env, tlsFor: (host: string) => Promise<TlsSettings>, connectTimeout: number) {
     this.#environment = environment;
     this.#tlsFor = tlsFor;
     this.#connectTimeout = connectTimeout;

@@ -1,16 +1,14 @@
 // Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, read as curl and Go read them.
 // Node 20 and 22 ignore these variables.
 
+import type { Env } from '../../base/env.ts';
 import { RegistryError } from '../registry-error.ts';
-
-/** The environment variables that matter here. */
-export type Environment = Record<string, string | undefined>;
 
 /**
  * The proxy for a URL, or undefined. Loopback is never reached through a proxy.
  * @throws RegistryError CONFIGURATION when the variable is no http: or https: URL
  */
-export function proxyFor(url: URL, environment: Environment): URL | undefined {
+export function proxyFor(url: URL, environment: Env): URL | undefined {
   const value = (name: string) =>
     environment[name.toLowerCase()] || environment[name.toUpperCase()] || undefined;
   // Upper-case HTTP_PROXY can be set by a client of a CGI program ("httpoxy"), therefore Go and curl ignore it there.

@@ -1,6 +1,7 @@
 // Request bodies that are too large for memory: sent at the pace of the network, and only when the server wants them.
 
 import type { ClientRequest } from 'node:http';
+import { drained } from '../../base/drained.ts';
 
 /** A body of known length. */
 export interface StreamedBody {
@@ -51,18 +52,4 @@ async function feed(outgoing: ClientRequest, body: StreamedBody): Promise<void> 
   } catch (error) {
     outgoing.destroy(error as Error);
   }
-}
-
-/** Resolves when the request takes more, or when it never will. */
-function drained(outgoing: ClientRequest): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      outgoing.off('drain', done);
-      outgoing.off('close', done);
-      resolve();
-    };
-    outgoing.on('drain', done);
-    outgoing.on('close', done);
-    if (outgoing.destroyed) done();
-  });
 }

@@ -3,8 +3,8 @@
 
 import { access } from 'node:fs/promises';
 import http from 'node:http';
+import type { Env } from '../../base/env.ts';
 import { networkError } from '../http/network-error.ts';
-import type { Environment } from '../http/proxy.ts';
 import type { Cost, ImageSource } from '../image-source.ts';
 import { type DaemonReference, formatReference } from '../reference.ts';
 import { RegistryError } from '../registry-error.ts';
@@ -14,7 +14,7 @@ import { StreamedFiles } from './named-files.ts';
 /** Opens `docker-daemon:` references. @throws RegistryError NOT_FOUND, NETWORK, CONFIGURATION */
 export async function openDaemon(
   reference: DaemonReference,
-  options: { environment?: Environment; signal?: AbortSignal },
+  options: { environment?: Env; signal?: AbortSignal },
 ): Promise<ImageSource> {
   const environment = options.environment ?? process.env;
   const connection = await engine(environment);
@@ -28,7 +28,7 @@ export async function openDaemon(
 type Connection = { socketPath: string } | { host: string; port: number };
 
 /** DOCKER_HOST, CONTAINER_HOST, or the first socket that exists. */
-async function engine(environment: Environment): Promise<Connection> {
+async function engine(environment: Env): Promise<Connection> {
   const configured = environment.DOCKER_HOST || environment.CONTAINER_HOST;
   if (configured) return parseHost(configured);
   const runtime = environment.XDG_RUNTIME_DIR;

@@ -1,5 +1,5 @@
 // The distributions: one data file each, distributions/<name>.yaml.
-import { InvalidInputError } from '../../base/diagnostics/error.ts';
+import { invalidInput } from '../../base/diagnostics/error.ts';
 import { defaults } from '../../embedded/defaults.ts';
 
 type Architecture = 'amd64' | 'arm64';
@@ -46,13 +46,7 @@ export function readDistribution(given: string): { name: string; data: Distribut
     const data = defaults[`${DIRECTORY}${name}.yaml`] as DistributionData;
     if (name === given || `${data.family}_${data.codename}` === given) return { name, data };
   }
-  throw new InvalidInputError([
-    {
-      severity: 'error',
-      field: 'spec.build.distribution',
-      message: `no distribution "${given}"; there are ${names.join(', ')}`,
-    },
-  ]);
+  throw invalidInput('spec.build.distribution', `no distribution "${given}"; there are ${names.join(', ')}`);
 }
 
 /** The defaults of an Ansible role; shared by all callers. */

@@ -1,6 +1,6 @@
 // The cloud-init data of the ISO: from the spec or from the manifests, in YAML or JSON.
 import { createHash } from 'node:crypto';
-import { type Finding, InvalidInputError } from '../../base/diagnostics/error.ts';
+import { type Finding, InvalidInputError, invalidInput } from '../../base/diagnostics/error.ts';
 import { emitDocuments } from '../../base/yaml/emit.ts';
 import { jsonText } from '../../base/yaml/json.ts';
 import { readDocuments } from '../../base/yaml/read-documents.ts';
@@ -70,7 +70,7 @@ export function requireLiveBoot({ multistrap, osconfig, scripts }: ResolvedBuild
     return;
   const message =
     'boots by live-boot, which is not among the packages; add live-boot to spec.build.rootfs.multistrap.packages_append';
-  throw new InvalidInputError([{ severity: 'error', field: 'spec.build.iso', message }]);
+  throw invalidInput('spec.build.iso', message);
 }
 
 /** JSON as it is, or made of YAML; tabs are indentation in files that people have written, and YAML forbids those. */

@@ -1,6 +1,6 @@
 // Lock files: the exact packages of a build, committed beside its spec. One file holds a section for each architecture.
 import { Document, isMap, visit } from 'yaml';
-import { type Finding, InvalidInputError } from '../../base/diagnostics/error.ts';
+import { invalidInput } from '../../base/diagnostics/error.ts';
 import { readDocuments } from '../../base/yaml/read-documents.ts';
 import { PathError } from '../../policy/paths.ts';
 import type { SpecFiles } from '../../policy/spec-files.ts';
@@ -41,7 +41,7 @@ export async function readLock(
   if (section !== undefined) return fromSection(section);
   if (options.lockIsOptional) return undefined;
   const met = file === undefined ? `${path} does not exist` : `${path} has no packages for ${architecture}`;
-  throw invalid(`${met}; make it with "image-builder lock"`);
+  throw invalidInput(FIELD, `${met}; make it with "image-builder lock"`);
 }
 
 /** The text of the file at `path` with one section replaced; that of other architectures stays. */
@@ -77,10 +77,10 @@ async function readLockFile(path: string, files: SpecFiles): Promise<LockFile | 
     throw error.at(FIELD);
   }
   const { values, problems } = readDocuments(text);
-  if (problems[0]) throw invalid(`${path} is not valid YAML: ${problems[0]}`);
+  if (problems[0]) throw invalidInput(FIELD, `${path} is not valid YAML: ${problems[0]}`);
   const value = withNumbersAsWritten(values[0]) as Partial<LockFile> | undefined;
   if (value?.version !== FORMAT) {
-    throw invalid(`${path} has the version ${value?.version}, this program knows ${FORMAT}`);
+    throw invalidInput(FIELD, `${path} has the version ${value?.version}, this program knows ${FORMAT}`);
   }
   for (const [name, section] of Object.entries(value.architectures ?? {})) checkSection(path, name, section);
   return { version: FORMAT, architectures: value.architectures ?? {} };
@@ -99,7 +99,8 @@ function checkSection(path: string, architecture: string, section: Section): voi
     entries.length > 0;
   if (complete && wrong === undefined) return;
   const what = wrong ? `the package ${wrong[0]} of ${architecture}` : `the section ${architecture}`;
-  throw invalid(
+  throw invalidInput(
+    FIELD,
     `${path}: ${what} is incomplete; remove the file and make it again with "image-builder lock"`,
   );
 }
@@ -137,9 +138,4 @@ function toSection({ packages, ...rest }: ResolvedLock): Section {
     ...rest,
     packages: Object.fromEntries(packages.map(({ name, ...entry }) => [name, entry])),
   };
-}
-
-function invalid(message: string): InvalidInputError {
-  const finding: Finding = { severity: 'error', field: FIELD, message };
-  return new InvalidInputError([finding]);
 }

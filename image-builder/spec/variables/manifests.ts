@@ -1,7 +1,7 @@
 // Reads a directory of manifests as the predecessor has them, with a profile laid over it: a file of the profile
 // replaces the file of the manifests with the same path.
 import { dirname, join, relative } from 'node:path';
-import { InvalidInputError } from '../../base/diagnostics/error.ts';
+import { InvalidInputError, invalidInput } from '../../base/diagnostics/error.ts';
 import { PathError } from '../../policy/paths.ts';
 import type { SpecFiles } from '../../policy/spec-files.ts';
 import type { BuildSpec } from '../api/types.ts';
@@ -38,7 +38,7 @@ export async function findManifests(
   if (manifests !== undefined) {
     const directory = source.resolve(manifests);
     const isDirectory = await atField(FIELD, () => source.isDirectory(directory));
-    if (!isDirectory) throw invalid(FIELD, `${directory} is not a directory`);
+    if (!isDirectory) throw invalidInput(FIELD, `${directory} is not a directory`);
     for (const [name, path] of await atField(FIELD, () => source.list(directory))) files.set(name, path);
   }
   if (profile !== undefined) {
@@ -92,7 +92,7 @@ async function collectQcows(
   if (names.length === 0 && qcows.length === 0) {
     const what = exists ? 'has no directory with variables of a QCOW' : 'is not a directory';
     const expected = 'expected <name>/qcow-vars.yaml or <name>/osconfig-vars.yaml';
-    throw invalid(QCOW_FIELD, `${directory} ${what}, ${expected}`);
+    throw invalidInput(QCOW_FIELD, `${directory} ${what}, ${expected}`);
   }
   const without = names.filter((name) => !qcows.includes(name));
   if (without.length > 0) {
@@ -132,7 +132,7 @@ async function findProfile(name: string, manifests: string | undefined, source: 
   const names = lists.flat();
   const known = names.length > 0 ? `; there are ${[...new Set(names)].sort().join(', ')}` : '';
   if (refusal !== undefined && (names.length === 0 || names.includes(name))) throw refusal;
-  throw invalid(
+  throw invalidInput(
     'spec.build.profile',
     `no directory ${name}/manifests in ${directories.join(' or ')}${known}`,
   );
@@ -177,8 +177,4 @@ async function atField<Result>(field: string, step: () => Promise<Result>): Prom
   } catch (error) {
     throw error instanceof PathError ? error.at(field) : error;
   }
-}
-
-function invalid(field: string, message: string): InvalidInputError {
-  return new InvalidInputError([{ severity: 'error', field, message }]);
 }

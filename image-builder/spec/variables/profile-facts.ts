@@ -1,6 +1,6 @@
 // What a profile says of itself in profiles/<name>/profile.yaml, beside its manifests.
 import { dirname, join } from 'node:path';
-import { InvalidInputError } from '../../base/diagnostics/error.ts';
+import { invalidInput } from '../../base/diagnostics/error.ts';
 import { readDocuments } from '../../base/yaml/read-documents.ts';
 import type { SpecFiles } from '../../policy/spec-files.ts';
 
@@ -25,14 +25,15 @@ export async function readProfileFacts(
   const directory = dirname(manifests);
   if (!(await source.names(directory)).includes(FILE)) return { name };
   const file = join(directory, FILE);
+  const where = { field: 'spec.build.profile', file };
   const { values, problems } = readDocuments(await source.readText(file));
-  if (problems[0]) throw invalid(file, `is not valid YAML: ${problems[0]}`);
+  if (problems[0]) throw invalidInput(where, `is not valid YAML: ${problems[0]}`);
   const { endOfLife, ...unknown } = (values[0] ?? {}) as Record<string, unknown>;
   const [first] = Object.keys(unknown);
-  if (first !== undefined) throw invalid(file, `has the unknown field ${first}; endOfLife is known`);
+  if (first !== undefined) throw invalidInput(where, `has the unknown field ${first}; endOfLife is known`);
   if (endOfLife === undefined) return { name };
   if (typeof endOfLife !== 'string' || !isDay(endOfLife)) {
-    throw invalid(file, 'endOfLife is no day, expected for example 2027-10-28');
+    throw invalidInput(where, 'endOfLife is no day, expected for example 2027-10-28');
   }
   return { name, endOfLife };
 }
@@ -46,8 +47,4 @@ export function endOfLifeWarning({ profile }: { profile?: ProfileFacts }, now: D
 
 function isDay(text: string): boolean {
   return /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text));
-}
-
-function invalid(file: string, message: string): InvalidInputError {
-  return new InvalidInputError([{ severity: 'error', field: 'spec.build.profile', message, file }]);
 }

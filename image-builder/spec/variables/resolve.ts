@@ -1,6 +1,6 @@
 // spec.build to a build with every default filled in: built-in defaults, distribution, manifests with the profile over
 // them, and the object itself, in this order.
-import { type Finding, InvalidInputError } from '../../base/diagnostics/error.ts';
+import { type Finding, InvalidInputError, invalidInput } from '../../base/diagnostics/error.ts';
 import { SpecFiles } from '../../policy/spec-files.ts';
 import type { BuildSpec, Repository } from '../api/types.ts';
 import { parseImageBuilder, parseRendered } from '../api/validate.ts';
@@ -189,7 +189,7 @@ function snapshotMirrors(
 ): ChosenMirrors | undefined {
   if (date === undefined) return undefined;
   const field = 'spec.build.rootfs.multistrap.snapshot';
-  const refuse = (message: string) => new InvalidInputError([{ severity: 'error', field, message }]);
+  const refuse = (message: string) => invalidInput(field, message);
   if (service === undefined) throw refuse(`there is no snapshot service of ${name}`);
   if (build.mirror !== undefined)
     throw refuse('says where the packages come from, and so does spec.build.mirror');

@@ -1,14 +1,14 @@
 // What lies below a bundle: what it is before the plan, and where it is for the stage.
+import type { Env } from '../../base/env.ts';
 import type { PinnedBase } from '../../bundle/base-image.ts';
 import type { LocalBaseImage } from '../../bundle/write/assemble.ts';
 import type { CredentialOptions } from '../../oci/credentials/credentials.ts';
-import type { Environment } from '../../oci/http/proxy.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 
 interface BaseOptions {
   cwd: string;
-  env?: Environment;
+  env?: Env;
   credentials?: CredentialOptions;
   signal?: AbortSignal;
 }

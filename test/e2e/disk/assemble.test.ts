@@ -301,7 +301,7 @@ describe('what goes wrong', () => {
           if (event.type === 'step' && event.message.startsWith(message)) setTimeout(() => abort.abort(), 50);
         },
       });
-      await expect(aborted).rejects.toMatchObject({ code: 'ABORTED' });
+      await expect(aborted).rejects.toMatchObject({ code: 'CANCELLED' });
     },
   );
 });

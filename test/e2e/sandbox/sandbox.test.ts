@@ -53,7 +53,7 @@ describe.each(modes)('mode %s', (mode) => {
       onLine: () => controller.abort(),
       signal: controller.signal,
     });
-    await expect(started).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(started).rejects.toMatchObject({ code: 'CANCELLED' });
     for (let attempt = 0; commandLines().includes('sleep 360') && attempt < 50; attempt++) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

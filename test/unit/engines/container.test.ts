@@ -171,7 +171,7 @@ describe('a container', () => {
       controller.signal,
     );
     controller.abort();
-    await expect(result).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(result).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(stops).toBe(2);
   });
 });

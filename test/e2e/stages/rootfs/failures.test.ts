@@ -64,7 +64,7 @@ test('a build that is stopped while packages are being installed', async () => {
       if (event.type === 'output' && /^Setting up /.test(event.line)) controller.abort();
     },
   };
-  await expect(buildRootfs(await inputsOf(), watching)).rejects.toMatchObject({ code: 'ABORTED' });
+  await expect(buildRootfs(await inputsOf(), watching)).rejects.toMatchObject({ code: 'CANCELLED' });
   await expectNothingLeft(context);
 });
 

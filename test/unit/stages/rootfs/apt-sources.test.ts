@@ -171,7 +171,7 @@ describe('explainFetchError', () => {
   });
 
   test('what is not a failure of apt stays what it is', () => {
-    const aborted = new ToolError('ABORTED', 'stopped');
+    const aborted = new ToolError('CANCELLED', 'stopped');
     expect(explainFetchError(aborted, repositories, mirror, origins)).toBe(aborted);
     expect(aborted).not.toBeInstanceOf(RootfsError);
   });
