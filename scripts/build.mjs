@@ -26,9 +26,12 @@ const require = createRequire(import.meta.url);
 const development = process.argv[2] === '--dev';
 
 /** Modules that are replaced by the values that they export; all of these must be JSON. */
-const EVALUATED = ['assets', 'defaults', 'release', 'schema', 'stage-code', 'template-program'].map(
-  (name) => `image-builder/embedded/${name}.ts`,
-);
+const EVALUATED = [
+  ...['assets', 'defaults', 'release', 'schema', 'template-program'].map(
+    (name) => `image-builder/embedded/${name}.ts`,
+  ),
+  'image-builder/stages/stage-code.ts',
+];
 /** The module that is replaced by the code that Ajv generates. */
 const VALIDATOR = 'image-builder/spec/api/validator.ts';
 

@@ -1,5 +1,4 @@
 // Cuts one image from the prepared root file system, as a request of the predecessor's users says.
-import { join } from 'node:path';
 import { InvalidInputError } from '../base/diagnostics/error.ts';
 import type { Reporter } from '../base/diagnostics/progress.ts';
 import type { BuildSpec } from '../spec/api/types.ts';
@@ -25,7 +24,9 @@ export async function cut(request: CutRequest, base: PreparedBase, options: CutO
   const { resolveBuild } = await import('../spec/variables/resolve.ts');
   const { buildStages } = await import('../build/build.ts');
   const { multistrapProfile, qcowProfile } = await import('../stages/bundle/profiles.ts');
-  const { packagesOf } = await import('../stages/common.ts');
+  const { readIsoEntry } = await import('../stages/iso/iso-entry.ts');
+  const { readOsconfigEntry } = await import('../stages/osconfig/osconfig-entry.ts');
+  const { readQcowEntry } = await import('../stages/qcow/qcow-entry.ts');
   const stage = request.imageType === 'iso' ? 'iso' : `qcow/${request.qcowName}`;
   const resolved = await withCallersFields(request, async () => {
     const spec = validated(base.name, specOf(request, base.build));
@@ -40,15 +41,13 @@ export async function cut(request: CutRequest, base: PreparedBase, options: CutO
     cwd: base.directory,
     policy: await loadPolicy({ caller: 'person', env: process.env, cwd: base.directory }),
   });
-  const image = entries[stage];
-  const artifact = image?.facts.artifact as { file: string; md5: string } | undefined;
-  if (!image || !artifact) throw new TypeError(`${stage} has no image`);
-  const packages = packagesOf(entries.osconfig);
+  const image = request.imageType === 'iso' ? readIsoEntry(entries[stage]) : readQcowEntry(entries[stage]);
+  const { packages } = readOsconfigEntry(entries.osconfig);
   const multistrap = multistrapProfile(resolved, packages).json;
   const { qcowName } = request;
   const result: CutResult = {
-    path: join(image.directory, artifact.file),
-    md5: artifact.md5,
+    path: image.path,
+    md5: image.artifact.md5,
     multistrapProfile: multistrap,
     // An ISO has no variables of its own beside those of its root file system.
     entrypointProfile: qcowName === undefined ? multistrap : qcowProfile(qcowName, resolved, packages).json,

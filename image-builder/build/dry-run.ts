@@ -7,16 +7,16 @@ import { renderSfdiskScript } from '../disk/sfdisk.ts';
 import { kernelCommandLine } from '../spec/api/kernel-arguments.ts';
 import type { LockedPackage, ResolvedBuild } from '../spec/variables/resolved.ts';
 import { multistrapProfile, qcowProfile } from '../stages/bundle/profiles.ts';
-import { menuOf } from '../stages/qcow/run.ts';
+import { menuOf } from '../stages/qcow/boot-menu.ts';
 import { requestedPackages } from '../stages/rootfs/apt-sources.ts';
 import { bootstrapCommand } from '../stages/rootfs/bootstrap.ts';
-import type { InstalledPackages } from '../stages/rootfs/build-rootfs.ts';
 import { renderSelections } from '../stages/rootfs/debconf.ts';
+import type { InstalledPackages } from '../stages/rootfs/rootfs-entry.ts';
 import { RootfsError } from '../stages/rootfs/rootfs-error.ts';
-import { planBuild } from './build.ts';
 import type { BuildOptions } from './build-options.ts';
 import { type ExplainedStage, explainPlan } from './explain.ts';
 import type { PackageResolution } from './packages/resolution.ts';
+import { planBuild } from './session.ts';
 
 /** Where the versions of the packages come from. */
 export type PackageSource =

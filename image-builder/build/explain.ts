@@ -3,7 +3,7 @@
 import { type Change, changesBetween } from '../pipeline/input-changes.ts';
 import { findEntry } from '../pipeline/lookup.ts';
 import { type BuildRecord, readHistory } from '../store/build-history.ts';
-import type { BuildPlan } from './build.ts';
+import type { BuildPlan } from './session.ts';
 
 /** A stage of the plan as `image-builder plan` shows it. */
 export interface ExplainedStage {

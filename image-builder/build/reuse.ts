@@ -3,7 +3,10 @@
 import { ImageBuilderError } from '../base/diagnostics/error.ts';
 import { findEntry } from '../pipeline/lookup.ts';
 import type { PinnedStages } from '../pipeline/plan.ts';
+import { inputsOf } from '../pipeline/recorded.ts';
 import type { ResolvedBuild, ResolvedMultistrap, ResolvedOsconfig } from '../spec/variables/resolved.ts';
+import type { OsconfigInputs } from '../stages/osconfig/osconfig-inputs.ts';
+import type { RootfsInputs } from '../stages/rootfs/rootfs-inputs.ts';
 import { readHistory } from '../store/build-history.ts';
 import { type Entry, listEntries } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';
@@ -73,11 +76,8 @@ function withVariablesOf(
   rootfs: Entry | undefined,
   osconfig: Entry | undefined,
 ): ResolvedBuild {
-  // Written by stages.ts for the same kind of stage.
-  const base = rootfs?.inputs as
-    | { distribution: ResolvedBuild['distribution']; multistrap: ResolvedMultistrap }
-    | undefined;
-  const common = osconfig?.inputs as { osconfig: ResolvedOsconfig } | undefined;
+  const base = rootfs && inputsOf<RootfsInputs>('rootfs', rootfs);
+  const common = osconfig && inputsOf<OsconfigInputs>('osconfig', osconfig);
   // What is installed already is no business of the lock file.
   const { lock, ...unlocked } = resolved;
   return {
@@ -99,12 +99,12 @@ function withVariablesOf(
 }
 
 /** Secret answers are not kept; they are in no profile either. */
-const answersOf = ({ debconf }: ResolvedMultistrap) =>
-  debconf.map(({ package: name, question, type, value }) => ({
+const answersOf = ({ debconf }: RootfsInputs['multistrap']): ResolvedMultistrap['debconf'] =>
+  debconf.map(({ package: name, question, type, ...answer }) => ({
     package: name,
     question,
     type,
-    value: type === 'password' ? '' : value,
+    value: 'value' in answer ? answer.value : '',
   }));
 
 /** The variables of an earlier result, with the items that only act in the QCOWs as they are now. */

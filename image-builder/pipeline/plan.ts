@@ -1,16 +1,14 @@
 // Plans a build: which stages it has and the key of each. Pure: no file, tool, clock or environment has a say.
 import { hashOf, type KnownForms } from './keys.ts';
 
-/** What kind of work a stage is. */
-export type StageKind = 'rootfs' | 'osconfig' | 'qcow' | 'iso' | 'boot-test' | 'bundle';
-
 /** A stage before it has a key. */
-export interface StageDefinition {
+export interface StageDefinition<Inputs = unknown> {
   /** Unique in the build: `rootfs`, `qcow/control-plane`, ... */
   name: string;
-  kind: StageKind;
+  /** The kind of work: `rootfs`, `qcow`, ... */
+  kind: string;
   /** Everything that its result depends on beside its parents and tools; plain data. */
-  inputs: unknown;
+  inputs: Inputs;
   /** Names of the stages whose results it starts from; they come before it in the list. */
   parents: readonly string[];
   /** Debian packages of the tools whose versions influence its bytes. */
@@ -38,12 +36,12 @@ const KEY_FORMAT = 2;
 
 /**
  * Gives each stage its keys, those of pinned stages excepted.
- * @param code identity of the code that each kind of stage runs
+ * @param code identity of the code that each kind of stage runs; a kind without one runs code that is in no key
  * @param tools versions of the tools of this machine; a tool that is not there has the version `absent`
  */
 export function planStages(
   definitions: readonly StageDefinition[],
-  code: Readonly<Record<StageKind, string>>,
+  code: Readonly<Record<string, string>>,
   tools: ToolVersions,
   pinned: PinnedStages = {},
 ): PlannedStage[] {
@@ -63,7 +61,13 @@ export function planStages(
     const toolVersions: Record<string, string> = {};
     for (const tool of [...definition.tools].sort()) toolVersions[tool] = tools[tool] ?? 'absent';
     const recipe = hashOf(
-      { format: KEY_FORMAT, code: code[kind], kind, inputs, parents: parents.map((parent) => parent.recipe) },
+      {
+        format: KEY_FORMAT,
+        code: code[kind] ?? '',
+        kind,
+        inputs,
+        parents: parents.map((parent) => parent.recipe),
+      },
       known,
     );
     const key = hashOf({ recipe, toolVersions, parents: parents.map((parent) => parent.key) });

@@ -33,16 +33,16 @@ export interface StageRun {
 }
 
 /** What a stage has done, beside the files in its output directory. */
-export interface StageOutcome {
+export interface StageOutcome<Facts extends object = object> {
   /** Plain data for later stages and for the caller. `sourceDateEpoch` replaces the one that the stage was given. */
-  facts?: Readonly<Record<string, unknown>>;
+  facts?: Facts;
   /** SHA-256 of output files that the stage has computed on the way, by path. */
   digests?: Readonly<Record<string, string>>;
   /** An unpacked tree of what it has packed, for one of the stages after it. */
   tree?: string;
 }
 
-/** Does the work of one kind of stage. */
+/** Does the work of one stage. */
 export type StageImplementation = (run: StageRun) => Promise<StageOutcome>;
 
 /** The surroundings of a stage. */
@@ -54,7 +54,7 @@ export interface PerformOptions {
   memory?: Memory;
   /** Name of the build, noted in the entries. */
   build: string;
-  implementations: Readonly<Record<string, StageImplementation>>;
+  implement(stage: PlannedStage): StageImplementation;
   /** Time stamp for a stage without parents, which may find a better one; the others inherit it. Seconds. */
   sourceDateEpoch: number;
   report: Reporter;
@@ -190,8 +190,7 @@ export class Performer {
     surroundings: Omit<StageContext, 'workDir' | 'outputDir'>,
     exchange: TreeExchange,
   ): Promise<Performed> {
-    const implementation = this.#options.implementations[stage.kind];
-    if (!implementation) throw new TypeError(`nothing implements ${stage.kind}`);
+    const implementation = this.#options.implement(stage);
     const attempt = async (memory?: Memory, tree?: Tree): Promise<Performed> => {
       const place = await makePlace(stage.name, this.#options.workspace, memory, tree);
       const copies: Tree[] = [];

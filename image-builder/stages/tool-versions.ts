@@ -1,8 +1,7 @@
 // Versions of everything that a plan's stages name among their tools.
 import type { ToolVersions } from '../pipeline/plan.ts';
 import { installedVersions } from '../pipeline/tool-versions.ts';
-import { functionBaseDigest } from './bundle/function-base.ts';
-import { FUNCTION_BASE } from './definitions.ts';
+import { FUNCTION_BASE, functionBaseDigest } from './bundle/function-base.ts';
 
 /**
  * Versions of those tools that are there: of Debian packages, and the digest of the base that this program carries.

@@ -8,7 +8,7 @@ import { readSourceDateEpoch } from '../../pipeline/epoch.ts';
 import { findEntry, findMissing } from '../../pipeline/lookup.ts';
 import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 import { localBase } from '../../stages/bundle/base-image.ts';
-import { defineStages } from '../../stages/definitions.ts';
+import { stagesOf } from '../../stages/index.ts';
 import { type Entry, entryName } from '../../store/entry.ts';
 import { touchEntry } from '../../store/gc.ts';
 import { storeDirectory } from '../../store/location.ts';
@@ -159,8 +159,8 @@ async function noteContained(
   const bundle = await findBundle(store, { stages, targets: ['bundle'] }, signal);
   if (!bundle) return;
   const sourceDateEpoch = readSourceDateEpoch(env);
-  const definitions = defineStages(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
-  const inputs = new Map(definitions.map((definition) => [definition.name, definition.inputs]));
+  const ofBuild = stagesOf(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
+  const inputs = new Map(ofBuild.map(({ definition }) => [definition.name, definition.inputs]));
   await noteBuild(
     store,
     resolved.name,

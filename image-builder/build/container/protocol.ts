@@ -1,5 +1,6 @@
 // What a builder container is asked and answers.
 import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+import { stagesOf } from '../../stages/index.ts';
 import type { SharedPlan } from '../shared/shared-results.ts';
 
 /** What `image-builder run-build` reads. */
@@ -24,13 +25,5 @@ export type ContainedPlan = Omit<SharedPlan, 'store'>;
 
 /** The stages that need a network: the root file system, and configuration that downloads or runs scripts. */
 export function fetchingStages(resolved: ResolvedBuild): string[] {
-  const fetches = (
-    { fetch_from_url, user_scripts }: ResolvedBuild['rootfs']['osconfig'],
-    context: 'common' | 'qcow',
-  ) => [...fetch_from_url, ...user_scripts].some((item) => item.run_contexts.includes(context));
-  const common = fetches(resolved.rootfs.osconfig, 'common') || resolved.rootfs.scripts.length > 0;
-  const qcows = Object.entries(resolved.qcows).filter(
-    ([, image]) => fetches(image.osconfig, 'qcow') || image.scripts.length > 0,
-  );
-  return ['rootfs', ...(common ? ['osconfig'] : []), ...qcows.map(([name]) => `qcow/${name}`)];
+  return stagesOf(resolved).flatMap(({ fetches, definition }) => (fetches ? [definition.name] : []));
 }

@@ -16,7 +16,7 @@ export async function openSharing(
   plan: SharedPlan,
   options: BuildOptions,
 ): Promise<{ share(): Promise<void> } | undefined> {
-  const shared = await openShared(resolved, options);
+  const shared = await openShared(resolved, { ...options, env: options.env ?? process.env });
   if (!shared) return undefined;
   const { signal } = options;
   const bundle = plan.stages.find(({ kind }) => kind === 'bundle');

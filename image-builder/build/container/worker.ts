@@ -4,7 +4,8 @@ import { type Finding, findingsOf } from '../../base/diagnostics/error.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import type { BundleContents } from '../../bundle/model.ts';
 import type { Policy } from '../../policy/policy.ts';
-import { build, buildAhead, buildStages, missingAhead, planBuild } from '../build.ts';
+import { build, buildAhead, buildStages, missingAhead } from '../build.ts';
+import { planBuild } from '../session.ts';
 import type { ContainedBuild, ContainedPlan } from './protocol.ts';
 
 /** What is printed: the bundle, null when only stages were asked for or some are missing, the plan, or what went wrong. */

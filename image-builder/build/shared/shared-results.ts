@@ -31,15 +31,20 @@ export interface SharedPlan {
   targets: readonly string[];
 }
 
+/** What the shared store needs of a build's surroundings. */
+export type SharingOptions = Pick<BuildOptions, 'cwd' | 'policy' | 'credentials' | 'report' | 'signal'> & {
+  env: NonNullable<BuildOptions['env']>;
+};
+
 /**
  * The shared store; undefined when none is named.
  * @throws InvalidInputError for keys that are none
  */
 export async function openShared(
   resolved: ResolvedBuild,
-  options: BuildOptions,
+  options: SharingOptions,
 ): Promise<SharedStore | undefined> {
-  const env = options.env ?? process.env;
+  const { env } = options;
   const repository = sharedRepository(resolved, env);
   if (!repository) return undefined;
   const [{ SharedStore: Shared }, signingKey] = await Promise.all([
@@ -94,7 +99,7 @@ function wrong(field: string, message: string): Finding {
  * Gets the results that a build is about from the shared store, as far as they are missing: no tool is needed for that.
  * @param anyTools whether what other tools have made of the same inputs will do
  */
-export async function fetchFinished(
+export async function fetchTargets(
   shared: SharedStore,
   plan: SharedPlan,
   anyTools: boolean,
@@ -160,14 +165,4 @@ export async function shareResults(
   }
   if (bundle && isComplete) await markShared(bundle);
   else if (bundle) await markUnshared(bundle, new Date(Date.now() + (isRetry ? PAUSE : 0)));
-}
-
-/** Pushes what an earlier build could not push. */
-export async function shareBelated(
-  resolved: ResolvedBuild,
-  plan: SharedPlan,
-  options: BuildOptions,
-): Promise<void> {
-  const shared = await openShared(resolved, options);
-  if (shared) await shareResults(shared, plan, options.signal, { isRetry: true });
 }

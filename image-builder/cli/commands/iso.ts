@@ -20,14 +20,14 @@ export function register(program: Command): void {
     .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
     .addOption(reuseOption());
   addPathOption(command).action(async (file: string, options: IsoOptions, command: Command) => {
-    const [{ readBuildFile }, { buildStages }, { multistrapProfile }, { packagesOf }, { writeOutputs }] =
-      await Promise.all([
-        import('../spec-file.ts'),
-        import('../../build/build.ts'),
-        import('../../stages/bundle/profiles.ts'),
-        import('../../stages/common.ts'),
-        import('../../airship/outputs.ts'),
-      ]);
+    const [{ readBuildFile }, { buildStages }, { multistrapProfile }, { writeOutputs }] = await Promise.all([
+      import('../spec-file.ts'),
+      import('../../build/build.ts'),
+      import('../../stages/bundle/profiles.ts'),
+      import('../../airship/outputs.ts'),
+    ]);
+    const { readIsoEntry } = await import('../../stages/iso/iso-entry.ts');
+    const { readOsconfigEntry } = await import('../../stages/osconfig/osconfig-entry.ts');
     const { InvalidInputError } = await import('../../base/diagnostics/error.ts');
     const { join, resolve } = await import('node:path');
     const { mkdir } = await import('node:fs/promises');
@@ -47,10 +47,10 @@ export function register(program: Command): void {
       ...context,
       ...(pinned && { pinned }),
     });
-    const artifact = iso?.facts.artifact as { file: string; md5: string };
+    const { path, artifact } = readIsoEntry(iso);
     const volume = resolve(surroundings.cwd, options.output);
     await mkdir(volume, { recursive: true });
-    const profile = multistrapProfile(resolved, packagesOf(osconfig)).json;
+    const profile = multistrapProfile(resolved, readOsconfigEntry(osconfig).packages).json;
     const written = await writeOutputs(
       {
         contract: 'v2',
@@ -61,7 +61,7 @@ export function register(program: Command): void {
         build: {},
       },
       {
-        path: join(iso?.directory ?? '', artifact.file),
+        path,
         md5: artifact.md5,
         multistrapProfile: profile,
         entrypointProfile: profile,

@@ -24,7 +24,7 @@ export function register(program: Command): void {
   addPathOption(command).action(async (file: string, options: PlanOptions) => {
     const [{ readBuildFile }, { planBuild }, { explainPlan }] = await Promise.all([
       import('../spec-file.ts'),
-      import('../../build/build.ts'),
+      import('../../build/session.ts'),
       import('../../build/explain.ts'),
     ]);
     const cwd = process.cwd();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Artifacts, Profile } from '../../bundle/model.ts';
 import type { AssembledBundle } from '../../bundle/write/assemble.ts';
 import type { Descriptor } from '../../bundle/write/manifest.ts';
+import { factsOf } from '../../pipeline/recorded.ts';
 import type { Entry } from '../../store/entry.ts';
 
 /** Directory of the layout in the entry. */
@@ -16,18 +17,18 @@ export interface BundleFacts {
 }
 
 /** The facts to note for a bundle. */
-export function bundleFacts(bundle: AssembledBundle, profiles: readonly Profile[]): Record<string, unknown> {
-  const facts: BundleFacts = {
-    manifest: bundle.manifest,
-    artifacts: bundle.artifacts,
-    profiles: [...profiles],
-  };
-  return { ...facts };
+export function bundleFacts(
+  { manifest, artifacts }: AssembledBundle,
+  profiles: readonly Profile[],
+): BundleFacts {
+  return { manifest, artifacts, profiles: [...profiles] };
 }
 
-/** The bundle in an entry. */
+/**
+ * The bundle in an entry.
+ * @throws TypeError for the entry of another stage
+ */
 export function readBundleEntry(entry: Entry): AssembledBundle & { profiles: Profile[] } {
-  // Written by bundleFacts for the same key, which contains the hash of this code.
-  const { manifest, artifacts, profiles } = entry.facts as unknown as BundleFacts;
+  const { manifest, artifacts, profiles } = factsOf<BundleFacts>('bundle', entry);
   return { directory: join(entry.directory, LAYOUT_DIRECTORY), manifest, artifacts, profiles };
 }

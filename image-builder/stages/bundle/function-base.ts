@@ -9,6 +9,12 @@ import type { LocalBaseImage } from '../../bundle/write/assemble.ts';
 import { BundleWriteError } from '../../bundle/write/write-error.ts';
 import { functionBaseDirectories } from '../../embedded/function-base.ts';
 
+/**
+ * The base that this program carries, named among the tools of the stage that it goes into: another release or another
+ * version of its packages gives other bytes of the same recipe.
+ */
+export const FUNCTION_BASE = 'function-base';
+
 async function find(architecture: string): Promise<{ directory: string; record: Buffer } | undefined> {
   for (const parent of functionBaseDirectories()) {
     const directory = join(parent, architecture);

@@ -2,7 +2,7 @@
 import { kubernetesVersion } from '../../bundle/profile/kubernetes-version.ts';
 import { KUBERNETES_PACKAGES } from '../../spec/variables/kubernetes.ts';
 import type { ResolvedMultistrap } from '../../spec/variables/resolved.ts';
-import type { InstalledPackages } from '../rootfs/build-rootfs.ts';
+import type { InstalledPackages } from '../rootfs/rootfs-entry.ts';
 
 /** Versions as Kubernetes writes them: `v1.34.2`. */
 export interface KubernetesFacts {

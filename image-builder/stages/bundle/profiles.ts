@@ -12,7 +12,7 @@ import type {
   ResolvedOsconfig,
   ResolvedRepository,
 } from '../../spec/variables/resolved.ts';
-import type { InstalledPackages } from '../rootfs/build-rootfs.ts';
+import type { InstalledPackages } from '../rootfs/rootfs-entry.ts';
 import { kubernetesOf } from './installed-kubernetes.ts';
 
 /** Packages whose installed versions a profile tells, where the image has them. */

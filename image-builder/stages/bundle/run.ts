@@ -1,53 +1,52 @@
-// The stage `bundle`: puts the layers of the QCOWs, their checksums and the profiles together to an image.
+// Runs the stage `bundle`.
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assembleBundle } from '../../bundle/write/assemble.ts';
-import type { CredentialOptions } from '../../oci/credentials/credentials.ts';
-import type { StageImplementation } from '../../pipeline/stage-runner.ts';
 import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
-import { packagesOf } from '../common.ts';
-import { FUNCTION_BASE } from '../definitions.ts';
-import { qcowLayerOf } from '../qcow/run.ts';
-import type { InstalledPackages } from '../rootfs/build-rootfs.ts';
+import { readOsconfigEntry } from '../osconfig/osconfig-entry.ts';
+import { readQcowEntry } from '../qcow/qcow-entry.ts';
+import type { InstalledPackages } from '../rootfs/rootfs-entry.ts';
+import type { StageWork } from '../stage.ts';
 import { localBase } from './base-image.ts';
-import { bundleFacts, LAYOUT_DIRECTORY } from './bundle-entry.ts';
+import { type BundleFacts, bundleFacts, LAYOUT_DIRECTORY } from './bundle-entry.ts';
+import type { BundleInputs } from './bundle-inputs.ts';
+import { FUNCTION_BASE } from './function-base.ts';
 import { kubernetesOf } from './installed-kubernetes.ts';
 import { multistrapProfile, qcowProfile } from './profiles.ts';
 
-/** Implements the stage. */
-export function bundleStage(
-  resolved: ResolvedBuild,
-  options: { cwd: string; cacheDir: string; credentials?: CredentialOptions },
-): StageImplementation {
-  return async ({ stage, parents, context }) => {
-    context.report({ type: 'step', stage: context.stage, message: 'pack the bundle' });
-    const base = await localBase(resolved, options.cacheDir, {
-      ...options,
-      functionBase: stage.toolVersions[FUNCTION_BASE],
-      signal: context.signal,
-      step: (message) => context.report({ type: 'step', stage: context.stage, message }),
-    });
-    const packages = packagesOf(parents.osconfig);
-    const names = Object.keys(resolved.qcows).sort();
-    const profiles = [
-      multistrapProfile(resolved, packages),
-      ...names.map((name) => qcowProfile(name, resolved, packages)),
-    ];
-    const bundle = await assembleBundle(
-      {
-        qcows: Object.fromEntries(names.map((name) => [name, qcowLayerOf(parents[`qcow/${name}`])])),
-        profiles,
-        packages,
-        created: context.sourceDateEpoch,
-        architecture: resolved.rootfs.multistrap.rootfs_arch,
-        labels: labelsOf(resolved, packages),
-        ...(base && { base }),
-      },
-      join(context.outputDir, LAYOUT_DIRECTORY),
-    );
-    return { facts: bundleFacts(bundle, profiles), digests: await blobDigests(context.outputDir) };
-  };
-}
+/** Copies no QCOW: their layers are hard links where the store allows that. */
+export const run: StageWork<BundleInputs, BundleFacts> = async (
+  { stage, parents, context },
+  resolved,
+  surroundings,
+) => {
+  context.report({ type: 'step', stage: context.stage, message: 'pack the bundle' });
+  const base = await localBase(resolved, surroundings.cacheDir, {
+    ...surroundings,
+    functionBase: stage.toolVersions[FUNCTION_BASE],
+    signal: context.signal,
+    step: (message) => context.report({ type: 'step', stage: context.stage, message }),
+  });
+  const { packages } = readOsconfigEntry(parents.osconfig);
+  const names = Object.keys(resolved.qcows).sort();
+  const profiles = [
+    multistrapProfile(resolved, packages),
+    ...names.map((name) => qcowProfile(name, resolved, packages)),
+  ];
+  const bundle = await assembleBundle(
+    {
+      qcows: Object.fromEntries(names.map((name) => [name, readQcowEntry(parents[`qcow/${name}`])])),
+      profiles,
+      packages,
+      created: context.sourceDateEpoch,
+      architecture: resolved.rootfs.multistrap.rootfs_arch,
+      labels: labelsOf(resolved, packages),
+      ...(base && { base }),
+    },
+    join(context.outputDir, LAYOUT_DIRECTORY),
+  );
+  return { facts: bundleFacts(bundle, profiles), digests: await blobDigests(context.outputDir) };
+};
 
 /** Blobs are named by their digests, which were computed when they were written. */
 async function blobDigests(outputDir: string): Promise<Record<string, string>> {

@@ -1,4 +1,4 @@
-// Stage osconfig: the configuration that all images share. The same code configures the tree of a QCOW in place.
+// Configures root file systems: the one that all images share, and the tree of one QCOW in place.
 import { stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import type { StageRun } from '../../pipeline/stage-runner.ts';
@@ -11,14 +11,15 @@ import type {
 } from '../../spec/variables/resolved.ts';
 import { digestFile } from '../../store/entry-files.ts';
 import { dropAccessLists, packTree, unpackTree } from '../rootfs/archive.ts';
-import { ROOTFS_FILE } from '../rootfs/build-rootfs.ts';
 import { cleanTree } from '../rootfs/clean.ts';
+import { ROOTFS_FILE } from '../rootfs/rootfs-entry.ts';
 import { qcowDiffers } from './differences.ts';
 import { makeInitramfs } from './initramfs.ts';
 import { fingerprintInitramfs } from './initramfs-fingerprint.ts';
 import { type LabelledScript, runOsconfig } from './playbook.ts';
 
-export interface OsconfigInputs {
+/** A root file system to configure, and how. */
+export interface RootfsConfiguration {
   /** rootfs.tar of the stage rootfs. */
   parent: string;
   /** The same unpacked, when it is still there; changed in place. */
@@ -39,7 +40,7 @@ export interface OsconfigInputs {
  * @throws OsconfigError, ToolError
  */
 export async function configureRootfs(
-  inputs: OsconfigInputs,
+  inputs: RootfsConfiguration,
   context: StageContext,
 ): Promise<{ tree: string; digests: Record<string, string> }> {
   const { osconfig, scripts, cacheDir } = inputs;
@@ -85,7 +86,8 @@ async function sizeWithSpare(archive: string): Promise<number> {
 /** What configuration may add to a tree: packages of a script, a new initramfs. */
 const SPARE_BYTES = 256 * 1024 ** 2;
 
-export interface QcowTreeInputs {
+/** The tree of a QCOW to configure, and how. */
+export interface QcowTreeConfiguration {
   /** Unpacked rootfs.tar of the stage osconfig; changed in place. */
   tree: string;
   /** The variables of the QCOW, those of the root file system among them. */
@@ -103,7 +105,7 @@ export interface QcowTreeInputs {
  * Configures the tree of one QCOW in place: the items of osconfig of context `qcow`.
  * @throws OsconfigError, ToolError
  */
-export async function configureQcowTree(inputs: QcowTreeInputs, context: StageContext): Promise<void> {
+export async function configureQcowTree(inputs: QcowTreeConfiguration, context: StageContext): Promise<void> {
   const { tree, osconfig, common, cacheDir } = inputs;
   const scripts = [
     ...manifestScripts(inputs.scripts, 'qcow'),

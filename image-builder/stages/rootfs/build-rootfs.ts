@@ -1,4 +1,4 @@
-// Stage rootfs: the packages of the image as a tar, and what was really installed.
+// The packages of the image as a tar, and what was really installed.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { replaceFile } from '../../base/files/replace.ts';
@@ -15,8 +15,10 @@ import { cleanTree } from './clean.ts';
 import { renderSelections } from './debconf.ts';
 import type { Key } from './keyrings.ts';
 import { openLocked } from './locked.ts';
+import { type InstalledPackages, PACKAGES_FILE, ROOTFS_FILE, type RootfsFacts } from './rootfs-entry.ts';
 
-export interface RootfsInputs extends ArchiveInputs {
+/** What a root file system is made of. */
+export interface RootfsSources extends ArchiveInputs {
   /** The exact packages; default: what the repositories have now. */
   lock?: ResolvedLock;
   /** Directory that outlives the build, for package files; none: everything is fetched. */
@@ -24,13 +26,6 @@ export interface RootfsInputs extends ArchiveInputs {
   /** Time stamp of everything, in seconds; default: that of the lock, or the date of the newest repository. */
   sourceDateEpoch?: number;
 }
-
-/** Versions of what is installed, by package name. */
-export type InstalledPackages = Record<string, { version: string; architecture: string }>;
-
-/** Names of the stage's results in its output directory. */
-export const ROOTFS_FILE = 'rootfs.tar';
-export const PACKAGES_FILE = 'packages.json';
 
 /** Room that a package takes while it is installed, in sizes of its file: that file itself, and some four times that. */
 const INSTALLED_RATIO = 8;
@@ -41,9 +36,9 @@ const INSTALLED_RATIO = 8;
  * @throws RootfsError, which names the field of the spec; ToolError
  */
 export async function buildRootfs(
-  inputs: RootfsInputs,
+  inputs: RootfsSources,
   outer: StageContext,
-): Promise<{ sourceDateEpoch: number; tree: string; packages: InstalledPackages }> {
+): Promise<RootfsFacts & { tree: string }> {
   const { distribution, multistrap } = inputs;
   const { sourceDateEpoch, keys, ...packages } = await obtainPackages(inputs, outer);
   const context: StageContext = { ...outer, sourceDateEpoch };
@@ -84,7 +79,7 @@ interface ObtainedPackages {
   bytes: number;
 }
 
-async function obtainPackages(inputs: RootfsInputs, context: StageContext): Promise<ObtainedPackages> {
+async function obtainPackages(inputs: RootfsSources, context: StageContext): Promise<ObtainedPackages> {
   const { lock, cacheDir, sourceDateEpoch } = inputs;
   const step = (message: string) => context.report({ type: 'step', stage: context.stage, message });
   if (lock !== undefined) {
@@ -118,7 +113,7 @@ const sumOfSizes = (files: readonly { size: number }[]) => files.reduce((sum, { 
 /** Gives the image's own apt the repositories that it should know, and systemd the names of network interfaces. */
 async function configureApt(
   tree: string,
-  { distribution, multistrap }: RootfsInputs,
+  { distribution, multistrap }: RootfsSources,
   keys: readonly Key[],
   { workDir, sandbox, signal }: StageContext,
 ): Promise<void> {

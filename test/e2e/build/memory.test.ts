@@ -154,7 +154,7 @@ describe('stages that keep trees in memory', () => {
           signal: new AbortController().signal,
         },
         ...(memory && { memory }),
-        implementations: { rootfs: make, osconfig: use },
+        implement: ({ kind }) => (kind === 'rootfs' ? make : use),
         report: (event) => {
           if (event.type === 'step') steps.push(event.message);
         },
@@ -214,7 +214,7 @@ describe('stages that keep trees in memory', () => {
         ...{ store, workspace, sandbox, build: name, sourceDateEpoch: 1, concurrency: 2 },
         ...(memory && { memory }),
         signal: new AbortController().signal,
-        implementations: { osconfig: make, qcow: use },
+        implement: ({ kind }) => (kind === 'osconfig' ? make : use),
         report: () => {},
       });
       const trees = heirs.map((heir) => given[heir]).filter((tree) => tree !== undefined);

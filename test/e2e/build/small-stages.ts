@@ -10,7 +10,7 @@ import { explainFullDisk } from '../../../image-builder/pipeline/full-disk.ts';
 import { type PlannedStage, planStages, type StageDefinition } from '../../../image-builder/pipeline/plan.ts';
 import { withRepairs } from '../../../image-builder/pipeline/repair.ts';
 import { runStages } from '../../../image-builder/pipeline/scheduler.ts';
-import type { StageImplementation } from '../../../image-builder/pipeline/stage-runner.ts';
+import type { StageRun } from '../../../image-builder/pipeline/stage-runner.ts';
 import { createLocalSandbox } from '../../../image-builder/sandbox/local-sandbox.ts';
 import type { Entry } from '../../../image-builder/store/entry.ts';
 import { openStore, prepareStore } from '../../../image-builder/store/store.ts';
@@ -69,19 +69,15 @@ export function smallPlan(inputs: SmallInputs): PlannedStage[] {
   return planStages(definitions, sameCode('small'), { tar: '1' });
 }
 
-function implementations({
-  delay = 0,
-  script = '',
-  test = ':',
-}: SmallInputs): Record<string, StageImplementation> {
-  const shell = (text: string, args: string[], context: Parameters<StageImplementation>[0]['context']) =>
+function workOf({ delay = 0, script = '', test = ':' }: SmallInputs) {
+  const shell = (text: string, args: string[], context: StageRun['context']) =>
     context.sandbox.run(['sh', '-euc', text, 'sh', ...args], {
       signal: context.signal,
       onLine: (line) => context.report({ type: 'output', stage: context.stage, line }),
     });
   const pack = `tar --sort=name --mtime=@$3 --owner=0 --group=0 -C "$1" -cf "$2" .; sleep ${delay}`;
   return {
-    rootfs: async ({ stage, context }) => {
+    rootfs: async ({ stage, context }: StageRun) => {
       const tree = join(context.workDir, 'tree');
       await mkdir(tree);
       context.report({ type: 'step', stage: context.stage, message: 'make the tree' });
@@ -89,26 +85,26 @@ function implementations({
       await shell(pack, [tree, join(context.outputDir, 'tree.tar'), `${context.sourceDateEpoch}`], context);
       return { tree };
     },
-    osconfig: async ({ stage, parents, tree, context }) => {
+    osconfig: async ({ stage, parents, tree, context }: StageRun) => {
       const root = tree ?? (await unpack(parents.rootfs as Entry, context, shell));
       await shell(script, [root], context);
       await writeFile(join(root, 'setting'), (stage.inputs as { setting: string }).setting);
       await shell(pack, [root, join(context.outputDir, 'tree.tar'), `${context.sourceDateEpoch}`], context);
       return { tree: root, facts: { unpacked: tree === undefined } };
     },
-    qcow: async ({ stage, parents, tree, context }) => {
+    qcow: async ({ stage, parents, tree, context }: StageRun) => {
       const root = tree ?? (await unpack(parents.osconfig as Entry, context, shell));
       await writeFile(join(root, 'image'), (stage.inputs as { says: string }).says);
       await shell(pack, [root, join(context.outputDir, 'image'), `${context.sourceDateEpoch}`], context);
       return { facts: { unpacked: tree === undefined } };
     },
-    'boot-test': async ({ parents, context }) => {
+    'boot-test': async ({ parents, context }: StageRun) => {
       const [image] = Object.values(parents) as [Entry];
       const check = `${test}; tar -tf "$1" > "$2"; sleep ${delay}`;
       await shell(check, [join(image.directory, 'image'), join(context.outputDir, 'console.txt')], context);
       return {};
     },
-    bundle: async ({ parents, context }) => {
+    bundle: async ({ parents, context }: StageRun) => {
       const digests = Object.entries(parents).map(
         ([name, entry]) => `${name} ${entry.files.image?.sha256}\n`,
       );
@@ -132,12 +128,8 @@ function implementations({
 
 async function unpack(
   parent: Entry,
-  context: Parameters<StageImplementation>[0]['context'],
-  shell: (
-    text: string,
-    args: string[],
-    context: Parameters<StageImplementation>[0]['context'],
-  ) => Promise<string>,
+  context: StageRun['context'],
+  shell: (text: string, args: string[], context: StageRun['context']) => Promise<string>,
 ): Promise<string> {
   const tree = join(context.workDir, 'tree');
   await shell('mkdir "$1"; tar -C "$1" -xf "$2"', [tree, join(parent.directory, 'tree.tar')], context);
@@ -152,6 +144,7 @@ export async function smallBuild(
 ): Promise<Entry> {
   const store = await openStore(directory);
   const plan = smallPlan(inputs);
+  const work = workOf(inputs);
   const targets = plan.map(({ name }) => name).filter((name) => /^(bundle|boot-test)/.test(name));
   await prepareStore(store);
   const sandbox = await createLocalSandbox();
@@ -168,7 +161,7 @@ export async function smallBuild(
         workspace,
         sandbox,
         build: 'small',
-        implementations: implementations(inputs),
+        implement: ({ kind }) => work[kind as keyof typeof work],
         sourceDateEpoch: 1_700_000_000,
         report: () => {},
         signal: new AbortController().signal,

@@ -1,6 +1,6 @@
 // A bundle in a store under the key that a spec has, without building it.
 import { join } from 'node:path';
-import { planBuild } from '../../../image-builder/build/build.ts';
+import { planBuild } from '../../../image-builder/build/session.ts';
 import { assembleBundle } from '../../../image-builder/bundle/write/assemble.ts';
 import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
@@ -38,7 +38,7 @@ export async function putBundle(
     join(output, 'layout'),
   );
   const { kind, key, recipe, inputs, toolVersions: tools } = stage;
-  const facts = bundleFacts(bundle, profiles);
+  const facts = { ...bundleFacts(bundle, profiles) };
   const made = { kind, key, recipe, inputs, tools, stage: 'bundle', build: 'node', parents: {}, facts };
   const entry = await commitEntry(plan.store, made, output, { seconds: 1 });
   return { digest: bundle.manifest.digest, entry };

@@ -11,8 +11,9 @@ import type { ResolvedBuild } from '../../../../image-builder/spec/variables/res
 import { multistrapProfile } from '../../../../image-builder/stages/bundle/profiles.ts';
 import { configureQcowTree } from '../../../../image-builder/stages/osconfig/configure.ts';
 import { runOsconfig } from '../../../../image-builder/stages/osconfig/playbook.ts';
-import { menuOf } from '../../../../image-builder/stages/qcow/run.ts';
-import { buildRootfs, type InstalledPackages } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
+import { menuOf } from '../../../../image-builder/stages/qcow/boot-menu.ts';
+import { buildRootfs } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
+import type { InstalledPackages } from '../../../../image-builder/stages/rootfs/rootfs-entry.ts';
 import { buildPackages, FileServer, forgetKey, makeKey, publishFlat } from '../../support/apt-repository.ts';
 import { type Observed, stageContext } from '../../support/stage.ts';
 

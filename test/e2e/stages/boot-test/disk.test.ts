@@ -11,7 +11,7 @@ import type { BootError } from '../../../../image-builder/stages/boot-test/boot-
 import { bootTest } from '../../../../image-builder/stages/boot-test/boot-test.ts';
 import { detectImageFormat } from '../../../../image-builder/stages/boot-test/image-format.ts';
 import { runOsconfig } from '../../../../image-builder/stages/osconfig/playbook.ts';
-import { menuOf } from '../../../../image-builder/stages/qcow/run.ts';
+import { menuOf } from '../../../../image-builder/stages/qcow/boot-menu.ts';
 import { unpackTree } from '../../../../image-builder/stages/rootfs/archive.ts';
 import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../../support/boot-tree.ts';
 import { BIOS_GRUB, BOOT, ESP, MENU, qcowOf, ROOT } from '../../support/partitions.ts';

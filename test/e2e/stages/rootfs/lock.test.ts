@@ -11,7 +11,7 @@ import { askRepositories } from '../../../../image-builder/build/packages/resolu
 import type { BuildSpec } from '../../../../image-builder/spec/api/types.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
 import type { ResolvedLock } from '../../../../image-builder/spec/variables/resolved.ts';
-import { buildRootfs, type RootfsInputs } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
+import { buildRootfs, type RootfsSources } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
 import { openLocked } from '../../../../image-builder/stages/rootfs/locked.ts';
 import { RootfsError } from '../../../../image-builder/stages/rootfs/rootfs-error.ts';
 import { buildPackages, FileServer, forgetKey, makeKey, publishFlat } from '../../support/apt-repository.ts';
@@ -36,7 +36,7 @@ const publish = (name: string, ...versions: Parameters<typeof buildPackages>[1])
 };
 
 let url: string;
-let inputs: RootfsInputs;
+let inputs: RootfsSources;
 let lock: ResolvedLock;
 let runs = 0;
 const newContext = () => stageContext(directory, `run-${runs++}`);

@@ -1,7 +1,7 @@
 import { lockOf } from '../../../../image-builder/build/packages/package-lock.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
 import { multistrapProfile, qcowProfile } from '../../../../image-builder/stages/bundle/profiles.ts';
-import { defineStages } from '../../../../image-builder/stages/definitions.ts';
+import { stagesOf } from '../../../../image-builder/stages/index.ts';
 
 const SECRET = '$6$salt$hash';
 const build = () =>
@@ -111,7 +111,7 @@ test('no secret, no append list, no template, nothing of this machine', async ()
     keyring_digest: 'sha256:f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7',
   });
   // Inputs are written into the store, and pushed with it.
-  const inputs = JSON.stringify(defineStages(resolved));
+  const inputs = JSON.stringify(stagesOf(resolved).map(({ definition }) => definition.inputs));
   expect(inputs).not.toMatch(/secr|et@/);
   expect(
     JSON.stringify(lockOf(resolved, { packages: [], keyrings: {}, sourceDateEpoch: 1, repositories: [] })),

@@ -5,27 +5,12 @@
 // module by its value.
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
-import { readTree, SOURCE_ROOT } from './read-tree.ts';
+import { readTree, SOURCE_ROOT } from '../embedded/read-tree.ts';
+import { STAGES } from './index.ts';
+import type { Stage } from './stage.ts';
 
-/** Where a stage starts, and the data that it reads besides. */
-interface StageSources {
-  /** Modules below image-builder/, with the names that the runner takes from each. */
-  code: Readonly<Record<string, string>>;
-  /** Directories below image-builder/. */
-  data: readonly string[];
-}
-
+/** Where the code that confines tools starts, and the name that the runner takes from it. */
 const SANDBOX = { 'sandbox/local-sandbox.ts': 'createLocalSandbox' };
-
-const SOURCES = {
-  rootfs: { code: { ...SANDBOX, 'stages/common.ts': 'rootfsStage' }, data: [] },
-  osconfig: { code: { ...SANDBOX, 'stages/common.ts': 'osconfigStage' }, data: ['stages/osconfig/ansible'] },
-  qcow: { code: { ...SANDBOX, 'stages/qcow/run.ts': 'qcowStage' }, data: ['stages/osconfig/ansible'] },
-  iso: { code: { ...SANDBOX, 'stages/iso/run.ts': 'isoStage' }, data: [] },
-  bundle: { code: { 'stages/bundle/run.ts': 'bundleStage' }, data: [] },
-  // That an image has booted stays true when the test becomes another one.
-  'boot-test': { code: {}, data: [] },
-} satisfies Record<string, StageSources>;
 
 /**
  * Modules whose code is no part of a key, though stages refer to them: what they carry is in `data`, or starts tools
@@ -34,9 +19,9 @@ const SOURCES = {
 const WITHOUT_INFLUENCE = ['*/embedded/assets.ts', 'execa'];
 
 /** The stages' modules and everything that they import, npm packages too, without what is never called. */
-function bundledCode({ code }: StageSources): string {
+function bundledCode(modules: Readonly<Record<string, string>>): string {
   const { buildSync } = createRequire(`${SOURCE_ROOT}/`)('esbuild') as typeof import('esbuild');
-  const imports = Object.entries(code).map(([path, name]) => `export { ${name} } from './${path}';`);
+  const imports = Object.entries(modules).map(([path, name]) => `export { ${name} } from './${path}';`);
   const { outputFiles } = buildSync({
     stdin: { contents: imports.join('\n'), resolveDir: SOURCE_ROOT },
     absWorkingDir: SOURCE_ROOT,
@@ -58,21 +43,23 @@ function bundledCode({ code }: StageSources): string {
 }
 
 /** Hex SHA-256 of the code that a stage runs and of its data. */
-function hashSources(sources: StageSources): string {
+function hashSources(kind: string, { sandbox, data }: NonNullable<Stage['code']>): string {
   const hash = createHash('sha256');
-  for (const { path, content, mode } of sources.data.flatMap(readTree)) {
+  for (const { path, content, mode } of data.flatMap(readTree)) {
     hash.update(`${path}\0${mode}\0${Buffer.byteLength(content)}\0`).update(content);
   }
-  return hash.update(bundledCode(sources)).digest('hex');
+  const modules = { ...(sandbox && SANDBOX), [`stages/${kind}/run.ts`]: 'run' };
+  return hash.update(bundledCode(modules)).digest('hex');
 }
 
-/** Hex SHA-256 by kind of stage; each is computed when somebody asks for it. */
-export const stageCode = {} as Readonly<Record<keyof typeof SOURCES, string>>;
+/** Hex SHA-256 by kind of stage, for those whose keys cover their code; each is computed when somebody asks for it. */
+export const stageCode: Readonly<Record<string, string>> = {};
 
-for (const [kind, sources] of Object.entries(SOURCES)) {
+for (const { kind, code } of STAGES) {
+  if (!code) continue;
   let known: string | undefined;
   const get = () => {
-    known ??= hashSources(sources);
+    known ??= hashSources(kind, code);
     return known;
   };
   Object.defineProperty(stageCode, kind, { enumerable: true, get });

@@ -13,7 +13,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
-import { stageCode } from '../../../image-builder/embedded/stage-code.ts';
+import { stageCode } from '../../../image-builder/stages/stage-code.ts';
 
 const root = join(__dirname, '../../..');
 let copy: string;
@@ -37,7 +37,7 @@ function codeOfCopy(): typeof stageCode {
   // jest loads a file once.
   const outfile = join(mkdtempSync(join(copy, 'evaluated-')), 'stage-code.cjs');
   buildSync({
-    entryPoints: [join(copy, 'image-builder/embedded/stage-code.ts')],
+    entryPoints: [join(copy, 'image-builder/stages/stage-code.ts')],
     outfile,
     bundle: true,
     platform: 'node',
@@ -58,7 +58,7 @@ function reachedBy(changes: Record<string, (text: string) => string>): string[] 
       writeFileSync(join(copy, path), changed);
     }
     const after = codeOfCopy();
-    const kinds = Object.keys(after) as (keyof typeof stageCode)[];
+    const kinds = Object.keys(after);
     return kinds.filter((kind) => after[kind] !== stageCode[kind]);
   } finally {
     for (const [path, text] of texts) writeFileSync(join(copy, path), text);

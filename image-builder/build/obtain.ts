@@ -1,0 +1,126 @@
+// Gets the bundle of a build: out of the store, out of the shared store, or made now or later, as the spec wants.
+
+import { hashOf } from '../pipeline/keys.ts';
+import { findByRecipe, findEntry } from '../pipeline/lookup.ts';
+import type { Entry } from '../store/entry.ts';
+import { isPushDue } from '../store/pending-push.ts';
+import { noteBuild } from './finished-bundle.ts';
+import { requirePush } from './publish.ts';
+import type { BuildSession } from './session.ts';
+import type { SpecSource } from './spec-source.ts';
+
+/**
+ * The entry of the bundle; its boot tests have passed.
+ * @throws ImageBuilderError of the stage that failed, MissingResultError
+ */
+export async function obtainBundle(session: BuildSession): Promise<Entry> {
+  const finished = await findFinished(session);
+  if (finished && session.resolved.whenMissing === 'Build') await pushBelated(session, finished);
+  return finished ?? (await fetchFinished(session)) ?? (await make(session));
+}
+
+/** The bundle's entry, when it and the boot tests are there. */
+async function findFinished(session: BuildSession): Promise<Entry | undefined> {
+  const { store, stages, targets, report, signal } = session;
+  const began = performance.now();
+  let bundle: Entry | undefined;
+  const anyTools = takesAnyTools(session);
+  for (const stage of stages.filter(({ name }) => targets.includes(name))) {
+    const entry =
+      (await findEntry(store, stage, signal)) ??
+      (anyTools ? await findByRecipe(store, stage, signal) : undefined);
+    if (!entry) return undefined;
+    if (stage.kind === 'bundle') bundle = entry;
+  }
+  report({ type: 'stage', stage: 'bundle', status: 'cached', seconds: (performance.now() - began) / 1000 });
+  return bundle;
+}
+
+/** Packages without which nothing can be built; others are needed by some builds only, or have several names. */
+const INDISPENSABLE = ['mmdebstrap', 'ansible-core', 'e2fsprogs', 'qemu-utils'];
+
+/**
+ * Whether what other tools have made of the same inputs will do: where this machine's tools will never make anything,
+ * because the spec says so, because a container has its own, or because they are not there.
+ */
+function takesAnyTools({
+  resolved: { whenMissing, executor },
+  stages,
+}: Pick<BuildSession, 'resolved' | 'stages'>): boolean {
+  if (whenMissing === 'Fail' || executor.container) return true;
+  const versions = Object.assign({}, ...stages.map(({ toolVersions }) => toolVersions));
+  return INDISPENSABLE.some((tool) => versions[tool] === 'absent');
+}
+
+/** What an earlier build could not push goes now; the code for it is only loaded when there is something. */
+async function pushBelated(session: BuildSession, bundle: Entry): Promise<void> {
+  if (!(await isPushDue(bundle))) return;
+  const shared = await session.shared();
+  if (!shared) return;
+  const { shareResults } = await import('./shared/shared-results.ts');
+  await shareResults(shared, session, session.signal, { isRetry: true });
+}
+
+/** A look into the shared store, which costs no more than a few requests. */
+async function fetchFinished(session: BuildSession): Promise<Entry | undefined> {
+  const shared = await session.shared();
+  if (!shared) return undefined;
+  const { fetchTargets } = await import('./shared/shared-results.ts');
+  await fetchTargets(shared, session, takesAnyTools(session), session.signal);
+  return await findFinished(session);
+}
+
+/** Makes what is missing in the way that the spec wants. */
+async function make(session: BuildSession): Promise<Entry> {
+  const { resolved, policy } = session;
+  if (resolved.whenMissing !== 'Fail') requirePush(resolved.bundle, policy);
+  if (resolved.whenMissing === 'Build') return await buildHere(session);
+  const source = sourceOf(session);
+  const id = hashOf(
+    session.stages.filter(({ name }) => session.targets.includes(name)).map(({ key }) => key),
+  );
+  if (resolved.whenMissing === 'Fail')
+    throw (await import('./missing-result-error.ts')).refuseToBuild(id, source);
+  return await buildInBackground(session, id, source);
+}
+
+/** Builds on this machine, and notes that in the history. */
+async function buildHere(session: BuildSession): Promise<Entry> {
+  const { runTargets } = await import('./run-targets.ts');
+  const { bundle } = await runTargets(session, session.targets);
+  if (!bundle) throw new TypeError('the plan has no bundle');
+  await noteBuild(session.store, session.resolved.name, bundle, session.stages);
+  return bundle;
+}
+
+/** Leaves the build to a process that outlives this one. @throws MissingResultError: there is no result yet */
+async function buildInBackground(session: BuildSession, id: string, source: SpecSource): Promise<Entry> {
+  const { resolved, store, targets, cwd, policy, pinned, credentials, env, program, retry = false } = session;
+  if (!resolved.executor.container)
+    await (await import('./run-targets.ts')).requireToolsFor(session, targets);
+  const { refuseInBackground, refuseInContainer, triggerBuild } = await import('./background/launch.ts');
+  if (!program) throw new TypeError('the caller has no program that goes on in the background');
+  refuseInContainer(source);
+  refuseInBackground(source, policy);
+  const surroundings = {
+    cwd,
+    policy,
+    store: store.directory,
+    ...(pinned && { pinned }),
+    ...(credentials && { credentials }),
+  };
+  const command = [...program, 'run-triggered'];
+  return await triggerBuild({ id, resolved, store, surroundings, source, command, env, retry }, () =>
+    findFinished(session),
+  );
+}
+
+/** How a person would ask for the same. */
+function sourceOf({ resolved, file, store, env, namesStore }: BuildSession): SpecSource {
+  return {
+    name: resolved.name,
+    ...(file !== undefined && { file }),
+    // Another shell may not have the variable.
+    ...((namesStore || env.IMAGE_BUILDER_STORE) && { store: store.directory }),
+  };
+}

@@ -1,0 +1,10 @@
+// What decides the common configuration. Pure.
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+import { forContext } from '../inputs.ts';
+
+/** What decides the configuration. */
+export type OsconfigInputs = ReturnType<typeof osconfigInputs>;
+
+export function osconfigInputs({ osconfig, scripts }: ResolvedBuild['rootfs']) {
+  return { osconfig: forContext(osconfig, 'common'), scripts };
+}

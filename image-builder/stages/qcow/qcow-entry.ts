@@ -1,0 +1,33 @@
+// What the stages `qcow/<name>` leave in the store.
+import { join } from 'node:path';
+import type { QcowArtifact } from '../../bundle/model.ts';
+import type { QcowLayer } from '../../bundle/write/assemble.ts';
+import type { Descriptor } from '../../bundle/write/manifest.ts';
+import type { PlannedPartition } from '../../disk/disk-plan.ts';
+import { factsOf } from '../../pipeline/recorded.ts';
+import type { Entry } from '../../store/entry.ts';
+
+/** The bundle layer with the disk. */
+export const LAYER_FILE = 'layer.tar';
+
+/** Facts of the entry. */
+export interface QcowFacts {
+  artifact: QcowArtifact;
+  layer: Descriptor;
+  partitions: readonly PlannedPartition[];
+  secureBoot: boolean;
+}
+
+/**
+ * The disk of an entry and its bundle layer.
+ * @throws TypeError for the entry of another stage, or none
+ */
+export function readQcowEntry(entry: Entry | undefined): QcowLayer & { path: string } {
+  const { artifact, layer } = factsOf<QcowFacts>('qcow', entry);
+  const directory = entry?.directory ?? '';
+  return {
+    path: join(directory, artifact.file),
+    artifact,
+    layer: { descriptor: layer, file: join(directory, LAYER_FILE) },
+  };
+}

@@ -1,0 +1,27 @@
+// Runs the stage `rootfs`.
+import type { StageWork } from '../stage.ts';
+import { buildRootfs } from './build-rootfs.ts';
+import type { RootfsFacts } from './rootfs-entry.ts';
+import type { RootfsInputs } from './rootfs-inputs.ts';
+
+/** Leaves the tree unpacked for the stage after it. */
+export const run: StageWork<RootfsInputs, RootfsFacts> = async (
+  { inputs, context },
+  { distribution, mirror, sources, lock, rootfs, origins },
+  { cacheDir },
+) => {
+  const { tree, ...facts } = await buildRootfs(
+    {
+      distribution,
+      mirror,
+      sources,
+      ...(lock && { lock }),
+      multistrap: rootfs.multistrap,
+      origins,
+      cacheDir,
+      ...(inputs.sourceDateEpoch !== undefined && { sourceDateEpoch: inputs.sourceDateEpoch }),
+    },
+    context,
+  );
+  return { tree, facts };
+};
