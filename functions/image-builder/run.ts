@@ -3,7 +3,6 @@ import {
   describeFinding,
   type Finding,
   findingsOf,
-  ImageBuilderError,
   InvalidInputError,
   invalidInput,
 } from '../../image-builder/base/diagnostics/error.ts';
@@ -93,16 +92,10 @@ export async function runOnList(
     for (const object of result.objects) list.upsert(object);
     return result.findings;
   } catch (error) {
-    return findingsWithCode(error);
+    return findingsOf(error);
   } finally {
     if (SECRET_ITEMS.includes(config?.kind ?? '') && !list.isAccountedFor) list.clear();
   }
-}
-
-/** The findings of an error, each with a code by which programs know it. */
-function findingsWithCode(error: unknown): Finding[] {
-  const code = error instanceof ImageBuilderError ? error.code : 'UNEXPECTED';
-  return findingsOf(error).map((finding) => ({ ...finding, tags: { code, ...finding.tags } }));
 }
 
 /** A finding about a field of the object, with the object's file where the caller has noted it. */

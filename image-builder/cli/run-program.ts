@@ -1,11 +1,12 @@
 // Runs the command line with a set of commands: global options, errors, exit status.
 import { Command, Option } from 'commander';
-import { findingsOf, formatFinding } from '../base/diagnostics/error.ts';
+import { type Finding, findingsOf, formatFinding } from '../base/diagnostics/error.ts';
 import { interruptExitCode } from '../base/diagnostics/interrupt.ts';
+import { formatFindingAsJson } from '../base/diagnostics/render.ts';
 import { writeLine, writeOut } from '../base/diagnostics/standard-streams.ts';
 import { version } from '../embedded/release.ts';
 import type { Register } from './commands.ts';
-import { endContext, explained } from './context.ts';
+import { endContext, explained, type GlobalOptions } from './context.ts';
 
 /** The command line with these commands; it has parsed nothing yet. */
 export function createProgram(commands: readonly Register[]): Command {
@@ -33,19 +34,20 @@ export function createProgram(commands: readonly Register[]): Command {
  */
 export async function runProgram(commands: readonly Register[]): Promise<void> {
   const program = createProgram(commands);
-  let lines: string[] = [];
+  let findings: Finding[] = [];
   try {
     await program.parseAsync();
   } catch (error) {
-    lines = findingsOf(error).map((finding) => formatFinding(explained(finding)));
+    findings = findingsOf(error).map(explained);
     process.exitCode = 1;
   }
   const signal = endContext();
   const exitCode = signal && interruptExitCode(signal);
   if (exitCode !== undefined) {
     process.exitCode = exitCode;
-    // How the engine fails when it is interrupted says nothing more.
-    lines = findingsOf(signal?.reason).map(formatFinding);
+    // How an interrupted engine fails adds nothing.
+    findings = findingsOf(signal?.reason);
   }
-  for (const line of lines) writeLine(line);
+  const format = program.opts<GlobalOptions>().logFormat === 'json' ? formatFindingAsJson : formatFinding;
+  for (const finding of findings) writeLine(format(finding));
 }

@@ -9,12 +9,18 @@ import { join } from 'node:path';
 import { ImageBuilderError } from '../base/diagnostics/error.ts';
 import type { Env } from '../base/env.ts';
 
-/** What tells the time of a build cannot be read. */
-export class EpochError extends ImageBuilderError<'EPOCH_INVALID' | 'RELEASE_WITHOUT_DATE'> {}
+export type EpochErrorCode =
+  /** SOURCE_DATE_EPOCH is not a number of seconds. */
+  | 'EPOCH_INVALID'
+  /** The package lists of the repositories have no date. */
+  | 'RELEASE_WITHOUT_DATE';
+
+/** The time stamp of a build cannot be determined. */
+export class EpochError extends ImageBuilderError<EpochErrorCode> {}
 
 /**
- * The value of SOURCE_DATE_EPOCH in seconds; undefined when it is not set.
- * @throws EpochError when it is not a count of seconds
+ * The value of SOURCE_DATE_EPOCH in seconds; undefined if it is not set.
+ * @throws EpochError if it is not a number of seconds
  */
 export function readSourceDateEpoch(env: Env): number | undefined {
   const text = env.SOURCE_DATE_EPOCH;

@@ -38,7 +38,13 @@ export class PathError extends ImageBuilderError<PathErrorCode> {
 
   /** As a finding about a field. @param file that the field stands in */
   finding(field: string, file?: string): Finding {
-    return { severity: 'error', field, message: this.message, ...(file !== undefined && { file }) };
+    return {
+      severity: 'error',
+      field,
+      message: this.message,
+      ...(file !== undefined && { file }),
+      tags: { code: this.code },
+    };
   }
 }
 

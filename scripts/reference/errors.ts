@@ -24,20 +24,33 @@ export function errorCodes(root: string, directories: readonly string[]): ErrorC
   return codes.sort((a, b) => (`${a.code} ${a.thrownAs}` < `${b.code} ${b.thrownAs}` ? -1 : 1));
 }
 
+/** Codes that no class carries. */
+const UNCLASSIFIED = 'UnclassifiedCode';
+
 function codesIn(source: string): ErrorCode[] {
-  return [...source.matchAll(CLASS)].flatMap(([, classDoc = '', thrownAs = '', argument = '']) => {
-    const alias = /^\w+$/.test(argument.trim()) ? unionOf(source, argument.trim()) : undefined;
-    return [...(alias ?? argument).matchAll(UNION_MEMBER)].map(([, doc = '', code = '']) => ({
-      code,
-      thrownAs,
-      // A class with a single code says what it means.
-      meaning: textOf(doc) || (alias === undefined ? textOf(classDoc) : ''),
-    }));
-  });
+  const unclassified = membersOf(unionOf(source, UNCLASSIFIED) ?? '').map((code) => ({
+    ...code,
+    thrownAs: '',
+  }));
+  const classified = [...source.matchAll(CLASS)].flatMap(
+    ([, classDoc = '', thrownAs = '', argument = '']) => {
+      const alias = /^\w+$/.test(argument.trim()) ? unionOf(source, argument.trim()) : undefined;
+      const members = membersOf(alias ?? argument);
+      // The docstring of a class with a single code says what the code means.
+      const fallback = alias === undefined && members.length === 1 ? textOf(classDoc) : '';
+      return members.map(({ code, meaning }) => ({ code, thrownAs, meaning: meaning || fallback }));
+    },
+  );
+  return [...unclassified, ...classified];
 }
 
+const membersOf = (union: string) =>
+  [...union.matchAll(UNION_MEMBER)].map(([, doc = '', code = '']) => ({ code, meaning: textOf(doc) }));
+
+/** The text of a union type, with its docstrings, which may contain semicolons. */
 function unionOf(source: string, name: string): string | undefined {
-  return new RegExp(`type ${name} =([^;]*);`).exec(source)?.[1];
+  const type = new RegExp(`type ${name} =((?:/\\*(?:[^*]|\\*(?!/))*\\*/|[^;/])*);`);
+  return type.exec(source)?.[1];
 }
 
 /** The words of a docstring, on one line. */
@@ -52,11 +65,12 @@ const textOf = (comment: string): string =>
 /** Markdown of all codes. */
 export function errorReference(root: string): string {
   const rows = errorCodes(root, ['image-builder', 'functions']).map(
-    ({ code, thrownAs, meaning }) => `| \`${code}\` | \`${thrownAs}\` | ${meaning.replaceAll('|', '\\|')} |`,
+    ({ code, thrownAs, meaning }) =>
+      `| \`${code}\` | ${thrownAs && `\`${thrownAs}\``} | ${meaning.replaceAll('|', '\\|')} |`,
   );
   return [
     '# Error codes',
-    'The code of an error stands in `tags.code` of the results of the KRM function. Codes do not change; messages may.',
+    'Every error has a code. It is printed in brackets at the end of the error line, is `code` in the lines of `--log-format json`, and `tags.code` in the results of the KRM function. Codes do not change; messages may.',
     ['| code | class | meaning |', '| --- | --- | --- |', ...rows].join('\n'),
   ].join('\n\n');
 }

@@ -23,9 +23,16 @@ export interface Finding {
   line?: number;
   /** That line with carets below, as two lines; without values that may be secrets. */
   excerpt?: string;
-  /** Machine-readable extras (for example what a read cost). */
+  /** Machine-readable extras: `code`, which every error has; the cost of a read, ... */
   tags?: Record<string, string>;
 }
+
+/** Codes of errors that no class of ours stands for. */
+export type UnclassifiedCode =
+  /** The operating system refused something: no space, no permission, too many open files, ... */
+  | 'SYSTEM_ERROR'
+  /** A fault of the program; the message has the stack. */
+  | 'UNEXPECTED';
 
 /** Options of {@link ImageBuilderError}. */
 export interface ErrorOptions {
@@ -63,7 +70,7 @@ export class ImageBuilderError<Code extends string = string> extends Error {
   }
 }
 
-/** The user's input is wrong; carries every finding at once, not just the first. */
+/** The user's input is invalid; carries every finding at once, not just the first. */
 export class InvalidInputError extends ImageBuilderError<'INVALID_INPUT'> {
   readonly #findings: Finding[];
 
@@ -73,7 +80,9 @@ export class InvalidInputError extends ImageBuilderError<'INVALID_INPUT'> {
   }
 
   override findings(): Finding[] {
-    return this.#findings;
+    return this.#findings.map((finding) =>
+      finding.severity === 'error' ? { ...finding, tags: { code: this.code, ...finding.tags } } : finding,
+    );
   }
 }
 
@@ -90,31 +99,37 @@ export function invalidInput(
   return new InvalidInputError([{ severity: 'error', message, ...place }], options);
 }
 
-/** One finding for people: `error: spec.build.qcows: ... (in image.yaml:12)`, with its excerpt below if it has one. */
+/** One finding for people: `error: spec.build.qcows: ... (in image.yaml:12) [INVALID_INPUT]`, with its excerpt below. */
 export function formatFinding(finding: Finding): string {
   return `${finding.severity}: ${describeFinding(finding)}`;
 }
 
-/** What a finding says, without its severity; texts of strangers may be part of it. */
-export function describeFinding({ message, field, file, line, excerpt }: Finding): string {
+/** What a finding says, without its severity; its text may come from strangers. Errors end with their code. */
+export function describeFinding(finding: Finding): string {
+  const { message, field, file, line, excerpt } = finding;
   const place = file && `${file}${line === undefined ? '' : `:${line}`}`;
   const [first = '', ...others] = message.split('\n');
-  // What is wrong with a file as a whole has the file for its subject.
+  // A finding about a file as a whole has the file as its subject.
   const subject = field || place;
-  const head = `${subject ? `${subject}: ` : ''}${first}${field && place ? ` (in ${place})` : ''}`;
+  const code = finding.severity === 'error' && finding.tags?.code ? ` [${finding.tags.code}]` : '';
+  const head = `${subject ? `${subject}: ` : ''}${first}${field && place ? ` (in ${place})` : ''}${code}`;
   return printableLines([head, ...(excerpt === undefined ? [] : [excerpt]), ...others].join('\n'));
 }
 
-/** The findings that describe any thrown value; unexpected errors keep their stack in the message. */
+/** The findings that describe any thrown value, each with a code; unexpected errors keep their stack in the message. */
 export function findingsOf(error: unknown): Finding[] {
   if (error instanceof ImageBuilderError) return error.findings().map(withoutCredentials);
   const known = describeSystemError(error);
-  if (known !== undefined) return [{ severity: 'error', message: redactCredentials(known) }];
+  if (known !== undefined) return [unclassified('SYSTEM_ERROR', known)];
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return [withoutCredentials({ severity: 'error', message: `unexpected error: ${message}` })];
+  return [unclassified('UNEXPECTED', `unexpected error: ${message}`)];
 }
 
-/** Here, since whatever a user is told goes through here: an URL of a message may be that of a mirror with a password. */
+function unclassified(code: UnclassifiedCode, message: string): Finding {
+  return withoutCredentials({ severity: 'error', message, tags: { code } });
+}
+
+/** Applied here because every message to a user passes here, and may contain the URL of a mirror with a password. */
 function withoutCredentials(finding: Finding): Finding {
   const tags = Object.entries(finding.tags ?? {}).map(([name, value]) => [name, redactCredentials(value)]);
   return {

@@ -1,4 +1,5 @@
 // Renders progress events as plain lines: for logs, pipes, and standard error of the function.
+import type { Finding } from './error.ts';
 import { printableLines } from './printable.ts';
 import type { ProgressEvent, Reporter } from './progress.ts';
 import { redactCredentials } from './redact.ts';
@@ -19,9 +20,15 @@ export function plainReporter(writeLine: (line: string) => void, options: PlainO
 
 /** A reporter that writes every event as a line of JSON, with the time in RFC 3339. */
 export function jsonReporter(writeLine: (line: string) => void): Reporter {
-  return (event) =>
-    writeLine(JSON.stringify({ time: new Date().toISOString(), ...withoutCredentials(event) }));
+  return (event) => writeLine(timedJson(withoutCredentials(event)));
 }
+
+/** A finding as a line of JSON beside those of {@link jsonReporter}: `{"time":...,"type":"finding","severity":"error",...}`. */
+export function formatFindingAsJson({ tags: { code, ...tags } = {}, ...finding }: Finding): string {
+  return timedJson({ type: 'finding', ...finding, ...(code && { code }), tags });
+}
+
+const timedJson = (event: object) => JSON.stringify({ time: new Date().toISOString(), ...event });
 
 /** The event as it may be shown; what tools print was made so where it was read. */
 export function withoutCredentials(event: ProgressEvent): ProgressEvent {

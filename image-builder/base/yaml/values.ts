@@ -27,17 +27,25 @@ export class ExactNumber {
   }
 }
 
-/** YAML that has no value for us. */
-export class ValueError extends ImageBuilderError<'TOO_MANY_NODES' | 'CYCLIC_ALIAS' | 'INVALID_MERGE'> {}
+export type ValueErrorCode =
+  /** Aliases of the YAML expand to more nodes than are read. */
+  | 'TOO_MANY_NODES'
+  /** An alias of the YAML is part of its own target. */
+  | 'CYCLIC_ALIAS'
+  /** A merge key (`<<`) of the YAML has a value that cannot be merged. */
+  | 'INVALID_MERGE';
 
-/** How many nodes are read before we say that somebody plays with aliases. */
+/** YAML without a usable value. */
+export class ValueError extends ImageBuilderError<ValueErrorCode> {}
+
+/** More nodes than any honest document expands to. */
 const MAX_NODES = 200_000;
 
 /**
  * The value of a node of a document that was parsed with the failsafe schema, by the core schema of YAML 1.2 (10.3).
  * Merge keys are expanded. A number that JavaScript would change or write differently is an {@link ExactNumber}, what has
  * the tag of another program a {@link ForeignValue}.
- * @throws ValueError when an alias is part of what it stands for, or aliases blow the value up beyond all measure
+ * @throws ValueError if an alias is part of its own target, or aliases expand the value beyond {@link MAX_NODES}
  */
 export function readValue(node: unknown, document: Document): unknown {
   let nodes = 0;
@@ -51,7 +59,7 @@ export function readValue(node: unknown, document: Document): unknown {
     }
     if (isAlias(value)) {
       if (following.has(value)) {
-        throw new ValueError('CYCLIC_ALIAS', `the alias *${value.source} is part of what it stands for`);
+        throw new ValueError('CYCLIC_ALIAS', `the alias *${value.source} is part of its own target`);
       }
       following.add(value);
       const target = read(aliasTarget(value, document));
@@ -82,10 +90,7 @@ function isMergeKey(key: unknown): boolean {
 /** Fields that the object does not have itself (https://yaml.org/type/merge.html); of several maps the first counts. */
 function mergeInto(object: Record<string, unknown>, other: unknown): void {
   if (typeof other !== 'object' || other === null || Array.isArray(other)) {
-    throw new ValueError(
-      'INVALID_MERGE',
-      'the merge key << has something else than a map, or a list of maps',
-    );
+    throw new ValueError('INVALID_MERGE', 'the merge key << must have a map or a list of maps');
   }
   for (const [name, value] of Object.entries(other)) {
     if (!Object.hasOwn(object, name)) setOwn(object, name, value);

@@ -7,8 +7,16 @@ import type { Env } from '../../base/env.ts';
 import { replaceFile } from '../../base/files/replace.ts';
 import { isPluginShim, PLUGIN_KINDS, pluginHomes, pluginPath, pluginShim } from './plugin.ts';
 
+export type PluginErrorCode =
+  /** There is no executable of the function. */
+  | 'FUNCTION_MISSING'
+  /** The environment does not say where kustomize looks for plugins. */
+  | 'NO_PLUGIN_HOME'
+  /** A file that this command did not write is in the way. */
+  | 'FOREIGN_FILE';
+
 /** Why a plugin cannot be installed. */
-export class PluginError extends ImageBuilderError<'FUNCTION_MISSING' | 'NO_PLUGIN_HOME' | 'FOREIGN_FILE'> {}
+export class PluginError extends ImageBuilderError<PluginErrorCode> {}
 
 /** What to install. */
 export interface InstallPluginRequest {

@@ -2,18 +2,19 @@
 import { type Finding, ImageBuilderError } from '../../base/diagnostics/error.ts';
 
 export type BootErrorCode =
-  /** The firmware, the boot loader or early user space gave up; the message says what was met. */
+  /** The firmware, the boot loader or early user space gave up; the message says where. */
   | 'BOOT_FAILED'
-  /** The kernel panicked or met an Oops. */
+  /** The kernel panicked or reported an Oops. */
   | 'KERNEL_CRASHED'
-  /** The image did not get to where it should within the time. */
+  /** The image did not reach the login prompt in time. */
   | 'TIMEOUT'
-  /** QEMU ended by itself, or could not be started. */
+  /** QEMU exited by itself, or could not be started. */
   | 'EMULATOR_FAILED'
-  /** No UEFI firmware for virtual machines on this machine. */
+  /** This machine has no UEFI firmware for virtual machines. */
   | 'FIRMWARE_MISSING'
-  /** The image is not there, or is none. */
+  /** The file does not exist, or is not an image. */
   | 'IMAGE_UNREADABLE'
+  /** The caller's AbortSignal fired. */
   | 'ABORTED';
 
 /** What was seen of a machine until it failed. */

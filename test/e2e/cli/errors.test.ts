@@ -23,10 +23,10 @@ test('every mistake of the object has its line', () => {
     `${HEAD}spec:\n  build:\n    qcows:\n      a: {qcow: {qcow_capcity: 19G}}\n    mirror: 5\n`,
   );
   expect(plan('typo.yaml')).toBe(
-    `error: spec.build.mirror: is the number 5, expected a URI, such as http://deb.debian.org/debian or a list (in typo.yaml:8)
+    `error: spec.build.mirror: is the number 5, expected a URI, such as http://deb.debian.org/debian or a list (in typo.yaml:8) [INVALID_INPUT]
     8 |     mirror: 5
       |             ^
-error: spec.build.qcows.a.qcow.qcow_capcity: unknown field; did you mean qcow_capacity? (in typo.yaml:7)
+error: spec.build.qcows.a.qcow.qcow_capcity: unknown field; did you mean qcow_capacity? (in typo.yaml:7) [INVALID_INPUT]
     7 |       ... qcow_capcity: ...
       |           ^^^^^^^^^^^^
 `,
@@ -39,7 +39,7 @@ test('so has every mistake of a file that it names', () => {
   write('manifests.yaml', `${HEAD}spec: {build: {manifests: manifests}}\n`);
   const file = join(directory, 'manifests/rootfs/osconfig-vars.yaml');
   expect(plan('manifests.yaml')).toContain(
-    `sysctl[0].valu: unknown field; did you mean value? (in ${file}:3)\n    3 |   valu: ...\n      |   ^^^^\n`,
+    `sysctl[0].valu: unknown field; did you mean value? (in ${file}:3) [INVALID_INPUT]\n    3 |   valu: ...\n      |   ^^^^\n`,
   );
 });
 
@@ -66,7 +66,7 @@ test('what the system refuses is said without a stack', () => {
   const environment = { ...process.env, TMPDIR: '/nonexistent' };
   writeFileSync(join(directory, 'no.qcow2'), Buffer.from('514649fb', 'hex'));
   const { stderr } = run([cli, 'boot-test', 'no.qcow2'], { cwd: directory, env: environment });
-  expect(stderr).toMatch(/^error: ENOENT: .*\nhint: .*TMPDIR=\/nonexistent\?\n$/);
+  expect(stderr).toMatch(/^error: ENOENT: .* \[SYSTEM_ERROR\]\nhint: .*TMPDIR=\/nonexistent\?\n$/);
   for (const command of ['schema', 'inspect --help']) {
     const full = run(['sh', '-c', `${cli} ${command} > /dev/full`]);
     expect(full).toMatchObject({ status: 1, stderr: expect.stringMatching(/^error: .*ENOSPC/) });
@@ -75,5 +75,7 @@ test('what the system refuses is said without a stack', () => {
   const gone = join(directory, 'gone');
   mkdirSync(gone);
   const removed = run(['sh', '-c', `rmdir ../gone; ${cli} plan x.yaml`], { cwd: gone });
-  expect(removed.stderr).toMatch(/^error: the working directory does not exist any more\nhint: /m);
+  expect(removed.stderr).toMatch(
+    /^error: the working directory does not exist any more \[SYSTEM_ERROR\]\nhint: /m,
+  );
 });

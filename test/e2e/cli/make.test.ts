@@ -174,7 +174,7 @@ describe('skip switches', () => {
     const { status, stderr } = make(['package_qcow']);
     expect(status).not.toBe(0);
     expect(stderr).toMatch(
-      /^error: spec\.build\.rootfs\.multistrap\.packages\[0\]: the package \S+ cannot be had$/m,
+      /^error: spec\.build\.rootfs\.multistrap\.packages\[0\]: the package \S+ cannot be had \[PACKAGE_UNAVAILABLE\]$/m,
     );
   });
 
@@ -233,7 +233,7 @@ describe('a build that fails', () => {
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toMatch(/^osconfig: failed \(.*\)$/m);
     expect(stderr).toMatch(
-      /^error: osconfig failed at "Create users"\n(.*\n)*.*user sudo: there is a group/m,
+      /^error: osconfig failed at "Create users" \[TASK_FAILED\]\n(.*\n)*.*user sudo: there is a group/m,
     );
     const log = readFileSync(logOf(stderr), 'utf8');
     expect(log).toMatch(/^== Create users$/m);
@@ -264,6 +264,7 @@ describe('a build that fails', () => {
         expect.objectContaining({ type: 'stage', stage: 'osconfig', status: 'failed' }),
       ]),
     );
+    expect(events.at(-1)).toMatchObject({ type: 'finding', severity: 'error', code: 'TASK_FAILED' });
     expect(JSON.stringify(events)).not.toContain('neverShown');
   });
 });

@@ -62,7 +62,7 @@ functionConfig:
   child.stdin.end(input);
   const { stdout, stderr, status } = await interrupted(child, signal);
   expect(status).toBe(expected);
-  expect(stderr).toBe(`error: ImageBuilder/x: interrupted by ${signal}\n`);
+  expect(stderr).toBe(`error: ImageBuilder/x: interrupted by ${signal} [INTERRUPTED]\n`);
   expect(stdout.startsWith(input)).toBe(true);
   expect(parse(stdout).results[0].message).toBe(`interrupted by ${signal}`);
   expect(readdirSync(directory).filter((name) => name !== 'cache')).toEqual([]);
@@ -80,7 +80,7 @@ test.each([
   const { status, stderr } = await interrupted(spawn(cli, ['fn', config], { env: env() }), signal);
   expect({ status, stderr }).toEqual({
     status: expected,
-    stderr: `error: ImageBuilder/x: interrupted by ${signal}\n`,
+    stderr: `error: ImageBuilder/x: interrupted by ${signal} [INTERRUPTED]\n`,
   });
 });
 

@@ -186,7 +186,7 @@ mode: "0755"
     expect(status).toBe(1);
     expect(
       stderr,
-    ).toBe(`error: ConfigMap/c: data.configPath: /etc/passwd leaves /profiles, the only place that is read (in ${config})
+    ).toBe(`error: ConfigMap/c: data.configPath: /etc/passwd leaves /profiles, the only place that is read (in ${config}) [INVALID_INPUT]
     4 | ... configPath: /etc/passwd ...
       |                 ^^^^^^^^^^^
 `);

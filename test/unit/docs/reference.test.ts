@@ -1,5 +1,5 @@
 // The reference pages tell what the sources say.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCodes } from '../../../scripts/reference/errors.ts';
 import { referencePages } from '../../../scripts/reference/pages.ts';
@@ -12,6 +12,25 @@ test.each(Object.entries(referencePages(root)))(
     expect(readFileSync(join(root, 'docs/reference', name), 'utf8')).toBe(text);
   },
 );
+
+/** Codes where errors are made: `new StoreError('STORE_FULL'`, `code: 'DISK_FULL'`. */
+function usedCodes(): string[] {
+  const sources = ['image-builder', 'functions'].flatMap((directory) =>
+    readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => readFileSync(join(root, directory, path), 'utf8')),
+  );
+  return sources.flatMap((source) =>
+    [...source.matchAll(/(?:new \w*Error\(|\bcode: )\s*'([A-Z][A-Z0-9_]+)'/g)].map(([, code = '']) => code),
+  );
+}
+
+test('every code that an error is made with is documented', () => {
+  const documented = new Set(errorCodes(root, ['image-builder', 'functions']).map(({ code }) => code));
+  const used = usedCodes();
+  expect(used.length).toBeGreaterThan(100);
+  expect(used.filter((code) => !documented.has(code))).toEqual([]);
+});
 
 test('every error code has a docstring', () => {
   const codes = errorCodes(root, ['image-builder', 'functions']);

@@ -45,7 +45,7 @@ test('is added to the last finding, and only in a container', async () => {
   const context = {} as Parameters<ReturnType<typeof withContainerAdvice>>[1];
   const config = {} as Parameters<ReturnType<typeof withContainerAdvice>>[0];
   await expect(withContainerAdvice(handler, online)(config, context)).rejects.toMatchObject({
-    message: expect.stringContaining('wrong\nhint: this function runs in a container'),
+    message: expect.stringContaining('wrong [ENGINE_MISSING]\nhint: this function runs in a container'),
   });
   expect(withContainerAdvice(handler, undefined)).toBe(handler);
 });

@@ -311,7 +311,7 @@ test('an alias stands for the last anchor before it', () => {
   const items = '- {a: &x 1, b: *x, c: &x {d: 2}}\n- {e: *x}\n';
   expect(ResourceList.parse(list(items)).readItems()).toEqual([{ a: 1, b: 1, c: { d: 2 } }, { e: { d: 2 } }]);
   expect(() => ResourceList.parse(list('- &x {d: *x}\n')).readItems()).toThrow(
-    'the alias *x is part of what',
+    'the alias *x is part of its own target',
   );
 });
 

@@ -227,7 +227,7 @@ describe('what people and programs are told', () => {
     const object = { ...configMap({ configPath: '/etc/passwd' }), metadata: { name: 'c', annotations } };
     const { lines, answer } = await ask(object);
     expect(lines).toEqual([
-      'error: ConfigMap/c: data.configPath: /etc/passwd leaves /profiles, the only place that is read (in site/catalogue.yaml)',
+      'error: ConfigMap/c: data.configPath: /etc/passwd leaves /profiles, the only place that is read (in site/catalogue.yaml) [INVALID_INPUT]',
     ]);
     expect(answer.results[0]).toMatchObject({
       tags: { code: 'INVALID_INPUT' },
@@ -257,7 +257,7 @@ describe('what people and programs are told', () => {
       expect.stringMatching(
         /^error: .*osconfig\.files\[1\]\.file_content: has Ansible's tag !unsafe, .*\{% raw %\}/,
       ),
-      'error: ImageBuilder/x: spec.build.qcows: has a tag that is not known',
+      'error: ImageBuilder/x: spec.build.qcows: has a tag that is not known [INVALID_INPUT]',
     ]);
     expect(output).toContain(item);
   });
