@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import { chmod, copyFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { stringify } from 'yaml';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { ImageBuilderError } from '../base/diagnostics/error.ts';
 import type { CutRequest } from './request.ts';
 
@@ -52,7 +52,7 @@ export async function writeOutputs(
     );
   }
   const place = async (name: string, write: (path: string) => Promise<void>) => {
-    signal.throwIfAborted();
+    throwIfCancelled(signal);
     const path = join(staging, name);
     await write(path);
     await chmod(path, MODE);
@@ -91,6 +91,9 @@ function withBuilder(profile: string, { builderImage }: CutRequest): string {
 
 async function md5Of(path: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('md5');
-  await pipeline(createReadStream(path), hash, { signal });
+  for await (const chunk of createReadStream(path)) {
+    throwIfCancelled(signal);
+    hash.update(chunk);
+  }
   return hash.digest('hex');
 }

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import type { Checksums } from './model.ts';
 
 const ALGORITHMS = ['md5', 'sha256', 'sha512'] as const;
@@ -38,7 +39,7 @@ async function digestInThread(
   signal: AbortSignal,
   onBytes?: (done: number) => void,
 ): Promise<string> {
-  signal.throwIfAborted();
+  throwIfCancelled(signal);
   const worker = new Worker(DIGEST, { eval: true, workerData: { file, algorithm } });
   const end = () => void worker.terminate();
   signal.addEventListener('abort', end, { once: true });
@@ -50,7 +51,7 @@ async function digestInThread(
   try {
     // Rejects with the error of the thread.
     await once(worker, 'exit');
-    signal.throwIfAborted();
+    throwIfCancelled(signal);
     if (digest === undefined) throw new Error(`computing the ${algorithm} of ${file} was cut short`);
     return digest;
   } finally {

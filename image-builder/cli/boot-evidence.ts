@@ -19,7 +19,7 @@ export async function evidenceIn<Result>(
   try {
     return await test(resolve(kept, 'screen.png'));
   } catch (error) {
-    if (error instanceof BootError && error.evidence && error.code !== 'ABORTED') {
+    if (error instanceof BootError && error.evidence) {
       error.log = resolve(kept, 'console.txt');
       await writeFile(error.log, error.evidence.console);
     }

@@ -4,6 +4,7 @@
 // which is another one each time. The compressed bytes of a cluster do not depend on that, so they are copied as they
 // are. Format: https://www.qemu.org/docs/master/interop/qcow2.html and, for the length of a frame, RFC 8878.
 import { type FileHandle, open } from 'node:fs/promises';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { DiskError } from './disk-error.ts';
 
 const MAGIC = 0x514649fb;
@@ -143,7 +144,7 @@ async function copyData(
   const buffer = Buffer.alloc(clusters.reduce((most, { length }) => Math.max(most, length), clusterBytes));
   let end = start;
   for (const cluster of clusters) {
-    signal.throwIfAborted();
+    throwIfCancelled(signal);
     const data = await readInto(buffer.subarray(0, cluster.length), source, cluster.offset);
     const length = cluster.compressed ? frameLength(data) : cluster.length;
     if (!cluster.compressed) end = Math.ceil(end / clusterBytes) * clusterBytes;

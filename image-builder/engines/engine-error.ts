@@ -9,9 +9,7 @@ export type ContainerErrorCode =
   /** The image is neither there nor can be pulled. */
   | 'IMAGE_MISSING'
   /** The container ended in a way that its program did not choose. */
-  | 'CONTAINER_FAILED'
-  /** The caller has stopped it. */
-  | 'CANCELLED';
+  | 'CONTAINER_FAILED';
 
 /** A container engine cannot do what was asked of it. */
 export class ContainerError extends ImageBuilderError<ContainerErrorCode> {}

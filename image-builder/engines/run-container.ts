@@ -2,6 +2,7 @@
 // way, JSON out.
 import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { type Finding, ImageBuilderError } from '../base/diagnostics/error.ts';
 import type { ProgressEvent, Reporter } from '../base/diagnostics/progress.ts';
 import type { ContainerConfig, ContainerEngine, ContainerStreams, EngineResult } from './engine.ts';
@@ -38,7 +39,7 @@ const GRACE = 20;
 
 /**
  * Runs a container to its end, or until it is stopped. Whatever happens, it is gone afterwards.
- * @throws ContainerError CANCELLED
+ * @throws CancelledError
  */
 export async function runToEnd(
   engine: ContainerEngine,
@@ -47,7 +48,7 @@ export async function runToEnd(
   signal: AbortSignal,
 ): Promise<EngineResult> {
   const name = `image-builder-${randomUUID()}`;
-  if (signal.aborted) throw aborted();
+  throwIfCancelled(signal);
   let running = true;
   // Until it has worked: the container may not exist yet when the caller stops.
   const stop = async () => {
@@ -60,7 +61,7 @@ export async function runToEnd(
   try {
     const ended = await engine.run(name, config, streams);
     running = false;
-    if (signal.aborted) throw aborted();
+    throwIfCancelled(signal);
     return ended;
   } finally {
     running = false;
@@ -129,5 +130,3 @@ function hintFor(status: number, name: string): string {
   if (status === 137) return 'the container was killed: by somebody, or for want of memory';
   return 'the last lines that it printed are above';
 }
-
-const aborted = () => new ContainerError('CANCELLED', 'the build in the container was stopped');

@@ -1,5 +1,6 @@
 // An image as it may be believed: everything that comes from a source is checked here against its digest and size.
 
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { decompress, expansionLimit } from './codec/compression.ts';
 import { checkContent, checkedStream, type Digest } from './digest.ts';
 import type { ImageSource, Root } from './image-source.ts';
@@ -14,7 +15,7 @@ import {
 } from './manifest.ts';
 import { layerCompression } from './media-types.ts';
 import { choosePlatform, hostPlatform } from './platform.ts';
-import { RegistryError, throwIfCancelled } from './registry-error.ts';
+import { RegistryError } from './registry-error.ts';
 
 /** Indexes in indexes beyond this are a mistake, or malice. */
 const NESTING_LIMIT = 4;

@@ -40,9 +40,7 @@ export type RegistryErrorCode =
   /** Not in the cache, and the network is not to be used. */
   | 'OFFLINE'
   /** A configuration file (registries.conf, certificates, proxy) is unusable. */
-  | 'CONFIGURATION'
-  /** The caller's AbortSignal fired. */
-  | 'CANCELLED';
+  | 'CONFIGURATION';
 
 /** Thrown by `image-builder/registry`. */
 export class RegistryError extends ImageBuilderError<RegistryErrorCode> {
@@ -53,18 +51,6 @@ export class RegistryError extends ImageBuilderError<RegistryErrorCode> {
     super(code, message, options);
     if (options.status !== undefined) this.status = options.status;
   }
-}
-
-/** The error of what a signal has ended: its reason when that is an error of ours (a deadline), else CANCELLED. */
-export function cancelled(signal: AbortSignal): RegistryError {
-  const { reason } = signal;
-  if (reason instanceof RegistryError) return reason;
-  return new RegistryError('CANCELLED', 'cancelled', { cause: reason });
-}
-
-/** Throws {@link cancelled} when the signal has fired. */
-export function throwIfCancelled(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw cancelled(signal);
 }
 
 /** Compressed data that its decoder refuses. */

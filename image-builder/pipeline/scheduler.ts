@@ -1,6 +1,7 @@
 // Runs the stages of a plan that the store does not have: parents first, side by side where they can be, each once
 // even when several processes want it.
 import { availableParallelism } from 'node:os';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import type { ProgressEvent } from '../base/diagnostics/progress.ts';
 import { acquireLock, type Lock } from '../base/locking/file-lock.ts';
 import { type Entry, entryName, removeEntry } from '../store/entry.ts';
@@ -43,7 +44,7 @@ export async function runStages(
     ),
   );
   await runner.settle();
-  options.signal.throwIfAborted();
+  throwIfCancelled(options.signal);
   if (failed.signal.aborted) throw failed.signal.reason;
   return Object.fromEntries(
     results.map((result, index) => [targets[index], (result as PromiseFulfilledResult<Entry>).value]),
@@ -118,7 +119,7 @@ class Runner {
       const appeared = await this.#usable(stage, { drop: true });
       if (appeared) return cached(appeared);
       return await this.#slots.run(async () => {
-        signal.throwIfAborted();
+        throwIfCancelled(signal);
         const { entry, trees } = await this.#performer.perform(stage, parents, lock, {
           take: () => this.#takeTree(from),
           wanted: () => Math.min(this.#waiting.get(stage.name) ?? 0, this.#concurrency),

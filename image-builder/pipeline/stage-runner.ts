@@ -1,4 +1,5 @@
 // Runs one stage that the store does not have, and puts its result there.
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { ImageBuilderError } from '../base/diagnostics/error.ts';
 import type { Reporter } from '../base/diagnostics/progress.ts';
 import type { Lock } from '../base/locking/file-lock.ts';
@@ -179,7 +180,7 @@ export class Performer {
     if (performed.status === 'fulfilled') this.#discardAll(performed.value);
     // A damaged parent is the reason for whatever went wrong after it.
     if (verdict.status === 'rejected') throw verdict.reason;
-    surroundings.signal.throwIfAborted();
+    throwIfCancelled(surroundings.signal);
     throw (performed as PromiseRejectedResult).reason;
   }
 

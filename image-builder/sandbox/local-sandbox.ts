@@ -5,6 +5,7 @@
 // the process group is killed instead.
 
 import { closeSync, openSync, readlinkSync } from 'node:fs';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { redactCredentials } from '../base/diagnostics/redact.ts';
 import type { Env } from '../base/env.ts';
 import { confinedNamespaces, confinedPrefix, isVisible } from './confinement.ts';
@@ -208,7 +209,7 @@ async function run(
 ): Promise<string> {
   const { signal } = options;
   const tool = shown[0] ?? '';
-  if (signal?.aborted) throw aborted(tool);
+  throwIfCancelled(signal);
   const environment = toolEnvironment(from, options.env);
   const path = toolPath(environment.PATH);
   const file = findExecutable(argv[0] ?? '', path);
@@ -240,7 +241,7 @@ async function run(
   try {
     const result = await child;
     lines.end();
-    if (signal?.aborted) throw aborted(tool);
+    throwIfCancelled(signal);
     if (result.failed) {
       const how = result.signal
         ? `was killed by ${result.signal}`
@@ -271,5 +272,3 @@ function killGroup(pid: number | undefined): void {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
-
-const aborted = (tool: string) => new ToolError('CANCELLED', `${tool} was stopped`);

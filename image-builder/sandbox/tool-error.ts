@@ -5,9 +5,7 @@ export type ToolErrorCode =
   /** Tools are not installed. */
   | 'TOOL_MISSING'
   /** A tool exited non-zero or was killed by somebody else. */
-  | 'TOOL_FAILED'
-  /** The caller's AbortSignal fired. */
-  | 'CANCELLED';
+  | 'TOOL_FAILED';
 
 /** A tool could not run or failed; `output` holds its last lines. */
 export class ToolError extends ImageBuilderError<ToolErrorCode> {

@@ -2,6 +2,7 @@
 // before it was looked at. Links are never followed, and what is not described is left behind.
 import { link, lstat, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { adoptEntry, type Entry, type EntryRecord, entryName } from './entry.ts';
 import { listFiles, verifyFiles } from './entry-files.ts';
 import { StoreError } from './errors.ts';
@@ -32,7 +33,7 @@ export async function adoptForeign(
   if (!(await isDirectory(entries))) return;
   const names = new Set(await readdir(entries));
   for (const one of expected.filter((entry) => names.has(entryName(entry)))) {
-    signal.throwIfAborted();
+    throwIfCancelled(signal);
     const directory = join(entries, entryName(one));
     // Where it was made is known better here.
     const record = { ...(await readForeign(directory, one, signal)), stage: one.name, build };

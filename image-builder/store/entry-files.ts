@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { errnoOf } from '../base/diagnostics/errno.ts';
 
 /** A regular file as it must be. */
@@ -27,7 +28,7 @@ export async function digestFile(path: string, signal?: AbortSignal): Promise<st
   let reading = file.read(block, 0, BLOCK, null);
   try {
     for (let read = await reading; read.bytesRead > 0; read = await reading) {
-      signal?.throwIfAborted();
+      throwIfCancelled(signal);
       // The next block comes while this one is hashed.
       reading = file.read(next, 0, BLOCK, null);
       hash.update(block.subarray(0, read.bytesRead));

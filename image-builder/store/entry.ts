@@ -1,6 +1,7 @@
 // Entries: the result of one stage, complete, with a record of what it was made from and of every byte in it.
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { errnoOf } from '../base/diagnostics/errno.ts';
 import { replaceFile } from '../base/files/replace.ts';
 import {
@@ -165,10 +166,10 @@ export async function commitEntry(
     };
     await writeFile(join(outputDir, RECORD_FILE), `${JSON.stringify(record, undefined, 1)}\n`);
     await writeSnapshot(outputDir, snapshot(outputDir, files));
-    options.signal?.throwIfAborted();
+    throwIfCancelled(options.signal);
     return await place(store, record, outputDir, 'build');
   } catch (error) {
-    options.signal?.throwIfAborted();
+    throwIfCancelled(options.signal);
     throw storeFailure(error, `keep the result of ${provenance.stage}`, store.directory);
   }
 }

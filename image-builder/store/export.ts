@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, lstat, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { errnoOf } from '../base/diagnostics/errno.ts';
 import { drained } from '../base/drained.ts';
 import { writeBeside } from '../base/files/replace.ts';
@@ -46,7 +47,7 @@ export async function exportEntries(
     const [archive] = await writeBeside(path, (file) => Promise.all([drain(pack, file, signal), filling]));
     return { entries: list.entries, ...archive };
   } catch (error) {
-    signal.throwIfAborted();
+    throwIfCancelled(signal);
     if (errnoOf(error) === undefined) throw error;
     throw storeFailure(error, `write ${path}`, dirname(path));
   }
@@ -61,7 +62,7 @@ async function drain(
   const hash = createHash('sha256');
   let size = 0;
   for await (const chunk of pack as AsyncIterable<Buffer>) {
-    signal.throwIfAborted();
+    throwIfCancelled(signal);
     hash.update(chunk);
     size += chunk.length;
     await file.writev([chunk]);
@@ -83,7 +84,7 @@ async function packEntry(entry: Entry, pack: Pack, signal: AbortSignal): Promise
     const sink = pack.entry({ ...header(`entries/${name}/${path}`), size });
     const hash = createHash('sha256');
     for await (const chunk of createReadStream(file, { highWaterMark: BLOCK }) as AsyncIterable<Buffer>) {
-      signal.throwIfAborted();
+      throwIfCancelled(signal);
       hash.update(chunk);
       if (!sink.write(chunk)) await drained(sink);
     }

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Header } from 'tar-stream';
+import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { errnoOf } from '../base/diagnostics/errno.ts';
 import { acquireLock } from '../base/locking/file-lock.ts';
 import { adoptEntry, checkEntry, type EntryRecord, entryName, readEntry, removeEntry } from './entry.ts';
@@ -72,7 +73,7 @@ async function unpack(
   } catch (error) {
     entries.destroy();
     await feeding;
-    signal.throwIfAborted();
+    throwIfCancelled(signal);
     if (error instanceof StoreError) throw error;
     if (errnoOf(error) !== undefined) throw storeFailure(error, `import ${path}`, directory);
     throw invalid(`it is no complete tar (${(error as Error).message})`, error);
@@ -141,7 +142,7 @@ class ArchiveReader {
     let size = 0;
     try {
       for await (const chunk of content as AsyncIterable<Buffer>) {
-        this.#signal.throwIfAborted();
+        throwIfCancelled(this.#signal);
         size += chunk.length;
         // Not a byte more than was announced reaches the disk.
         if (size > (expected?.size ?? 0)) throw invalid(`${path} is larger than its record says`);

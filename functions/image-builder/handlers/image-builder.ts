@@ -1,5 +1,6 @@
 // functionConfig of kind ImageBuilder: extracts a bundle or builds one, and answers with its catalogues.
 import type { YAMLMap } from 'yaml';
+import { throwIfCancelled } from '../../../image-builder/base/diagnostics/cancelled.ts';
 import {
   type Finding,
   ImageBuilderError,
@@ -105,7 +106,8 @@ async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }
       signal,
     })
     .catch((error) => {
-      throw signal.aborted ? signal.reason : atField('spec.bundle.image', error);
+      throwIfCancelled(signal);
+      throw atField('spec.bundle.image', error);
     });
   if (contents.profiles.length === 0) {
     throw invalidInput(

@@ -5,6 +5,7 @@
 // process id, it needs no guess about who is alive, and works across users, PID namespaces and containers.
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
+import { throwIfCancelled } from '../diagnostics/cancelled.ts';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { ImageBuilderError } from '../diagnostics/error.ts';
 
@@ -48,7 +49,7 @@ export async function tryLock(path: string): Promise<Lock | undefined> {
 
 /**
  * Locks a directory itself: nothing is left in it, and it may belong to others.
- * @throws the signal's reason when aborted; LockError when locks do not work here
+ * @throws CancelledError; LockError when locks do not work here
  */
 export async function lockDirectory(
   path: string,
@@ -66,12 +67,12 @@ export async function lockDirectory(
 
 /**
  * Takes the lock, waiting for it as long as somebody else has it.
- * @throws the signal's reason when aborted; LockError when locks do not work here
+ * @throws CancelledError; LockError when locks do not work here
  */
 export async function acquireLock(path: string, options: LockOptions = {}): Promise<Lock> {
   let waited = false;
   for (;;) {
-    options.signal?.throwIfAborted();
+    throwIfCancelled(options.signal);
     const file = await openLockFile(path);
     try {
       if (!(await flock(file, ['--nonblock']))) {
@@ -160,7 +161,7 @@ async function flock(file: FileHandle, options: readonly string[], signal?: Abor
     child.once('error', reject);
     child.once('exit', (status) => resolve(status ?? -1));
   }).catch((error: unknown) => {
-    signal?.throwIfAborted();
+    throwIfCancelled(signal);
     throw new LockError('LOCK_FAILED', 'cannot run flock', {
       cause: error,
       hint: 'install the Debian package util-linux',

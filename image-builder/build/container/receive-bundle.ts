@@ -1,5 +1,6 @@
 // Gets a finished bundle from an engine that sees other directories than this process.
 import { PassThrough } from 'node:stream';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { layoutHasDigest, receiveLayout } from '../../bundle/write/receive-layout.ts';
 import type { ContainerConfig, ContainerEngine } from '../../engines/engine.ts';
 import { failed, runToEnd } from '../../engines/run-container.ts';
@@ -28,7 +29,7 @@ export async function fetchBundle(
     () => stream.end(),
   );
   const [reception, transmission] = await Promise.allSettled([received, sent]);
-  signal.throwIfAborted();
+  throwIfCancelled(signal);
   // A sender that failed explains why too little arrived.
   if (transmission.status === 'fulfilled' && transmission.value.status !== 0) {
     throw failed(engine, transmission.value);

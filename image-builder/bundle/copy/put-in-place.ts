@@ -3,8 +3,8 @@
 import { constants } from 'node:fs';
 import { link, lstat, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { errnoOf } from '../../base/diagnostics/errno.ts';
-import { throwIfCancelled } from '../../oci/registry-error.ts';
 import type { Checksums } from '../model.ts';
 import { CHECKSUM_ALGORITHMS, RunningChecksums } from '../running-checksums.ts';
 import type { WantedFile } from './disk-files.ts';

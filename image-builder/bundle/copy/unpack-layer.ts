@@ -3,10 +3,11 @@
 import { constants } from 'node:fs';
 import { copyFile, type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { expansionLimit } from '../../oci/codec/compression.ts';
 import type { Image } from '../../oci/image.ts';
 import type { Descriptor } from '../../oci/manifest.ts';
-import { RegistryError, throwIfCancelled } from '../../oci/registry-error.ts';
+import { RegistryError } from '../../oci/registry-error.ts';
 import { StreamByteReader } from '../../oci/tar/byte-reader.ts';
 import { TarReader } from '../../oci/tar/reader.ts';
 import { BundleError } from '../bundle-error.ts';

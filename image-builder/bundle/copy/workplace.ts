@@ -18,7 +18,7 @@ export interface Workplace {
   release(): Promise<void>;
 }
 
-/** @throws BundleError UNSAFE_DIRECTORY, the signal's reason, or the error of a system call */
+/** @throws BundleError UNSAFE_DIRECTORY; CancelledError; the error of a system call */
 export async function openWorkplace(target: string, signal?: AbortSignal): Promise<Workplace> {
   const name = join(target, NAME);
   for (;;) {

@@ -3,11 +3,11 @@
 
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { ImageBuilderError } from '../../base/diagnostics/error.ts';
 import { writeBeside } from '../../base/files/replace.ts';
 import { openSource } from '../../oci/open.ts';
 import { parseReference, type RegistryReference } from '../../oci/reference.ts';
-import { throwIfCancelled } from '../../oci/registry-error.ts';
 import { BundleError } from '../bundle-error.ts';
 import { withinLimits } from '../read/read-limits.ts';
 import type { ReadBundleOptions } from '../read/read-options.ts';
@@ -52,7 +52,7 @@ export async function findUnpinned(paths: string[]): Promise<ReferenceInFile[]> 
 /**
  * Rewrites files. With `update`, pinned tags are set to what they stand for now. One reference that cannot be resolved
  * keeps no other from being pinned.
- * @throws RegistryError CANCELLED; the error of a file that cannot be read or written
+ * @throws CancelledError; the error of a file that cannot be read or written
  */
 export async function pinFiles(
   paths: string[],

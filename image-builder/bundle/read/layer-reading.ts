@@ -1,8 +1,8 @@
 // One reading of an image's layers, which may have to be widened when what was left out turns out to matter.
 
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { expansionLimit } from '../../oci/codec/compression.ts';
 import type { Image } from '../../oci/image.ts';
-import { throwIfCancelled } from '../../oci/registry-error.ts';
 import { scanOneLayer } from './layer-access.ts';
 import { type CopyLayer, includingLayers, type LayerPlan, misledBy } from './layer-plan.ts';
 import { type OverlayResult, readOverlay } from './overlay/read-files.ts';

@@ -2,6 +2,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Pack } from 'tar-stream';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { writeBeside } from '../../base/files/replace.ts';
 import { blobPath } from './blobs.ts';
 import { blobsOf } from './layout.ts';
@@ -27,13 +28,13 @@ export async function writeArchive(
     const filling = fill(archive, bundle, tag).catch((error) => archive.destroy(error));
     await writeBeside(path, async (file) => {
       for await (const chunk of archive as AsyncIterable<Buffer>) {
-        signal?.throwIfAborted();
+        throwIfCancelled(signal);
         await file.writeFile(chunk);
       }
       await filling;
     });
   } catch (error) {
-    signal?.throwIfAborted();
+    throwIfCancelled(signal);
     throw new BundleWriteError('BUNDLE_WRITE_FAILED', `cannot write the OCI archive ${path}`, {
       cause: error,
       hint: (error as Error).message,

@@ -2,6 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { type Pack, pack } from 'tar-stream';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { type Descriptor, OCI_LAYER } from './manifest.ts';
 import { BLOCK, pour } from './tar-files.ts';
 import { BundleWriteError } from './write-error.ts';
@@ -80,7 +81,7 @@ async function drain(archive: Pack, target: string, hash: Hash, signal?: AbortSi
   let size = 0;
   try {
     for await (const chunk of archive as AsyncIterable<Buffer>) {
-      signal?.throwIfAborted();
+      throwIfCancelled(signal);
       hash.update(chunk);
       await file.writev([chunk]);
       size += chunk.length;

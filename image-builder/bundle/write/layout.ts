@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { errnoOf } from '../../base/diagnostics/errno.ts';
 import { isTemporary, replaceFile, sweepLeftovers } from '../../base/files/replace.ts';
 import { lockDirectory } from '../../base/locking/file-lock.ts';
@@ -38,7 +39,7 @@ export async function addToLayout(
       await mkdir(blobs, { recursive: true });
       for (const place of [directory, blobs]) await sweepLeftovers(place, 0);
       for (const descriptor of await blobsOf(bundle.directory, bundle.manifest)) {
-        signal?.throwIfAborted();
+        throwIfCancelled(signal);
         await addFile(
           blobPath(join(bundle.directory, 'blobs', 'sha256'), descriptor.digest),
           blobs,
@@ -59,7 +60,7 @@ export async function addToLayout(
       await lock.release();
     }
   } catch (error) {
-    signal?.throwIfAborted();
+    throwIfCancelled(signal);
     if (errnoOf(error) === undefined || error instanceof BundleWriteError) throw error;
     throw new BundleWriteError('BUNDLE_WRITE_FAILED', `cannot write the OCI layout ${directory}`, {
       cause: error,

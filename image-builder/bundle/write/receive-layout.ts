@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { addToLayout, findTagged, layoutHas } from './layout.ts';
 import { BundleWriteError } from './write-error.ts';
 
@@ -84,7 +85,7 @@ async function unpack(archive: Readable, staging: string, signal: AbortSignal): 
     }
     await reading;
   } catch (error) {
-    signal.throwIfAborted();
+    throwIfCancelled(signal);
     if (error instanceof BundleWriteError) throw error;
     throw damaged((error as Error).message, error);
   }

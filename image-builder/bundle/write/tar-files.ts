@@ -2,6 +2,7 @@
 
 import { createReadStream } from 'node:fs';
 import type { Pack } from 'tar-stream';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { drained } from '../../base/drained.ts';
 
 /** Size of the blocks that are read and written: large, since every block is one turn of the event loop. */
@@ -20,7 +21,7 @@ export async function pour(source: string, entry: EntrySink, signal?: AbortSigna
   });
   let count = 0;
   for await (const chunk of createReadStream(source, { highWaterMark: BLOCK }) as AsyncIterable<Buffer>) {
-    signal?.throwIfAborted();
+    throwIfCancelled(signal);
     count += chunk.length;
     if (!entry.write(chunk)) await drained(entry);
     if (failure) throw failure;

@@ -1,8 +1,9 @@
 // Credential helpers: `docker-credential-<name> get` (https://github.com/docker/docker-credential-helpers).
 
 import { spawn } from 'node:child_process';
+import { cancelled, throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Env } from '../../base/env.ts';
-import { cancelled, RegistryError, throwIfCancelled } from '../registry-error.ts';
+import { RegistryError } from '../registry-error.ts';
 import { fromPair } from './config-file.ts';
 import type { Credential } from './credentials.ts';
 
@@ -14,7 +15,7 @@ const NOTHING_KNOWN = /credentials not found|no credentials server URL/i;
 
 /**
  * Asks a helper. Undefined when it knows nothing of the server.
- * @throws RegistryError CREDENTIALS, CANCELLED
+ * @throws RegistryError CREDENTIALS; CancelledError
  */
 export async function askHelper(
   name: string,

@@ -1,6 +1,7 @@
 // Pushes an image, or an index with all of its images, from wherever it is read into a repository. Blobs first, manifests
 // next, the tag last: whoever looks sees what was there before, or all of it.
 
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { formatBytes } from '../../base/diagnostics/render.ts';
 import { checkContent, type Digest } from '../digest.ts';
@@ -9,7 +10,7 @@ import { type Descriptor, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
 import { openRepository, openSource, type SourceOptions, writingClient } from '../open.ts';
 import { formatReference, type Reference, type RegistryReference } from '../reference.ts';
-import { RegistryError, throwIfCancelled } from '../registry-error.ts';
+import { RegistryError } from '../registry-error.ts';
 import { SequentialBlob } from '../sequential-blob.ts';
 import { putManifest, type StoredManifest } from './put-manifest.ts';
 import type { DistributionClient } from './repository-client.ts';

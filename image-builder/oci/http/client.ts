@@ -1,8 +1,9 @@
 // HTTP for registries: retries with backoff, Retry-After, redirects that lose credentials on the way to another origin,
 // time-outs, and the count of what it all cost.
 
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Cost } from '../image-source.ts';
-import { RegistryError, throwIfCancelled } from '../registry-error.ts';
+import { RegistryError } from '../registry-error.ts';
 import { networkError } from './network-error.ts';
 import { isRedirect, redirected } from './redirect.ts';
 import { expired, type HttpRequest, type HttpResponse, type Patience, type Transport } from './transport.ts';
@@ -50,7 +51,7 @@ export class HttpClient {
     return this.#limits.retries;
   }
 
-  /** The whole of a body that is expected to be small. @throws RegistryError TOO_LARGE, NETWORK, TIMEOUT, CANCELLED */
+  /** The whole of a body that is expected to be small. @throws RegistryError TOO_LARGE, NETWORK, TIMEOUT; CancelledError */
   read(response: HttpResponse, limit: number): Promise<Buffer> {
     return readBody({ url: response.url, body: this.body(response) }, limit, this.#signal);
   }
@@ -63,7 +64,7 @@ export class HttpClient {
   /**
    * Sends a request until there is an answer that is final: neither a redirect nor, as long as attempts are left, a
    * temporary failure. Any other status is the caller's business.
-   * @throws RegistryError NETWORK, TIMEOUT, TLS, REDIRECT, CANCELLED
+   * @throws RegistryError NETWORK, TIMEOUT, TLS, REDIRECT; CancelledError
    */
   async send(request: HttpRequest): Promise<HttpResponse> {
     const isRepeatable = request.body === undefined || Buffer.isBuffer(request.body);
@@ -108,7 +109,7 @@ export class HttpClient {
     await this.#sleep(this.#delay(attempt) ?? 0);
   }
 
-  /** See {@link Transport.speaksTls}. @throws RegistryError CANCELLED */
+  /** See {@link Transport.speaksTls}. @throws CancelledError */
   async speaksTls(url: URL): Promise<boolean> {
     throwIfCancelled(this.#signal);
     return this.#transport.speaksTls(url, this.#signal);

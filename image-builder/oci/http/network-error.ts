@@ -1,6 +1,8 @@
 // What went wrong on the network, in the user's words.
 
-import { cancelled, RegistryError } from '../registry-error.ts';
+import { cancelled } from '../../base/diagnostics/cancelled.ts';
+import { ImageBuilderError } from '../../base/diagnostics/error.ts';
+import { RegistryError } from '../registry-error.ts';
 
 const TLS_CODES =
   /^(?:CERT_|ERR_TLS|ERR_SSL|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|ERR_OSSL|EPROTO)/;
@@ -26,9 +28,12 @@ const CODES: Record<string, { problem: string; hint: string }> = {
   ETIMEDOUT: { problem: 'does not answer', hint: 'Check the network and the proxy settings.' },
 };
 
-/** Turns what Node throws on a connection into an error for users; our own errors pass unchanged. */
-export function networkError(cause: unknown, url: URL, signal?: AbortSignal): RegistryError {
-  if (cause instanceof RegistryError) return cause;
+/**
+ * Turns what Node throws on a connection into an error for users: a RegistryError, or what the signal says. Our own errors
+ * pass unchanged.
+ */
+export function networkError(cause: unknown, url: URL, signal?: AbortSignal): ImageBuilderError {
+  if (cause instanceof ImageBuilderError) return cause;
   if (signal?.aborted) return cancelled(signal);
   const error = rootOf(cause);
   const code = error.code ?? '';

@@ -48,7 +48,7 @@ export interface Transport {
   /**
    * Sends a request; the answer is final for the transport, whatever its status.
    * @param cost what it costs is added here, the body as it comes
-   * @throws RegistryError NETWORK, TIMEOUT, TLS, CANCELLED, CONFIGURATION
+   * @throws RegistryError NETWORK, TIMEOUT, TLS, CONFIGURATION; CancelledError
    */
   exchange(request: HttpRequest, cost: Cost, signal?: AbortSignal): Promise<HttpResponse>;
   /** Whether a host that no proxy leads to speaks TLS. Asked with nothing of a request. */

@@ -221,8 +221,7 @@ export class RegistrySource implements ImageSource {
       try {
         return await ask(client);
       } catch (error) {
-        if (index === clients.length - 1 || (error instanceof RegistryError && error.code === 'CANCELLED'))
-          throw error;
+        if (index === clients.length - 1 || !(error instanceof RegistryError)) throw error;
       }
     }
     throw new RegistryError('CONFIGURATION', `${this.name}: no endpoint may be asked`);

@@ -1,6 +1,7 @@
 // Renders what is more than a plain reference: by a small Python program around Jinja's sandbox, which reads templates from
 // standard input and writes values to standard output, and can do nothing else.
 import { spawn } from 'node:child_process';
+import { cancelled, throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { templateProgram } from '../../embedded/template-program.ts';
 import { findExecutable, toolPath } from '../../sandbox/environment.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
@@ -43,7 +44,7 @@ const PATIENCE = 120_000;
 /**
  * The answers for all templates, in their order: one process for all of them. After a template that ends the process there
  * are no answers.
- * @throws ToolError TOOL_MISSING when no Python here has Jinja; the signal's reason when aborted
+ * @throws ToolError TOOL_MISSING when no Python here has Jinja; CancelledError
  */
 export async function renderByJinja(
   requests: readonly JinjaRequest[],
@@ -77,7 +78,7 @@ function run(
   input: string,
   signal: AbortSignal | undefined,
 ): Promise<{ answers: JinjaAnswer[]; status: number | null }> {
-  signal?.throwIfAborted();
+  throwIfCancelled(signal);
   return new Promise((resolve, reject) => {
     // Isolated: neither the environment nor the working directory nor the user's home has a say.
     const argv = ['-I', '-B', '-X', 'utf8', '-c', BOOT, JSON.stringify(templateProgram)];
@@ -93,7 +94,7 @@ function run(
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     // It has died before it has read everything: its status says more.
     child.stdin.on('error', () => {});
-    child.once('error', (error) => reject(signal?.aborted ? signal.reason : error));
+    child.once('error', (error) => reject(signal?.aborted ? cancelled(signal) : error));
     child.once('close', (status) => resolve({ answers: parseLines(Buffer.concat(chunks)), status }));
     child.stdin.end(input);
   });

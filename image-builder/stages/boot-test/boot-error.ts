@@ -13,9 +13,7 @@ export type BootErrorCode =
   /** This machine has no UEFI firmware for virtual machines. */
   | 'FIRMWARE_MISSING'
   /** The file does not exist, or is not an image. */
-  | 'IMAGE_UNREADABLE'
-  /** The caller's AbortSignal fired. */
-  | 'ABORTED';
+  | 'IMAGE_UNREADABLE';
 
 /** What was seen of a machine until it failed. */
 export interface Evidence {

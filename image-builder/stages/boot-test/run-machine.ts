@@ -1,6 +1,7 @@
 // Runs QEMU until the console shows what is expected, or that it never will.
 import { spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
+import { cancelled, throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { Activity } from './activity.ts';
 import { BootError } from './boot-error.ts';
 import { findFailure, LOGIN_PROMPT, SerialConsole } from './console.ts';
@@ -37,20 +38,21 @@ export interface RunMachineOptions {
 type Success = { reason: 'reached' } | { reason: 'stalled' };
 type End =
   | Success
-  | { reason: 'timeout' | 'aborted' }
+  | { reason: 'aborted'; signal: AbortSignal }
+  | { reason: 'timeout' }
   | { reason: 'failed'; meaning: string; crash: boolean; screen?: string[] }
   | { reason: 'exited'; how: string };
 
 /**
  * The console when it shows what is expected; undefined when a stall was watched for and found. QEMU has ended in any case.
- * @throws BootError, with what was seen
+ * @throws BootError, with what was seen; what the signal says
  */
 export async function runMachine(
   machineArguments: readonly string[],
   options: RunMachineOptions,
 ): Promise<SerialConsole | undefined> {
   const { signal, deadline } = options;
-  if (signal?.aborted) throw new BootError('ABORTED', 'the boot test was stopped');
+  throwIfCancelled(signal);
   const console = new SerialConsole(options.expect);
   const activity = new Activity();
   const errors: string[] = [];
@@ -76,7 +78,7 @@ export async function runMachine(
       };
       const stall = options.watchForStall ? after(STALL_MILLISECONDS, { reason: 'stalled' }) : undefined;
       if (deadline !== undefined) after(Math.max(0, deadline - performance.now()), { reason: 'timeout' });
-      signal?.addEventListener('abort', () => finish({ reason: 'aborted' }), { once: true });
+      signal?.addEventListener('abort', () => finish({ reason: 'aborted', signal }), { once: true });
       child.once('error', (error) =>
         finish({ reason: 'exited', how: `could not be started: ${error.message}` }),
       );
@@ -125,13 +127,14 @@ export async function runMachine(
   }
   if (end.reason === 'reached') return console;
   if (end.reason === 'stalled') return undefined;
+  if (end.reason === 'aborted') throw cancelled(end.signal);
   const error = errorOf(end, options, console, activity, errors);
   error.evidence = { console: console.text, ...(screenshot !== undefined && { screenshot }) };
   throw error;
 }
 
 function errorOf(
-  end: Exclude<End, Success>,
+  end: Exclude<End, Success | { reason: 'aborted' }>,
   options: RunMachineOptions,
   console: SerialConsole,
   activity: Activity,
@@ -139,8 +142,6 @@ function errorOf(
 ): BootError {
   const output = console.lastLines(KEPT_LINES);
   switch (end.reason) {
-    case 'aborted':
-      return new BootError('ABORTED', 'the boot test was stopped');
     case 'failed': {
       const units = console.unitFailures;
       const why = units.length > 0 ? `: ${units.join(' ')}` : '';

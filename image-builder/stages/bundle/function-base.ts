@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { RECORD_FILE, readBase } from '../../bundle/local-base-image.ts';
 import type { LocalBaseImage } from '../../bundle/write/assemble.ts';
 import { BundleWriteError } from '../../bundle/write/write-error.ts';
@@ -51,8 +52,10 @@ export async function functionBase(
   if (expected !== undefined && digestOf(found.record) !== expected) throw replaced(found.directory);
   for (const { digest } of base.layers) {
     const hash = createHash('sha256');
-    for await (const chunk of createReadStream(base.blob(digest), { highWaterMark: 1 << 20, signal }))
+    for await (const chunk of createReadStream(base.blob(digest), { highWaterMark: 1 << 20 })) {
+      throwIfCancelled(signal);
       hash.update(chunk);
+    }
     if (`sha256:${hash.digest('hex')}` !== digest) throw damaged(found.directory);
   }
   return base;

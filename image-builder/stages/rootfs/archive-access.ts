@@ -1,6 +1,7 @@
 // The repositories of a build: their keys, their package lists, and the files of the packages that are chosen.
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
 import { similarName } from '../../spec/api/similar.ts';
@@ -215,7 +216,7 @@ export class ArchiveAccess {
         attempt++;
         this.#mirrors.reset();
         step(`failed, attempt ${attempt} in ${seconds} s`);
-        await delay(seconds * 1000, undefined, { signal });
+        await delay(seconds * 1000, undefined, { signal }).catch(() => throwIfCancelled(signal));
       }
     }
   }

@@ -6,6 +6,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { checkContent, checkedStream } from '../../oci/digest.ts';
 import { pushImage } from '../../oci/distribution/push.ts';
@@ -13,7 +14,7 @@ import type { ImageSource } from '../../oci/image-source.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../../oci/manifest.ts';
 import { openSource, type SourceOptions } from '../../oci/open.ts';
 import { parseReference, type RegistryReference } from '../../oci/reference.ts';
-import { RegistryError, throwIfCancelled } from '../../oci/registry-error.ts';
+import { RegistryError } from '../../oci/registry-error.ts';
 import { adoptEntry, type Entry, type EntryRecord, entryName } from '../entry.ts';
 import { StoreError } from '../errors.ts';
 import type { Origin } from '../origin.ts';
@@ -60,7 +61,7 @@ export class SharedStore {
    * @param by `key`: that very entry; `recipe`: the newest of the same inputs, whatever tools made it
    * @param directory for what is on its way; on the file system of the store
    * @returns undefined when there is none that may be believed, with a warning when there is another
-   * @throws StoreError when the local store cannot take it, RegistryError CANCELLED
+   * @throws StoreError when the local store cannot take it, CancelledError
    */
   async pull(
     wanted: Wanted,
@@ -80,7 +81,7 @@ export class SharedStore {
   /**
    * Pushes an entry, unless one that may be believed is there. Failure is a warning.
    * @returns false when the registry should have the entry and has not
-   * @throws RegistryError CANCELLED
+   * @throws CancelledError
    */
   async push(entry: Entry): Promise<boolean> {
     if (!this.#options.push || PRIVATE_KINDS.has(entry.kind)) return true;
@@ -171,7 +172,7 @@ export class SharedStore {
     try {
       return await work();
     } catch (error) {
-      const isRegistry = error instanceof RegistryError && error.code !== 'CANCELLED';
+      const isRegistry = error instanceof RegistryError;
       const isMalformed = error instanceof StoreError && error.code === 'STORE_ARCHIVE_INVALID';
       if (!isRegistry && !isMalformed) throw error;
       // Damaged content says nothing about the next entry.

@@ -70,7 +70,9 @@ test('a link in the place of a result is replaced, not followed', async () => {
 
 test('nothing is left of a run that fails or is stopped', async () => {
   await expect(writeOutputs(request({}), { ...result(), path: '/nowhere' }, never)).rejects.toThrow();
-  await expect(writeOutputs(request({}), result(), AbortSignal.abort())).rejects.toThrow();
+  await expect(writeOutputs(request({}), result(), AbortSignal.abort())).rejects.toMatchObject({
+    code: 'CANCELLED',
+  });
   expect(await readdir(volume)).toEqual([]);
   await expect(writeOutputs(request({ volume: '/proc/nowhere' }), result(), never)).rejects.toMatchObject({
     code: 'VOLUME_NOT_WRITABLE',

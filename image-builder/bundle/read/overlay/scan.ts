@@ -1,6 +1,7 @@
 // One pass over one layer: notes the entries that are watched, with their content where it is wanted.
 
-import { RegistryError, throwIfCancelled } from '../../../oci/registry-error.ts';
+import { throwIfCancelled } from '../../../base/diagnostics/cancelled.ts';
+import { RegistryError } from '../../../oci/registry-error.ts';
 import type { TarEntry, TarReader } from '../../../oci/tar/reader.ts';
 import type { Verification } from '../verification.ts';
 import { cleanPath, nameOf, parentOf, walkKey } from './path.ts';
@@ -51,7 +52,7 @@ const SORTED_EVIDENCE = 100;
 /**
  * Reads a layer's tar.
  * @param mayStop whether ending early saves enough to be worth an incomplete read; asked again for every entry
- * @throws RegistryError TOO_LARGE when the budget is spent, CANCELLED; TarError
+ * @throws RegistryError TOO_LARGE when the budget is spent; CancelledError; TarError
  */
 export async function scanLayer(
   tar: TarReader,

@@ -287,7 +287,7 @@ describe('an image that does not boot', () => {
     const abort = new AbortController();
     const given = expect(
       bootTest(empty, { ...options, firmware: 'uefi', timeoutSeconds: 0, signal: abort.signal }),
-    ).rejects.toMatchObject({ code: 'ABORTED' });
+    ).rejects.toMatchObject({ code: 'CANCELLED' });
     const scratch = await scratchDirectory();
     expect(existsSync(scratch)).toBe(true);
     abort.abort();

@@ -38,3 +38,13 @@ test('an ordinary lock is taken, noted in and taken again', async () => {
   expect(again).toBeDefined();
   await again?.release();
 });
+
+test('whoever waits no longer is told so by an error of ours', async () => {
+  const path = join(directory, 'lock');
+  const lock = await acquireLock(path);
+  const abort = new AbortController();
+  const waiting = acquireLock(path, { signal: abort.signal, onWait: () => abort.abort() });
+  await expect(waiting).rejects.toMatchObject({ code: 'CANCELLED' });
+  await lock.release();
+  await expect(acquireLock(path, { signal: abort.signal })).rejects.toMatchObject({ code: 'CANCELLED' });
+});

@@ -1,3 +1,4 @@
+import { CancelledError } from '../../../../image-builder/base/diagnostics/cancelled.ts';
 import { ToolError } from '../../../../image-builder/sandbox/tool-error.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
 import type { ResolvedRepository } from '../../../../image-builder/spec/variables/resolved.ts';
@@ -171,7 +172,7 @@ describe('explainFetchError', () => {
   });
 
   test('what is not a failure of apt stays what it is', () => {
-    const aborted = new ToolError('CANCELLED', 'stopped');
+    const aborted = new CancelledError('CANCELLED', 'stopped');
     expect(explainFetchError(aborted, repositories, mirror, origins)).toBe(aborted);
     expect(aborted).not.toBeInstanceOf(RootfsError);
   });

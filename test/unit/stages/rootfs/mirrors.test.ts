@@ -1,3 +1,4 @@
+import { CancelledError } from '../../../../image-builder/base/diagnostics/cancelled.ts';
 import { ToolError } from '../../../../image-builder/sandbox/tool-error.ts';
 import type { ResolvedRepository } from '../../../../image-builder/spec/variables/resolved.ts';
 import { Mirrors } from '../../../../image-builder/stages/rootfs/mirrors.ts';
@@ -43,7 +44,7 @@ test('a mirror is not blamed for one whose address begins like its own', () => {
 });
 
 test('what is no failure of apt is nobody’s fault', () => {
-  expect(mirrors().giveUp(new ToolError('CANCELLED', A))).toEqual([]);
+  expect(mirrors().giveUp(new CancelledError('CANCELLED', A))).toEqual([]);
   expect(mirrors().giveUp(failure(`Get:1 ${A} trixie InRelease`, 'E: Unable to locate package x'))).toEqual(
     [],
   );
