@@ -1,5 +1,5 @@
 // What the regular expressions of the schema ask for, in words.
-import { MIRROR, ONE_LINE } from './patterns.ts';
+import { FILE_MODE, MIRROR, ONE_LINE } from './patterns.ts';
 
 /** By the expression; short ones that explain themselves are left out. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -15,7 +15,7 @@ const WORDS: Readonly<Record<string, string>> = {
   '^(-1|0|[1-9][0-9]{0,9})$': 'seconds, or -1',
   '^(unlimited|infinity|-?[0-9]+)$': 'a number or "unlimited"',
   '^(?:[^\\p{Cc}]|\\s)*$': 'names of packages',
-  '^(0o?)?[0-7]{3,4}$': 'three or four octal digits in quotes, such as "0755" for u=rwx,go=rx',
+  [FILE_MODE]: 'three or four octal digits in quotes, such as "0755", or u=rwx,go=rx',
   '^/(?!.*(^|/)\\.\\.(/|$))[^\\p{Cc}\\p{Zl}\\p{Zp}]*$': 'an absolute path without ".."',
   '^[a-z_0-9][a-z0-9_.-]*\\$?$': 'the name of a user or group, or a number',
   '^[a-z_][a-z0-9_.-]*\\$?$': 'the name of a user',

@@ -6,6 +6,12 @@
  */
 export const ONE_LINE = '^(?:[^\\p{Cc}\\p{Zl}\\p{Zp}]|\\t)*$';
 
+/** A clause of a symbolic mode: whose, and what is added, taken away or set. */
+const CLAUSE = '(?:a|[ugo]*)(?:[-+=](?:[rwxXst]*|[ugo]))+';
+
+/** A file mode: octal digits, or clauses of chmod(1) as Ansible reads them. */
+export const FILE_MODE = `^(?:(0o?)?[0-7]{3,4}|${CLAUSE}(?:,${CLAUSE})*)$`;
+
 /**
  * A base URI of a repository. apt has methods that start programs with parts of the URI as their arguments (ssh, rsh), or
  * read files of this machine (mirror+file); those are not among these.

@@ -7,6 +7,8 @@ export function similarName(name: string, candidates: readonly string[]): string
   if (same !== undefined) return same;
   const limit = Math.max(1, Math.floor(name.length / 3));
   const [best] = candidates
+    // Of tens of thousands most are no candidates for their length alone.
+    .filter((candidate) => Math.abs(candidate.length - name.length) <= limit)
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance);

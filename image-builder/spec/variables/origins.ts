@@ -2,7 +2,7 @@
 import { formatFieldPath } from '../../base/diagnostics/field-path.ts';
 import type { Repository } from '../api/types.ts';
 import type { Layer } from './overrides.ts';
-import { nameOfRequest } from './package-names.ts';
+import { nameOfRequest, withoutVersion } from './package-names.ts';
 
 /** Fields of the ImageBuilder object: `spec.build.rootfs.multistrap.packages_append[2]`. */
 export interface Origins {
@@ -10,7 +10,7 @@ export interface Origins {
   repositories: Readonly<Record<string, string>>;
   /** Field of the key, by name of the repository. */
   keys: Readonly<Record<string, string>>;
-  /** By name of the package. */
+  /** By name of the package, with the architecture when one is asked for. */
   packages: Readonly<Record<string, string>>;
 }
 
@@ -30,7 +30,7 @@ export function originsOf(layers: readonly Layer[]): Origins {
     const names: unknown[] = Array.isArray(value) ? value : String(value ?? '').split(/[\s,]+/);
     for (const [index, name] of names.entries()) {
       const field = formatFieldPath(Array.isArray(value) ? [...path, index] : path);
-      packages.set(nameOfRequest(String(name).trim()), field);
+      packages.set(withoutVersion(String(name).trim()), field);
     }
   };
   for (const { values, field } of layers) {
@@ -55,3 +55,7 @@ export function originsOf(layers: readonly Layer[]): Origins {
 /** What a record has under a name that a user has chosen. */
 export const originOf = (record: Readonly<Record<string, string>>, name: string): string | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined;
+
+/** The field that asks for a package, `name` or `name:architecture`. */
+export const originOfPackage = ({ packages }: Origins, request: string): string | undefined =>
+  originOf(packages, request) ?? originOf(packages, nameOfRequest(request));

@@ -15,3 +15,6 @@ export const isPackageRequest = (text: string): boolean => isPackageName(REQUEST
 
 /** The name in what {@link isPackageRequest} accepts. */
 export const nameOfRequest = (request: string): string => request.replace(/[:=/].*/, '');
+
+/** The name, with the architecture when one is asked for. */
+export const withoutVersion = (request: string): string => request.replace(/[=/].*/, '');

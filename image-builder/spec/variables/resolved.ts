@@ -13,7 +13,7 @@ export interface NameAndValue {
   value?: string;
 }
 
-/** Owner and mode of a path in the image. `permissions` is octal text such as `0644`. */
+/** Owner and mode of a path in the image. `permissions` is octal text such as `0644`, or symbolic. */
 export interface Ownership {
   owner: string;
   group: string;

@@ -1,7 +1,7 @@
 // Reads what apt says when it fails, and finds the field of the spec that the user can change.
 import { ToolError } from '../../sandbox/tool-error.ts';
-import { type Origins, originOf } from '../../spec/variables/origins.ts';
-import { nameOfRequest } from '../../spec/variables/package-names.ts';
+import { type Origins, originOf, originOfPackage } from '../../spec/variables/origins.ts';
+import { nameOfRequest, withoutVersion } from '../../spec/variables/package-names.ts';
 import type { ResolvedMultistrap, ResolvedRepository } from '../../spec/variables/resolved.ts';
 import { mentions, mentionsRepository } from './mirrors.ts';
 import { RootfsError, type RootfsErrorCode } from './rootfs-error.ts';
@@ -118,14 +118,16 @@ const repositoryField = ({ name }: ResolvedRepository, origins: Origins): string
 export const keyField = (repository: ResolvedRepository, origins: Origins): string =>
   originOf(origins.keys, repository.name) ?? repositoryField(repository, origins);
 
-/** What a failed choice of packages means: that one is missing, for {@link packageUnavailable}, or something else. */
-export function explainPlanError(error: unknown): { error: unknown } | { missing: string; cause: ToolError } {
+/** What a failed choice of packages means: that some are missing, for {@link packagesUnavailable}, or something else. */
+export function explainPlanError(
+  error: unknown,
+): { error: unknown } | { missing: string[]; cause: ToolError } {
   if (!(error instanceof ToolError) || error.code !== 'TOOL_FAILED') return { error };
   const lines = linesOf(error);
-  const [missing] = [...lines.join('\n').matchAll(MISSING_PACKAGE)].map((match) =>
-    match.slice(1).find(Boolean),
+  const missing = [...lines.join('\n').matchAll(MISSING_PACKAGE)].flatMap(
+    (match) => match.slice(1).find(Boolean) ?? [],
   );
-  if (missing !== undefined) return { missing: nameOfRequest(missing), cause: error };
+  if (missing.length > 0) return { missing: [...new Set(missing.map(withoutVersion))], cause: error };
   return {
     error: new RootfsError('PACKAGE_UNAVAILABLE', 'the packages cannot be installed together', {
       cause: error,
@@ -137,25 +139,50 @@ export function explainPlanError(error: unknown): { error: unknown } | { missing
 }
 
 /**
- * A package that no repository has, not in that version, or that a pin forbids.
- * @param similar name of one that there is
+ * Packages that no repository has, not in that version, or that a pin forbids; a finding for each.
+ * @param names at least one, with the architecture where one was asked for
+ * @param similar name of a package that there is, for one that there is not
  */
-export function packageUnavailable(
-  name: string,
-  { unapproved_packages }: ResolvedMultistrap,
+export function packagesUnavailable(
+  names: readonly string[],
+  multistrap: ResolvedMultistrap,
   origins: Origins,
-  { similar, cause }: { similar?: string; cause?: ToolError } = {},
+  similar: (name: string) => string | undefined,
+  cause?: ToolError,
 ): RootfsError {
-  const advice =
-    'check its name and version, and that one of the repositories has it for this distribution and architecture';
-  return new RootfsError('PACKAGE_UNAVAILABLE', `the package ${name} cannot be had`, {
-    ...(cause && { cause, output: meaningfulOf(cause) }),
-    // What a distribution needs to boot is in no list of the user's.
-    field: originOf(origins.packages, name) ?? 'spec.build.distribution',
-    hint: unapproved_packages.includes(name)
-      ? 'it is one of unapproved_packages'
-      : `${similar === undefined ? '' : `did you mean ${similar}? `}${advice}`,
-  });
+  const said = cause && meaningfulOf(cause);
+  const about = (name: string) => (names.length === 1 ? said : said?.filter((line) => line.includes(name)));
+  const errorFor = (name: string, others: readonly RootfsError[] = []) => {
+    const output = about(name);
+    return new RootfsError('PACKAGE_UNAVAILABLE', `the package ${name} cannot be had`, {
+      ...(cause && { cause }),
+      ...(output && { output }),
+      // What a distribution needs to boot is in no list of the user's.
+      field: originOfPackage(origins, name) ?? 'spec.build.distribution',
+      hint: adviceFor(name, multistrap, similar),
+      others,
+    });
+  };
+  const [first = '', ...rest] = names;
+  return errorFor(
+    first,
+    rest.map((name) => errorFor(name)),
+  );
+}
+
+function adviceFor(
+  request: string,
+  { rootfs_arch, unapproved_packages }: ResolvedMultistrap,
+  similar: (name: string) => string | undefined,
+): string {
+  const name = nameOfRequest(request);
+  if (unapproved_packages.includes(name)) return 'it is one of unapproved_packages';
+  const [, architecture = rootfs_arch] = request.split(':');
+  if (![rootfs_arch, 'all', 'any', 'native'].includes(architecture))
+    return `an image has packages of one architecture, here ${rootfs_arch}`;
+  const existing = similar(name);
+  const isOther = existing !== undefined && existing !== name;
+  return `${isOther ? `did you mean ${existing}? ` : ''}check its name and version, and that one of the repositories has it for this distribution and architecture`;
 }
 
 function meaningfulOf({ output = [] }: ToolError): string[] {

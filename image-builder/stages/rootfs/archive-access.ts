@@ -16,7 +16,7 @@ import {
   isDiskFull,
   keyField,
   mayHeal,
-  packageUnavailable,
+  packagesUnavailable,
 } from './apt-errors.ts';
 import { renderPins, renderSource } from './apt-sources.ts';
 import { distributionKey, type Key, repositoryKey } from './keyrings.ts';
@@ -157,18 +157,15 @@ export class ArchiveAccess {
     });
     // apt takes a plus that belongs to no name for the command to install the rest.
     const names = new Set(files.map(({ name }) => name));
-    const missing = packages.map(nameOfRequest).find((name) => name.endsWith('+') && !names.has(name));
-    if (missing !== undefined) throw await this.#unavailable(missing);
+    const missing = packages.map(nameOfRequest).filter((name) => name.endsWith('+') && !names.has(name));
+    if (missing.length > 0) throw await this.#unavailable(missing);
     return files;
   }
 
-  async #unavailable(name: string, cause?: ToolError): Promise<RootfsError> {
+  async #unavailable(missing: readonly string[], cause?: ToolError): Promise<RootfsError> {
     const { multistrap, origins } = this.#inputs;
-    const similar = similarName(name, await this.apt.names().catch(() => []));
-    return packageUnavailable(name, multistrap, origins, {
-      ...(similar && { similar }),
-      ...(cause && { cause }),
-    });
+    const existing = await this.apt.names().catch(() => []);
+    return packagesUnavailable(missing, multistrap, origins, (name) => similarName(name, existing), cause);
   }
 
   /**

@@ -26,20 +26,28 @@ export type RootfsErrorCode =
 export class RootfsError extends ImageBuilderError<RootfsErrorCode> {
   /** Path of the field, when one is to blame. */
   readonly field?: string;
+  /** What else is wrong in the same way. */
+  readonly #others: readonly RootfsError[];
 
-  constructor(code: RootfsErrorCode, message: string, options: ErrorOptions & { field?: string } = {}) {
+  constructor(
+    code: RootfsErrorCode,
+    message: string,
+    options: ErrorOptions & { field?: string; others?: readonly RootfsError[] } = {},
+  ) {
     super(code, options.field === undefined ? message : `${options.field}: ${message}`, options);
     if (options.field !== undefined) this.field = options.field;
+    this.#others = options.others ?? [];
   }
 
   override findings(): Finding[] {
     const { field } = this;
-    return super
+    const findings = super
       .findings()
       .map((finding) =>
         field === undefined
           ? finding
           : { ...finding, field, message: finding.message.slice(field.length + 2) },
       );
+    return [...findings, ...this.#others.flatMap((error) => error.findings())];
   }
 }

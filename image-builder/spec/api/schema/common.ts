@@ -1,6 +1,6 @@
 // Building blocks that the schemas of the variables share.
 import { type TSchema, Type } from 'typebox';
-import { MIRROR, ONE_LINE } from '../patterns.ts';
+import { FILE_MODE, MIRROR, ONE_LINE } from '../patterns.ts';
 
 /** An object that names all of its fields: an unknown field is a spelling mistake, not an extension. */
 export const strictObject = <Properties extends Record<string, TSchema>>(
@@ -56,10 +56,10 @@ export const MirrorList = Type.Unsafe<string | string[]>({
   minItems: 1,
 });
 
-/** A file mode, octal as text: `"0755"`, and unquoted with its leading zero. The number 755 has lost its base. */
+/** A file mode: octal text, also unquoted with its leading zero, or symbolic. The number 755 has lost its base. */
 export const FileMode = Type.String({
-  pattern: '^(0o?)?[0-7]{3,4}$',
-  description: 'Octal file mode: "0755"; for u=rwx,go=rx write "0755"',
+  pattern: FILE_MODE,
+  description: 'File mode: octal, "0755", or symbolic, u=rwx,go=rx',
 });
 
 /** Lines of a file; a number is its text. */

@@ -108,7 +108,7 @@ const spec = (url: string): BuildSpec => ({
       directories_append: [{ name: '/srv/b', group: 'daemon' }],
       files: [{ name: '/srv/a/file', file_content: '1\n' }],
       files_append: [
-        { name: '/srv/a/more', file_content: '2\n' },
+        { name: '/srv/a/more', file_content: '2\n', permissions: 'u+x,o-r' },
         { name: '/etc/hosts', file_content: '127.0.0.1 localhost own\n' },
         { name: '/etc/default/locale', file_content: 'LANG=C\n' },
         { name: '/etc/hostname', file_content: 'own.example.org\n' },
@@ -131,7 +131,7 @@ const spec = (url: string): BuildSpec => ({
         { file_content: 'echo appended | tee -a /etc/issue /etc/sysctl.d/95-image-builder.conf\n' },
       ],
       file_permissions: [{ name: '/srv/a', owner: 'daemon', recurse: true, run_contexts: ['common'] }],
-      file_permissions_append: [{ name: '/srv/b', permissions: '0711' }],
+      file_permissions_append: [{ name: '/srv/b', permissions: 'u=rwx,go=x' }],
       user_management: [
         { name: 'agent', system: true, group: 'agents', home: '/srv/agent', shell: '/bin/false' },
       ],
@@ -146,7 +146,7 @@ const spec = (url: string): BuildSpec => ({
           dest: '/srv/fetched/tool',
           owner: 'agent',
           use_proxy: false,
-          permissions: '0700',
+          permissions: 'a=,u+rwX,u+x',
         },
       ],
       fetch_from_url_append: [
@@ -323,6 +323,7 @@ test('lists and what is appended to them', async () => {
   expect(await ownerOf('/srv/b')).toBe('711 root daemon');
   expect(await textOf('/srv/a/file')).toBe('1\n');
   expect(await textOf('/srv/a/more')).toBe('2\n');
+  expect(await ownerOf('/srv/a/more')).toBe('740 daemon root');
   expect(await textOf('/etc/systemd/system/renamed.service')).toContain('ExecStart=true');
   expect(await textOf('/etc/systemd/system/b.socket.d/10-b.conf')).toContain('Backlog=1');
 });

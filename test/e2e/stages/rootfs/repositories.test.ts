@@ -151,6 +151,29 @@ test('a name that somebody has misspelt is put right', async () => {
   });
 });
 
+test('each of several is named, with its field and what apt says of it', async () => {
+  const packages = ['hello-tset', 'hello-test:i386', 'gone=1'];
+  const error = await failureOf({}, { packages, packages_append: ['hello-test'] });
+  const findings = error.findings().map(({ field, message }) => [field, message.split('\n')]);
+  expect(Object.fromEntries(findings)).toEqual({
+    [`${base}.packages[0]`]: [
+      'the package hello-tset cannot be had',
+      '  | E: Unable to locate package hello-tset',
+      expect.stringMatching(/^hint: did you mean hello-test\?/),
+    ],
+    [`${base}.packages[1]`]: [
+      'the package hello-test:i386 cannot be had',
+      expect.stringMatching(/hello-test:i386/),
+      'hint: an image has packages of one architecture, here amd64',
+    ],
+    [`${base}.packages[2]`]: [
+      'the package gone cannot be had',
+      '  | E: Unable to locate package gone',
+      expect.stringMatching(/^hint: check its name/),
+    ],
+  });
+});
+
 test('dependencies that cannot be met are told as apt tells them', async () => {
   const source = { source: `${url}/suites`, suite: 'stable', components: 'main' };
   const error = await failureOf(source, { packages: ['needy'] });

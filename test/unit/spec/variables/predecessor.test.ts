@@ -122,22 +122,25 @@ grub:
 
   test('numbers: contents, owners, modes', async () => {
     const { files } = await osconfig(
-      'files: [{name: /a, file_content: 4711, permissions: 0640, owner: 1000}, {name: /b, file_content: 1.20, permissions: 0o755}]',
+      'files: [{name: /a, file_content: 4711, permissions: 0640, owner: 1000}, {name: /b, file_content: 1.20, permissions: 0o755}, ' +
+        '{name: /c, file_content: "", permissions: "u=rw,go=r"}, {name: /d, file_content: "", permissions: a=rX}]',
     );
     expect(files).toMatchObject([
       { file_content: '4711', permissions: '0640', owner: '1000' },
       { file_content: '1.20', permissions: '0755' },
+      { permissions: 'u=rw,go=r' },
+      { permissions: 'a=rX' },
     ]);
     const messages = await messagesOf(`files:
 - {name: /a, file_content: '', permissions: 755}
-- {name: /b, file_content: '', permissions: 'u=rw'}
+- {name: /b, file_content: '', permissions: 'rw'}
 user_management: [{name: a, uid: -1}, {name: b, uid: 1000.5}, {name: c, uid: 010}, {name: d, uid: 5000000000}]
 grub: {GRUB_TIMEOUT: 2.5}
 sysctl:
 `);
     expect(messages).toEqual({
       'files[0].permissions': expect.stringMatching(/^is the number 755, .*; put the value in quotes$/),
-      'files[1].permissions': expect.stringMatching(/"0755" for u=rwx,go=rx/),
+      'files[1].permissions': expect.stringMatching(/"0755", or u=rwx,go=rx/),
       'user_management[0].uid': 'is the number -1, expected 0 or more',
       'user_management[1].uid': expect.not.stringContaining('quotes'),
       'user_management[2].uid': expect.stringContaining('"010"'),

@@ -14,7 +14,9 @@ module: rootfs_files
 short_description: Makes many directories and files at once
 options:
   directories:
-    description: List of {name, owner, group, permissions}; parents are made as needed.
+    description: >-
+      List of {name, owner, group, permissions}; parents are made as needed. Permissions are octal, or symbolic: then
+      they change those that a path has, or would have by default.
   files:
     description: >-
       List of {name, file_content, owner, group, permissions}. A file is replaced as a whole; a symbolic link in its
@@ -54,45 +56,45 @@ def set_owner(path, item):
     return True
 
 
-def set_mode(path, item):
+def set_mode(module, path, item):
     if not item.get("permissions") or os.path.islink(path):
         return False
-    mode = int(item["permissions"], 8)
-    if stat.S_IMODE(os.lstat(path).st_mode) == mode:
-        return False
-    os.chmod(path, mode)
-    return True
+    # Octal or symbolic, as the modules that come with Ansible read it.
+    return module.set_mode_if_different(path, item["permissions"], False, expand=False)
 
 
-def set_ownership(path, item):
+def set_ownership(module, path, item):
     # The owner first: changing it takes set-user-id bits away.
     owner = set_owner(path, item)
-    return set_mode(path, item) or owner
+    return set_mode(module, path, item) or owner
 
 
-def make_directory(item):
+def make_directory(module, item):
     created = not os.path.isdir(item["name"])
     os.makedirs(item["name"], mode=0o755, exist_ok=True)
-    return set_ownership(item["name"], item) or created
+    return set_ownership(module, item["name"], item) or created
 
 
-def make_file(item):
+def make_file(module, item):
     if item.get("if_exists") and not os.path.lexists(item["if_exists"]):
         return False
     item = dict(FILE_DEFAULTS, **item)
     path = item["name"]
     content = item["file_content"].encode("utf-8")
+    mode = int(FILE_DEFAULTS["permissions"], 8)
     if os.path.isfile(path) and not os.path.islink(path):
+        mode = stat.S_IMODE(os.lstat(path).st_mode)
         with open(path, "rb") as existing:
             if existing.read() == content:
-                return set_ownership(path, item)
+                return set_ownership(module, path, item)
     directory = os.path.dirname(path)
     os.makedirs(directory, mode=0o755, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=directory)
     try:
         with os.fdopen(descriptor, "wb") as target:
             target.write(content)
-        set_ownership(temporary, item)
+        os.chmod(temporary, mode)
+        set_ownership(module, temporary, item)
         os.rename(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -100,14 +102,14 @@ def make_file(item):
     return True
 
 
-def remove(path):
+def remove(_module, path):
     if not os.path.lexists(path):
         return False
     os.unlink(path)
     return True
 
 
-def empty(path):
+def empty(_module, path):
     if not os.path.isdir(path):
         return False
     files = [entry.path for entry in os.scandir(path) if not entry.is_dir(follow_symlinks=False)]
@@ -116,7 +118,7 @@ def empty(path):
     return bool(files)
 
 
-def make_link(item):
+def make_link(module, item):
     path = item["name"]
     if item.get("if_exists") and not os.path.lexists(item["if_exists"]):
         return False
@@ -125,18 +127,18 @@ def make_link(item):
     if os.path.lexists(path) and item["target"] != os.devnull:
         return False
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    remove(path)
+    remove(module, path)
     os.symlink(item["target"], path)
     return True
 
 
-def change_permissions(item):
+def change_permissions(module, item):
     path = item["name"]
-    changed = set_ownership(path, item)
+    changed = set_ownership(module, path, item)
     if item.get("recurse"):
         for directory, subdirectories, files in os.walk(path):
             for name in subdirectories + files:
-                changed = set_ownership(os.path.join(directory, name), item) or changed
+                changed = set_ownership(module, os.path.join(directory, name), item) or changed
     return changed
 
 
@@ -159,7 +161,7 @@ def main():
         for item in module.params[parameter]:
             name = item if isinstance(item, str) else item["name"]
             try:
-                if action(item):
+                if action(module, item):
                     changed.append(name)
             except (OSError, KeyError, ValueError) as error:
                 module.fail_json(msg="%s: %s: %s" % (parameter, name, error))
