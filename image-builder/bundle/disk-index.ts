@@ -8,24 +8,19 @@ import { checkContent, type Digest, digestOf } from '../oci/digest.ts';
 import type { ImageSource, Root } from '../oci/image-source.ts';
 import { type Descriptor, type Manifest, parseManifest } from '../oci/manifest.ts';
 import { OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from '../oci/media-types.ts';
+import { referrerManifestOf } from '../oci/referrers/read.ts';
+import { EMPTY_CONFIG, EMPTY_CONFIG_CONTENT, type ReferrerManifest } from '../oci/referrers/referrer.ts';
 import { RegistryError } from '../oci/registry-error.ts';
 import { RangedByteReader } from '../oci/tar/byte-reader.ts';
 import { TarReader } from '../oci/tar/reader.ts';
 import type { Artifacts, QcowArtifact } from './model.ts';
 import { QCOWS_DIRECTORY } from './model.ts';
+import { DISK_ANNOTATION, SPDX, sbomReferrer } from './sbom-referrer.ts';
 
 /** What a disk manifest is. */
 export const DISK_ARTIFACT_TYPE = 'application/vnd.airshipit.image-builder.disk.v1';
 const DISK_MEDIA_TYPE = 'application/vnd.qemu.qcow2';
 const TITLE = 'org.opencontainers.image.title';
-
-/** The config of an artifact that has none (OCI image-spec manifest.md, "Guidance for an Empty Descriptor"). */
-const EMPTY = Buffer.from('{}');
-const EMPTY_CONFIG: Descriptor = {
-  mediaType: 'application/vnd.oci.empty.v1+json',
-  digest: digestOf(EMPTY),
-  size: EMPTY.length,
-};
 
 /**
  * Names of architectures as kernels call them: Ironic takes either; container runtimes that compare strictly never take
@@ -100,7 +95,36 @@ export async function withDisks({ source, artifacts, architecture }: BundleWithD
     mediaType: OCI_INDEX,
     manifests: [image, ...entries],
   });
-  return new DiskSource(source, manifest, index, disks);
+  const sboms = await sbomsOf(source, descriptor.digest, [
+    ...disks.map(({ qcow, descriptor: disk }) => ({ subject: disk, file: qcow.file })),
+    { subject: index.descriptor },
+  ]);
+  return new DiskSource(source, manifest, index, disks, sboms);
+}
+
+/** A referrer, and what it refers to. */
+interface Attached {
+  subject: Digest;
+  manifest: ReferrerManifest;
+}
+
+/** The bills of materials of the bundle, for each disk and for the index: whoever is asked about those answers as well. */
+async function sbomsOf(
+  source: ImageSource,
+  bundle: Digest,
+  subjects: readonly { subject: Descriptor; file?: string }[],
+): Promise<Attached[]> {
+  const found: Attached[] = [];
+  for await (const descriptor of source.referrers?.(bundle) ?? []) {
+    const described = descriptor.annotations?.[DISK_ANNOTATION];
+    if (descriptor.artifactType !== SPDX || described === undefined) continue;
+    const [layer] = (await referrerManifestOf(source, descriptor)).layers;
+    if (!layer) continue;
+    for (const { subject, file } of subjects)
+      if (file === undefined || file === described)
+        found.push({ subject: subject.digest, manifest: sbomReferrer({ file: described }, subject, layer) });
+  }
+  return found;
 }
 
 function isComplete(qcow: Artifacts['qcows'][string]): qcow is QcowArtifact {
@@ -128,6 +152,7 @@ class DiskSource implements ImageSource {
   readonly #index: Document;
   readonly #documents: Map<Digest, Buffer>;
   readonly #files: Map<Digest, string>;
+  readonly #attached: readonly Attached[];
   #extents: Promise<Map<string, Extent>> | undefined;
 
   constructor(
@@ -135,12 +160,15 @@ class DiskSource implements ImageSource {
     manifest: Manifest,
     index: Document,
     disks: (Document & { qcow: QcowArtifact })[],
+    attached: readonly Attached[],
   ) {
+    this.#attached = attached;
     this.#source = source;
     this.#layers = manifest.layers;
     this.#index = index;
     this.#documents = new Map(disks.map(({ descriptor, content }) => [descriptor.digest, content]));
-    this.#documents.set(EMPTY_CONFIG.digest, EMPTY);
+    for (const { manifest: one } of attached) this.#documents.set(one.descriptor.digest, one.content);
+    this.#documents.set(EMPTY_CONFIG.digest, EMPTY_CONFIG_CONTENT);
     this.#files = new Map(disks.map(({ qcow }) => [`sha256:${qcow.sha256}`, qcow.file]));
     this.name = source.name;
   }
@@ -159,6 +187,11 @@ class DiskSource implements ImageSource {
 
   async manifest(descriptor: Descriptor): Promise<Buffer> {
     return this.#documents.get(descriptor.digest) ?? (await this.#source.manifest(descriptor));
+  }
+
+  async *referrers(digest: Digest): AsyncGenerator<Descriptor> {
+    for (const { subject, manifest } of this.#attached) if (subject === digest) yield manifest.descriptor;
+    if (this.#source.referrers) yield* this.#source.referrers(digest);
   }
 
   async *blob(descriptor: Descriptor, start = 0): AsyncGenerator<Uint8Array> {

@@ -19,6 +19,7 @@ import { register as registerPrepare } from './commands/prepare.ts';
 import { register as registerPush } from './commands/push.ts';
 import { register as registerRunBuild } from './commands/run-build.ts';
 import { register as registerRunTriggered } from './commands/run-triggered.ts';
+import { register as registerSbom } from './commands/sbom.ts';
 import { register as registerSchema } from './commands/schema.ts';
 import { register as registerStore } from './commands/store.ts';
 import { register as registerTag } from './commands/tag.ts';
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Register[] = [
   registerLock,
   registerExtract,
   registerInspect,
+  registerSbom,
   registerCopy,
   registerPin,
   registerPush,

@@ -57,5 +57,10 @@ export interface ImageSource {
    * handled inside, at the price of its answer.
    */
   readonly range?: (descriptor: Descriptor, range: ByteRange) => Promise<Buffer>;
+  /**
+   * What refers to a manifest of this source, in the order of the cheapest questions: whoever has found what he wants
+   * stops. Nothing of it is checked. Undefined when there is no place for it (Docker's archives and daemon).
+   */
+  referrers?(digest: Digest): AsyncIterable<Descriptor>;
   close(): Promise<void>;
 }

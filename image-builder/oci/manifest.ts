@@ -41,6 +41,9 @@ export interface Manifest {
   config: Descriptor;
   layers: Descriptor[];
   annotations: Record<string, string>;
+  artifactType?: string;
+  /** What it refers to (OCI image-spec 1.1, manifest.md, `subject`). */
+  subject?: Descriptor;
 }
 
 /** The part of an image config that we use. */
@@ -85,6 +88,8 @@ export function parseManifest(content: Uint8Array, declaredType: string, what: s
     config: descriptor(document.config, 'config', what),
     layers,
     annotations,
+    ...(typeof document.artifactType === 'string' && { artifactType: document.artifactType }),
+    ...(isObject(document.subject) && { subject: descriptor(document.subject, 'subject', what) }),
   };
 }
 

@@ -23,6 +23,8 @@ export type RegistryErrorCode =
   | 'RATE_LIMITED'
   /** The registry answered something that it should not. */
   | 'SERVER'
+  /** The registry does not take what refers to an image, or loses it. */
+  | 'REFERRERS'
   /** Too many redirects, or one that may not be followed. */
   | 'REDIRECT'
   /** Content does not have the digest or the size that its descriptor promises. */

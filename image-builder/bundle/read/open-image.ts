@@ -153,6 +153,11 @@ class OfflineSource implements ImageSource {
     throw this.#refuse();
   }
 
+  // biome-ignore lint/correctness/useYield: it never has anything
+  async *referrers(): AsyncGenerator<never> {
+    throw this.#refuse();
+  }
+
   async close(): Promise<void> {}
 
   #refuse(): RegistryError {

@@ -5,13 +5,13 @@ import type { Pack } from 'tar-stream';
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { writeBeside } from '../../base/files/replace.ts';
 import { blobPath } from './blobs.ts';
-import { blobsOf } from './layout.ts';
+import { allBlobsOf, referrersIn } from './layout.ts';
 import { type Descriptor, OCI_INDEX } from './manifest.ts';
 import { BLOCK, pour } from './tar-files.ts';
 import { BundleWriteError } from './write-error.ts';
 
 /**
- * Writes the bundle as an archive; it appears at `path` by rename. Index and small blobs come first, so that a reader
+ * Writes the bundle as an archive, with what refers to it; it appears at `path` by rename. Index and small blobs come first, so that a reader
  * of a stream has the metadata early.
  * @throws BundleWriteError
  */
@@ -49,13 +49,14 @@ async function fill(
 ): Promise<void> {
   const header = { uid: 0, gid: 0, mode: 0o644, mtime: new Date(0) };
   const manifest = { ...bundle.manifest, annotations: { 'org.opencontainers.image.ref.name': tag } };
-  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [manifest] };
+  const referrers = await referrersIn(bundle.directory, bundle.manifest.digest);
+  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [manifest, ...referrers] };
   archive.entry({ ...header, name: 'oci-layout' }, '{"imageLayoutVersion":"1.0.0"}');
   archive.entry({ ...header, name: 'index.json' }, JSON.stringify(index));
   for (const name of ['blobs/', 'blobs/sha256/']) {
     archive.entry({ ...header, name, type: 'directory', mode: 0o755 });
   }
-  const blobs = await blobsOf(bundle.directory, bundle.manifest);
+  const blobs = await allBlobsOf(bundle);
   const written = new Set<string>();
   for (const { digest } of blobs.sort((a, b) => a.size - b.size)) {
     if (written.has(digest)) continue;

@@ -1,6 +1,7 @@
 // Writes a qcow bundle: an OCI image made without a container engine, the same bytes for the same content.
 import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { EMPTY_CONFIG, EMPTY_CONFIG_CONTENT } from '../../oci/referrers/referrer.ts';
 import { checksumFile } from '../checksums.ts';
 import {
   ARTIFACTS_FILE,
@@ -16,6 +17,7 @@ import {
   type QcowArtifact,
 } from '../model.ts';
 import type { InstalledPackages } from '../read/installed-packages.ts';
+import { sbomReferrer } from '../sbom-referrer.ts';
 import { addFile, addJson, blobPath } from './blobs.ts';
 import { type Layer, type LayerOptions, writeLayer } from './layer.ts';
 import {
@@ -35,6 +37,8 @@ import { BundleWriteError } from './write-error.ts';
 export interface QcowLayer {
   layer: Layer;
   artifact: QcowArtifact;
+  /** File with the bill of materials of the disk, in SPDX. */
+  sbom?: string;
 }
 
 /** A base image whose layers are on this machine. */
@@ -120,8 +124,26 @@ export async function assembleBundle(request: BundleRequest, directory: string):
   const config = await addJson(imageConfig(request, layers, request.base), OCI_CONFIG, blobs);
   const manifest = await addJson(imageManifest(config, layers, request.base, request), OCI_MANIFEST, blobs);
   await writeFile(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-  await writeFile(join(directory, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [manifest] }));
+  const sboms = await addSboms(request, manifest, blobs);
+  const manifests = [manifest, ...sboms];
+  await writeFile(join(directory, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
   return { directory, manifest, artifacts };
+}
+
+/** Lays the bills of materials beside the image; what refers to it has no tag in a layout. */
+async function addSboms(request: BundleRequest, manifest: Descriptor, blobs: string): Promise<Descriptor[]> {
+  const described = imagesOf(request).filter(({ sbom }) => sbom !== undefined);
+  if (described.length === 0) return [];
+  await writeFile(blobPath(blobs, EMPTY_CONFIG.digest), EMPTY_CONFIG_CONTENT);
+  return await Promise.all(
+    described.map(async ({ artifact, sbom = '' }) => {
+      const { size, sha256 } = await checksumFile(sbom);
+      await addFile(sbom, blobs, `sha256:${sha256}`);
+      const referrer = sbomReferrer(artifact, manifest, { digest: `sha256:${sha256}`, size });
+      await writeFile(blobPath(blobs, referrer.descriptor.digest), referrer.content);
+      return referrer.descriptor;
+    }),
+  );
 }
 
 function imagesOf(request: BundleRequest): QcowLayer[] {

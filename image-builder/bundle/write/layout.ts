@@ -20,8 +20,9 @@ interface Index {
 }
 
 /**
- * Adds a bundle to the layout in `directory`, which is made when absent. Blobs come first, then the index by rename,
- * and only then what no tag needs any more goes: at every moment the layout is complete.
+ * Adds a bundle to the layout in `directory`, which is made when absent, with what refers to it where it comes from. Blobs
+ * come first, then the index by rename, and only then what no tag needs any more goes: at every moment the layout is
+ * complete.
  * @throws BundleWriteError when the directory is something else, or cannot be written
  */
 export async function addToLayout(
@@ -38,7 +39,8 @@ export async function addToLayout(
       const blobs = join(directory, 'blobs', 'sha256');
       await mkdir(blobs, { recursive: true });
       for (const place of [directory, blobs]) await sweepLeftovers(place, 0);
-      for (const descriptor of await blobsOf(bundle.directory, bundle.manifest)) {
+      const referrers = await referrersIn(bundle.directory, bundle.manifest.digest);
+      for (const descriptor of await allBlobsOf(bundle)) {
         throwIfCancelled(signal);
         await addFile(
           blobPath(join(bundle.directory, 'blobs', 'sha256'), descriptor.digest),
@@ -47,15 +49,18 @@ export async function addToLayout(
         );
       }
       const replaced = index.manifests.filter((manifest) => tagOf(manifest) === tag);
-      const kept = index.manifests.filter((manifest) => tagOf(manifest) !== tag);
-      const added = { ...bundle.manifest, annotations: { [REF_NAME]: tag } };
+      const others = index.manifests.filter((manifest) => tagOf(manifest) !== tag);
+      const orphans = await orphansOf(directory, replaced, [...others, bundle.manifest]);
+      const known = new Set([...orphans, ...referrers].map(({ digest }) => digest));
+      const kept = others.filter(({ digest }) => !known.has(digest));
+      const added = [{ ...bundle.manifest, annotations: { [REF_NAME]: tag } }, ...referrers];
       await replaceFile(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}', { durable: true });
       await replaceFile(
         join(directory, 'index.json'),
-        JSON.stringify({ ...index, manifests: [...kept, added] }),
+        JSON.stringify({ ...index, manifests: [...kept, ...added] }),
         { durable: true },
       );
-      await removeUnreferenced(directory, replaced, [...kept, added]);
+      await removeUnreferenced(directory, [...replaced, ...orphans], [...kept, ...added]);
     } finally {
       await lock.release();
     }
@@ -69,7 +74,7 @@ export async function addToLayout(
   }
 }
 
-/** Whether the layout has the bundle under the tag, with every blob in its full size. */
+/** Whether the layout has the bundle under the tag, with what refers to it, every blob in its full size. */
 export async function layoutHas(
   directory: string,
   tag: string,
@@ -79,7 +84,10 @@ export async function layoutHas(
     const tagged = await findTagged(directory, tag);
     if (tagged?.digest !== bundle.manifest.digest) return false;
     const blobs = join(directory, 'blobs', 'sha256');
-    const wanted = await blobsOf(bundle.directory, bundle.manifest);
+    const listed = new Set((await readIndex(directory)).manifests.map(({ digest }) => digest));
+    const referrers = await referrersIn(bundle.directory, bundle.manifest.digest);
+    if (!referrers.every(({ digest }) => listed.has(digest))) return false;
+    const wanted = await allBlobsOf(bundle);
     // Synchronous: a render asks for fifty of them, and each would cost ten times as much by Node's threads.
     return wanted.every(({ digest, size }) => statSync(blobPath(blobs, digest)).size === size);
   } catch {
@@ -97,6 +105,42 @@ export async function blobsOf(directory: string, descriptor: Descriptor): Promis
   const file = blobPath(join(directory, 'blobs', 'sha256'), descriptor.digest);
   const manifest: Manifest = JSON.parse(await readFile(file, 'utf8'));
   return [descriptor, manifest.config, ...manifest.layers];
+}
+
+/** The same with the blobs of everything that refers to the bundle there. */
+export async function allBlobsOf({
+  directory,
+  manifest,
+}: {
+  directory: string;
+  manifest: Descriptor;
+}): Promise<Descriptor[]> {
+  const all = [manifest, ...(await referrersIn(directory, manifest.digest))];
+  return (await Promise.all(all.map((one) => blobsOf(directory, one)))).flat();
+}
+
+/** What refers to a manifest of a layout: it stands in index.json without a tag, as oras writes it. */
+export async function referrersIn(directory: string, digest: string): Promise<Descriptor[]> {
+  const { manifests } = await readIndex(directory);
+  const untagged = manifests.filter((one) => tagOf(one) === undefined && one.artifactType !== undefined);
+  const subjects = await Promise.all(untagged.map((one) => subjectOf(directory, one)));
+  return untagged.filter((_, index) => subjects[index] === digest);
+}
+
+async function subjectOf(directory: string, { digest }: Descriptor): Promise<string | undefined> {
+  const file = blobPath(join(directory, 'blobs', 'sha256'), digest);
+  const manifest: { subject?: Descriptor } = JSON.parse(await readFile(file, 'utf8'));
+  return manifest.subject?.digest;
+}
+
+/** What refers to images that the layout has no longer. */
+async function orphansOf(
+  directory: string,
+  replaced: readonly Descriptor[],
+  kept: readonly Descriptor[],
+): Promise<Descriptor[]> {
+  const gone = replaced.filter(({ digest }) => !kept.some((one) => one.digest === digest));
+  return (await Promise.all(gone.map(({ digest }) => referrersIn(directory, digest)))).flat();
 }
 
 async function readIndex(directory: string): Promise<Index> {

@@ -14,6 +14,7 @@ export interface Descriptor {
   size: number;
   annotations?: Record<string, string>;
   platform?: { architecture: string; os: string };
+  artifactType?: string;
 }
 
 /** An image manifest. */

@@ -1,5 +1,5 @@
-// Pushes an image, or an index with all of its images, from wherever it is read into a repository. Blobs first, manifests
-// next, the tag last: whoever looks sees what was there before, or all of it.
+// Pushes an image, or an index with all of its images, and what refers to them, from wherever it is read into a repository.
+// Blobs first, manifests next, the tag last: whoever looks sees what was there before, or all of it.
 
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
@@ -10,6 +10,9 @@ import { type Descriptor, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
 import { openRepository, openSource, type SourceOptions, writingClient } from '../open.ts';
 import { formatReference, type Reference, type RegistryReference } from '../reference.ts';
+import { listReferrers } from '../referrers/list.ts';
+import { pushReferrers, type StoredReferrer } from '../referrers/push.ts';
+import { readReferrers } from '../referrers/travel.ts';
 import { RegistryError } from '../registry-error.ts';
 import { SequentialBlob } from '../sequential-blob.ts';
 import { putManifest, type StoredManifest } from './put-manifest.ts';
@@ -24,6 +27,11 @@ export interface PushOptions extends SourceOptions {
   report: Reporter;
   /** Repositories of the target's registry that may have some of the blobs. */
   mountFrom?: readonly string[];
+  /**
+   * Whether what refers to the image is looked at when the tag stands for the image already; default: all of it is taken
+   * to be there.
+   */
+  referrersAgain?: boolean;
 }
 
 /** What was pushed. */
@@ -35,7 +43,7 @@ export interface PushResult {
 }
 
 /**
- * Pushes what `from` names. Costs one request when the tag stands for it already.
+ * Pushes what `from` names, with what refers to it. When the tag stands for it already, only that is looked at.
  * @throws RegistryError INVALID_REFERENCE when the target has a digest; those of reading the source, and of
  * {@link uploadBlob}
  */
@@ -49,7 +57,7 @@ export async function pushReference(
   const isNear = from.transport === 'registry' && from.registry === target.registry;
   const mountFrom = [...(options.mountFrom ?? []), ...(isNear ? [from.repository] : [])];
   try {
-    return await pushImage(source, target, { ...options, mountFrom });
+    return await pushImage(source, target, { ...options, mountFrom, referrersAgain: true });
   } finally {
     await source.close();
   }
@@ -75,13 +83,18 @@ export async function pushImage(
     const client = writingClient(clients);
     const manifests = await readManifests(source);
     const root = manifests.at(-1) as StoredManifest;
-    if ((await taggedDigest(client, tag)) === root.digest) return { digest: root.digest, uploaded: 0 };
+    const isTagged = (await taggedDigest(client, tag)) === root.digest;
+    if (isTagged && !options.referrersAgain) return { digest: root.digest, uploaded: 0 };
+    const referrers = await newReferrers(source, manifests, client, isTagged);
     const others = (options.mountFrom ?? []).filter((name) => name !== target.repository);
     const blobs = new BlobPush(client, source, others, options.report);
-    await blobs.pushAll(distinct(manifests.flatMap(blobsOf)), failed);
-    for (const manifest of manifests.slice(0, -1)) await putManifest(client, manifest, manifest.digest);
+    const documents = isTagged ? referrers : [...manifests, ...referrers];
+    await blobs.pushAll(distinct(documents.flatMap(blobsOf)), failed);
+    if (!isTagged)
+      for (const manifest of manifests.slice(0, -1)) await putManifest(client, manifest, manifest.digest);
+    if (referrers.length > 0) await pushReferrers(client, referrers);
     throwIfCancelled(options.signal);
-    await putManifest(client, root, tag);
+    if (!isTagged) await putManifest(client, root, tag);
     return { digest: root.digest, uploaded: blobs.uploaded };
   } catch (error) {
     // The first failure is the reason of the others, and the caller's wish that of all.
@@ -90,6 +103,21 @@ export async function pushImage(
   } finally {
     http.close();
   }
+}
+
+/** What refers to the manifests and is not listed where they go. */
+async function newReferrers(
+  source: ImageSource,
+  manifests: readonly StoredManifest[],
+  client: DistributionClient,
+  isTagged: boolean,
+): Promise<StoredReferrer[]> {
+  const found = await readReferrers(source, manifests);
+  if (!isTagged || found.length === 0) return found;
+  const listed = new Set<string>();
+  for (const subject of new Set(found.map((one) => one.subject)))
+    for await (const { digest } of listReferrers(client, subject)) listed.add(digest);
+  return found.filter(({ digest }) => !listed.has(digest));
 }
 
 /** What the tag stands for now; undefined when there is none, or the registry does not say. */

@@ -14,13 +14,14 @@ export interface StoredManifest {
 /**
  * The registry has everything that the manifest names, or it refuses.
  * @param reference a tag, or the manifest's own digest
+ * @returns `subject`: whether the registry lists what the manifest refers to by itself
  * @throws RegistryError DIGEST_MISMATCH when the registry says that it has stored something else
  */
 export async function putManifest(
   client: DistributionClient,
   manifest: StoredManifest,
   reference: string,
-): Promise<void> {
+): Promise<{ subject: boolean }> {
   const headers = { 'content-type': manifest.mediaType };
   const request = { method: 'PUT' as const, headers, body: manifest.content };
   const path = `manifests/${reference}`;
@@ -34,4 +35,5 @@ export async function putManifest(
       { hint: 'The registry, or a proxy before it, changes manifests; the tag must not be used.' },
     );
   }
+  return { subject: response.headers['oci-subject'] !== undefined };
 }

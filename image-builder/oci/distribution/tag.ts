@@ -7,13 +7,16 @@ import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifes
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
 import { openRepository, type SourceOptions, writingClient } from '../open.ts';
 import { formatReference, type RegistryReference } from '../reference.ts';
+import { pushReferrers } from '../referrers/push.ts';
+import { readReferrers } from '../referrers/travel.ts';
 import { RegistryError } from '../registry-error.ts';
+import { RegistrySource } from '../sources/registry.ts';
 import { putManifest, type StoredManifest } from './put-manifest.ts';
 import type { DistributionClient } from './repository-client.ts';
 import { mountBlob } from './upload.ts';
 
 /**
- * Gives an image more tags; the source's digest decides when it has one.
+ * Gives an image more tags, and in another repository what refers to it; the source's digest decides when it has one.
  * @returns the digest that all of them stand for
  * @throws RegistryError INVALID_REFERENCE before anything is written when a target is in another registry or has a
  * digest; SERVER when the registry refuses to mount; those of {@link DistributionClient.request}
@@ -36,8 +39,14 @@ export async function tagImage(
       const client = writingClient(to.clients);
       if (target.repository !== source.repository) {
         const blobs = [root, ...children].flatMap(blobsOf);
-        for (const blob of distinct(blobs)) await mount(client, blob, source.repository);
+        const referrers = await readReferrers(new RegistrySource(source, from.clients, from.http), [
+          root,
+          ...children,
+        ]);
+        for (const blob of distinct([...blobs, ...referrers.flatMap(blobsOf)]))
+          await mount(client, blob, source.repository);
         for (const child of children) await putManifest(client, child, child.digest);
+        if (referrers.length > 0) await pushReferrers(client, referrers);
       }
       await putManifest(client, root, target.tag ?? 'latest');
     }

@@ -4,7 +4,7 @@
 import { type Digest, splitDigest } from '../digest.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
 import { type Descriptor, type Index, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
-import { OCI_INDEX, OCI_MANIFEST } from '../media-types.ts';
+import { isManifest, OCI_INDEX, OCI_MANIFEST } from '../media-types.ts';
 import { type FileReference, formatReference } from '../reference.ts';
 import { RegistryError } from '../registry-error.ts';
 import { DirectoryFiles, type Files, openArchiveFiles, readSmall } from './named-files.ts';
@@ -61,6 +61,18 @@ class LayoutSource implements ImageSource {
       });
     }
     yield* this.#files.stream(path);
+  }
+
+  /** They stand in index.json without a tag, and are known by their subject. */
+  async *referrers(digest: Digest): AsyncGenerator<Descriptor> {
+    for (const entry of (await this.#index()).manifests) {
+      if (entry.annotations?.[REF_NAME] !== undefined || !isManifest(entry.mediaType)) continue;
+      const content = await this.manifest(entry);
+      const manifest = parseManifest(content, entry.mediaType, `the manifest ${entry.digest}`);
+      if (manifest.kind !== 'manifest' || manifest.subject?.digest !== digest) continue;
+      const { artifactType = manifest.config.mediaType, annotations } = manifest;
+      yield { ...entry, artifactType, annotations: { ...annotations, ...entry.annotations } };
+    }
   }
 
   async close(): Promise<void> {

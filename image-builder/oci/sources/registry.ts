@@ -116,6 +116,22 @@ export class RegistrySource implements ImageSource {
     }
   };
 
+  /** A mirror that has nothing proves nothing: the registry itself is asked as well. */
+  async *referrers(digest: Digest): AsyncGenerator<Descriptor> {
+    const { listReferrers } = await import('../referrers/list.ts');
+    const seen = new Set<Digest>();
+    for (const [index, client] of this.#clients.entries()) {
+      try {
+        for await (const descriptor of listReferrers(client, digest)) {
+          if (!seen.has(descriptor.digest)) yield descriptor;
+          seen.add(descriptor.digest);
+        }
+      } catch (error) {
+        if (index === this.#clients.length - 1 || !(error instanceof RegistryError)) throw error;
+      }
+    }
+  }
+
   async close(): Promise<void> {
     for (const digest of [...this.#cursors.keys()]) await this.#dropCursor(digest);
     this.#http.close();

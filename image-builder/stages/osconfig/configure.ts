@@ -50,7 +50,7 @@ export async function configureRootfs(
       tree,
       context: 'common',
       osconfig,
-      scripts: [...manifestScripts(scripts, 'common'), ...scriptsOf(osconfig.user_scripts, 'common')],
+      scripts: commonScripts(osconfig, scripts),
     },
     context,
   );
@@ -107,15 +107,7 @@ export interface QcowTreeConfiguration {
  */
 export async function configureQcowTree(inputs: QcowTreeConfiguration, context: StageContext): Promise<void> {
   const { tree, osconfig, common, cacheDir } = inputs;
-  const scripts = [
-    ...manifestScripts(inputs.scripts, 'qcow'),
-    ...scriptsOf(osconfig.user_scripts, 'qcow'),
-    ...inputs.runtimeScripts.map(({ name, file_content }, index) => ({
-      name,
-      content: file_content,
-      label: labelOf('qcow_container_runtime_scripts', index, name),
-    })),
-  ];
+  const scripts = qcowScripts(inputs);
   // Ansible takes more than a second to find out that there is nothing to do.
   if (scripts.length === 0 && !qcowDiffers(osconfig, common)) return;
   const before = await fingerprintInitramfs(tree, context);
@@ -134,6 +126,28 @@ function ownIdentity(...configurations: readonly ResolvedOsconfig[]): ('hostname
   return paths.some((path) => posix.normalize(path) === '/etc/resolv.conf')
     ? ['hostname', 'resolv.conf']
     : ['hostname'];
+}
+
+/** The scripts that run on the common root file system, in their order. */
+export function commonScripts(osconfig: ResolvedOsconfig, scripts: readonly ScriptFile[]): LabelledScript[] {
+  return [...manifestScripts(scripts, 'common'), ...scriptsOf(osconfig.user_scripts, 'common')];
+}
+
+/** The same on the tree of one QCOW. */
+export function qcowScripts({
+  osconfig,
+  scripts,
+  runtimeScripts,
+}: Pick<QcowTreeConfiguration, 'osconfig' | 'scripts' | 'runtimeScripts'>): LabelledScript[] {
+  return [
+    ...manifestScripts(scripts, 'qcow'),
+    ...scriptsOf(osconfig.user_scripts, 'qcow'),
+    ...runtimeScripts.map(({ name, file_content }, index) => ({
+      name,
+      content: file_content,
+      label: labelOf('qcow_container_runtime_scripts', index, name),
+    })),
+  ];
 }
 
 const manifestScripts = (scripts: readonly ScriptFile[], context: RunContext): LabelledScript[] =>

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { factsOf } from '../../pipeline/recorded.ts';
 import type { Entry } from '../../store/entry.ts';
-import { type PackedRootfs, ROOTFS_FILE, type RootfsFacts } from '../rootfs/rootfs-entry.ts';
+import { ARCHIVES_FILE, type PackedRootfs, ROOTFS_FILE, type RootfsFacts } from '../rootfs/rootfs-entry.ts';
 
 /** Facts of the entry: what the root file system brought. */
 export type OsconfigFacts = Pick<RootfsFacts, 'packages'>;
@@ -10,5 +10,6 @@ export type OsconfigFacts = Pick<RootfsFacts, 'packages'>;
 /** @throws TypeError for the entry of another stage, or none */
 export function readOsconfigEntry(entry: Entry | undefined): PackedRootfs {
   const { packages } = factsOf<OsconfigFacts>('osconfig', entry);
-  return { file: join(entry?.directory ?? '', ROOTFS_FILE), packages };
+  const directory = entry?.directory ?? '';
+  return { file: join(directory, ROOTFS_FILE), packages, archives: join(directory, ARCHIVES_FILE) };
 }

@@ -1,5 +1,7 @@
 // Runs the stage `osconfig`.
-import { readRootfsEntry } from '../rootfs/rootfs-entry.ts';
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ARCHIVES_FILE, readRootfsEntry } from '../rootfs/rootfs-entry.ts';
 import type { StageWork } from '../stage.ts';
 import { configureRootfs } from './configure.ts';
 import type { OsconfigFacts } from './osconfig-entry.ts';
@@ -11,7 +13,7 @@ export const run: StageWork<OsconfigInputs, OsconfigFacts> = async (
   { rootfs },
   { cacheDir },
 ) => {
-  const { file, packages } = readRootfsEntry(parents.rootfs);
+  const { file, packages, archives } = readRootfsEntry(parents.rootfs);
   const configured = await configureRootfs(
     {
       parent: file,
@@ -23,5 +25,7 @@ export const run: StageWork<OsconfigInputs, OsconfigFacts> = async (
     },
     context,
   );
+  // Whoever writes the bill of materials of a disk knows this stage only.
+  await copyFile(archives, join(context.outputDir, ARCHIVES_FILE));
   return { ...configured, facts: { packages } };
 };

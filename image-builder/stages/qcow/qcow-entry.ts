@@ -10,6 +10,9 @@ import type { Entry } from '../../store/entry.ts';
 /** The bundle layer with the disk. */
 export const LAYER_FILE = 'layer.tar';
 
+/** The bill of materials of the disk, in SPDX. */
+export const SBOM_FILE = 'sbom.spdx.json';
+
 /** Facts of the entry. */
 export interface QcowFacts {
   artifact: QcowArtifact;
@@ -29,5 +32,6 @@ export function readQcowEntry(entry: Entry | undefined): QcowLayer & { path: str
     path: join(directory, artifact.file),
     artifact,
     layer: { descriptor: layer, file: join(directory, LAYER_FILE) },
+    sbom: join(directory, SBOM_FILE),
   };
 }

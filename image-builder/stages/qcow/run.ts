@@ -7,8 +7,9 @@ import type { PlannedPartition } from '../../disk/disk-plan.ts';
 import { configureQcowTree, unpackRootfs } from '../osconfig/configure.ts';
 import { readOsconfigEntry } from '../osconfig/osconfig-entry.ts';
 import type { StageWork } from '../stage.ts';
+import { writeBillOfMaterials } from './bill-of-materials.ts';
 import { menuOf } from './boot-menu.ts';
-import { LAYER_FILE, type QcowFacts } from './qcow-entry.ts';
+import { LAYER_FILE, type QcowFacts, SBOM_FILE } from './qcow-entry.ts';
 import type { QcowInputs } from './qcow-inputs.ts';
 
 /** Takes the tree that osconfig has left, if it is still there. */
@@ -61,6 +62,18 @@ export const run: StageWork<QcowInputs, QcowFacts> = async (
       signal: context.signal,
       onBytes: (done) => context.report({ type: 'bytes', stage: context.stage, done }),
     },
+  );
+  context.report({ type: 'step', stage: context.stage, message: 'write the bill of materials' });
+  await writeBillOfMaterials(
+    {
+      tree: root,
+      disk: { file: fileName, sha256: artifact.sha256 },
+      archivesFile: osconfig.archives,
+      rootfs,
+      image,
+      output: join(context.outputDir, SBOM_FILE),
+    },
+    context,
   );
   const { partitions, secureBoot } = disk;
   return {

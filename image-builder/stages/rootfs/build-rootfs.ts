@@ -5,6 +5,7 @@ import { replaceFile } from '../../base/files/replace.ts';
 import { newestRelease } from '../../pipeline/epoch.ts';
 import { ENTER_TREE } from '../../sandbox/enter-tree.ts';
 import { roomFor, type StageContext } from '../../sandbox/stage-context.ts';
+import type { PackageArchive } from '../../sbom/spdx.ts';
 import type { ResolvedLock } from '../../spec/variables/resolved.ts';
 import type { Apt } from './apt.ts';
 import { renderLinkFile, renderPins, renderSource, requestedPackages } from './apt-sources.ts';
@@ -15,7 +16,13 @@ import { cleanTree } from './clean.ts';
 import { renderSelections } from './debconf.ts';
 import type { Key } from './keyrings.ts';
 import { openLocked } from './locked.ts';
-import { type InstalledPackages, PACKAGES_FILE, ROOTFS_FILE, type RootfsFacts } from './rootfs-entry.ts';
+import {
+  ARCHIVES_FILE,
+  type InstalledPackages,
+  PACKAGES_FILE,
+  ROOTFS_FILE,
+  type RootfsFacts,
+} from './rootfs-entry.ts';
 
 /** What a root file system is made of. */
 export interface RootfsSources extends ArchiveInputs {
@@ -31,7 +38,7 @@ export interface RootfsSources extends ArchiveInputs {
 const INSTALLED_RATIO = 8;
 
 /**
- * Writes `rootfs.tar` and `packages.json` ({@link InstalledPackages}) to the output directory.
+ * Writes `rootfs.tar`, `packages.json` ({@link InstalledPackages}) and `archives.json` to the output directory.
  * @returns the time stamp of everything in it, and the tree itself, still unpacked
  * @throws RootfsError, which names the field of the spec; ToolError
  */
@@ -60,6 +67,7 @@ export async function buildRootfs(
   await cleanTree(tree, context);
 
   step('pack the root file system');
+  await writeFile(join(context.outputDir, ARCHIVES_FILE), `${JSON.stringify(packages.archives)}\n`);
   const installed = await writePackages(tree, context);
   await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
   return { sourceDateEpoch, tree, packages: installed };
@@ -77,6 +85,8 @@ interface ObtainedPackages {
   sourceDateEpoch: number;
   /** Size of their files, in bytes. */
   bytes: number;
+  /** Where each of them is published. */
+  archives: PackageArchive[];
 }
 
 async function obtainPackages(inputs: RootfsSources, context: StageContext): Promise<ObtainedPackages> {
@@ -90,6 +100,7 @@ async function obtainPackages(inputs: RootfsSources, context: StageContext): Pro
       names,
       sourceDateEpoch: sourceDateEpoch ?? lock.sourceDateEpoch,
       bytes: sumOfSizes(lock.packages),
+      archives: lock.packages.map((locked) => publishedArchive(locked, locked, inputs)),
     };
   }
   const names = requestedPackages(inputs.multistrap, inputs.distribution.boot_packages);
@@ -105,7 +116,27 @@ async function obtainPackages(inputs: RootfsSources, context: StageContext): Pro
     names,
     sourceDateEpoch: sourceDateEpoch ?? (await newestRelease(apt.lists)),
     bytes: sumOfSizes(files),
+    archives: files.map((file) => {
+      const { repository, path } = archive.locate(file) ?? {};
+      return publishedArchive(file, { repository: repository?.name, path }, inputs);
+    }),
   };
+}
+
+/** The place is the one that the spec names first: which mirror has served a file is of no consequence to what it is. */
+function publishedArchive(
+  {
+    name,
+    version,
+    architecture,
+    sha256,
+  }: Pick<PackageArchive, 'name' | 'version' | 'architecture' | 'sha256'>,
+  place: { repository?: string | undefined; path?: string | undefined },
+  { multistrap }: RootfsSources,
+): PackageArchive {
+  const source = multistrap.repos.find((repository) => repository.name === place.repository)?.source;
+  const url = source && place.path !== undefined ? `${source}/${place.path}` : undefined;
+  return { name, version, architecture, ...(url && { url }), ...(sha256 && { sha256 }) };
 }
 
 const sumOfSizes = (files: readonly { size: number }[]) => files.reduce((sum, { size }) => sum + size, 0);

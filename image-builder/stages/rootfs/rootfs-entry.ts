@@ -8,6 +8,9 @@ export const ROOTFS_FILE = 'rootfs.tar';
 /** {@link InstalledPackages} as JSON. */
 export const PACKAGES_FILE = 'packages.json';
 
+/** The package files that were installed, a list of PackageArchive as JSON. */
+export const ARCHIVES_FILE = 'archives.json';
+
 /** Versions of what is installed, by package name. */
 export type InstalledPackages = Record<string, { version: string; architecture: string }>;
 
@@ -23,10 +26,13 @@ export interface PackedRootfs {
   /** Path of the tar. */
   file: string;
   packages: InstalledPackages;
+  /** Path of the list of the package files that it was made of. */
+  archives: string;
 }
 
 /** @throws TypeError for the entry of another stage, or none */
 export function readRootfsEntry(entry: Entry | undefined): PackedRootfs {
   const { packages } = factsOf<RootfsFacts>('rootfs', entry);
-  return { file: join(entry?.directory ?? '', ROOTFS_FILE), packages };
+  const directory = entry?.directory ?? '';
+  return { file: join(directory, ROOTFS_FILE), packages, archives: join(directory, ARCHIVES_FILE) };
 }

@@ -20,11 +20,13 @@ import type { ProgressEvent } from '../../../image-builder/base/diagnostics/prog
 import { build } from '../../../image-builder/build/build.ts';
 import type { BundleContents } from '../../../image-builder/bundle/model.ts';
 import { readBundle } from '../../../image-builder/bundle/read/read-bundle.ts';
+import { readSbom } from '../../../image-builder/bundle/read/sboms.ts';
 import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
 import { PERSON } from '../../support/policies.ts';
 import { executable, run as runProcess } from '../support/executables.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
+import { readByTrivy, validateSpdx } from '../support/sbom-readers.ts';
 import { bundleProgram, start } from './programs.ts';
 
 jest.setTimeout(900_000);
@@ -151,6 +153,33 @@ test('the image in the bundle is a sound QCOW2 with the checksums that the catal
   expect(first.contents.artifacts.qcows.b?.sha512).toBe(sum);
   const packages = JSON.parse(readFileSync(join(cwd, 'unpacked/rootfs/manifests/packages.json'), 'utf8'));
   expect(packages['systemd-sysv'].version).toMatch(/^\d/);
+});
+
+test('each disk has a bill of materials that scanners understand: every package with its source, file and place', async () => {
+  const files = Object.values(first.contents.artifacts.qcows);
+  const documents = await Promise.all(
+    files.map(({ file }) => readSbom(`oci:${join(cwd, 'out')}:v1`, file, {})),
+  );
+  for (const [index, content] of documents.entries()) {
+    const document = JSON.parse(content.toString());
+    const debs = document.packages.filter((one: { SPDXID: string }) =>
+      one.SPDXID.startsWith('SPDXRef-Package-'),
+    );
+    expect(document.packages[0].checksums[0].checksumValue).toBe(files[index]?.sha256);
+    expect(debs.length).toBeGreaterThan(100);
+    for (const { checksums, downloadLocation } of debs) {
+      expect(checksums[0].checksumValue).toMatch(/^[0-9a-f]{64}$/);
+      expect(downloadLocation).toMatch(/^https?:.*\/pool\/.*\.deb$/);
+    }
+    const path = join(cwd, `${index}.spdx.json`);
+    writeFileSync(path, content);
+    expect(validateSpdx(path)).toBe('');
+    const { os, packages } = readByTrivy(content.toString());
+    expect(os).toMatchObject({ Family: 'debian', Name: '13' });
+    expect(packages).toHaveLength(debs.length);
+    expect(packages.find(({ name }) => name === 'libsystemd0')?.source).toBe('systemd');
+    expect(packages.every(({ source }) => source)).toBe(true);
+  }
 });
 
 test('the profiles tell every variable and no secret', () => {

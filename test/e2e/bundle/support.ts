@@ -36,7 +36,7 @@ export async function makeQcow(path: string, mebibytes: number): Promise<void> {
 
 /** A bundle before its layers are made. */
 export type BundleFiles = Omit<BundleRequest, 'qcows'> & {
-  qcows: readonly { name: string; path: string; fileName?: string }[];
+  qcows: readonly { name: string; path: string; fileName?: string; sbom?: string }[];
 };
 
 /** Writes a bundle of image files, as the stages of a build do. */
@@ -50,9 +50,10 @@ export async function writeBundle(
   const work = await mkdtemp(join(target, '.image-builder-'));
   try {
     const qcows: Record<string, QcowLayer> = {};
-    for (const { name, path, fileName = `${name}.qcow2` } of files.qcows) {
+    for (const { name, path, fileName = `${name}.qcow2`, sbom } of files.qcows) {
       const layer = join(work, `layer-${fileName}`);
-      qcows[name] = await writeQcowLayer({ path, fileName }, layer, { ...options, mtime: files.created });
+      const written = await writeQcowLayer({ path, fileName }, layer, { ...options, mtime: files.created });
+      qcows[name] = { ...written, ...(sbom && { sbom }) };
     }
     const bundle = await assembleBundle({ ...files, qcows }, join(work, 'bundle'));
     return { reference: await publishBundle(bundle, destination, options), artifacts: bundle.artifacts };

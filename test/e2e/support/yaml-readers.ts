@@ -1,12 +1,7 @@
 // The readers of YAML that our output meets besides our own: Go's as kustomize and kubectl use it (go-yaml/, built once
 // through the Go module proxy and kept in .cache), and Python's.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
-
-const source = join(__dirname, 'go-yaml');
-const cache = join(__dirname, '../../../.cache');
+import { spawnSync } from 'node:child_process';
+import { goProgram } from './go-program.ts';
 
 /** What a reader has made of one document. */
 export interface Reading {
@@ -16,7 +11,7 @@ export interface Reading {
 
 /** Reads each text as one document, by kyaml 0.21 (kustomize 5.8) and by sigs.k8s.io/yaml. */
 export function readByGo(texts: string[]): { kyaml: Reading; sigs: Reading }[] {
-  return JSON.parse(runOn(goProgram(), [], texts));
+  return JSON.parse(runOn(goProgram('go-yaml'), [], texts));
 }
 
 /** Reads each text by PyYAML's safe loader, which is how cloud-init and Ansible read. */
@@ -44,15 +39,4 @@ function runOn(program: string, args: string[], texts: string[]): string {
   });
   if (status !== 0) throw new Error(`${program}: ${stderr}`);
   return stdout;
-}
-
-function goProgram(): string {
-  const hash = createHash('sha256');
-  for (const name of ['go.mod', 'go.sum', 'main.go']) hash.update(readFileSync(join(source, name)));
-  const path = join(cache, `go-yaml-${hash.digest('hex').slice(0, 12)}`);
-  if (existsSync(path)) return path;
-  mkdirSync(cache, { recursive: true });
-  execFileSync('go', ['build', '-o', `${path}.new`, '.'], { cwd: source, stdio: 'pipe' });
-  renameSync(`${path}.new`, path);
-  return path;
 }

@@ -1,0 +1,61 @@
+// Reads what refers to an image: its manifest, and its one piece of content, each checked against its digest.
+import { checkContent, checkedStream } from '../digest.ts';
+import type { ImageSource } from '../image-source.ts';
+import { type Descriptor, MANIFEST_LIMIT_BYTES, type Manifest, parseManifest } from '../manifest.ts';
+import { RegistryError } from '../registry-error.ts';
+import { EMPTY_CONFIG } from './referrer.ts';
+
+/** The manifest of a referrer; embedded in its list it costs no request. @throws RegistryError */
+export async function referrerManifestOf(source: ImageSource, descriptor: Descriptor): Promise<Manifest> {
+  const what = `the referrer ${descriptor.digest}`;
+  if (descriptor.size > MANIFEST_LIMIT_BYTES)
+    throw new RegistryError('TOO_LARGE', `${what} claims ${descriptor.size} bytes`);
+  const content = descriptor.data ?? (await source.manifest(descriptor));
+  checkContent(content, descriptor, what);
+  const manifest = parseManifest(content, descriptor.mediaType, what);
+  if (manifest.kind === 'manifest') return manifest;
+  throw new RegistryError('INVALID_MANIFEST', `${what} is an index`);
+}
+
+/**
+ * What a referrer is. Lists leave out what the manifest says, or say another thing (cosign 3.1, go-containerregistry): where
+ * they do not tell, the manifest is read.
+ */
+export async function describeReferrer(
+  source: ImageSource,
+  descriptor: Descriptor,
+): Promise<{ artifactType: string; annotations: Record<string, string> }> {
+  const { artifactType, annotations } = descriptor;
+  if (artifactType && artifactType !== EMPTY_CONFIG.mediaType && annotations)
+    return { artifactType, annotations };
+  const manifest = await referrerManifestOf(source, descriptor);
+  return {
+    artifactType: manifest.artifactType ?? manifest.config.mediaType,
+    annotations: { ...manifest.annotations, ...annotations },
+  };
+}
+
+/**
+ * The content of a referrer's only layer.
+ * @param limit refused above this size, in bytes
+ * @throws RegistryError
+ */
+export async function referrerContentOf(
+  source: ImageSource,
+  { layers }: Manifest,
+  limit: number,
+  what: string,
+): Promise<Buffer> {
+  const [layer, ...others] = layers;
+  if (!layer || others.length > 0)
+    throw new RegistryError('INVALID_MANIFEST', `${what} has ${layers.length} layers, expected one`);
+  if (layer.size > limit)
+    throw new RegistryError('TOO_LARGE', `${what} has ${layer.size} bytes, more than ${limit}`);
+  if (layer.data) {
+    checkContent(layer.data, layer, what);
+    return layer.data;
+  }
+  const parts: Uint8Array[] = [];
+  for await (const part of checkedStream(source.blob(layer), layer, what)) parts.push(Buffer.from(part));
+  return Buffer.concat(parts);
+}

@@ -1,0 +1,214 @@
+// Looks into a finished tree for what its bill of materials tells, without believing any of its links: the program that
+// reads has the tree as its root directory.
+import type { StageContext } from '../sandbox/stage-context.ts';
+
+/** What is in a tree. */
+export interface Inventory {
+  /** Text of os-release(5). */
+  osRelease: string;
+  /** Text of dpkg's status file. */
+  status: string;
+  /** Licences that a package's machine-readable copyright file names, by package; sorted. */
+  licences: Record<string, string[]>;
+  /** Files that belong to no package and that everybody may read, sorted by path. Digests in hex. */
+  files: { path: string; sha1: string; sha256: string }[];
+  /** How many more such files there are. */
+  omitted: number;
+  /** SHA-256 in hex of the files that were asked for, by path, as far as they are there. */
+  wanted: Record<string, string>;
+  /** Container images in the stores of container engines; sorted by digest. */
+  images: { digest: string; names: string[] }[];
+}
+
+/** A tree with more files than that has no list but a dump. */
+const MOST_FILES = 5000;
+
+/**
+ * Reads a tree.
+ * @param wanted absolute paths of files whose digests are asked for
+ * @throws ToolError
+ */
+export async function takeInventory(
+  tree: string,
+  wanted: readonly string[],
+  { sandbox, signal }: Pick<StageContext, 'sandbox' | 'signal'>,
+): Promise<Inventory> {
+  const input = JSON.stringify({ wanted, most: MOST_FILES });
+  return JSON.parse(await sandbox.run(['python3', '-ISc', PROGRAM, tree], { input, signal }));
+}
+
+// What is excluded is state and caches: of dpkg and apt, of Python, of services, and what engines keep images in.
+const PROGRAM = `
+import hashlib, json, os, re, stat, sys
+
+request = json.load(sys.stdin)
+os.chroot(sys.argv[1])
+os.chdir("/")
+LIMIT = 4 << 20
+EXCLUDED = re.compile(
+    rb"^/(?:dev|proc|run|sys|tmp|var/(?:cache|log|tmp|lib/(?:apt|dpkg|ucf|pam|systemd|containerd|containers|docker)))(?:/|$)"
+    rb"|^/boot/grub/[^/]+-(?:pc|efi)/|/__pycache__(?:/|$)|\\.pyc$"
+)
+
+
+def read(path, limit=LIMIT):
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        return file.read(limit)
+
+
+def text(data):
+    return data.decode("utf-8", "backslashreplace")
+
+
+def parsed(path):
+    try:
+        return json.loads(read(path))
+    except ValueError:
+        return None
+
+
+def listing(directory):
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+def digests(path):
+    sums = hashlib.sha1(usedforsecurity=False), hashlib.sha256()
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        while block := file.read(1 << 20):
+            for one in sums:
+                one.update(block)
+    return [one.hexdigest() for one in sums]
+
+
+# Packages name files as they have them: where a directory has become a link since, the file is behind it.
+places = {b"": b""}
+
+
+def place(directory):
+    if directory not in places:
+        above, _, name = directory.rpartition(b"/")
+        found = place(above) + b"/" + name
+        places[directory] = os.path.realpath(found).rstrip(b"/") if os.path.islink(found) else found
+    return places[directory]
+
+
+def canonical(path):
+    directory, _, name = path.rpartition(b"/")
+    return place(directory) + b"/" + name
+
+
+owned = set()
+information = b"/var/lib/dpkg/info"
+for name in listing(information):
+    if name.endswith(b".list"):
+        owned.update(map(canonical, read(information + b"/" + name, 64 << 20).split(b"\\n")))
+owned.update(map(canonical, filter(lambda line: line.startswith(b"/"), read(b"/var/lib/dpkg/diversions").split(b"\\n"))))
+
+
+def unowned(directory):
+    with os.scandir(directory or b"/") as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        path = directory + b"/" + entry.name
+        if EXCLUDED.search(path):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from unowned(path)
+        elif entry.is_file(follow_symlinks=False) and path not in owned:
+            # The digest of a secret is a way to try what it could be.
+            if entry.stat(follow_symlinks=False).st_mode & stat.S_IROTH:
+                yield path
+
+
+FIELD = re.compile(rb"^(?:(Files|License):[ \\t]*(.*?)[ \\t\\r]*|[ \\t]*)$", re.M | re.I)
+
+
+def licences():
+    found = {}
+    for name in listing(b"/usr/share/doc"):
+        content = read(b"/usr/share/doc/" + name + b"/copyright", 1 << 20)
+        if not re.match(rb"(?i)format(?:-specification)?:", content):
+            continue
+        synopses, licensed = set(), True
+        # A stanza without files gives the text of a licence only; the first one is about all of them.
+        for match in FIELD.finditer(content):
+            if match[1] is None:
+                licensed = False
+            elif match[1].lower() == b"files":
+                licensed = True
+            elif licensed and match[2]:
+                synopses.add(text(match[2][:500]))
+        if synopses:
+            found[text(name)] = sorted(synopses)
+    return found
+
+
+def images():
+    """Of CRI-O and podman by their lists, of Docker by its own, of containerd by the manifests in its store."""
+    found = {}
+
+    def note(digest, names=()):
+        if isinstance(digest, str) and re.fullmatch("sha256:[0-9a-f]{64}", digest):
+            found.setdefault(digest, set()).update(name for name in names if isinstance(name, str))
+
+    for image in parsed(b"/var/lib/containers/storage/overlay-images/images.json") or []:
+        if isinstance(image, dict):
+            names = image.get("names")
+            note(image.get("digest"), names if isinstance(names, list) else [])
+    repositories = parsed(b"/var/lib/docker/image/overlay2/repositories.json")
+    repositories = repositories.get("Repositories") if isinstance(repositories, dict) else None
+    for tags in (repositories or {}).values() if isinstance(repositories, dict) else []:
+        for name in tags if isinstance(tags, dict) else []:
+            note(name.partition("@")[2], [name.partition("@")[0]])
+    blobs = b"/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256"
+    for name in listing(blobs):
+        try:
+            small = os.stat(blobs + b"/" + name).st_size < 1 << 16
+        except OSError:
+            continue
+        manifest = parsed(blobs + b"/" + name) if small else None
+        if isinstance(manifest, dict) and isinstance(manifest.get("layers"), list) and "config" in manifest:
+            note("sha256:" + text(name))
+    return [{"digest": digest, "names": sorted(names)} for digest, names in sorted(found.items())]
+
+
+files, omitted = [], 0
+for path in unowned(b""):
+    if len(files) < request["most"]:
+        sums = digests(path)
+        if sums:
+            files.append({"path": text(path), "sha1": sums[0], "sha256": sums[1]})
+    else:
+        omitted += 1
+files.sort(key=lambda file: file["path"])
+wanted = {}
+for path in request["wanted"]:
+    try:
+        sums = digests(path)
+    except OSError:
+        continue
+    if sums:
+        wanted[path] = sums[1]
+result = {
+    "osRelease": text(read(b"/etc/os-release", 1 << 16)),
+    "status": text(read(b"/var/lib/dpkg/status", 64 << 20)),
+    "licences": licences(),
+    "files": files,
+    "omitted": omitted,
+    "wanted": wanted,
+    "images": images(),
+}
+json.dump(result, sys.stdout)
+`;
