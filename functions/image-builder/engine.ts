@@ -9,7 +9,7 @@ export const localEngine: Engine = {
   async readBundle(reference, options) {
     const [{ readBundle }, { localPathOf }, policy] = await Promise.all([
       import('../../image-builder/bundle/read/read-bundle.ts'),
-      import('../../image-builder/bundle/local-path.ts'),
+      import('../../image-builder/oci/local-path.ts'),
       renderPolicy(process.cwd()),
     ]);
     const path = localPathOf(reference, process.env);

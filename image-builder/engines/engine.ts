@@ -1,5 +1,5 @@
 // What the executor needs of a container engine. Two things provide it: the engine's command line (cli-engine.ts), and
-// Docker's HTTP interface where there is no command line, as in the function's own container (api/api-engine.ts).
+// Docker's HTTP interface where there is no command line, as in the function's own container (api-engine.ts).
 import type { Readable, Writable } from 'node:stream';
 
 /** Engines with Docker's command line, in the order in which they are tried. */

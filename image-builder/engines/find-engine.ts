@@ -1,7 +1,7 @@
 // Finds a container engine that answers: docker, podman or nerdctl, by its command line or by its socket.
 import type { Env } from '../base/env.ts';
-import { apiEngine } from './api/api-engine.ts';
-import { apiHosts } from './api/host.ts';
+import { engineHosts } from './api/address.ts';
+import { apiEngine } from './api-engine.ts';
 import { cliEngine } from './cli-engine.ts';
 import type { EngineCommand } from './command.ts';
 import { type ContainerEngine, ENGINES, type EngineName } from './engine.ts';
@@ -58,8 +58,10 @@ function isElsewhere(name: EngineName, environment: Env): boolean {
 }
 
 async function trySockets(name: EngineName, environment: Env): Promise<Attempt> {
+  // nerdctl's daemon, containerd, has another interface.
+  if (name === 'nerdctl') return undefined;
   let refusal: string | undefined;
-  for (const host of apiHosts(name, environment)) {
+  for (const host of engineHosts(name, environment)) {
     try {
       return await apiEngine(name, host, isRemote(host, lookAround(environment)), environment);
     } catch (error) {

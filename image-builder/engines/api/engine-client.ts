@@ -1,11 +1,12 @@
-// HTTP requests to an engine (https://docs.docker.com/reference/api/engine/), over its socket, TCP or TLS.
+// HTTP requests to a container engine by Docker's interface (https://docs.docker.com/reference/api/engine/), which Podman
+// has too: over its socket, TCP or TLS.
 import http from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
-import type { ApiAddress } from './host.ts';
+import type { EngineAddress } from './address.ts';
 
 /** The engine has refused a request. */
-export class ApiError extends Error {
+export class EngineApiError extends Error {
   readonly status: number;
 
   constructor(status: number, message: string) {
@@ -16,31 +17,43 @@ export class ApiError extends Error {
 
 type Method = 'GET' | 'POST' | 'DELETE';
 
-/** Sends requests to one engine. */
-export class ApiClient {
-  readonly #address: ApiAddress;
+/** Text that an engine answers at once is no longer than this; images come as a stream. */
+const TEXT_LIMIT_BYTES = 64 * 1024 * 1024;
 
-  constructor(address: ApiAddress) {
+/** Sends requests to one engine. */
+export class EngineClient {
+  readonly #address: EngineAddress;
+
+  constructor(address: EngineAddress) {
     this.#address = address;
   }
 
-  /** The JSON that the engine answers; undefined for an empty answer. @throws ApiError, or that of the connection */
+  /** The JSON that the engine answers; undefined for an empty answer. @throws EngineApiError, or that of the connection */
   async json(method: Method, path: string, body?: unknown): Promise<unknown> {
     const response = await this.stream(method, path, body);
     const text = await readText(response);
     return text === '' ? undefined : JSON.parse(text);
   }
 
-  /** The answer as it comes. @throws ApiError when the engine has refused */
-  async stream(method: Method, path: string, body?: unknown): Promise<http.IncomingMessage> {
+  /** The answer as it comes. @throws EngineApiError when the engine has refused, or the error of the connection */
+  async stream(
+    method: Method,
+    path: string,
+    body?: unknown,
+    signal?: AbortSignal,
+  ): Promise<http.IncomingMessage> {
     const response = await new Promise<http.IncomingMessage>((done, fail) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
-      const request = this.#request(method, path, text ? { 'content-type': 'application/json' } : {});
+      const headers = text ? { 'content-type': 'application/json' } : {};
+      const request = this.#request(method, path, headers, signal);
       request.once('response', done).once('error', fail).end(text);
     });
     const { statusCode = 0 } = response;
     if (statusCode < 400) return response;
-    throw new ApiError(statusCode, messageOf(await readText(response)) || `the engine answers ${statusCode}`);
+    throw new EngineApiError(
+      statusCode,
+      messageOf(await readText(response)) || `the engine answers ${statusCode}`,
+    );
   }
 
   /** A connection to the standard streams of a container (ContainerAttach). */
@@ -53,15 +66,20 @@ export class ApiClient {
       });
       request.once('response', async (response) => {
         const text = await readText(response);
-        fail(new ApiError(response.statusCode ?? 0, messageOf(text) || 'the engine does not attach'));
+        fail(new EngineApiError(response.statusCode ?? 0, messageOf(text) || 'the engine does not attach'));
       });
       request.once('error', fail).end();
     });
   }
 
-  #request(method: Method, path: string, headers: http.OutgoingHttpHeaders): http.ClientRequest {
+  #request(
+    method: Method,
+    path: string,
+    headers: http.OutgoingHttpHeaders,
+    signal?: AbortSignal,
+  ): http.ClientRequest {
     // A connection for each request: a container is waited for over one of them while others come and go.
-    const options = { method, path, headers, agent: false as const };
+    const options = { method, path, headers, agent: false as const, ...(signal && { signal }) };
     if ('socketPath' in this.#address) return http.request({ ...options, ...this.#address });
     const { tls, ...address } = this.#address;
     return tls ? https.request({ ...options, ...address, ...tls }) : http.request({ ...options, ...address });
@@ -70,7 +88,12 @@ export class ApiClient {
 
 async function readText(response: http.IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > TEXT_LIMIT_BYTES) throw new Error(`the engine answers more than ${TEXT_LIMIT_BYTES} bytes`);
+    chunks.push(chunk);
+  }
   return Buffer.concat(chunks).toString('utf8');
 }
 

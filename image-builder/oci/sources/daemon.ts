@@ -1,9 +1,15 @@
-// Images that a local engine has (docker-daemon:): Docker or Podman, over the Docker Engine API
-// (https://docs.docker.com/reference/api/engine/, ImageGet and ImageInspect).
+// Images that an engine has (docker-daemon:): Docker or Podman, over the Docker Engine API
+// (https://docs.docker.com/reference/api/engine/, ImageGet).
 
-import { access } from 'node:fs/promises';
-import http from 'node:http';
+import type { ImageBuilderError } from '../../base/diagnostics/error.ts';
 import type { Env } from '../../base/env.ts';
+import {
+  defaultEngineHost,
+  type EngineAddress,
+  parseEngineHost,
+  socketPaths,
+} from '../../engines/api/address.ts';
+import { EngineApiError, EngineClient } from '../../engines/api/engine-client.ts';
 import { networkError } from '../http/network-error.ts';
 import type { Cost, ImageSource } from '../image-source.ts';
 import { type DaemonReference, formatReference } from '../reference.ts';
@@ -11,90 +17,86 @@ import { RegistryError } from '../registry-error.ts';
 import { DockerArchiveSource } from './docker-archive.ts';
 import { StreamedFiles } from './named-files.ts';
 
-/** Opens `docker-daemon:` references. @throws RegistryError NOT_FOUND, NETWORK, CONFIGURATION */
+/** Opens `docker-daemon:` references. @throws RegistryError NOT_FOUND, NETWORK, TLS, CONFIGURATION */
 export async function openDaemon(
   reference: DaemonReference,
   options: { environment?: Env; signal?: AbortSignal },
 ): Promise<ImageSource> {
-  const environment = options.environment ?? process.env;
-  const connection = await engine(environment);
+  const address = addressOf(options.environment ?? process.env);
   const cost: Cost = { requests: 0, bytes: 0 };
   const name = formatReference(reference);
   const image = reference.name || reference.digest || '';
-  const files = new StreamedFiles(() => download(connection, image, cost, options.signal), name, cost);
+  const files = new StreamedFiles(() => download(address, image, cost, options.signal), name, cost);
   return new DockerArchiveSource(files, name, reference.digest ? { digest: reference.digest } : {});
 }
 
-type Connection = { socketPath: string } | { host: string; port: number };
-
-/** DOCKER_HOST, CONTAINER_HOST, or the first socket that exists. */
-async function engine(environment: Env): Promise<Connection> {
-  const configured = environment.DOCKER_HOST || environment.CONTAINER_HOST;
-  if (configured) return parseHost(configured);
-  const runtime = environment.XDG_RUNTIME_DIR;
-  const sockets = [
-    '/var/run/docker.sock',
-    ...(runtime ? [`${runtime}/docker.sock`, `${runtime}/podman/podman.sock`] : []),
-    '/run/podman/podman.sock',
-  ];
-  for (const socketPath of sockets) {
-    if (
-      await access(socketPath).then(
-        () => true,
-        () => false,
-      )
-    )
-      return { socketPath };
+function addressOf(env: Env): EngineAddress {
+  const host = defaultEngineHost(env);
+  if (host === undefined) {
+    const places = [...socketPaths('docker', env), ...socketPaths('podman', env)].join(', ');
+    throw new RegistryError('NETWORK', 'no container engine was found on this machine', {
+      hint: `Start Docker or Podman's API service, or set DOCKER_HOST; looked for ${places}.`,
+    });
   }
-  throw new RegistryError('NETWORK', 'no container engine was found on this machine', {
-    hint: `Start Docker or Podman's API service, or set DOCKER_HOST; looked for ${sockets.join(', ')}.`,
-  });
-}
-
-function parseHost(text: string): Connection {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'unix:') return { socketPath: decodeURIComponent(url.pathname) };
-  if (url?.protocol === 'tcp:' || url?.protocol === 'http:') {
-    return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 2375) };
+  try {
+    return parseEngineHost(host, env);
+  } catch (cause) {
+    const variable = env.DOCKER_HOST ? 'DOCKER_HOST' : 'CONTAINER_HOST';
+    throw new RegistryError('CONFIGURATION', `${variable}: ${(cause as Error).message}`, {
+      cause,
+      hint: 'For an engine behind SSH save the image with `docker save` and use docker-archive:FILE.',
+    });
   }
-  throw new RegistryError('CONFIGURATION', `DOCKER_HOST is neither unix:// nor tcp://`, {
-    hint: 'For an engine behind TLS or SSH save the image with `docker save` and use docker-archive:FILE.',
-  });
 }
 
 async function* download(
-  connection: Connection,
+  address: EngineAddress,
   image: string,
   cost: Cost,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
   cost.requests++;
-  const url = new URL(`http://engine/images/${encodeURIComponent(image)}/get`);
-  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-    const request = http.get(
-      { ...connection, path: url.pathname, agent: false, ...(signal && { signal }) },
-      resolve,
-    );
-    request.once('error', (cause) => reject(networkError(cause, url, signal)));
-  });
+  const client = new EngineClient(address);
   try {
-    if (response.statusCode !== 200) {
-      const code = response.statusCode === 404 ? 'NOT_FOUND' : 'SERVER';
-      throw new RegistryError(
-        code,
-        `the container engine answers ${response.statusCode} for the image ${image}`,
-        {
-          hint: 'List the images with `docker images`; pull it first, or use the registry reference without docker-daemon:.',
-        },
-      );
-    }
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      cost.bytes += chunk.length;
-      yield chunk;
+    const path = `/images/${encodeURIComponent(image)}/get`;
+    const response = await client.stream('GET', path, undefined, signal);
+    try {
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        cost.bytes += chunk.length;
+        yield chunk;
+      }
+    } finally {
+      response.destroy();
     }
   } catch (error) {
-    throw networkError(error, url, signal);
-  } finally {
-    response.destroy();
+    throw error instanceof EngineApiError ? refusal(error, image) : connectionError(error, address, signal);
   }
 }
+
+function refusal({ status, message }: EngineApiError, image: string): RegistryError {
+  const answer = `the container engine answers ${status} for the image ${image}: ${message}`;
+  return status === 404
+    ? new RegistryError('NOT_FOUND', answer, {
+        hint: 'List the images with `docker images`; pull it first, or use the registry reference without docker-daemon:.',
+      })
+    : new RegistryError('SERVER', answer, {
+        hint: 'Is DOCKER_HOST right? An engine that is protected by TLS needs DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH.',
+      });
+}
+
+function connectionError(
+  cause: unknown,
+  address: EngineAddress,
+  signal: AbortSignal | undefined,
+): ImageBuilderError {
+  const authority = 'socketPath' in address ? 'engine' : authorityOf(address);
+  const error = networkError(cause, new URL(`http://${authority}`), signal);
+  if (error.code !== 'TLS') return error;
+  return new RegistryError('TLS', error.message, {
+    cause,
+    hint: 'DOCKER_CERT_PATH names the directory of ca.pem, cert.pem and key.pem; DOCKER_TLS_VERIFY=1 asks for them.',
+  });
+}
+
+const authorityOf = ({ host, port }: { host: string; port: number }) =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`;

@@ -61,7 +61,7 @@ async function requireReadable(
   { cwd, env = process.env, policy }: BaseOptions & { policy: Pick<Policy, 'read'> },
 ): Promise<void> {
   const [{ localPathOf }, { SpecFiles }, { PathError }] = await Promise.all([
-    import('../../bundle/local-path.ts'),
+    import('../../oci/local-path.ts'),
     import('../../policy/spec-files.ts'),
     import('../../policy/paths.ts'),
   ]);

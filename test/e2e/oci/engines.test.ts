@@ -11,6 +11,7 @@ import { readBundle } from '../../../image-builder/bundle/read/read-bundle.ts';
 import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle, QCOW_PROFILE } from '../../support/bundles.ts';
 import { writeLayout } from '../../support/images.ts';
 import { type DockerEngine, useDocker } from '../support/docker.ts';
+import { startEngineTls } from '../support/engine-tls.ts';
 import { skopeoCopy } from '../support/registry.ts';
 
 const run = promisify(execFile);
@@ -57,6 +58,16 @@ describe('Docker', () => {
   });
 
   it('gives bundles', () => expectBundles({ DOCKER_HOST: engine.environment.DOCKER_HOST ?? '' }));
+
+  it('gives them by TLS', async () => {
+    const socket = (engine.environment.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace('unix://', '');
+    const behind = await startEngineTls(socket, at('tls'));
+    try {
+      await expectBundles(behind.environment);
+    } finally {
+      await behind.stop();
+    }
+  });
 });
 
 describe('Podman', () => {

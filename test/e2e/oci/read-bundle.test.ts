@@ -1,7 +1,7 @@
 // Bundles in every place that a reference can name, made by real tools, read from a real registry.
 
 import { execFileSync } from 'node:child_process';
-import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { readBundle } from '../../../image-builder/bundle/read/read-bundle.ts';
 import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle, QCOW_PROFILE } from '../../support/bundles.ts';
 import { LayoutWriter, writeLayout } from '../../support/images.ts';
+import { startEngineTls } from '../support/engine-tls.ts';
 import { pushAsDocker, skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
 
 const KIB = 1024;
@@ -128,7 +129,8 @@ describe('local forms', () => {
   });
 });
 
-it('docker-daemon: reads what the engine saves (its API re-enacted on a socket)', async () => {
+/** The API of an engine that has one image, re-enacted on a socket. */
+async function startEngine(socket: string): Promise<{ asked: string[]; close(): void }> {
   const archive = at('form-docker-archive');
   const asked: string[] = [];
   const engine = createServer((request, response) => {
@@ -137,17 +139,50 @@ it('docker-daemon: reads what the engine saves (its API re-enacted on a socket)'
       createReadStream(archive).pipe(response);
     else response.writeHead(404).end('{"message":"no such image"}');
   });
-  await new Promise<void>((done) => engine.listen(at('engine.sock'), done));
+  await new Promise<void>((done) => engine.listen(socket, done));
+  return { asked, close: () => void engine.close() };
+}
+
+it('docker-daemon: reads what the engine saves', async () => {
+  const engine = await startEngine(at('engine.sock'));
   const environment = { DOCKER_HOST: `unix://${at('engine.sock')}` };
   try {
     const reading = await readBundle('docker-daemon:site/bundle:v1', { environment });
     expectProfiles(reading);
     expect(reading.reference.image).toMatch(/^docker-daemon:site\/bundle:v1@sha256:/);
-    expect(asked).toHaveLength(1);
+    expect(engine.asked).toHaveLength(1);
     await expect(readBundle('docker-daemon:site/other:v1', { environment })).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
   } finally {
+    engine.close();
+  }
+});
+
+it('docker-daemon: reads from an engine behind TLS, with the certificates of docker', async () => {
+  const engine = await startEngine(at('tls-engine.sock'));
+  const behind = await startEngineTls(at('tls-engine.sock'), at('tls'));
+  const read = (environment: Record<string, string>) =>
+    readBundle('docker-daemon:site/bundle:v1', { environment });
+  const { DOCKER_HOST } = behind.environment;
+  try {
+    expectProfiles(await read(behind.environment));
+    expect(engine.asked).toHaveLength(1);
+    // Without its certificates, with those of nobody, and with an authority that has not signed the engine's.
+    await expect(read({ DOCKER_HOST, HOME: at('tls') })).rejects.toMatchObject({ code: 'NETWORK' });
+    mkdirSync(at('other-tls'));
+    await expect(read({ ...behind.environment, DOCKER_CERT_PATH: at('other-tls') })).rejects.toMatchObject({
+      code: 'TLS',
+      hint: expect.stringContaining('DOCKER_CERT_PATH'),
+    });
+    // https:// is no leave to believe anybody; that takes DOCKER_TLS alone, as docker has it.
+    const https = { DOCKER_HOST: DOCKER_HOST.replace('tcp:', 'https:'), HOME: at('other-tls') };
+    await expect(read(https)).rejects.toMatchObject({ code: 'TLS' });
+    expect(engine.asked).toHaveLength(1);
+    const { DOCKER_CERT_PATH } = behind.environment;
+    expectProfiles(await read({ DOCKER_HOST, DOCKER_CERT_PATH, DOCKER_TLS: '1' }));
+  } finally {
+    await behind.stop();
     engine.close();
   }
 });

@@ -1,7 +1,7 @@
 // Which engines see the directories of this process, and the frames of an engine's connection.
 import { Readable } from 'node:stream';
-import { readFrames } from '../../../image-builder/engines/api/frames.ts';
-import { parseHost } from '../../../image-builder/engines/api/host.ts';
+import { parseEngineHost } from '../../../image-builder/engines/api/address.ts';
+import { readFrames } from '../../../image-builder/engines/frames.ts';
 import { isRemote } from '../../../image-builder/engines/remote.ts';
 
 const outside = { insideContainer: false, mountPoints: ['/', '/run'] };
@@ -24,16 +24,22 @@ test.each([
 });
 
 test('DOCKER_HOST in all its forms', () => {
-  expect(parseHost('unix:///run/docker.sock', {})).toEqual({ socketPath: '/run/docker.sock' });
-  expect(parseHost('tcp://192.0.2.1', {})).toEqual({ host: '192.0.2.1', port: 2375 });
-  expect(parseHost('tcp://[2001:db8::1]:99', {})).toEqual({ host: '2001:db8::1', port: 99 });
-  expect(parseHost('tcp://host', { DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/nowhere' })).toEqual({
+  expect(parseEngineHost('unix:///run/docker.sock', {})).toEqual({ socketPath: '/run/docker.sock' });
+  expect(parseEngineHost('tcp://192.0.2.1', {})).toEqual({ host: '192.0.2.1', port: 2375 });
+  expect(parseEngineHost('tcp://[2001:db8::1]:99', {})).toEqual({ host: '2001:db8::1', port: 99 });
+  expect(parseEngineHost('tcp://host', { DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/nowhere' })).toEqual({
     host: 'host',
     port: 2376,
     tls: { rejectUnauthorized: true },
   });
+  // Nobody is believed without being verified, unless DOCKER_TLS alone says so, as it does to docker.
+  const home = { HOME: '/nowhere' };
+  expect(parseEngineHost('https://host', home)).toMatchObject({ tls: { rejectUnauthorized: true } });
+  expect(parseEngineHost('tcp://host', { ...home, DOCKER_TLS: '1' })).toMatchObject({
+    tls: { rejectUnauthorized: false },
+  });
   for (const host of ['ssh://host', 'nonsense', 'npipe:////./pipe/docker_engine'])
-    expect(() => parseHost(host, {})).toThrow('neither unix:// nor tcp://');
+    expect(() => parseEngineHost(host, {})).toThrow('neither unix:// nor tcp://');
 });
 
 const frame = (stream: 1 | 2, text: string) => {

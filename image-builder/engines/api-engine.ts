@@ -2,20 +2,20 @@
 // for places without a command line of the engine, such as the container of the KRM function.
 
 import type { Duplex, Writable } from 'node:stream';
-import { drained } from '../../base/drained.ts';
-import type { Env } from '../../base/env.ts';
-import { Lines } from '../../sandbox/lines.ts';
-import { KEPT_LINES } from '../command.ts';
+import { drained } from '../base/drained.ts';
+import type { Env } from '../base/env.ts';
+import { Lines } from '../sandbox/lines.ts';
+import { parseEngineHost } from './api/address.ts';
+import { EngineApiError, EngineClient } from './api/engine-client.ts';
+import { KEPT_LINES } from './command.ts';
 import type {
   ContainerConfig,
   ContainerEngine,
   ContainerStreams,
   EngineName,
   EngineResult,
-} from '../engine.ts';
-import { ApiClient, ApiError } from './engine-client.ts';
+} from './engine.ts';
 import { readFrames } from './frames.ts';
-import { parseHost } from './host.ts';
 
 /** Status of docker's command line when the engine does not start a container. */
 const NOT_STARTED = 125;
@@ -30,7 +30,7 @@ export async function apiEngine(
   remote: boolean,
   environment: Env,
 ): Promise<ContainerEngine> {
-  const client = new ApiClient(parseHost(host, environment));
+  const client = new EngineClient(parseEngineHost(host, environment));
   const info = (await client.json('GET', '/info')) as { SecurityOptions?: string[] } | undefined;
   const container = (id: string, verb = '') => `/containers/${encodeURIComponent(id)}${verb}`;
   return {
@@ -89,7 +89,7 @@ function creationOf(config: ContainerConfig): Record<string, unknown> {
 
 /** Attaches first, so that nothing is missed, and waits for the removal, so that nothing is left. */
 async function runCreated(
-  client: ApiClient,
+  client: EngineClient,
   container: string,
   streams: ContainerStreams,
 ): Promise<EngineResult> {
@@ -134,7 +134,7 @@ async function write(stream: Writable, content: Buffer): Promise<void> {
 
 /** ImageCreate answers a line of JSON for each step of each layer; those of one layer that only count are left out. */
 async function pull(
-  client: ApiClient,
+  client: EngineClient,
   reference: string,
   onLine: (line: string) => void,
 ): Promise<EngineResult> {
@@ -169,7 +169,7 @@ async function unless404<Answer>(request: Promise<Answer>): Promise<Answer | und
   try {
     return await request;
   } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
+    if (error instanceof EngineApiError && error.status === 404) return undefined;
     throw error;
   }
 }

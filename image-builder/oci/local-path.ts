@@ -1,8 +1,9 @@
 // What a reference touches on this machine.
 import type { Env } from '../base/env.ts';
-import { parseReference } from '../oci/reference.ts';
+import { defaultEngineHost } from '../engines/api/address.ts';
+import { parseReference } from './reference.ts';
 
-/** The socket that engines are asked by when nothing else is configured. */
+/** Stands for an engine that is not asked by a socket: who may use this one may have the images of the other. */
 const ENGINE_SOCKET = '/var/run/docker.sock';
 
 /**
@@ -16,7 +17,7 @@ export function localPathOf(reference: string, env: Env): string | undefined {
     case 'registry':
       return undefined;
     case 'docker-daemon':
-      return /^unix:\/\/(.+)$/.exec(env.DOCKER_HOST ?? '')?.[1] ?? ENGINE_SOCKET;
+      return /^unix:\/\/(.+)$/.exec(defaultEngineHost(env) ?? '')?.[1] ?? ENGINE_SOCKET;
     default:
       return parsed.path;
   }
