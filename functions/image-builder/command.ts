@@ -6,6 +6,7 @@ import {
   readStandardInput,
   writeOut,
 } from '../../image-builder/base/diagnostics/standard-streams.ts';
+import { toTheEnd } from '../../image-builder/base/diagnostics/to-the-end.ts';
 import { answer } from './answer.ts';
 import { handleConfigMap } from './handlers/config-map.ts';
 import { asksForProfile, type Handlers, readQuestion, runOnQuestion } from './run.ts';
@@ -16,7 +17,7 @@ const LIGHT_HANDLERS: Handlers = { ConfigMap: async () => handleConfigMap };
 /** Runs the function with the arguments of its process; never throws, the outcome is in `process.exitCode`. */
 export async function runFunction(args: string[]): Promise<void> {
   try {
-    await dispatch(args);
+    await toTheEnd(() => dispatch(args));
   } catch (error) {
     fail(findingsOf(error).map(formatFinding));
   }

@@ -4,6 +4,7 @@ import { type Finding, findingsOf, formatFinding } from '../base/diagnostics/err
 import { interruptExitCode } from '../base/diagnostics/interrupt.ts';
 import { formatFindingAsJson } from '../base/diagnostics/render.ts';
 import { writeLine, writeOut } from '../base/diagnostics/standard-streams.ts';
+import { toTheEnd } from '../base/diagnostics/to-the-end.ts';
 import { version } from '../embedded/release.ts';
 import type { Register } from './commands.ts';
 import { endContext, explained, type GlobalOptions } from './context.ts';
@@ -32,7 +33,9 @@ export function createProgram(commands: readonly Register[]): Command {
  * Runs the command that the process's arguments name and shows its error. Never throws: the outcome is in
  * `process.exitCode`, that of the signal when one ended the run.
  */
-export async function runProgram(commands: readonly Register[]): Promise<void> {
+export const runProgram = (commands: readonly Register[]): Promise<void> => toTheEnd(() => run(commands));
+
+async function run(commands: readonly Register[]): Promise<void> {
   const program = createProgram(commands);
   let findings: Finding[] = [];
   try {

@@ -65,8 +65,12 @@ export class Monitor {
     return new Promise((resolve) => {
       if (this.#socket.destroyed) return resolve(undefined);
       // Answers come in the order of commands, also late ones.
-      this.#waiting.push(resolve);
-      setTimeout(() => resolve(undefined), ANSWER_MILLISECONDS).unref();
+      // The timer keeps the process waiting: on a machine that hangs the socket alone does not, everywhere.
+      const timer = setTimeout(() => resolve(undefined), ANSWER_MILLISECONDS);
+      this.#waiting.push((answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
       this.#socket.write(`${JSON.stringify({ execute: command, arguments: values })}\n`);
     });
   }

@@ -1,0 +1,17 @@
+// A runtime with nothing left to wait for ends with status 0, whatever is still to be done: a forgotten answer would look
+// like success, and to kustomize like an answer without items.
+import { formatFinding } from './error.ts';
+import { writeLine } from './standard-streams.ts';
+
+/** Runs a program. A process that ends before the program has says so, and fails. */
+export async function toTheEnd(program: () => Promise<void>): Promise<void> {
+  const onExit = (code: number) => {
+    if (code !== 0) return;
+    process.exitCode = 1;
+    const message = 'the program ended before its work was done; please report this';
+    writeLine(formatFinding({ severity: 'error', message, tags: { code: 'UNEXPECTED' } }));
+  };
+  process.on('exit', onExit);
+  await program();
+  process.off('exit', onExit);
+}
