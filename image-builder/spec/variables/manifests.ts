@@ -130,7 +130,10 @@ async function findProfile(name: string, manifests: string | undefined, source: 
   }
   const lists = await Promise.all(directories.map((directory) => source.names(directory).catch(() => [])));
   const names = lists.flat();
-  const known = names.length > 0 ? `; there are ${[...new Set(names)].sort().join(', ')}` : '';
+  const known =
+    names.length > 0
+      ? `; there are ${[...new Set(names)].sort().join(', ')}`
+      : '; copy it there, from the directory profiles of Image Builder or from wherever it is';
   if (refusal !== undefined && (names.length === 0 || names.includes(name))) throw refusal;
   throw invalidInput(
     'spec.build.profile',
