@@ -12,12 +12,13 @@ export const localEngine: Engine = {
       import('../../image-builder/oci/local-path.ts'),
       renderPolicy(process.cwd()),
     ]);
+    const credentials = credentialsFor(options.credentials, policy);
     const path = localPathOf(reference, process.env);
-    if (path !== undefined) {
-      const { SpecFiles } = await import('../../image-builder/policy/spec-files.ts');
-      await new SpecFiles(process.cwd(), policy.read).require(path);
-    }
-    return readBundle(reference, { ...options, credentials: credentialsFor(options.credentials, policy) });
+    if (path === undefined) return readBundle(reference, { ...options, credentials });
+    const { SpecFiles } = await import('../../image-builder/policy/spec-files.ts');
+    const files = new SpecFiles(process.cwd(), policy.read);
+    await files.require(path);
+    return readBundle(reference, { ...options, credentials, mayRead: (file) => files.require(file) });
   },
   async build(name, spec, options) {
     const { cwd, signal } = options;

@@ -64,3 +64,9 @@ export interface ImageSource {
   referrers?(digest: Digest): AsyncIterable<Descriptor>;
   close(): Promise<void>;
 }
+
+/**
+ * Asked before a file of a layout is opened, with its absolute path: links in a layout may lead anywhere. Throws the error
+ * that the read is to end with. Without it everything is read: a person has named the layout.
+ */
+export type MayRead = (path: string) => Promise<void>;

@@ -6,7 +6,7 @@ import type { Action, DistributionClient } from './distribution/repository-clien
 import type { HttpClient, HttpLimits } from './http/client.ts';
 import type { TlsSettings } from './http/connection-settings.ts';
 import type { Patience, Transport } from './http/transport.ts';
-import type { ImageSource } from './image-source.ts';
+import type { ImageSource, MayRead } from './image-source.ts';
 import type { Reference, RegistryReference } from './reference.ts';
 
 /** How sources behave. */
@@ -19,6 +19,7 @@ export interface SourceOptions {
   limits?: Partial<HttpLimits>;
   /** Default: the process's own environment. */
   environment?: Env;
+  mayRead?: MayRead;
 }
 
 /** @throws RegistryError NOT_FOUND, CONFIGURATION */
@@ -28,7 +29,7 @@ export async function openSource(reference: Reference, options: SourceOptions = 
       return openRegistry(reference, options);
     case 'oci':
     case 'oci-archive':
-      return (await import('./sources/layout.ts')).openLayout(reference);
+      return (await import('./sources/layout.ts')).openLayout(reference, options.mayRead);
     case 'docker-archive':
       return (await import('./sources/docker-archive.ts')).openDockerArchive(reference);
     case 'docker-daemon':

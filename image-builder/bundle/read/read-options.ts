@@ -4,6 +4,7 @@ import type { Reporter } from '../../base/diagnostics/progress.ts';
 import type { Env } from '../../base/env.ts';
 import type { CredentialOptions } from '../../oci/credentials/credentials.ts';
 import type { HttpLimits } from '../../oci/http/client.ts';
+import type { MayRead } from '../../oci/image-source.ts';
 import type { Platform } from '../../oci/manifest.ts';
 
 /** Options of every read of a published bundle. */
@@ -25,6 +26,7 @@ export interface ReadBundleOptions {
   /** Directory of the cache; `false` for none. Default: IMAGE_BUILDER_CACHE, else below XDG_CACHE_HOME. */
   cache?: string | false;
   environment?: Env;
+  mayRead?: MayRead;
   /** Seconds that a read of metadata may take. Default: IMAGE_BUILDER_READ_TIMEOUT, else five minutes. */
   timeout?: number;
   /** Patience with registries. */

@@ -1,8 +1,9 @@
 // Images in an OCI image layout: a directory (oci:) or an archive of one (oci-archive:)
 // (OCI image-spec image-layout.md).
 
+import { resolve } from 'node:path';
 import { type Digest, splitDigest } from '../digest.ts';
-import type { ByteRange, ImageSource, Root } from '../image-source.ts';
+import type { ByteRange, ImageSource, MayRead, Root } from '../image-source.ts';
 import { type Descriptor, type Index, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { isManifest, OCI_INDEX, OCI_MANIFEST } from '../media-types.ts';
 import { type FileReference, formatReference } from '../reference.ts';
@@ -11,11 +12,11 @@ import { DirectoryFiles, type Files, openArchiveFiles, readSmall } from './named
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
 
-/** Opens `oci:` and `oci-archive:` references. */
-export async function openLayout(reference: FileReference): Promise<ImageSource> {
+/** Opens `oci:` and `oci-archive:` references. @param mayRead for the files of a directory */
+export async function openLayout(reference: FileReference, mayRead?: MayRead): Promise<ImageSource> {
   const files =
     reference.transport === 'oci'
-      ? new DirectoryFiles(reference.path)
+      ? new DirectoryFiles(resolve(reference.path), mayRead)
       : await openArchiveFiles(reference.path);
   return new LayoutSource(files, reference);
 }

@@ -1,10 +1,11 @@
 // Named files of an image on disk, wherever they lie: in a directory, in a tar archive, in a compressed or piped archive.
 
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { constants, createReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errnoOf } from '../../base/diagnostics/errno.ts';
 import { decompress, detectCompression, expansionLimit } from '../codec/compression.ts';
-import type { ByteRange, Cost } from '../image-source.ts';
+import type { ByteRange, Cost, MayRead } from '../image-source.ts';
 import { RegistryError } from '../registry-error.ts';
 import { RangedByteReader, StreamByteReader } from '../tar/byte-reader.ts';
 import { TarReader } from '../tar/reader.ts';
@@ -35,28 +36,39 @@ export async function readSmall(files: Files, path: string, limit: number, where
 export class DirectoryFiles implements Files {
   readonly cost: Cost = { requests: 0, bytes: 0 };
   readonly #directory: string;
+  readonly #mayRead: MayRead;
 
-  constructor(directory: string) {
+  /** @param directory absolute */
+  constructor(directory: string, mayRead: MayRead = async () => {}) {
     this.#directory = directory;
+    this.#mayRead = mayRead;
   }
 
   async size(path: string): Promise<number | undefined> {
+    const file = await this.#open(path);
+    if (!file) return undefined;
     try {
-      const found = await stat(join(this.#directory, path));
-      return found.isFile() ? found.size : undefined;
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-      throw error;
+      return (await file.stat()).size;
+    } finally {
+      await file.close();
     }
   }
 
-  stream(path: string): AsyncIterable<Uint8Array> {
-    return fileStream(join(this.#directory, path), this.cost);
+  async *stream(path: string): AsyncGenerator<Uint8Array> {
+    const file = await this.#require(path);
+    try {
+      const chunks = file.createReadStream({ highWaterMark: 1024 * 1024, autoClose: false });
+      for await (const chunk of chunks as AsyncIterable<Buffer>) {
+        this.cost.bytes += chunk.length;
+        yield chunk;
+      }
+    } finally {
+      await file.close();
+    }
   }
 
   readonly range = async (path: string, { start, length }: ByteRange): Promise<Buffer> => {
-    const file = await open(join(this.#directory, path));
+    const file = await this.#require(path);
     try {
       return await readAt(file, start, length, this.cost);
     } finally {
@@ -65,22 +77,49 @@ export class DirectoryFiles implements Files {
   };
 
   async close(): Promise<void> {}
+
+  async #require(path: string): Promise<FileHandle> {
+    const file = await this.#open(path);
+    if (!file) throw new RegistryError('NOT_FOUND', `${this.#directory} has no file ${path}`);
+    return file;
+  }
+
+  /** Undefined when there is no regular file. */
+  async #open(path: string): Promise<FileHandle | undefined> {
+    const absolute = join(this.#directory, path);
+    await this.#mayRead(absolute);
+    try {
+      return await openRegular(absolute);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+      throw unreadable(absolute, error);
+    }
+  }
+}
+
+/** Opens a regular file; undefined for anything else, and nobody waits for the writer of a fifo. */
+async function openRegular(path: string): Promise<FileHandle | undefined> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const isRegular = await file.stat().then((found) => found.isFile());
+  if (isRegular) return file;
+  await file.close();
+  return undefined;
+}
+
+function unreadable(path: string, cause: unknown): RegistryError {
+  return new RegistryError('NOT_FOUND', `cannot read ${path}: ${(cause as Error).message}`, { cause });
 }
 
 /** Opens a tar archive, compressed or not. @throws RegistryError NOT_FOUND */
 export async function openArchiveFiles(path: string): Promise<Files> {
-  let file: FileHandle;
-  try {
-    file = await open(path);
-  } catch (cause) {
-    throw new RegistryError('NOT_FOUND', `cannot open ${path}: ${(cause as Error).message}`, { cause });
-  }
+  const file = await openRegular(path).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
+  if (!file) throw new RegistryError('NOT_FOUND', `cannot read ${path}: it is no regular file`);
   const { size } = await file.stat();
-  const head = await readAt(file, 0, 6, { requests: 0, bytes: 0 }).catch(async (error) => {
+  const head = await readAt(file, 0, 6, { requests: 0, bytes: 0 }).catch(async (error: unknown) => {
     await file.close();
-    throw new RegistryError('NOT_FOUND', `cannot read ${path}: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw unreadable(path, error);
   });
   if (detectCompression(head, path) === 'none') return ArchiveFiles.index(file, size, path);
   await file.close();

@@ -3,6 +3,7 @@ import type { Env } from '../../base/env.ts';
 import type { PinnedBase } from '../../bundle/base-image.ts';
 import type { LocalBaseImage } from '../../bundle/write/assemble.ts';
 import type { CredentialOptions } from '../../oci/credentials/credentials.ts';
+import type { MayRead } from '../../oci/image-source.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 
@@ -23,9 +24,9 @@ export async function withPinnedBase(
 ): Promise<ResolvedBuild> {
   const { base } = resolved.bundle;
   if (typeof base === 'string' || base.digest) return resolved;
-  await requireReadable(base.image, options);
+  const mayRead = await requireReadable(base.image, options);
   const { pinBase } = await import('../../bundle/base-image.ts');
-  const pinned = await pinBase(base.image, sourceOptions(options));
+  const pinned = await pinBase(base.image, { ...sourceOptions(options), ...(mayRead && { mayRead }) });
   return { ...resolved, bundle: { ...resolved.bundle, base: pinned } };
 }
 
@@ -55,21 +56,28 @@ export async function localBase(
   return await ensureBase(pinned, architecture, cacheDir, { ...sourceOptions(options), step: options.step });
 }
 
-/** A base in a file is read as other files of the spec are. */
+/**
+ * Makes sure that a base in a file may be read, as other files of the spec.
+ * @returns the same for the files in it; undefined for an image in a registry
+ */
 async function requireReadable(
   image: string,
   { cwd, env = process.env, policy }: BaseOptions & { policy: Pick<Policy, 'read'> },
-): Promise<void> {
+): Promise<MayRead | undefined> {
   const [{ localPathOf }, { SpecFiles }, { PathError }] = await Promise.all([
     import('../../oci/local-path.ts'),
     import('../../policy/spec-files.ts'),
     import('../../policy/paths.ts'),
   ]);
   const path = localPathOf(image, env);
-  if (path === undefined) return;
-  await new SpecFiles(cwd, policy.read).require(path).catch((error) => {
-    throw error instanceof PathError ? error.at('spec.build.bundle.base') : error;
-  });
+  if (path === undefined) return undefined;
+  const files = new SpecFiles(cwd, policy.read);
+  const mayRead = (file: string) =>
+    files.require(file).catch((error) => {
+      throw error instanceof PathError ? error.at('spec.build.bundle.base') : error;
+    });
+  await mayRead(path);
+  return mayRead;
 }
 
 function sourceOptions({ cwd, env, credentials, signal }: BaseOptions) {
