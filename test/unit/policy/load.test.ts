@@ -1,5 +1,5 @@
 // Whose word counts: the machine's file, the user's, the environment and the options.
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadPolicy, type PolicyOptions } from '../../../image-builder/policy/load.ts';
@@ -137,6 +137,15 @@ describe('a policy that is not to be believed', () => {
     const machineFile = policyFile('');
     chmodSync(machineFile, 0o666);
     expect(await messageOf({ machineFile })).toMatch(/can be written by others \(mode 666\)/);
+  });
+
+  // Only root can give a file to somebody else.
+  const asRoot = process.getuid?.() === 0 ? test : test.skip;
+  asRoot('it belongs to somebody else', async () => {
+    const machineFile = policyFile('');
+    chmodSync(machineFile, 0o644);
+    chownSync(machineFile, 65534, 65534);
+    expect(await messageOf({ machineFile })).toMatch(/belongs to the user 65534/);
   });
 
   test('it is no file', async () => {

@@ -13,7 +13,15 @@ export const ATTACKS = (marker: string): string[] => [
   "{{ ['/etc/passwd'] | select('file') | list }}",
   "{{ '/etc/passwd' is exists }}",
   "{{ 'x' | password_hash }}",
-  '{{ 5 | random }}',
+  // Filters and tests of Jinja itself that are not on the lists.
+  '{{ [1, 2] | random }}',
+  "{{ 'x' | pprint }}",
+  "{{ 'x' | urlize }}",
+  "{{ 'x' | attr('upper') }}",
+  "{{ ['x'] | map('attr', 'upper') | list }}",
+  "{{ {'a': 1} | xmlattr }}",
+  "{{ 'x' is callable }}",
+  "{{ 'x' is sameas 'x' }}",
   '{{ now() }}',
   // Other templates, and code.
   "{% include '/etc/passwd' %}",

@@ -228,6 +228,25 @@ spec: {build: {executor: {container: {image: registry.test/x}}, rootfs: {osconfi
   expect(existsSync(marker)).toBe(false);
 });
 
+// The kernel's limits would end each of these as well, later, and with whatever else is rendered.
+test.each([
+  ['{{ 10 ** 10000000000 }}', 'computes a number of more than 4096 bits'],
+  ["{{ 'x' * 10 ** 9 }}", 'gives a text or list longer than 16 MiB'],
+  ['{{ [0] * 10 ** 9 }}', 'gives a text or list longer than 16 MiB'],
+])('%s is refused before it is computed', async (template, reason) => {
+  const findings = await findingsOf({ rootfs: { osconfig: { files: file(template) } } });
+  expect(findings.map(({ message }) => message)).toEqual([reason]);
+});
+
+test('results that are short enough by themselves are too long together', async () => {
+  const large = file(`{{ 'x' * ${12 << 20} }}`);
+  const files = Array.from({ length: 6 }, () => large).flat();
+  const findings = await findingsOf({ rootfs: { osconfig: { files } } });
+  expect(findings.map(({ field, message }) => `${field}: ${message}`)).toEqual([
+    expect.stringMatching(/files\[5\].*: makes the results of all templates longer than 64 MiB$/),
+  ]);
+});
+
 test('a template that ends the renderer is named', async () => {
   // More than the time of all templates together; the ones before are fine.
   const slow = file('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}');
