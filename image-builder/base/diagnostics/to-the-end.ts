@@ -5,13 +5,13 @@ import { writeLine } from './standard-streams.ts';
 
 /** Runs a program. A process that ends before the program has says so, and fails. */
 export async function toTheEnd(program: () => Promise<void>): Promise<void> {
-  const onExit = (code: number) => {
-    if (code !== 0) return;
+  // Not `exit`: whoever calls process.exit() knows what he does, as commander after --help.
+  const onIdle = () => {
     process.exitCode = 1;
     const message = 'the program ended before its work was done; please report this';
     writeLine(formatFinding({ severity: 'error', message, tags: { code: 'UNEXPECTED' } }));
   };
-  process.on('exit', onExit);
+  process.once('beforeExit', onIdle);
   await program();
-  process.off('exit', onExit);
+  process.off('beforeExit', onIdle);
 }

@@ -33,7 +33,7 @@ test.each([
   ['Bun', join(__dirname, '../../../.cache/bun/bun')],
 ])('by %s', (_, runtime) => {
   const outfile = join(directory, 'program.cjs');
-  const resolveDir = join(__dirname, '../../../image-builder/diagnostics');
+  const resolveDir = join(__dirname, '../../../image-builder/base/diagnostics');
   buildSync({
     stdin: { contents: PROGRAM, resolveDir, loader: 'ts' },
     outfile,
