@@ -12,20 +12,20 @@ Usage:
 
 functionConfig:
   kind: ImageBuilder, apiVersion: airshipit.org/v1alpha1
-    spec.bundle     take the catalogues out of a bundle: a registry reference, oci:DIR[:TAG], oci-archive:FILE,
+    spec.bundle     read the catalogues from a bundle: a registry reference, oci:DIR[:TAG], oci-archive:FILE,
                     docker-archive:FILE
-    spec.build      build the images and the bundle, or take them from the store when nothing has changed
+    spec.build      build the images and the bundle, or take them from the store if nothing has changed
     spec.catalogue  namePrefix, labels and annotations of the catalogues, imageBaseURL for the URLs of the images
   kind: ConfigMap, apiVersion: v1
-    data.configPath profile to answer with, below /profiles of the image that the function runs in
+    data.configPath profile to return, below /profiles of the image that the function runs in
     data.header     YAML that is put before the profile: apiVersion, kind, metadata
   kind: IsoConfiguration, apiVersion: airshipit.org/v1alpha1
-    cuts the ISO of the ephemeral node with the cloud-init data of the Secret and the BareMetalHost among the items;
-    answers with items only where kustomize or kpt would delete them, since airshipctl prints them
+    makes the ISO of the ephemeral node with the cloud-init data of the Secret and the BareMetalHost among the items;
+    returns items only to kustomize and kpt, which would delete them; airshipctl prints them
 
 The answer is the ResourceList with one VariableCatalogue for each profile, and <name>-artifacts with the bundle's
-digest and the URL, checksum and size of each image. Errors are on standard error and in results; the exit status is
-then not 0, and every item that came in goes out.
+digest and the URL, checksum and size of each image. Errors go to standard error and to results; the exit status is
+then not 0, and all items are returned.
 
 Example (kustomize build --enable-alpha-plugins --enable-exec, under generators:):
   apiVersion: airshipit.org/v1alpha1

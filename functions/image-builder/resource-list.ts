@@ -82,9 +82,13 @@ export class ResourceList {
     const header = isMap(root) ? { kind: root.get('kind'), apiVersion: root.get('apiVersion') } : {};
     if (!isMap(root) || header.kind !== 'ResourceList') {
       const met = header.kind === undefined ? 'something without a kind' : `kind ${header.kind}`;
-      throw new ResourceListError('NOT_A_RESOURCE_LIST', `standard input holds ${met}, not a ResourceList`, {
-        hint: 'run the function by kustomize or kpt, or standalone: image-builder-fn CONFIG.yaml [INPUT.yaml]',
-      });
+      throw new ResourceListError(
+        'NOT_A_RESOURCE_LIST',
+        `standard input contains ${met}, not a ResourceList`,
+        {
+          hint: 'run the function with kustomize or kpt, or standalone: image-builder-fn CONFIG.yaml [INPUT.yaml]',
+        },
+      );
     }
     if (!API_VERSIONS.includes(String(header.apiVersion))) {
       throw new ResourceListError(
@@ -235,7 +239,7 @@ export function functionConfigOf(value: Record<string, unknown>): FunctionConfig
 function parseSingleDocument(text: string): Document {
   if (text.trim() === '') {
     throw new ResourceListError('EMPTY_INPUT', 'standard input is empty, expected a ResourceList', {
-      hint: 'run the function by kustomize or kpt; image-builder-fn --help tells how',
+      hint: 'run the function with kustomize or kpt; see image-builder-fn --help',
     });
   }
   const control = CONTROL_CHARACTER.exec(text);
@@ -244,7 +248,7 @@ function parseSingleDocument(text: string): Document {
     const line = text.slice(0, control.index).split('\n').length;
     throw new ResourceListError(
       'INVALID_YAML',
-      `standard input is not valid YAML: it has the character U+${code} at line ${line}; YAML has it as an escape between double quotes only`,
+      `standard input is not valid YAML: it contains the character U+${code} at line ${line}, which YAML allows only as an escape in double quotes`,
     );
   }
   const parsed = parseAllDocuments(text, PARSE_OPTIONS) as Document[];
@@ -256,12 +260,12 @@ function parseSingleDocument(text: string): Document {
   // Writers that end each document by `---` leave one without contents at the end.
   const [document, ...others] = parsed.filter((each) => !isEmpty(each));
   if (document === undefined) {
-    throw new ResourceListError('EMPTY_INPUT', 'standard input holds no YAML document');
+    throw new ResourceListError('EMPTY_INPUT', 'standard input contains no YAML document');
   }
   if (others.length > 0) {
     throw new ResourceListError(
       'SEVERAL_DOCUMENTS',
-      `standard input holds ${1 + others.length} YAML documents, expected one ResourceList`,
+      `standard input contains ${1 + others.length} YAML documents, expected one ResourceList`,
     );
   }
   return document;

@@ -33,7 +33,10 @@ export async function runStandalone(
   const documents = parseDocuments(source, configPath, lineCounter);
   const [document] = documents;
   if (documents.length !== 1 || !isMap(document?.contents)) {
-    throw invalidInput({ file: configPath }, `holds ${documents.length} YAML documents, expected one object`);
+    throw invalidInput(
+      { file: configPath },
+      `contains ${documents.length} YAML documents, expected one object`,
+    );
   }
   const text = input ?? (inputPath === undefined ? '' : await readText(inputPath));
   const { list, wrapped } = readList(text, inputPath === '-' ? 'standard input' : (inputPath ?? ''));
@@ -57,7 +60,7 @@ function readList(text: string, name: string): { list: ResourceList; wrapped: bo
   if (kind === 'ResourceList') return { list: ResourceList.parse(text), wrapped: true };
   const list = ResourceList.empty();
   for (const { contents } of documents) {
-    if (!isMap(contents)) throw invalidInput({ file: name }, 'holds a document that is not an object');
+    if (!isMap(contents)) throw invalidInput({ file: name }, 'contains a document that is not an object');
     list.add(contents);
   }
   return { list, wrapped: false };

@@ -206,6 +206,6 @@ function fileName(
   findings: Finding[],
 ): string | undefined {
   if (name === undefined || isFileName(name)) return name;
-  findings.push(problem(field, file, `is ${JSON.stringify(name)}; a file name is expected, not a path`));
+  findings.push(problem(field, file, `is ${JSON.stringify(name)}, expected a file name, not a path`));
   return undefined;
 }

@@ -10,7 +10,7 @@ import type { ResolvedBuild } from '../spec/variables/resolved.ts';
 export const reuseOption = (): Option =>
   new Option(
     '--reuse <stage>',
-    'use the newest earlier result of this stage, whatever has changed since; fail when there is none',
+    'use the newest earlier result of this stage, whatever has changed since; fail if there is none',
   ).choices(['rootfs', 'osconfig']);
 
 /** The build on the earlier result that the command line asks for. */

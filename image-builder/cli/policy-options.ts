@@ -14,7 +14,7 @@ export interface PolicyFlags {
 export function addPathOption(command: Command): Command {
   return command.option(
     '--allow-path <path...>',
-    'let the spec read this file or directory too; default: below the working directory and that of FILE',
+    'also let the spec read this file or directory; default: below the working directory and the directory of FILE',
   );
 }
 
@@ -22,7 +22,7 @@ export function addPathOption(command: Command): Command {
 export function addOutputOption(command: Command): Command {
   return command.option(
     '--allow-output <directory...>',
-    'let the spec write there too; default: below the working directory',
+    'also let the spec write to this directory; default: below the working directory',
   );
 }
 

@@ -23,12 +23,12 @@ async function readPullSecret(file: string): Promise<PullSecret[]> {
     if (only.auths !== undefined || !runs) return [{ json: JSON.stringify(only), origin: file }];
     throw problem(
       file,
-      'holds no auths: credential helpers are asked only when they are in your own configuration',
-      'Put it into a directory as config.json and set DOCKER_CONFIG to that directory.',
+      'contains no auths; credential helpers are used only from your own configuration',
+      'Save it as config.json in a directory and set DOCKER_CONFIG to that directory.',
     );
   }
   const secrets = objects.flatMap((object) => pullSecretOf(object) ?? []);
-  if (secrets.length === 0) throw problem(file, 'holds no Secret with credentials of registries');
+  if (secrets.length === 0) throw problem(file, 'contains no Secret with registry credentials');
   return secrets.map(({ json, origin }) => ({ json, origin: `${file} (${origin})` }));
 }
 
@@ -66,7 +66,7 @@ function itemsOf(value: unknown): Fields[] | undefined {
 function problem(
   file: string,
   what: string,
-  hint = 'Give a Secret of type kubernetes.io/dockerconfigjson (YAML or JSON), or a config.json with auths.',
+  hint = 'Provide a Secret of type kubernetes.io/dockerconfigjson (YAML or JSON), or a config.json with auths.',
 ): RegistryError {
   return new RegistryError('CREDENTIALS', `--pull-secret: ${file} ${what}`, { hint });
 }

@@ -24,11 +24,9 @@ export interface RegistryFlags {
 export function addRegistryOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--verify', 'read every layer to its end and check it, whatever it costs').conflicts(
-        'partial',
-      ),
+      new Option('--verify', 'read every layer to its end and verify it, at any cost').conflicts('partial'),
     )
-    .option('--partial', 'also believe parts of layers that were not checked, even under a digest')
+    .option('--partial', 'accept parts of layers that were not verified, even under a digest')
     .option('--offline', 'use the local cache only')
     .option('--insecure', 'allow plain HTTP and certificates that cannot be verified')
     .option('--platform <os/arch>', 'which image of a multi-platform index')

@@ -17,12 +17,12 @@ export function createProgram(commands: readonly Register[]): Command {
     .addOption(
       new Option(
         '--log-format <format>',
-        'how progress is shown on standard error; auto: live on a terminal, else plain',
+        'how progress is shown on standard error; auto: live on a terminal, plain otherwise',
       )
         .choices(['auto', 'plain', 'json'])
         .default('auto'),
     )
-    .option('-v, --verbose', 'also show what tools print')
+    .option('-v, --verbose', 'also show the output of tools')
     .configureOutput({ writeOut, writeErr: (text) => writeLine(text.trimEnd()) })
     .showHelpAfterError('(see --help)');
   for (const register of commands) register(program);

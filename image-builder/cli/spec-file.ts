@@ -50,7 +50,7 @@ export async function readBuildFile(
     return { ...finding, file, ...(found && { line: found.line, excerpt: found.text }) };
   });
   const object = parseImageBuilder(values[index]);
-  if (!object.spec.build) throw invalidInput('spec', 'extracts a bundle, expected spec.build');
+  if (!object.spec.build) throw invalidInput('spec', 'reads a bundle, expected spec.build');
   const resolved = await resolveBuild(object.metadata.name, object.spec.build, {
     cwd,
     read: policy.read,
@@ -72,7 +72,7 @@ function theImageBuilder(values: readonly unknown[], file: string): number {
   const kinds = values.map((value) => String(fieldOf(value, 'kind')));
   const isMisspelt = kinds.some((kind) => similarName(KIND, [kind]) !== undefined);
   const advice = isMisspelt ? `did you mean kind: ${KIND}?` : `expected one of kind ${KIND}`;
-  throw invalidInput({ file }, `has no ${KIND} object but ${names(values)}; ${advice}`);
+  throw invalidInput({ file }, `has no ${KIND} object, only ${names(values)}; ${advice}`);
 }
 
 function nameOf(value: unknown): string {

@@ -53,7 +53,7 @@ export function registrationPrefix(
       'TOOL_MISSING',
       `programs of ${architecture} cannot run in a container without namespaces`,
       {
-        hint: 'register QEMU on the container host (package qemu-user-static or qemu-user-binfmt), or build outside of a container',
+        hint: 'register QEMU on the container host (package qemu-user-static or qemu-user-binfmt), or build outside a container',
       },
     );
   if (interpreter === undefined)

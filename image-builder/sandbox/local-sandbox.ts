@@ -148,7 +148,7 @@ function notVisible(tool: string, path: readonly string[]): never {
   const found = findExecutable(tool, path);
   throw new ToolError(
     'TOOL_MISSING',
-    found === undefined ? `${tool} is not installed` : `${found} is where confined commands do not see it`,
+    found === undefined ? `${tool} is not installed` : `${found} is not visible to confined commands`,
     { hint: `install ${tool} for the whole system, for example with apt-get install` },
   );
 }
@@ -172,7 +172,7 @@ async function emulate(
     throw new ToolError('TOOL_FAILED', `programs of ${architecture} cannot run here`, {
       cause: error,
       hint:
-        'Linux before 6.7 knows no emulation for single namespaces: register it for the whole machine ' +
+        'Linux before 6.7 cannot emulate in a single namespace: register QEMU for the whole machine ' +
         '(package qemu-user-static with binfmt-support, or qemu-user-binfmt)',
       ...(error.output ? { output: error.output } : {}),
     });
@@ -190,7 +190,7 @@ async function detectMode(environment: Env): Promise<SandboxMode> {
   } catch (error) {
     if (!(error instanceof ToolError)) throw error;
     if (root) return 'plain';
-    throw new ToolError('TOOL_FAILED', 'user namespaces with subordinate ids do not work for this user', {
+    throw new ToolError('TOOL_FAILED', 'this user cannot use user namespaces with subordinate ids', {
       cause: error,
       hint:
         'install uidmap, give the user a range in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 ' +

@@ -37,7 +37,7 @@ export const handleConfigMap: Handler = async (config, context): Promise<Functio
   const taken = new Set(object.items.map(({ key }) => keyText(key)));
   const collisions = Object.keys(profile).filter((key) => taken.has(key));
   if (collisions.length > 0) {
-    throw invalidInput('data.header', `has the keys ${collisions.join(', ')}, which the profile has too`);
+    throw invalidInput('data.header', `repeats keys of the profile: ${collisions.join(', ')}`);
   }
   object.items.push(...Object.entries(profile).map(([key, value]) => new Pair(keyNode(key), toNode(value))));
   return { objects: [object], findings: [...findings, ...oddTexts(source)] };
@@ -54,7 +54,7 @@ function readData(value: unknown): { data: ConfigMapData; findings: Finding[] } 
   }
   if (errors.length > 0) throw new InvalidInputError(errors);
   const findings = Object.keys(unknown).map((name) =>
-    finding('warning', `data.${name}`, 'is not used; known are configPath and header'),
+    finding('warning', `data.${name}`, 'is not used; expected configPath or header'),
   );
   const text = typeof header === 'string' && header.trim() !== '' ? { header } : {};
   return { data: { configPath: (configPath as string) || DEFAULT_PATH, ...text }, findings };
@@ -91,7 +91,7 @@ function decode(content: Buffer, configPath: string): string {
 function outside(configPath: string): InvalidInputError {
   return invalidInput(
     'data.configPath',
-    `${configPath} leaves ${PROFILES_DIRECTORY}, the only place that is read`,
+    `${configPath} is outside ${PROFILES_DIRECTORY}, the only directory that is read`,
   );
 }
 
@@ -100,11 +100,11 @@ function unreadable(configPath: string, profilesDirectory: string, error: NodeJS
   if (present === undefined) {
     return invalidInput(
       'data.configPath',
-      `${configPath} cannot be read: there is no ${PROFILES_DIRECTORY} here; a ConfigMap asks the bundle image that the function runs in, use an ImageBuilder with spec.bundle.image otherwise`,
+      `${configPath} cannot be read: there is no ${PROFILES_DIRECTORY} here. A ConfigMap reads from the bundle image that the function runs in; otherwise use an ImageBuilder with spec.bundle.image`,
     );
   }
   const profiles = present.filter((name) => /^profile_.*\.json$/.test(name)).sort();
-  const known = profiles.length > 0 ? profiles.join(', ') : 'no profile at all';
+  const known = profiles.length > 0 ? profiles.join(', ') : 'no profile';
   const reason = error.code === 'ENOENT' ? 'does not exist' : `cannot be read (${error.code})`;
   return invalidInput('data.configPath', `${configPath} ${reason}; ${PROFILES_DIRECTORY} has ${known}`);
 }
@@ -124,7 +124,7 @@ function parseHeader(text: string): YAMLMap {
   if (documents.length > 1) {
     throw invalidInput(
       'data.header',
-      `holds ${documents.length} YAML documents, expected the beginning of one`,
+      `contains ${documents.length} YAML documents, expected the beginning of one`,
     );
   }
   const object = documents[0]?.contents;
@@ -132,7 +132,10 @@ function parseHeader(text: string): YAMLMap {
   const required = [['apiVersion'], ['kind'], ['metadata', 'name']];
   const missing = required.filter((path) => textAt(object, path) === '').map((path) => path.join('.'));
   if (missing.length > 0) {
-    throw invalidInput('data.header', `lacks ${missing.join(', ')}, without which no tool takes the object`);
+    throw invalidInput(
+      'data.header',
+      `lacks ${missing.join(', ')}, without which no tool accepts the object`,
+    );
   }
   return object;
 }

@@ -112,7 +112,7 @@ async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }
   if (contents.profiles.length === 0) {
     throw invalidInput(
       'spec.bundle.image',
-      `${bundle.image} has no /profiles/profile_*.json, it is not a qcow bundle`,
+      `${bundle.image} has no /profiles/profile_*.json, so it is not a qcow bundle`,
     );
   }
   const cost = describeCost(contents.reference.image, contents.cost, contents.verification);
@@ -147,7 +147,7 @@ function checkNames(names: string[]): void {
   if (twice === undefined) return;
   throw invalidInput(
     'metadata.name',
-    `gives two catalogues the name ${twice}; rename one by spec.bundle.profiles[].name`,
+    `gives two catalogues the name ${twice}; rename one with spec.bundle.profiles[].name`,
   );
 }
 

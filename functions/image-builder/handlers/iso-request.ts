@@ -36,7 +36,7 @@ export function readIsoRequest(
     findings.push({
       severity: 'error',
       field: `builder.${key}`,
-      message: `is ${JSON.stringify(name)}; a file name is expected, not a path`,
+      message: `is ${JSON.stringify(name)}, expected a file name, not a path`,
     });
     return fallback;
   };
@@ -79,7 +79,7 @@ function selector(
       findings.push({
         severity: 'error',
         field: `builder.${key}.${field}`,
-        message: `is unknown; ${SELECTOR_FIELDS.join(', ')} are known`,
+        message: `is unknown, expected one of ${SELECTOR_FIELDS.join(', ')}`,
       });
     } else if (typeof value !== 'string') {
       findings.push({ severity: 'error', field: `builder.${key}.${field}`, message: 'is not text' });

@@ -72,7 +72,7 @@ function selectOne(
   const met = first
     ? `${found.length} objects match: ${found.map(identityOf).join(', ')}`
     : 'no object matches';
-  findings.push({ severity: 'error', field, message: `${met} (${wanted}); exactly one of the items must` });
+  findings.push({ severity: 'error', field, message: `${met} (${wanted}), expected exactly one` });
   return undefined;
 }
 
@@ -137,12 +137,12 @@ function secretValue(secret: Item, key: string, field: string, findings: Finding
   }
   const text = String(encoded).replace(/\s/g, '');
   if (typeof encoded !== 'string' || !/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) {
-    return report(`has something in data.${key} that is not base64`);
+    return report(`has a value in data.${key} that is not base64`);
   }
   const bytes = Buffer.from(text, 'base64');
   const decoded = bytes.toString('utf8');
   if (!Buffer.from(decoded, 'utf8').equals(bytes))
-    return report(`has something in data.${key} that is not UTF-8 text`);
+    return report(`has a value in data.${key} that is not UTF-8 text`);
   return decoded;
 }
 

@@ -17,13 +17,13 @@ interface BootTestFlags {
 export function register(program: Command): void {
   program
     .command('boot-test')
-    .description('boot an image in QEMU, without changing it, and succeed at the login prompt')
+    .description('boot an image in QEMU without changing it; succeeds at the login prompt')
     .argument('<image>', 'qcow2 image or ISO')
     .addOption(
-      new Option('--firmware <firmware>', 'what starts the image (default: bios; uefi on arm64)').choices([
-        'bios',
-        'uefi',
-      ]),
+      new Option(
+        '--firmware <firmware>',
+        'firmware that starts the image (default: bios; uefi on arm64)',
+      ).choices(['bios', 'uefi']),
     )
     .option('--timeout <seconds>', 'give up after this time; 0: never', wholeNumber, 300)
     .addOption(
@@ -34,7 +34,7 @@ export function register(program: Command): void {
       ]),
     )
     .addOption(
-      new Option('--architecture <architecture>', 'of the machine')
+      new Option('--architecture <architecture>', 'architecture of the virtual machine')
         .choices(['amd64', 'arm64'])
         .default('amd64'),
     )
@@ -43,7 +43,7 @@ export function register(program: Command): void {
     .option('--memory <MiB>', 'memory of the virtual machine', wholeNumber, 2048)
     .option(
       '--logs <directory>',
-      'where console and screen of an image that does not boot are kept (default: a new temporary directory)',
+      'where the console and screen of an image that fails to boot are saved (default: a new temporary directory)',
     )
     .action(async (image: string, flags: BootTestFlags, command: Command) => {
       const { bootTest } = await import('../../stages/boot-test/boot-test.ts');
@@ -74,6 +74,6 @@ export function register(program: Command): void {
 }
 
 function wholeNumber(text: string): number {
-  if (!/^[0-9]{1,6}$/.test(text)) throw new InvalidArgumentError('It is not a whole number.');
+  if (!/^[0-9]{1,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);
 }

@@ -27,32 +27,35 @@ interface BuildCommandOptions extends PolicyFlags {
 export function register(program: Command): void {
   const command = program
     .command('build')
-    .description('build the images and the bundle of an ImageBuilder object, or find them in the store')
+    .description('build the images and the bundle of an ImageBuilder object, or take them from the store')
     .argument('<file>', 'file with the ImageBuilder object, - for standard input')
     .addOption(
-      new Option('-o, --output <format>', 'how the catalogues are printed')
+      new Option('-o, --output <format>', 'output format of the catalogues')
         .choices(['yaml', 'json'])
         .default('yaml'),
     )
-    .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
+    .option(
+      '--store <directory>',
+      "directory of the store; default: $IMAGE_BUILDER_STORE, otherwise in the user's cache",
+    )
     .option(
       '--store-repository <repository>',
-      'registry repository to share results by; default: store.repository of the spec, else $IMAGE_BUILDER_STORE_REPOSITORY',
+      'registry repository for sharing results; default: store.repository of the spec, otherwise $IMAGE_BUILDER_STORE_REPOSITORY',
     )
-    .option('--boot-test <seconds>', 'boot every QCOW before it is published; 0: do not', parseSeconds)
+    .option('--boot-test <seconds>', 'boot every QCOW before publishing it; 0: do not', parseSeconds)
     .addOption(
       new Option(
         '--when-missing <policy>',
-        'what to do when no store has the result; default: whenMissing of the spec, else Build. Trigger also starts again what has failed',
+        'what to do if no store has the result; default: whenMissing of the spec, otherwise Build. Trigger also retries a failed build',
       ).choices(['Build', 'Trigger', 'Fail']),
     )
     .addOption(reuseOption())
     .option(
       '--stage <stage>',
-      'only make sure that the store has the result of this stage, and print its directory',
+      'only ensure that the store has the result of this stage, and print its directory',
     )
-    .option('--dry-run', 'build nothing: check everything, and print what would be installed, made and run')
-    .option('--exit-code', 'with --dry-run: end with status 2 when the repositories could not be asked')
+    .option('--dry-run', 'build nothing: check everything and print what would be installed, created and run')
+    .option('--exit-code', 'with --dry-run: exit with status 2 if the repositories could not be reached')
     .addHelpText(
       'after',
       '\nRelative paths of the spec are relative to the working directory.\nExample: image-builder build examples/node-image/image-builder.yaml --boot-test 300',

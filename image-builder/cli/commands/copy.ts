@@ -10,7 +10,7 @@ export function register(program: Command): void {
   const command = program
     .command('copy')
     .description(
-      'copy the disk images of a bundle into a directory, verified; an interrupted copy is taken up again',
+      'copy the disk images of a bundle into a directory and verify them; interrupted copies are resumed',
     )
     .argument(
       '<reference>',
@@ -18,14 +18,14 @@ export function register(program: Command): void {
     )
     .argument('<directory>', 'where to put the files of /qcows')
     .argument('[files...]', 'names of files; default: all')
-    .option('--force', 'replace files in the directory that are not what the bundle has')
+    .option('--force', 'replace files in the directory that differ from those of the bundle')
     .option('--with-profiles', "also write each image's .md5sum and the bundle's profiles");
   addRegistryOptions(command).action(async (text: string, directory: string, names: string[]) => {
     const { copyBundle } = await import('../../bundle/copy/copy-disks.ts');
     const { force, withProfiles } = command.opts<{ force?: boolean; withProfiles?: boolean }>();
     const options = { ...(await engineOptions(command)), ...(force && { force }) };
     const { files, leftOut, reference } = await copyBundle(text, directory, names, options);
-    if (leftOut.length > 0) writeLine(printable(`warning: left out, being no images: ${leftOut.join(', ')}`));
+    if (leftOut.length > 0) writeLine(printable(`warning: skipped, not images: ${leftOut.join(', ')}`));
     if (withProfiles) {
       const { readBundle } = await import('../../bundle/read/read-bundle.ts');
       const { writeCompanions } = await import('../../bundle/copy/companions.ts');

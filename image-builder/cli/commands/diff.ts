@@ -24,16 +24,19 @@ export function register(program: Command): void {
     .description('compare two bundles: variables, packages, sizes and partitions; reads their metadata only')
     .argument(
       '<a>',
-      'the earlier one: a reference (registry, oci:DIR, ...), sha256:DIGEST or a key of the store, or NAME~1 for the build of NAME before its newest',
+      'the earlier bundle: a reference (registry, oci:DIR, ...), sha256:DIGEST or a key in the store, or NAME~1 for the build of NAME before its newest',
     )
-    .argument('<b>', 'the later one, in the same ways')
+    .argument('<b>', 'the later bundle, in the same forms')
     .addOption(
-      new Option('-o, --output <format>', 'format of the answer; markdown is for a pull request')
+      new Option('-o, --output <format>', 'output format; markdown is for a pull request')
         .choices(['text', 'json', 'markdown'])
         .default('text'),
     )
-    .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
-    .option('--exit-code', 'end with status 1 when the two differ, as diff does');
+    .option(
+      '--store <directory>',
+      "directory of the store; default: $IMAGE_BUILDER_STORE, otherwise in the user's cache",
+    )
+    .option('--exit-code', 'exit with status 1 if the two differ, as diff does');
   addTimeoutOption(addRegistryOptions(command)).action(async (a: string, b: string, flags: DiffFlags) => {
     const [{ compareBundles }, { readSubject }, { openStore }, { storeDirectory }] = await Promise.all([
       import('../../compare/compare.ts'),

@@ -5,11 +5,11 @@ export function register(program: Command): void {
   program
     .command('doctor')
     .description(
-      'check this machine, kustomizations for the mistakes that kustomize is silent about, and rendered objects of Metal3',
+      'check this machine, kustomizations for mistakes that kustomize does not report, and rendered Metal3 objects',
     )
     .argument(
       '[paths...]',
-      'kustomizations to check, with those that they name; files with what kustomize has rendered, - for standard input',
+      'kustomizations to check, including those they refer to; or files rendered by kustomize, - for standard input',
       ['.'],
     )
     .action(async (paths: string[]) => {

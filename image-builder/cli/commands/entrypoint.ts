@@ -6,7 +6,7 @@ import { contextOf } from '../context.ts';
 export function register(program: Command): void {
   program
     .command('entrypoint', { hidden: true })
-    .description('entry point of the builder image, for the contracts of the predecessor')
+    .description('entry point of the builder image, for the contracts of Airship image-builder')
     .action(async (_options: unknown, command: Command) => {
       const { env } = process;
       if (env.VERSION !== 'v2' && !env.BUILDER_CONFIG) {

@@ -11,13 +11,14 @@ interface HistoryFlags {
 export function register(program: Command): void {
   program
     .command('history')
-    .description('show the builds of a name, newest first: when, digest, and what each changed')
+    .description('show the builds of a name, newest first: time, digest, and what each one changed')
     .argument('<name>', 'metadata.name of the ImageBuilder object')
-    .addOption(
-      new Option('-o, --output <format>', 'how they are printed').choices(['text', 'json']).default('text'),
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
+    .option('-n, --limit <count>', 'maximum number; the store keeps 50', parseCount, 10)
+    .option(
+      '--store <directory>',
+      "directory of the store; default: $IMAGE_BUILDER_STORE, otherwise in the user's cache",
     )
-    .option('-n, --limit <count>', 'how many at most; the store keeps 50', parseCount, 10)
-    .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
     .action(async (name: string, flags: HistoryFlags) => {
       const [{ historyOf }, { openStore }, { storeDirectory }, { StoreError }] = await Promise.all([
         import('../../compare/history.ts'),
@@ -48,7 +49,7 @@ async function renderText(steps: readonly HistoryStep[]): Promise<string> {
     ...Object.entries(changes ?? {}).flatMap(([stage, reasons]) =>
       describeReasons(reasons).map((line) => `  ${stage}: ${line}`),
     ),
-    ...(changes ? [] : ['  the oldest build that is known']),
+    ...(changes ? [] : ['  the oldest known build']),
   ]);
   return `${lines.join('\n')}\n`;
 }

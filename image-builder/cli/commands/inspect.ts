@@ -29,9 +29,7 @@ export function register(program: Command): void {
       'registry reference, oci:DIR, oci-archive:FILE, docker-archive:FILE or docker-daemon:NAME',
     )
     .addOption(
-      new Option('-o, --output <format>', 'format of the answer')
-        .choices(['text', 'json', 'yaml'])
-        .default('text'),
+      new Option('-o, --output <format>', 'output format').choices(['text', 'json', 'yaml']).default('text'),
     );
   addTimeoutOption(addRegistryOptions(command)).action(async (reference: string, flags: InspectFlags) => {
     const { inspectBundle } = await import('../../bundle/read/inspect.ts');

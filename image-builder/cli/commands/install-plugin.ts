@@ -13,10 +13,10 @@ export function register(program: Command): void {
   program
     .command('install-plugin')
     .description('install the function as a legacy exec plugin of kustomize, for `kubectl kustomize`')
-    .option('--directory <path>', 'plugin home (default: the one that kustomize uses)')
+    .option('--directory <path>', 'plugin home (default: the one kustomize uses)')
     .option('--function <path>', 'the function (default: image-builder-fn beside this command, or on PATH)')
     .option('--remove', 'remove the plugin')
-    .option('--force', 'replace a file that this command did not write')
+    .option('--force', 'replace files that this command did not write')
     .action(async (options: InstallPluginOptions) => {
       const { installPlugin } = await import('../../doctor/kustomize/install-plugin.ts');
       const { paths, notes } = await installPlugin(options, process.env, ownFile());

@@ -14,10 +14,13 @@ interface IsoOptions extends PolicyFlags {
 export function register(program: Command): void {
   const command = program
     .command('iso')
-    .description('cut the ISO of an ImageBuilder object (spec.build.iso) into a directory')
+    .description('write the ISO of an ImageBuilder object (spec.build.iso) to a directory')
     .argument('<file>', 'file with the ImageBuilder object, - for standard input')
     .option('-o, --output <directory>', 'where the ISO, its .md5sum and the profiles are written', '.')
-    .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache')
+    .option(
+      '--store <directory>',
+      "directory of the store; default: $IMAGE_BUILDER_STORE, otherwise in the user's cache",
+    )
     .addOption(reuseOption());
   addPathOption(command).action(async (file: string, options: IsoOptions, command: Command) => {
     const [{ readBuildFile }, { buildStages }, { multistrapProfile }, { writeOutputs }] = await Promise.all([
@@ -37,7 +40,7 @@ export function register(program: Command): void {
     const surroundings = { cwd, policy, ...(options.store && { store: options.store }) };
     const { resolved: asWritten } = await readBuildFile(file, surroundings);
     if (asWritten.iso === undefined) {
-      const message = 'is missing: the file describes no ISO';
+      const message = 'is missing: the file does not describe an ISO';
       throw new InvalidInputError([{ severity: 'error', field: 'spec.build.iso', message, file }]);
     }
     requireLocal(asWritten, 'image-builder iso');

@@ -14,7 +14,7 @@ export function register(program: Command): void {
     .command('lock')
     .description('write the exact packages that a build would install now to a lock file, or check that file')
     .argument('<file>', 'file with the ImageBuilder object, - for standard input')
-    .option('--check', 'change nothing; fail when the repositories have something else by now')
+    .option('--check', 'change nothing; fail if the repositories now offer other packages')
     .addHelpText(
       'after',
       '\nThe lock file is that of spec.build.lock, otherwise <name>.lock.yaml beside the file.\n' +
@@ -46,7 +46,7 @@ export function register(program: Command): void {
     if (options.check) {
       if (before !== undefined && drift.length === 0) return;
       process.exitCode = 1;
-      const met = before === undefined ? 'does not exist' : 'is not what the repositories have now';
+      const met = before === undefined ? 'does not exist' : 'differs from what the repositories offer now';
       process.stderr.write(`${path} ${met}; "image-builder lock ${file}" updates it\n`);
       return;
     }

@@ -21,9 +21,9 @@ export function register(program: Command): void {
   const command = program
     .command('pin')
     .description('pin the bundle references in YAML files to digests: repository:tag@sha256:...')
-    .argument('<paths...>', 'files, or directories whose YAML files are taken')
+    .argument('<paths...>', 'files, or directories whose YAML files are read')
     .option('--check', 'only report references that are not pinned, and fail if there are any')
-    .option('--update', 'also set pinned tags to what they stand for now');
+    .option('--update', 'also update pinned tags to their current digest');
   addTimeoutOption(addRegistryOptions(command)).action(async (paths: string[], flags: PinFlags) => {
     const { findUnpinned, pinFiles } = await import('../../bundle/pin/pin.ts');
     if (flags.check) {

@@ -12,15 +12,14 @@ export function register(program: Command): void {
   const command = program
     .command('plan')
     .description(
-      'show the stages of a build, their keys, which the store has, and what changed since the last one',
+      'show the stages of a build, their keys, which of them are in the store, and what has changed since the last build',
     )
     .argument('<file>', 'file with the ImageBuilder object, - for standard input')
-    .addOption(
-      new Option('-o, --output <format>', 'how the plan is printed')
-        .choices(['text', 'json'])
-        .default('text'),
-    )
-    .option('--store <directory>', 'store of results; default: $IMAGE_BUILDER_STORE, else the user cache');
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
+    .option(
+      '--store <directory>',
+      "directory of the store; default: $IMAGE_BUILDER_STORE, otherwise in the user's cache",
+    );
   addPathOption(command).action(async (file: string, options: PlanOptions) => {
     const [{ readBuildFile }, { planBuild }, { explainPlan }] = await Promise.all([
       import('../spec-file.ts'),

@@ -5,7 +5,7 @@ import { contextOf } from '../context.ts';
 export function register(program: Command): void {
   program
     .command('prepare', { hidden: true })
-    .description('build the root file system that the builder image cuts images from')
+    .description('build the root file system that the builder image makes images from')
     .action(async (_options: unknown, command: Command) => {
       const { prepare } = await import('../../airship/prepare.ts');
       const { readPreparedBase } = await import('../../airship/root-file-system.ts');

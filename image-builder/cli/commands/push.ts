@@ -11,10 +11,13 @@ interface PushFlags {
 export function register(program: Command): void {
   program
     .command('push')
-    .description('push a bundle (or any image or index) into a registry; what is there already is not sent')
+    .description('push a bundle (or any image or index) to a registry; existing content is not sent again')
     .argument('<source>', 'oci:DIR[:TAG], oci-archive:FILE, or a reference in a registry')
     .argument('<target>', 'repository with a tag')
-    .option('--mount-from <repository...>', 'repositories of the same registry that may have some layers')
+    .option(
+      '--mount-from <repository...>',
+      'repositories in the same registry that may have some of the layers',
+    )
     .option('--insecure', 'allow plain HTTP and certificates that cannot be verified')
     .option(
       '--pull-secret <file...>',

@@ -5,9 +5,9 @@ import type { Store } from '../../store/store.ts';
 import { contextOf } from '../context.ts';
 
 export function register(program: Command): void {
-  const store = program.command('store').description('look after the store of results');
+  const store = program.command('store').description('manage the store of results');
   withStore(store.command('ls'))
-    .description('list the entries, those used longest ago first')
+    .description('list the entries, least recently used first')
     .addOption(outputOption())
     .action(async (options: ListOptions) => {
       const { listUsage } = await import('../../store/gc.ts');
@@ -18,15 +18,19 @@ export function register(program: Command): void {
     });
   withStore(store.command('gc'))
     .description(
-      'remove entries that were not used for long, then those used longest ago; running builds keep theirs',
+      'remove entries unused for a given time, then the least recently used; running builds keep theirs',
     )
-    .option('--max-age <duration>', 'remove what was not used for so long (30d, 12h)', parseDuration)
-    .option('--max-size <size>', 'remove until all entries together are no larger (20G, 500M)', parseSize)
+    .option('--max-age <duration>', 'remove entries unused for this long (30d, 12h)', parseDuration)
+    .option(
+      '--max-size <size>',
+      'remove entries until the rest is no larger than this (20G, 500M)',
+      parseSize,
+    )
     .addOption(outputOption())
     .action(async (options: GcOptions, command: Command) => {
       const { maxAge, maxSize } = options;
       if (maxAge === undefined && maxSize === undefined)
-        command.error('error: give --max-age, --max-size or both');
+        command.error('error: specify --max-age, --max-size or both');
       const { collectGarbage } = await import('../../store/gc.ts');
       const { prepareStore } = await import('../../store/store.ts');
       const opened = await open(options.store);
@@ -40,7 +44,7 @@ export function register(program: Command): void {
       );
     });
   withStore(store.command('verify'))
-    .description('read every byte and report what is damaged; the next build replaces it')
+    .description('read every byte and report damaged entries; the next build replaces them')
     .addOption(outputOption())
     .action(async (options: ListOptions, command: Command) => {
       const { verifyStore } = await import('../../store/verify.ts');
@@ -54,13 +58,13 @@ export function register(program: Command): void {
       if (damaged === 0) return;
       process.exitCode = 1;
       const what = damaged === 1 ? 'one entry is' : `${damaged} entries are`;
-      process.stderr.write(`${what} damaged; whatever needs one of them is built again, at its next build\n`);
+      process.stderr.write(`${what} damaged and will be rebuilt by the next build that needs them\n`);
     });
   withStore(store.command('export'))
-    .description('write an entry into one file, for another store')
+    .description('write an entry to a file, for another store')
     .argument('<what>', 'name of a build (its newest bundle), or the beginning of a key')
-    .argument('<file>', 'the archive; it appears when it is complete')
-    .option('--with-stages', 'also what it was made from, to build further on it elsewhere')
+    .argument('<file>', 'the archive; it appears once it is complete')
+    .option('--with-stages', 'include what it was made from, to continue building elsewhere')
     .action(async (what: string, file: string, options: ExportOptions, command: Command) => {
       const { findBuild, findByKey, withAncestors } = await import('../../store/select.ts');
       const { exportEntries } = await import('../../store/export.ts');
@@ -72,9 +76,9 @@ export function register(program: Command): void {
       process.stdout.write(`${sha256}  ${file}\n`);
     });
   withStore(store.command('import'))
-    .description('take the entries out of a file that `store export` has written; import only what you trust')
+    .description('read the entries of a file written by `store export`; import only what you trust')
     .argument('<file>', 'the archive')
-    .option('--sha256 <hex>', 'digest that the archive must have, as `store export` printed it', parseSha256)
+    .option('--sha256 <hex>', 'digest that the archive must have, as printed by `store export`', parseSha256)
     .action(async (file: string, options: ImportOptions, command: Command) => {
       const { importEntries } = await import('../../store/import.ts');
       const { sha256, store: directory } = options;
@@ -109,9 +113,7 @@ interface ImportOptions {
 }
 
 function outputOption(): Option {
-  return new Option('-o, --output <format>', 'how the answer is printed')
-    .choices(['text', 'json'])
-    .default('text');
+  return new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text');
 }
 
 function toJson(value: unknown): string {

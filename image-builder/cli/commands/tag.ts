@@ -10,9 +10,7 @@ interface TagFlags {
 export function register(program: Command): void {
   program
     .command('tag')
-    .description(
-      'give an image in a registry more tags, or a place in another repository, without moving data',
-    )
+    .description('add tags to an image in a registry, or put it into another repository, without moving data')
     .argument('<source>', 'reference with tag or digest')
     .argument('<targets...>', 'references with a tag, in the same registry')
     .option('--insecure', 'allow plain HTTP and certificates that cannot be verified')

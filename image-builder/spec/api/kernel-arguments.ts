@@ -27,12 +27,12 @@ export function kernelArgumentProblem(name: string, value?: string): string | un
   if (argument === '' || argument.startsWith('=')) return 'has no name';
   if (/\p{Cc}/u.test(argument)) return 'has a line break, a tab or another control character';
   if (/["'\\]/.test(argument)) {
-    return 'has a quote or a backslash, which GRUB cannot pass on; double quotes around the whole value are fine';
+    return 'has a quote or a backslash, which GRUB cannot pass on; double quotes around the whole value are allowed';
   }
-  if (/^[^=]* /.test(argument)) return 'has a space in its name; give each argument an item of its own';
+  if (/^[^=]* /.test(argument)) return 'has a space in its name; give each argument its own item';
   // The predecessor did not quote values, so that the kernel saw several arguments in such a one.
   if (/^[^"].* [\w.-]+=/.test(value ?? '')) {
-    return 'has another argument in its value: give it an item of its own, or put the whole value in double quotes';
+    return 'has another argument in its value; give that its own item, or put the whole value in double quotes';
   }
   return undefined;
 }

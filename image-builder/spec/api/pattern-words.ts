@@ -6,7 +6,7 @@ const WORDS: Readonly<Record<string, string>> = {
   '^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$':
     'lower-case letters and digits, with "-", "_" or "." only between them',
   '^((?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*)*$':
-    'a repository in lower case without tag and digest, such as registry.example.org/site/qcow-bundle',
+    'a lower-case repository without tag or digest, such as registry.example.org/site/qcow-bundle',
   '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$':
     'a DNS name: lower-case letters and digits, with "-" and "." only between them',
   [ONE_LINE]: 'text on one line, without control characters',
@@ -27,7 +27,7 @@ const WORDS: Readonly<Record<string, string>> = {
   '^[a-z0-9][a-z0-9+.-]+$': 'the name of a package',
   '^[^\\s\\p{Cc}]+/[^\\s\\p{Cc}]+$': 'a question, such as locales/default_environment_locale',
   '^v?[0-9][0-9A-Za-z.+:~-]*$': 'a version, such as 1.34.2',
-  '^[A-Za-z0-9:_@\\\\][A-Za-z0-9:_.@\\\\-]*$': 'the name of a unit, no path',
+  '^[A-Za-z0-9:_@\\\\][A-Za-z0-9:_.@\\\\-]*$': 'the name of a unit, not a path',
   '^[$!*][^:\\s\\p{Cc}]*$': 'a hash as crypt(5) writes it, "!" or "*"',
   '^([$!*][^:\\s\\p{Cc}]*)?$': 'a hash as for password_hash, or nothing',
   '^(none|swap|/[^\\p{Cc}\\p{Zl}\\p{Zp}]*)$': 'an absolute path, swap or none',

@@ -67,13 +67,13 @@ function describeError(error: ErrorObject, root: unknown): Finding {
 function describeUnknown(name: string, { properties = {}, patternProperties }: Schema): string {
   const [pattern] = Object.keys(patternProperties ?? {});
   if (pattern !== undefined)
-    return `is not a possible name, expected ${patternInWords(pattern) ?? `one that matches ${pattern}`}`;
+    return `is not a valid name, expected ${patternInWords(pattern) ?? `one that matches ${pattern}`}`;
   const instead = insteadOf(name);
-  if (instead !== undefined) return `is not taken: ${instead}`;
+  if (instead !== undefined) return `is not supported: ${instead}`;
   const known = Object.keys(properties);
   const similar = similarName(name, known);
   if (similar !== undefined) return `unknown field; did you mean ${similar}?`;
-  return `unknown field; known here: ${known.join(', ') || 'none'}`;
+  return `unknown field; expected one of: ${known.join(', ') || 'none'}`;
 }
 
 /** What a schema expects, as the object of a sentence. */
@@ -121,7 +121,7 @@ function advice({ keyword, data, parentSchema }: ErrorObject): string {
   if (keyword !== 'type') return '';
   const { type = [], pattern, enum: choices } = parentSchema as Schema;
   const types = [type].flat();
-  if (data === null && types.includes('array')) return '; write [] for none, or leave it out for the default';
+  if (data === null && types.includes('array')) return '; write [] for none, or omit it for the default';
   // YAML has turned text into something else; the user can only see it in the source.
   const isScalar = typeof data === 'number' || typeof data === 'boolean';
   if (!isScalar || !types.includes('string')) return '';

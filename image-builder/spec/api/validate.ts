@@ -60,7 +60,7 @@ function checkUnion(spec: Record<string, unknown>): Finding[] {
   const present = ['bundle', 'build'].filter((name) => spec[name] !== undefined);
   if (present.length === 1) return [];
   const met = present.length === 0 ? 'has neither bundle nor build' : 'has both bundle and build';
-  return [invalid(['spec'], `${met}, expected exactly one: bundle extracts, build builds`)];
+  return [invalid(['spec'], `${met}, expected exactly one: bundle reads a bundle, build builds one`)];
 }
 
 /** What is pushed needs a place. */
@@ -81,13 +81,13 @@ function checkBundle(bundle: unknown): Finding[] {
     if (!isObject(profile) || typeof profile.path !== 'string') continue;
     const field = ['spec', 'bundle', 'profiles', index];
     if (profile.path.startsWith('/profiles/') && !posix.normalize(profile.path).startsWith('/profiles/')) {
-      findings.push(invalid([...field, 'path'], `${profile.path} leaves /profiles of the bundle`));
+      findings.push(invalid([...field, 'path'], `${profile.path} is outside /profiles of the bundle`));
     }
     const name = catalogueName(profile as ProfileSelection);
     const first = seen.get(name);
     if (first === undefined) seen.set(name, index);
     else {
-      const message = `gives the catalogue ${name}, as spec.bundle.profiles[${first}] does; set different names`;
+      const message = `gives the catalogue ${name}, like spec.bundle.profiles[${first}]; set different names`;
       findings.push(invalid([...field, profile.name === undefined ? 'path' : 'name'], message));
     }
   }

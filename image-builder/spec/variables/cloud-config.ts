@@ -29,7 +29,7 @@ export function cloudConfigProblems(userData: string): string[] {
     Pair(_, { key }) {
       if (!isCollection(key)) return;
       problems.push(
-        `${at(key.range?.[0] ?? 0)}: a map or list is a key; text that begins with { or [ is quoted`,
+        `${at(key.range?.[0] ?? 0)}: a map or list is used as a key; quote text that begins with { or [`,
       );
     },
   });
@@ -37,7 +37,7 @@ export function cloudConfigProblems(userData: string): string[] {
   try {
     const value: unknown = document.toJS();
     const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isMap || value === null ? [] : ['is no map, as a #cloud-config has to be'];
+    return isMap || value === null ? [] : ['is not a map, which a #cloud-config must be'];
   } catch (error) {
     return [(error as Error).message];
   }

@@ -46,7 +46,7 @@ export function readDistribution(given: string): { name: string; data: Distribut
     const data = defaults[`${DIRECTORY}${name}.yaml`] as DistributionData;
     if (name === given || `${data.family}_${data.codename}` === given) return { name, data };
   }
-  throw invalidInput('spec.build.distribution', `no distribution "${given}"; there are ${names.join(', ')}`);
+  throw invalidInput('spec.build.distribution', `no distribution "${given}"; available: ${names.join(', ')}`);
 }
 
 /** The defaults of an Ansible role; shared by all callers. */

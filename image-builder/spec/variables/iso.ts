@@ -69,7 +69,7 @@ export function requireLiveBoot({ multistrap, osconfig, scripts }: ResolvedBuild
   )
     return;
   const message =
-    'boots by live-boot, which is not among the packages; add live-boot to spec.build.rootfs.multistrap.packages_append';
+    'needs live-boot to boot, which is not among the packages; add it to spec.build.rootfs.multistrap.packages_append';
   throw invalidInput('spec.build.iso', message);
 }
 

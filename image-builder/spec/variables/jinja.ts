@@ -59,7 +59,7 @@ export async function renderByJinja(
       ? answers
       : [...answers, { reason: 'takes too much time or memory to render' }];
   }
-  throw new ToolError('TOOL_MISSING', 'templates that are more than a reference need Python with Jinja 3', {
+  throw new ToolError('TOOL_MISSING', 'templates beyond plain references need Python with Jinja 3', {
     hint: 'apt-get install --no-install-recommends python3-jinja2',
   });
 }

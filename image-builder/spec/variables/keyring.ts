@@ -21,11 +21,11 @@ export function keyringProblem(content: Buffer): string | undefined {
   if (!content.includes(BEGIN)) {
     return holdsPublicKeys(content)
       ? undefined
-      : 'is no OpenPGP keyring: expected public keys, binary or armoured';
+      : 'is not an OpenPGP keyring: expected public keys, binary or armoured';
   }
   const blocks = readArmour(content.toString('latin1').split('\n'));
-  if (blocks === undefined) return 'has something else than armoured OpenPGP keys in it, or a damaged one';
-  return blocks.every(holdsPublicKeys) ? undefined : 'has an armoured block that is no public key';
+  if (blocks === undefined) return 'contains something other than armoured OpenPGP keys, or a damaged one';
+  return blocks.every(holdsPublicKeys) ? undefined : 'has an armoured block that is not a public key';
 }
 
 /** The blocks of armoured text (section 6); undefined when there is anything else, or a block without an end. */

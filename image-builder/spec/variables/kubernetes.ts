@@ -31,7 +31,7 @@ export function checkKubernetes({ rootfs, qcows }: Pick<ResolvedBuild, 'rootfs' 
     {
       severity: 'error',
       field: 'spec.build.rootfs.multistrap.k8s_version',
-      message: `is ${version}, but nothing of the build carries it: expected a package ${names.slice(0, 3).join(', ')} or one of that version\nhint: ${wayOut(version)}`,
+      message: `is ${version}, but nothing in the build uses it: expected a package ${names.slice(0, 3).join(', ')} or one of that version\nhint: ${wayOut(version)}`,
     },
   ];
 }
@@ -40,5 +40,5 @@ function wayOut(version: string): string {
   const minor = /^v?(\d+\.\d+)/.exec(version)?.[1] ?? '1.34';
   const source = `https://pkgs.k8s.io/core:/stable:/v${minor}/deb`;
   const packages = ['kubelet', 'kubeadm', 'kubectl'].map((name) => `"${name}={{ k8s_version }}"`);
-  return `add the repository of Kubernetes: repos_append: [{name: kubernetes, source: "${source}", suite: /, keyring_url: "${source}/Release.key", packages: [${packages.join(', ')}]}], as the profiles k8s-* of Image Builder do (profile: k8s-${minor}, if there is one); or name the package by packages_append; or leave k8s_version out`;
+  return `add the repository of Kubernetes: repos_append: [{name: kubernetes, source: "${source}", suite: /, keyring_url: "${source}/Release.key", packages: [${packages.join(', ')}]}], as the profiles k8s-* of Image Builder do (profile: k8s-${minor}, if there is one); or name the package in packages_append; or omit k8s_version`;
 }

@@ -15,7 +15,7 @@ const FORMAT = 1;
 const FIELD = 'spec.build.lock';
 
 const HEADER = ` The exact packages of an image, written by \`image-builder lock\`. Commit this file; do not edit it.
- \`image-builder lock --check\` tells what has changed since, \`image-builder lock\` takes it over.`;
+ \`image-builder lock --check\` reports what has changed since, \`image-builder lock\` updates it.`;
 
 type Architecture = 'amd64' | 'arm64';
 type Section = Omit<ResolvedLock, 'packages'> & { packages: Record<string, Omit<LockedPackage, 'name'>> };
@@ -41,7 +41,7 @@ export async function readLock(
   if (section !== undefined) return fromSection(section);
   if (options.lockIsOptional) return undefined;
   const met = file === undefined ? `${path} does not exist` : `${path} has no packages for ${architecture}`;
-  throw invalidInput(FIELD, `${met}; make it with "image-builder lock"`);
+  throw invalidInput(FIELD, `${met}; create it with "image-builder lock"`);
 }
 
 /** The text of the file at `path` with one section replaced; that of other architectures stays. */
@@ -80,7 +80,7 @@ async function readLockFile(path: string, files: SpecFiles): Promise<LockFile | 
   if (problems[0]) throw invalidInput(FIELD, `${path} is not valid YAML: ${problems[0]}`);
   const value = withNumbersAsWritten(values[0]) as Partial<LockFile> | undefined;
   if (value?.version !== FORMAT) {
-    throw invalidInput(FIELD, `${path} has the version ${value?.version}, this program knows ${FORMAT}`);
+    throw invalidInput(FIELD, `${path} has version ${value?.version}, expected ${FORMAT}`);
   }
   for (const [name, section] of Object.entries(value.architectures ?? {})) checkSection(path, name, section);
   return { version: FORMAT, architectures: value.architectures ?? {} };
@@ -101,7 +101,7 @@ function checkSection(path: string, architecture: string, section: Section): voi
   const what = wrong ? `the package ${wrong[0]} of ${architecture}` : `the section ${architecture}`;
   throw invalidInput(
     FIELD,
-    `${path}: ${what} is incomplete; remove the file and make it again with "image-builder lock"`,
+    `${path}: ${what} is incomplete; remove the file and create it again with "image-builder lock"`,
   );
 }
 

@@ -90,7 +90,7 @@ async function collectQcows(
   const names = exists ? await subdirectories(directory, source) : [];
   const qcows = qcowNames({ files, qcowPrefix: prefix });
   if (names.length === 0 && qcows.length === 0) {
-    const what = exists ? 'has no directory with variables of a QCOW' : 'is not a directory';
+    const what = exists ? 'has no directory with the variables of a QCOW' : 'is not a directory';
     const expected = 'expected <name>/qcow-vars.yaml or <name>/osconfig-vars.yaml';
     throw invalidInput(QCOW_FIELD, `${directory} ${what}, ${expected}`);
   }
@@ -132,8 +132,8 @@ async function findProfile(name: string, manifests: string | undefined, source: 
   const names = lists.flat();
   const known =
     names.length > 0
-      ? `; there are ${[...new Set(names)].sort().join(', ')}`
-      : '; copy it there, from the directory profiles of Image Builder or from wherever it is';
+      ? `; available: ${[...new Set(names)].sort().join(', ')}`
+      : "; copy it there, for example from Image Builder's directory profiles";
   if (refusal !== undefined && (names.length === 0 || names.includes(name))) throw refusal;
   throw invalidInput(
     'spec.build.profile',

@@ -48,9 +48,7 @@ function checkUnits(variables: Variables, suffix: Suffix, report: Report): void 
     const isWhole = file_content !== undefined;
     const isRead = isWhole ? unitName(file_name) === file_name : file_name.endsWith('.conf');
     if (isRead || (!isWhole && override === undefined)) continue;
-    const expected = isWhole
-      ? 'the suffix of a kind of unit, such as .service'
-      : 'the suffix .conf of a drop-in';
+    const expected = isWhole ? 'a unit suffix, such as .service' : 'the suffix .conf of a drop-in';
     report([list, index, 'file_name'], `is ${JSON.stringify(file_name)}, expected ${expected}`);
   }
 }
@@ -69,7 +67,7 @@ function checkScripts(
 /** What keeps a script from running; undefined when nothing does that can be seen. */
 export function scriptProblem(content: string): string | undefined {
   return /^[^\n]*\r(\n|$)/.test(content)
-    ? 'has Windows line ends (CR LF), by which its interpreter is not found; save it with Unix line ends'
+    ? 'has Windows line endings (CR LF), so its interpreter would not be found; save it with Unix line endings'
     : undefined;
 }
 

@@ -30,10 +30,10 @@ export async function readProfileFacts(
   if (problems[0]) throw invalidInput(where, `is not valid YAML: ${problems[0]}`);
   const { endOfLife, ...unknown } = (values[0] ?? {}) as Record<string, unknown>;
   const [first] = Object.keys(unknown);
-  if (first !== undefined) throw invalidInput(where, `has the unknown field ${first}; endOfLife is known`);
+  if (first !== undefined) throw invalidInput(where, `has the unknown field ${first}, expected endOfLife`);
   if (endOfLife === undefined) return { name };
   if (typeof endOfLife !== 'string' || !isDay(endOfLife)) {
-    throw invalidInput(where, 'endOfLife is no day, expected for example 2027-10-28');
+    throw invalidInput(where, 'endOfLife is not a date, expected for example 2027-10-28');
   }
   return { name, endOfLife };
 }
@@ -42,7 +42,7 @@ export async function readProfileFacts(
 export function endOfLifeWarning({ profile }: { profile?: ProfileFacts }, now: Date): string | undefined {
   if (profile?.endOfLife === undefined || now.toISOString().slice(0, 10) <= profile.endOfLife)
     return undefined;
-  return `the profile ${profile.name} has passed its end of life on ${profile.endOfLife}: what it installs gets no fixes any more`;
+  return `the profile ${profile.name} reached its end of life on ${profile.endOfLife}: the software it installs no longer gets fixes`;
 }
 
 function isDay(text: string): boolean {

@@ -19,8 +19,9 @@ export class Budget {
   /** @throws TooLongError */
   take(size: number): void {
     this.#left -= size;
-    if (size > LONGEST) throw new TooLongError(`gives more than ${LONGEST >> 20} MiB`);
-    if (this.#left < 0) throw new TooLongError(`makes all results longer than ${LONGEST_IN_ALL >> 20} MiB`);
+    if (size > LONGEST) throw new TooLongError(`yields more than ${LONGEST >> 20} MiB`);
+    if (this.#left < 0)
+      throw new TooLongError(`takes all results together beyond ${LONGEST_IN_ALL >> 20} MiB`);
   }
 }
 
@@ -72,7 +73,7 @@ export class References {
       pieces.push(text.slice(end, match.index), String(found.value));
       end = match.index + match[0].length;
       size += found.size;
-      if (size > LONGEST) throw new TooLongError(`gives more than ${LONGEST >> 20} MiB`);
+      if (size > LONGEST) throw new TooLongError(`yields more than ${LONGEST >> 20} MiB`);
     }
     const value = pieces.join('') + text.slice(end);
     return { value, size: value.length };
@@ -104,7 +105,7 @@ export class References {
     const add = (item: unknown) => {
       const replaced = this.#replaceValue(item);
       size += (replaced?.size ?? 0) + 1;
-      if (size > LONGEST) throw new TooLongError(`gives more than ${LONGEST >> 20} MiB`);
+      if (size > LONGEST) throw new TooLongError(`yields more than ${LONGEST >> 20} MiB`);
       return replaced;
     };
     const items = Object.entries(value).map(([key, item]) => [key, add(item)] as const);

@@ -36,7 +36,7 @@ export function checkRepositories(layer: Layer, knowsKey: (repository: Repositor
   if (layer.values.repos !== undefined) {
     for (const field of ['snapshot', 'non_free_firmware', 'backports']) {
       if (layer.values[field] === undefined) continue;
-      report([field], "is about the distribution's own repositories, which repos replaces: say it there");
+      report([field], "applies to the distribution's own repositories, which repos replaces; set it there");
     }
   }
   for (const [index, name] of packageList(layer.values.unapproved_packages).entries()) {
@@ -96,11 +96,11 @@ function checkRepository(
   if (repository.keyring_url?.startsWith('http:') && repository.keyring_checksum === undefined) {
     report(
       [...path, 'keyring_checksum'],
-      'is missing; over http anybody on the way can replace the key: give the sha256 of what keyring_url serves, or use https',
+      'is missing; over http anybody on the way can replace the key. Give the sha256 of the file that keyring_url serves, or use https',
     );
   }
   if (repository.keyring_checksum !== undefined && repository.keyring_url === undefined) {
-    report([...path, 'keyring_checksum'], 'belongs to keyring_url, which is not there');
+    report([...path, 'keyring_checksum'], 'belongs to keyring_url, which is missing');
   }
   const flat = suite.endsWith('/');
   if (flat && components.trim() !== '') {

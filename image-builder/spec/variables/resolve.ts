@@ -190,9 +190,9 @@ function snapshotMirrors(
   if (date === undefined) return undefined;
   const field = 'spec.build.rootfs.multistrap.snapshot';
   const refuse = (message: string) => invalidInput(field, message);
-  if (service === undefined) throw refuse(`there is no snapshot service of ${name}`);
+  if (service === undefined) throw refuse(`${name} has no snapshot service`);
   if (build.mirror !== undefined)
-    throw refuse('says where the packages come from, and so does spec.build.mirror');
+    throw refuse('decides where packages come from, and so does spec.build.mirror; set only one of them');
   const at = (uri: string) => ({
     source: uri.replace('SNAPSHOT', date),
     from: [uri.replace('SNAPSHOT', date)],

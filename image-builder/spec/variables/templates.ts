@@ -175,7 +175,7 @@ function explain(
   { reason, line, literal }: Exclude<JinjaAnswer, { value: unknown }>,
 ): string {
   const where = line !== undefined && template.includes('\n') ? ` (line ${line} of the text)` : '';
-  const hint = '; text with {{ or {% that is meant as it stands goes between {% raw %} and {% endraw %}';
+  const hint = '; put literal {{ or {% between {% raw %} and {% endraw %}';
   return `${reason}${where}${literal ? hint : ''}`;
 }
 

@@ -5,15 +5,15 @@ import { posix } from 'node:path';
 const VANISHING: readonly [RegExp, string][] = [
   [
     /^\/(run|var\/run|var\/lock)(\/|$)/,
-    'lies in memory, which is empty at every boot; let /etc/tmpfiles.d make it',
+    'is in memory, which is empty at every boot; create it by /etc/tmpfiles.d',
   ],
-  [/^\/(dev|proc|sys)(\/|$)/, 'lies in a file system of the kernel'],
+  [/^\/(dev|proc|sys)(\/|$)/, 'is in a file system of the kernel'],
   [
     /^\/(tmp|var\/tmp)\//,
-    'is emptied when the image is finished; what only scripts need can come by fetch_from_url without dest',
+    'is emptied when the image is finished; for files that only scripts need, use fetch_from_url without dest',
   ],
-  [/^\/(etc|var\/lib\/dbus)\/machine-id$/, 'is made anew by each node at its first boot'],
-  [/^\/etc\/ssh\/ssh_host_/, "is made anew by each node; cloud-init sets a node's own keys (ssh_keys)"],
+  [/^\/(etc|var\/lib\/dbus)\/machine-id$/, 'is created by each node at its first boot'],
+  [/^\/etc\/ssh\/ssh_host_/, "is created by each node; cloud-init can set a node's own keys (ssh_keys)"],
   [
     /^\/var\/lib\/(apt\/lists|systemd\/random-seed|systemd\/credential\.secret)(\/|$)/,
     'is emptied when the image is finished',

@@ -21,7 +21,9 @@ export async function readLayer(
   const documents = readDocuments(text);
   const problems = documents.problems.map((problem) => `not valid YAML: ${problem}`);
   if (documents.values.length > 1) {
-    problems.push(`holds ${documents.values.length} YAML documents; put all variables into one, without ---`);
+    problems.push(
+      `contains ${documents.values.length} YAML documents; put all variables into one, without ---`,
+    );
   }
   const values = withNumbersAsWritten(documents.values[0] ?? {});
   if (problems.length === 0 && (typeof values !== 'object' || values === null || Array.isArray(values))) {

@@ -98,7 +98,7 @@ kpt('an error is shown, and nothing is changed', () => {
   writeFileSync(join(files, 'source.yaml'), SOURCE);
   const { status, stderr } = evaluate('configPath=/etc/passwd');
   expect(status).not.toBe(0);
-  expect(stderr).toContain('/etc/passwd leaves /profiles');
+  expect(stderr).toContain('/etc/passwd is outside /profiles');
   expect(readFileSync(join(files, 'source.yaml'), 'utf8')).toBe(SOURCE);
   expect(readdirSync(files)).toEqual(['source.yaml']);
 });

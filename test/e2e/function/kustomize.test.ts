@@ -138,7 +138,7 @@ version: "1.20"
     const { stdout, stderr, status } = build(directory);
     expect(status).not.toBe(0);
     expect(stdout).toBe('');
-    expect(stderr).toContain('data.configPath: /profiles/../etc/passwd leaves /profiles');
+    expect(stderr).toContain('data.configPath: /profiles/../etc/passwd is outside /profiles');
     expect(stderr).not.toContain('MalformedYAMLError');
   });
 });

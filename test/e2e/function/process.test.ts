@@ -75,8 +75,12 @@ test.each(['--help', '-h'])('%s prints and ends without reading standard input',
 
 test.each([
   ['empty', '', 'standard input is empty'],
-  ['two documents', `${resourceList(CONFIG_MAP)}---\n${resourceList(CONFIG_MAP)}`, 'holds 2 YAML documents'],
-  ['not a ResourceList', 'apiVersion: v1\nkind: ConfigMap\n', 'holds kind ConfigMap, not a ResourceList'],
+  [
+    'two documents',
+    `${resourceList(CONFIG_MAP)}---\n${resourceList(CONFIG_MAP)}`,
+    'contains 2 YAML documents',
+  ],
+  ['not a ResourceList', 'apiVersion: v1\nkind: ConfigMap\n', 'contains kind ConfigMap, not a ResourceList'],
   ['not YAML', 'items: [', 'not valid YAML'],
 ])('input that is %s is a clear error', (_what, input, message) => {
   const { stdout, stderr, status } = run([fn], { input });
@@ -91,7 +95,7 @@ test.each([
   [
     'a path outside of /profiles',
     CONFIG_MAP.replace('/profiles/profile_multistrap.json', '/etc/passwd'),
-    'data.configPath: /etc/passwd leaves /profiles',
+    'data.configPath: /etc/passwd is outside /profiles',
   ],
   [
     'an unknown kind',
@@ -186,7 +190,7 @@ mode: "0755"
     expect(status).toBe(1);
     expect(
       stderr,
-    ).toBe(`error: ConfigMap/c: data.configPath: /etc/passwd leaves /profiles, the only place that is read (in ${config}) [INVALID_INPUT]
+    ).toBe(`error: ConfigMap/c: data.configPath: /etc/passwd is outside /profiles, the only directory that is read (in ${config}) [INVALID_INPUT]
     4 | ... configPath: /etc/passwd ...
       |                 ^^^^^^^^^^^
 `);
@@ -194,7 +198,7 @@ mode: "0755"
 
   test.each([
     ['/nonexistent/config.yaml', undefined, 'cannot be read'],
-    ['two documents', 'kind: A\n---\nkind: B\n', 'holds 2 YAML documents, expected one object'],
+    ['two documents', 'kind: A\n---\nkind: B\n', 'contains 2 YAML documents, expected one object'],
     ['not YAML', 'a: [', 'not valid YAML'],
     ['not an object', '- a\n', 'expected one object'],
     ['empty', '', 'expected one object'],
@@ -209,7 +213,7 @@ mode: "0755"
   test.each([
     ['not YAML', 'a: [', 'is not valid YAML'],
     ['an alias without an anchor', 'a: *b\n', 'the alias *b has no anchor'],
-    ['a list', '- a\n', 'holds a document that is not an object'],
+    ['a list', '- a\n', 'contains a document that is not an object'],
   ])('items that are %s are a clear error', (_what, text, message) => {
     const { stdout, stderr, status } = run([fn, write('config.yaml', CONFIG_MAP), write('in.yaml', text)]);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });

@@ -174,9 +174,7 @@ describe('verify', () => {
     const { status, stdout, stderr } = command(directory, 'verify');
     expect(status).toBe(1);
     expect(stdout).toContain(`${names.bundle}: ${file} has the digest `);
-    expect(stderr).toBe(
-      'one entry is damaged; whatever needs one of them is built again, at its next build\n',
-    );
+    expect(stderr).toBe('one entry is damaged and will be rebuilt by the next build that needs them\n');
     const problems = json(directory, 'verify').filter(({ problem }) => problem !== undefined);
     expect(problems.map(({ name }) => name)).toEqual([names.bundle]);
     const built: string[] = [];

@@ -136,13 +136,13 @@ describe('functionConfig of kind ConfigMap, ImageBuilder', () => {
   });
 
   test.each([
-    [{ configPath: '/etc/passwd' }, 'data.configPath', 'leaves /profiles'],
-    [{ configPath: '/profiles/../secret.json' }, 'data.configPath', 'leaves /profiles'],
-    [{ configPath: '../../secret.json' }, 'data.configPath', 'leaves /profiles'],
-    [{ configPath: '/profilesx/a.json' }, 'data.configPath', 'leaves /profiles'],
-    [{ configPath: '/profiles' }, 'data.configPath', 'leaves /profiles'],
-    [{ configPath: '/profiles/link.json' }, 'data.configPath', 'leaves /profiles'],
-    [{ configPath: '/profiles/links/secret.json' }, 'data.configPath', 'leaves /profiles'],
+    [{ configPath: '/etc/passwd' }, 'data.configPath', 'is outside /profiles'],
+    [{ configPath: '/profiles/../secret.json' }, 'data.configPath', 'is outside /profiles'],
+    [{ configPath: '../../secret.json' }, 'data.configPath', 'is outside /profiles'],
+    [{ configPath: '/profilesx/a.json' }, 'data.configPath', 'is outside /profiles'],
+    [{ configPath: '/profiles' }, 'data.configPath', 'is outside /profiles'],
+    [{ configPath: '/profiles/link.json' }, 'data.configPath', 'is outside /profiles'],
+    [{ configPath: '/profiles/links/secret.json' }, 'data.configPath', 'is outside /profiles'],
     [
       { configPath: '/profiles/nothing.json' },
       'data.configPath',
@@ -153,9 +153,9 @@ describe('functionConfig of kind ConfigMap, ImageBuilder', () => {
     [['x'], 'data', 'is not an object'],
     [{ header: 'a: [' }, 'data.header', 'is not valid YAML'],
     [{ header: '- a' }, 'data.header', 'is not a YAML mapping'],
-    [{ header: `${header}---\n${header}` }, 'data.header', 'holds 2 YAML documents'],
+    [{ header: `${header}---\n${header}` }, 'data.header', 'contains 2 YAML documents'],
     [{ header: 'kind: X\n' }, 'data.header', 'lacks apiVersion, metadata.name'],
-    [{ header: `${header}mode: mine\n` }, 'data.header', 'has the keys mode, which the profile has too'],
+    [{ header: `${header}mode: mine\n` }, 'data.header', 'repeats keys of the profile: mode'],
     [{ configPath: '/profiles/profile_broken.json' }, undefined, '/profiles/profile_broken.json is not JSON'],
   ])('refuses %j', async (data, field, message) => {
     symlinkSync('../secret.json', join(directory, 'profiles/link.json'));
@@ -227,7 +227,7 @@ describe('what people and programs are told', () => {
     const object = { ...configMap({ configPath: '/etc/passwd' }), metadata: { name: 'c', annotations } };
     const { lines, answer } = await ask(object);
     expect(lines).toEqual([
-      'error: ConfigMap/c: data.configPath: /etc/passwd leaves /profiles, the only place that is read (in site/catalogue.yaml) [INVALID_INPUT]',
+      'error: ConfigMap/c: data.configPath: /etc/passwd is outside /profiles, the only directory that is read (in site/catalogue.yaml) [INVALID_INPUT]',
     ]);
     expect(answer.results[0]).toMatchObject({
       tags: { code: 'INVALID_INPUT' },

@@ -27,7 +27,7 @@ export const NumberText = Type.Unsafe<string | number>({
   minimum: 0,
   maximum: MAXIMUM,
   pattern: '^(0|[1-9][0-9]{0,9})$',
-  description: 'A count, as a number or as text.',
+  description: 'A non-negative integer, as a number or as text.',
 });
 
 /** A switch that the predecessor's variable files also write as text (`"true"`). */
@@ -87,10 +87,12 @@ export const AccountName = Type.Unsafe<string | number>({
 });
 
 /** Kept for the predecessor's files, in which it named a directory or a step of its own; nothing reads it. */
-export const Ignored = Type.Unknown({ description: "Accepted for the predecessor's files, without effect." });
+export const Ignored = Type.Unknown({
+  description: 'Accepted for compatibility with Airship image-builder; has no effect.',
+});
 
 /** Where an item of osconfig runs: in the root file system that all images share, or in each QCOW. */
 export const RunContexts = Type.Array(Type.Union([Type.Literal('common'), Type.Literal('qcow')]), {
-  description: 'Contexts in which the item runs; default [common].',
+  description: 'Contexts in which the item is applied; default [common] under rootfs, [qcow] under a QCOW.',
   minItems: 1,
 });

@@ -23,7 +23,7 @@ const CatalogueOptions = strictObject({
     Type.String({
       pattern: '^https?://',
       description:
-        'Where the deployment serves the QCOW files of the bundle, for example http://192.0.2.1/images; gives each artifact its url.',
+        'Base URL from which the deployment serves the QCOW files of the bundle, for example http://192.0.2.1/images; gives each artifact its url.',
     }),
   ),
   namePrefix: Type.Optional(
@@ -31,7 +31,7 @@ const CatalogueOptions = strictObject({
       pattern: '^[a-z0-9][-a-z0-9_.]*$',
       maxLength: 63,
       description:
-        'Put before the name of every catalogue, so that several ImageBuilders fit one kustomization; for example blue-.',
+        'Prefix of the name of every catalogue, so that several ImageBuilders fit into one kustomization; for example blue-.',
     }),
   ),
   labels: Type.Optional(
@@ -57,7 +57,7 @@ export const BundleSpec = strictObject(
           name: Type.Optional(
             Type.String({
               pattern: Name,
-              description: 'Name of its catalogue; default: the file name without .json.',
+              description: 'Name of the catalogue; default: the file name without .json.',
             }),
           ),
         }),
@@ -67,11 +67,11 @@ export const BundleSpec = strictObject(
     verify: Type.Optional(
       Type.Union([Type.Literal('partial'), Type.Literal('full')], {
         description:
-          'full: read every layer to its end. partial: also believe parts of layers that were not checked. Default: only what a digest in the reference covers; partial for a tag alone.',
+          'full: read every layer to its end. partial: accept parts of layers that were not verified. Default: only what a digest in the reference covers; partial for a tag alone.',
       }),
     ),
   },
-  { description: 'Take the catalogues out of a bundle that is already published.' },
+  { description: 'Read the catalogues from a published bundle.' },
 );
 
 const InlineOrText = Type.Unsafe<string | Record<string, unknown>>({ type: ['string', 'object'] });
@@ -86,7 +86,7 @@ export const BuildSpec = strictObject(
       }),
     ),
     profile: Type.Optional(
-      Type.String({ pattern: Name, description: 'A directory of profiles/, laid over the manifests.' }),
+      Type.String({ pattern: Name, description: 'A directory of profiles/, which overlays the manifests.' }),
     ),
     manifests: Type.Optional(
       Type.String({ description: 'Directory of variable files, relative to the working directory.' }),
@@ -95,14 +95,14 @@ export const BuildSpec = strictObject(
       Type.String({
         minLength: 1,
         description:
-          'Directory with a subdirectory of variable files for each QCOW, relative to the working directory; default: the one of manifests that is named like the object and begins with qcow-bundle, else its qcow-bundle.',
+          "Directory with a subdirectory of variable files for each QCOW, relative to the working directory; default: the directory of the manifests with the object's name, if that begins with qcow-bundle, otherwise their qcow-bundle.",
       }),
     ),
     mirror: Type.Optional(
       Type.Unsafe<string | string[]>({
         ...MirrorList,
         description:
-          "Mirror of the distribution, or a list of which the first that works is used; default: the one that this machine's apt uses.",
+          "Mirror of the distribution, or a list, of which the first that works is used; default: the mirror that this machine's apt uses.",
       }),
     ),
     lock: Type.Optional(
@@ -162,21 +162,21 @@ export const BuildSpec = strictObject(
         disks: Type.Optional(
           Type.Boolean({
             description:
-              "Also publish each QCOW as a disk for Ironic's oci:// under the same tag; the registry stores its bytes once more.",
+              "Also publish each QCOW as a disk for Ironic's oci:// under the same tag; the registry stores its bytes a second time.",
           }),
         ),
         base: Type.Optional(
           Type.String({
             minLength: 1,
             description:
-              'What lies below the bundle. function (default): the function of this release with what it needs to run. none: nothing, the bundle is data only. Otherwise an image with a program `function`: a registry reference, oci:<dir>[:tag], oci-archive:<file>[:tag] or docker-archive:<file>[:tag].',
+              'The layers below the bundle. function (default): the function of this release and what it needs to run. none: nothing, the bundle is data only. Otherwise an image with a program `function`: a registry reference, oci:<dir>[:tag], oci-archive:<file>[:tag] or docker-archive:<file>[:tag].',
           }),
         ),
         builderImage: Type.Optional(
           Type.String({
             minLength: 1,
             description:
-              'What the profiles give as image_builder_image. Default: executor.container.image, when it has a digest.',
+              'Value of image_builder_image in the profiles. Default: executor.container.image, if it has a digest.',
           }),
         ),
         tag: Type.Optional(
@@ -187,7 +187,7 @@ export const BuildSpec = strictObject(
     whenMissing: Type.Optional(
       Type.Union([Type.Literal('Build'), Type.Literal('Trigger'), Type.Literal('Fail')], {
         description:
-          'What a render does when the result is in no store. Build (default): build it and wait. Trigger: start the build in the background and fail until it is finished. Fail: fail with the command that builds it.',
+          'What a render does if no store has the result. Build (default): build it and wait. Trigger: start the build in the background and fail until it is finished. Fail: fail with the command that builds it.',
       }),
     ),
     store: Type.Optional(
@@ -204,27 +204,26 @@ export const BuildSpec = strictObject(
                   Type.Array(
                     Type.String({
                       description:
-                        'Ed25519 public key in PEM, or the base64 between its lines; of those that the machine believes.',
+                        'Ed25519 public key in PEM, or the base64 between its lines; one of those the machine trusts.',
                     }),
                   ),
                 ),
                 registry: Type.Optional(
                   Type.Literal(true, {
-                    description:
-                      'Believe whoever may write to the repository, where the policy of the machine does.',
+                    description: "Trust whoever may write to the repository, if the machine's policy does.",
                   }),
                 ),
               },
-              { description: 'Whose results are taken, of those whom the policy of the machine believes.' },
+              { description: "Whose results are used, among those the machine's policy trusts." },
             ),
           ),
           push: Type.Optional(
             Type.Boolean({
-              description: 'Push what was built here. Default: when IMAGE_BUILDER_SIGNING_KEY names a key.',
+              description: 'Push results built here. Default: true if IMAGE_BUILDER_SIGNING_KEY names a key.',
             }),
           ),
         },
-        { description: 'A registry that several machines share results of stages by.' },
+        { description: 'A registry through which machines share the results of stages.' },
       ),
     ),
     bootTest: Type.Optional(
@@ -252,10 +251,13 @@ export const BuildSpec = strictObject(
                     description: 'Default: the first that answers.',
                   }),
                 ),
-                image: Type.String({ minLength: 1, description: 'The builder image, best with its digest.' }),
+                image: Type.String({
+                  minLength: 1,
+                  description: 'The builder image, preferably with its digest.',
+                }),
                 network: Type.Optional(
                   Type.String({
-                    description: 'Network of the stages that fetch; default: that of the engine.',
+                    description: "Network of the stages that fetch; default: the engine's own.",
                   }),
                 ),
               },

@@ -28,29 +28,31 @@ export const Repository = strictObject({
   ),
   packages: Type.Optional(PackageList),
   keyring_pkg: Type.Optional(
-    LineText({ description: 'Debian package that holds the keys of the repository.' }),
+    LineText({ description: 'Debian package that contains the keys of the repository.' }),
   ),
   keyring_url: Type.Optional(
     Type.String({
       pattern: '^https?://[^\\s\\p{Cc}]+$',
-      description: 'Where the key of the repository is fetched from.',
+      description: "URL of the repository's key.",
     }),
   ),
   keyring_checksum: Type.Optional(
     Type.String({
       pattern: '^sha256:[0-9a-f]{64}$',
-      description: 'What keyring_url must serve: sha256:<hex>.',
+      description: 'Digest of the file that keyring_url must serve: sha256:<hex>.',
     }),
   ),
   keyring: Type.Optional(Type.String({ description: 'The ASCII-armoured key itself.' })),
-  keyring_file: Type.Optional(LineText({ description: 'File on the building machine that holds the keys.' })),
+  keyring_file: Type.Optional(
+    LineText({ description: 'File on the building machine that contains the keys.' }),
+  ),
   omitdebsrc: Type.Optional(BooleanText),
   register_repo_with_rootfs: Type.Optional(BooleanText),
   check_valid_until: Type.Optional(
     Type.Unsafe<string | boolean>({
       ...BooleanText,
       description:
-        'false: take it although its Valid-Until has passed, as that of a snapshot has. Default true.',
+        'false: accept the repository although its Valid-Until has passed, as is the case for a snapshot. Default true.',
     }),
   ),
 });
@@ -75,7 +77,7 @@ export const DebconfSelection = strictObject({
     ],
     {
       description:
-        'Type of the question; the answer of a password is left out of profiles, logs and records.',
+        'Type of the question; the answer to a password question appears in no profile, log or record.',
     },
   ),
   value: ScalarText,
@@ -105,14 +107,16 @@ export const MultistrapVariables = strictObject(
     ubuntu_packages_append: Type.Optional(PackageList),
     unapproved_packages: Type.Optional(PackageList),
     debconf: Type.Optional(
-      Type.Array(DebconfSelection, { description: 'Answers that packages find when they are installed.' }),
+      Type.Array(DebconfSelection, {
+        description: 'Answers to questions that packages ask during installation.',
+      }),
     ),
     debconf_append: Type.Optional(Type.Array(DebconfSelection)),
     snapshot: Type.Optional(
       Type.String({
         pattern: '^[0-9]{8}T[0-9]{6}Z$',
         description:
-          "Date of the distribution's snapshot service that its packages come from: 20261101T000000Z.",
+          "Date in the distribution's snapshot service from which its packages are taken: 20261101T000000Z.",
       }),
     ),
     non_free_firmware: Type.Optional(BooleanText),

@@ -46,16 +46,16 @@ export const File = strictObject({
 export const SystemdUnit = strictObject({
   name: Type.String({
     pattern: '^[A-Za-z0-9:_@\\\\][A-Za-z0-9:_.@\\\\-]*$',
-    description: 'Unit name; without the suffix of a kind of unit it is a service.',
+    description: 'Unit name; a name without a unit suffix is a service.',
   }),
   file_name: Type.Optional(
     Type.String({
       pattern: '^[A-Za-z0-9:_@\\\\][A-Za-z0-9:_.@\\\\-]*$',
-      description: 'File name of the unit or drop-in when it differs from the name; no path.',
+      description: 'File name of the unit or drop-in if it differs from the name; not a path.',
     }),
   ),
   file_content: Type.Optional(Type.String({ description: 'The whole unit file.' })),
-  override: Type.Optional(Type.String({ description: 'A drop-in that adds to the unit.' })),
+  override: Type.Optional(Type.String({ description: 'A drop-in that extends the unit.' })),
   enabled: Type.Optional(BooleanText),
   force: Type.Optional(BooleanText),
   masked: Type.Optional(BooleanText),
@@ -99,7 +99,7 @@ export const User = strictObject({
   password: Type.Optional(
     Type.String({
       pattern: '^([$!*][^:\\s\\p{Cc}]*)?$',
-      description: "The predecessor's name of password_hash; empty: none.",
+      description: "Airship's name for password_hash; empty: none.",
     }),
   ),
   password_lock: Type.Optional(BooleanText),
@@ -137,7 +137,7 @@ const GrubTimeout = Type.Unsafe<string | number>({
   ...NumberText,
   minimum: -1,
   pattern: '^(-1|0|[1-9][0-9]{0,9})$',
-  description: 'Seconds; -1: wait for ever.',
+  description: 'Seconds; -1: wait forever.',
 });
 
 /** GRUB's command, or its options as the predecessor lists them: `[{name: speed, value: 115200}]`. */
@@ -145,12 +145,12 @@ const GrubSerialCommand = Type.Unsafe<string | { name: string; value?: string | 
   type: ['string', 'array'],
   pattern: '^[A-Za-z0-9 =.,:_-]*$',
   items: strictObject({
-    name: Type.String({ pattern: '^[a-z]+$', description: 'Option of GRUB without its dashes.' }),
+    name: Type.String({ pattern: '^[a-z]+$', description: 'GRUB option without its dashes.' }),
     value: Type.Optional(
       Type.Unsafe<string | number>({ type: ['string', 'integer'], pattern: '^[A-Za-z0-9,._-]+$' }),
     ),
   }),
-  description: 'The command serial of GRUB, or a list of its options.',
+  description: "GRUB's serial command, or a list of its options.",
 });
 
 /** Variables of the role `osconfig`; all optional, defaults are those of the role. */

@@ -62,7 +62,7 @@ export const QcowVariables = strictObject(
         minimum: 1024 * 1024,
         maximum: Number.MAX_SAFE_INTEGER,
         pattern: '^[0-9]+([.][0-9]+)?([MmGgTt]|MiB|GiB|TiB)$|^[1-9][0-9]*$',
-        description: 'Virtual size, for example 19G (binary units); a number alone is bytes.',
+        description: 'Virtual size, for example 19G (binary units); a bare number is bytes.',
       }),
     ),
     src: Type.Optional(Ignored),
@@ -73,7 +73,7 @@ export const QcowVariables = strictObject(
     qcow_compression_type: Type.Optional(Type.Union([Type.Literal('zstd'), Type.Literal('zlib')])),
     partitions: Type.Optional(Type.Array(Partition, { minItems: 1 })),
     qcow_container_runtime_scripts: Type.Optional(
-      Type.Array(UserScript, { description: 'Scripts that run in the root file system of this QCOW, last.' }),
+      Type.Array(UserScript, { description: 'Scripts that run last in the root file system of this QCOW.' }),
     ),
   },
   { description: 'Variables of one QCOW.' },

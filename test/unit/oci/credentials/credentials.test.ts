@@ -170,10 +170,10 @@ describe('--pull-secret', () => {
   });
 
   it.each([
-    ['nothing', '', 'holds no Secret'],
+    ['nothing', '', 'contains no Secret'],
     ['YAML that is none', 'hunter2: [', 'is neither JSON nor YAML'],
-    ['a Secret of another type', yaml.replace(secret.type, 'Opaque'), 'holds no Secret'],
-    ['helpers only', '{"credsStore": "desktop"}', 'holds no auths'],
+    ['a Secret of another type', yaml.replace(secret.type, 'Opaque'), 'contains no Secret'],
+    ['helpers only', '{"credsStore": "desktop"}', 'contains no auths'],
   ])('names the file, not its content: %s', async (_, text, problem) => {
     writeFileSync(at('secret'), text);
     const error = await readPullSecrets([at('secret')]).catch((thrown) => thrown);

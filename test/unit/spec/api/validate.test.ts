@@ -124,7 +124,7 @@ describe('parseImageBuilder', () => {
       'spec.build.bootTest.Timeout': 'unknown field; did you mean timeout?',
     });
     expect(findings({ build: { bootTest: { seconds: 1 } } })).toEqual({
-      'spec.build.bootTest.seconds': 'unknown field; known here: timeout, firmware',
+      'spec.build.bootTest.seconds': 'unknown field; expected one of: timeout, firmware',
     });
     expect(findings({ build: { bootTest: { imeout: 1, fimrware: 1 } } })).toEqual({
       'spec.build.bootTest.imeout': 'unknown field; did you mean timeout?',
@@ -161,7 +161,7 @@ describe('parseImageBuilder', () => {
   test('long patterns are said in words', () => {
     expect(findings({ build: { bundle: { repository: 'ghcr.io/MyOrg/x' } } })).toEqual({
       'spec.build.bundle.repository':
-        'is "ghcr.io/MyOrg/x", expected a repository in lower case without tag and digest, such as registry.example.org/site/qcow-bundle',
+        'is "ghcr.io/MyOrg/x", expected a lower-case repository without tag or digest, such as registry.example.org/site/qcow-bundle',
     });
     const patterns = [...JSON.stringify(ImageBuilder).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)].map(
       ([, text = '']) => JSON.parse(text) as string,
@@ -186,7 +186,7 @@ describe('parseImageBuilder', () => {
 
   test('names of QCOWs and label values', () => {
     expect(findings({ build: { qcows: { 'Control Plane': {} } } })).toEqual({
-      'spec.build.qcows["Control Plane"]': expect.stringMatching(/^is not a possible name/),
+      'spec.build.qcows["Control Plane"]': expect.stringMatching(/^is not a valid name/),
     });
     expect(findings({ build: {}, catalogue: { labels: { 'example.org/a': true } } })).toEqual({
       'spec.catalogue.labels["example.org/a"]':
@@ -202,10 +202,10 @@ describe('parseImageBuilder', () => {
       { path: '/profiles/b.json', name: 'a' },
     ];
     expect(findings({ bundle: { image: 'x', profiles } })).toEqual({
-      'spec.bundle.profiles[0].path': '/profiles/../etc/shadow leaves /profiles of the bundle',
+      'spec.bundle.profiles[0].path': '/profiles/../etc/shadow is outside /profiles of the bundle',
       'spec.bundle.profiles[1].path': expect.stringContaining('expected a path that begins with /profiles/'),
       'spec.bundle.profiles[3].name':
-        'gives the catalogue a, as spec.bundle.profiles[2] does; set different names',
+        'gives the catalogue a, like spec.bundle.profiles[2]; set different names',
     });
   });
 

@@ -64,7 +64,7 @@ test('what is allowed is read, and is quoted all the same by nobody', async () =
     /spec\.build\.lock: .* is not valid YAML: .* at line 2, column 11$/,
   );
   expect(await told({ manifests: 'links' }, [secret])).toMatch(/not valid YAML: .* at line 2/);
-  expect(await told(repository(secret), [secret])).toMatch(/secret is no OpenPGP keyring/);
+  expect(await told(repository(secret), [secret])).toMatch(/secret is not an OpenPGP keyring/);
   for (const build of [{ lock: secret }, { manifests: 'links' }, repository(secret)]) {
     expect(await told(build, [directory])).not.toMatch(/hunter3|token/);
   }

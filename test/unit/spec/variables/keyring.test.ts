@@ -30,18 +30,18 @@ test.each([
 ])('%s', (_, content) => expect(problemOf(content)).toBeUndefined());
 
 test.each([
-  ['text', 'root:x:0:0:root:/root:/bin/bash\n', /no OpenPGP keyring/],
-  ['empty', '', /no OpenPGP keyring/],
-  ['a private SSH key', '-----BEGIN OPENSSH PRIVATE KEY-----\nb3\n', /no OpenPGP keyring/],
-  ['a secret key', packet(5, [4, 0]), /no OpenPGP keyring/],
-  ['a key with something behind it', Buffer.concat([key, Buffer.from('secret')]), /no OpenPGP keyring/],
-  ['a key that is cut off', key.subarray(0, 3), /no OpenPGP keyring/],
-  ['other data in a packet', packet(11, [1, 2]), /no OpenPGP keyring/],
-  ['armour around a secret key', armour(packet(5, [4])), /no public key/],
-  ['armour around text', armour(Buffer.from('secret')), /no public key/],
-  ['text beside armour', `password: x\n${armour(key)}`, /something else/],
-  ['text in armour', armour(key, '\npass word\n'), /something else/],
-  ['armour without an end', '-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmAEE\n', /something else/],
+  ['text', 'root:x:0:0:root:/root:/bin/bash\n', /not an OpenPGP keyring/],
+  ['empty', '', /not an OpenPGP keyring/],
+  ['a private SSH key', '-----BEGIN OPENSSH PRIVATE KEY-----\nb3\n', /not an OpenPGP keyring/],
+  ['a secret key', packet(5, [4, 0]), /not an OpenPGP keyring/],
+  ['a key with something behind it', Buffer.concat([key, Buffer.from('secret')]), /not an OpenPGP keyring/],
+  ['a key that is cut off', key.subarray(0, 3), /not an OpenPGP keyring/],
+  ['other data in a packet', packet(11, [1, 2]), /not an OpenPGP keyring/],
+  ['armour around a secret key', armour(packet(5, [4])), /not a public key/],
+  ['armour around text', armour(Buffer.from('secret')), /not a public key/],
+  ['text beside armour', `password: x\n${armour(key)}`, /something other/],
+  ['text in armour', armour(key, '\npass word\n'), /something other/],
+  ['armour without an end', '-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmAEE\n', /something other/],
 ])('%s is none', (_, content, problem) => expect(problemOf(content)).toMatch(problem));
 
 test('a large file takes linear time', () => {

@@ -20,7 +20,7 @@ test('a version without Kubernetes is an error that names the ways out', async (
   expect(finding).toMatchObject({
     severity: 'error',
     field: 'spec.build.rootfs.multistrap.k8s_version',
-    message: expect.stringContaining('is 1.34.2-1.1, but nothing of the build carries it'),
+    message: expect.stringContaining('is 1.34.2-1.1, but nothing in the build uses it'),
   });
   expect(finding.message).toContain('source: "https://pkgs.k8s.io/core:/stable:/v1.34/deb"');
   expect(finding.message).toContain('"kubelet={{ k8s_version }}"');

@@ -68,7 +68,7 @@ test('a file or an architecture that is not there', async () => {
 
 test.each([
   ['a conflict', 'version: 1\n<<<<<<< ours\n  a: 1\n=======\n', /not valid YAML/],
-  ['another version', 'version: 2\n', /has the version 2, this program knows 1/],
+  ['another version', 'version: 2\n', /has version 2, expected 1/],
   ['no packages', 'version: 1\narchitectures: {amd64: {}}\n', /section amd64 is incomplete/],
 ])('%s is told', async (_, text, message) => {
   const file = join(cwd, 'broken.yaml');

@@ -80,7 +80,7 @@ describe('qcowManifests', () => {
 
   test.each([
     ['manifests/no-such', /qcowManifests: \S+no-such is not a directory/],
-    ['manifests/qcow-bundle-empty', /qcowManifests: \S+-empty has no directory with variables of a QCOW/],
+    ['manifests/qcow-bundle-empty', /qcowManifests: \S+-empty has no directory with the variables of a QCOW/],
     ['manifests/qcow-bundle-odd', /qcowManifests: two is in \S+-odd and has neither qcow-vars\.yaml nor/],
   ])('%s is an error', async (qcowManifests, message) => {
     await expect(resolve({ qcowManifests })).rejects.toThrow(message);

@@ -233,8 +233,8 @@ describe('multistrap', () => {
     });
     expect(findings.map(({ message }) => message)).toEqual([
       expect.stringContaining('name/suite'),
-      expect.stringMatching(/^is not taken: further packages/),
-      expect.stringMatching(/^is not taken/),
+      expect.stringMatching(/^is not supported: put further packages/),
+      expect.stringMatching(/^is not supported/),
     ]);
     expect(
       await findingsOf({

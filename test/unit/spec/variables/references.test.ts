@@ -67,7 +67,7 @@ test('many results that are short enough by themselves are too long together, an
     severity: 'error',
     field: 'spec.build.rootfs.osconfig.files[6].file_content',
     file: 'vars.yaml',
-    message: 'makes all results longer than 64 MiB',
+    message: 'takes all results together beyond 64 MiB',
   });
 });
 

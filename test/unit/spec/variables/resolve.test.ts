@@ -239,11 +239,11 @@ describe('merging', () => {
     expect(resolved.profile).toEqual({ name: 'k8s-x', endOfLife: '2026-10-27' });
     expect(endOfLifeWarning(resolved, new Date('2026-10-27T23:59:59Z'))).toBeUndefined();
     expect(endOfLifeWarning(resolved, new Date('2026-10-28T00:00:00Z'))).toMatch(
-      /^the profile k8s-x has passed its end of life on 2026-10-27/,
+      /^the profile k8s-x reached its end of life on 2026-10-27/,
     );
     for (const [text, message] of [
-      ['endOfLife: soon\n', 'endOfLife is no day'],
-      ['endOfLife: 2026-02-31x\n', 'endOfLife is no day'],
+      ['endOfLife: soon\n', 'endOfLife is not a date'],
+      ['endOfLife: 2026-02-31x\n', 'endOfLife is not a date'],
       ['eol: 2026-10-27\n', 'has the unknown field eol'],
       ['- [', 'is not valid YAML'],
     ] as const) {
@@ -634,9 +634,11 @@ describe('iso', () => {
       return findings[0]?.message;
     };
     expect(await messageOf('#cloud-config\nusers: [\n  bad')).toMatch(/^line 3: /);
-    expect(await messageOf('#cloud-config\n- a\n')).toMatch(/no map/);
+    expect(await messageOf('#cloud-config\n- a\n')).toMatch(/not a map/);
     expect(await messageOf('#cloud-config\nfirst: 1\npassword: !vault x\n')).toMatch(/^line 3: .*!vault/);
-    expect(await messageOf('#cloud-config\nhostname: {{ name }}\n')).toMatch(/^line 2: .* quoted$/);
+    expect(await messageOf('#cloud-config\nhostname: {{ name }}\n')).toMatch(
+      /^line 2: .* quote text that begins with { or \[$/,
+    );
     expect(await messageOf('#cloud-config\na: b\nc: \u0007\n')).toMatch(/^line 3: a control character$/);
     for (const fine of [
       '#cloud-config\n',
@@ -684,5 +686,5 @@ test('both names of a list that is appended to may stand in one place', async ()
 
 test('a distribution by the name that the predecessor gives it', async () => {
   expect((await resolve({ distribution: 'ubuntu_focal' })).distribution.name).toBe('ubuntu-20.04');
-  expect((await findingsOf({ distribution: 'ubuntu_disco' }))[0]?.message).toMatch(/there are debian-12/);
+  expect((await findingsOf({ distribution: 'ubuntu_disco' }))[0]?.message).toMatch(/available: debian-12/);
 });
