@@ -2,20 +2,22 @@
 // its own, compressed, that is only unpacked when it is called (scripts/build.mjs). So it shares no classes with its
 // callers, and takes and gives nothing but text.
 import { answer } from './answer.ts';
-import { containerFacts, withContainerAdvice } from './container-advice.ts';
-import { localEngine } from './engine.ts';
-import { handleConfigMap } from './handlers/config-map.ts';
-import { imageBuilderHandler } from './handlers/image-builder.ts';
-import { handleIsoConfiguration } from './handlers/iso-configuration.ts';
 import { type Handlers, readQuestion, runOnQuestion } from './run.ts';
-import { runStandalone, type StandaloneInput } from './standalone.ts';
+import type { StandaloneInput } from './standalone.ts';
 
-/** Handlers of all kinds. */
+/** Handlers of all kinds; each is loaded when an object of its kind comes. */
 export const HANDLERS: Handlers = {
-  ConfigMap: async () => handleConfigMap,
-  ImageBuilder: async () =>
-    withContainerAdvice(imageBuilderHandler(localEngine), containerFacts(process.env)),
-  IsoConfiguration: async () => handleIsoConfiguration,
+  ConfigMap: async () => (await import('./handlers/config-map.ts')).handleConfigMap,
+  ImageBuilder: async () => {
+    const [{ imageBuilderHandler }, { localEngine }, { containerFacts, withContainerAdvice }] =
+      await Promise.all([
+        import('./handlers/image-builder.ts'),
+        import('./engine.ts'),
+        import('./container-advice.ts'),
+      ]);
+    return withContainerAdvice(imageBuilderHandler(localEngine), containerFacts(process.env));
+  },
+  IsoConfiguration: async () => (await import('./handlers/iso-configuration.ts')).handleIsoConfiguration,
 };
 
 /** Answers the text of a ResourceList on the standard streams. */
@@ -25,6 +27,7 @@ export async function answerWithEngine(text: string): Promise<void> {
 
 /** Answers a standalone run. */
 export async function answerStandalone(input: StandaloneInput): Promise<void> {
+  const { runStandalone } = await import('./standalone.ts');
   await answer((context) => runStandalone(input, context, HANDLERS));
 }
 

@@ -58,7 +58,7 @@ export async function assembleDisk(
     const grub = await prepareTree(request, plan, context);
     secureBoot = grub.signed;
     await writeDisk(disk, request.tree, plan, grub, context);
-    reportStep(context, 'compress the disk');
+    context.step('compress the disk');
     const compression = { compress: qcow.qcow_compress, compressionType: qcow.qcow_compression_type };
     await convertToQcow2(disk, output, compression, context);
   } finally {
@@ -82,7 +82,7 @@ async function prepareTree(
   plan: DiskPlan,
   context: StageContext,
 ): Promise<InstalledGrub> {
-  reportStep(context, 'install the boot loader');
+  context.step('install the boot loader');
   const mounts = plan.partitions.flatMap(({ mount }) => mount ?? []);
   await requirePlainPaths(tree, ['/etc', '/tmp', '/boot/grub', ...mounts], context);
   const kernels = await findKernels(tree, context);
@@ -107,7 +107,7 @@ async function writeDisk(
   grub: InstalledGrub,
   context: StageContext,
 ): Promise<void> {
-  reportStep(context, 'partition the disk');
+  context.step('partition the disk');
   await writeFile(context.sandbox.hostPath(disk), '');
   await truncate(context.sandbox.hostPath(disk), plan.capacityBytes);
   await context.sandbox.run(['sfdisk', '--quiet', '--no-reread', '--no-tell-kernel', disk], {
@@ -121,7 +121,7 @@ async function writeDisk(
     for (const partition of plan.partitions) {
       if (!partition.fileSystem) continue;
       const { number, mount, role, fileSystem } = partition;
-      reportStep(context, `make file system ${number}: ${fileSystem.type} ${mount ?? role}`);
+      context.step(`make file system ${number}: ${fileSystem.type} ${mount ?? role}`);
       const source = mount === undefined ? undefined : sources.get(mount);
       const content = role === 'esp' ? await fillEspDirectory(source, grub, context) : source;
       await makeFileSystem(disk, partition, content, context).catch((error) =>
@@ -188,8 +188,4 @@ async function writeSwap(disk: string, { startBytes, sizeBytes, fileSystem }: Pl
   } finally {
     await file.close();
   }
-}
-
-function reportStep({ report, stage }: StageContext, message: string): void {
-  report({ type: 'step', stage, message });
 }

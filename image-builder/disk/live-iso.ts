@@ -64,8 +64,7 @@ export interface AssembledIso {
 /** @throws DiskError, ToolError */
 export async function assembleIso(request: AssembleIsoRequest, context: StageContext): Promise<AssembledIso> {
   const { tree, output, identifierSeed } = request;
-  const { workDir, report, stage } = context;
-  const step = (message: string) => report({ type: 'step', stage, message });
+  const { workDir, step } = context;
   const content = join(workDir, 'iso');
   const boot = join(workDir, 'iso-boot');
   let secureBoot: boolean;

@@ -4,7 +4,7 @@ import { ImageBuilderError } from '../base/diagnostics/error.ts';
 import type { Reporter } from '../base/diagnostics/progress.ts';
 import type { Lock } from '../base/locking/file-lock.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
-import type { StageContext } from '../sandbox/stage-context.ts';
+import { progressOf, type StageContext } from '../sandbox/stage-context.ts';
 import type { Memory } from '../sandbox/tmpfs.ts';
 import { checkEntry, commitEntry, type Entry, entryName } from '../store/entry.ts';
 import { type Store, storePath } from '../store/store.ts';
@@ -117,12 +117,11 @@ export class Performer {
     };
     this.#options.report({ type: 'stage', stage: stage.name, status: 'started' });
     const surroundings = {
-      stage: stage.name,
+      ...progressOf(stage.name, report),
       sandbox: memory?.sandbox ?? sandbox,
       signal,
       sourceDateEpoch: this.#epoch(parents),
       logFile: log.path,
-      report,
     };
     try {
       const performed = await this.#attempt(stage, parents, surroundings, exchange);
@@ -214,7 +213,7 @@ export class Performer {
         this.#discardAll({ place, copies });
         if (!again) throw error;
         const message = 'there is not enough memory: once more on the disk';
-        surroundings.report({ type: 'step', stage: stage.name, message });
+        surroundings.step(message);
         return await attempt();
       }
     };

@@ -14,12 +14,30 @@ export interface StageContext {
   sandbox: Sandbox;
   /** For what is large and need not be kept; absent where there is none. See {@link roomFor}. */
   memory?: Pick<Memory, 'reserve'>;
+  /** Tells the step that the stage is in now. */
+  step(message: string): void;
+  /** Passes on a line that a tool has printed. */
+  output(line: string): void;
+  /** Tells the bytes done so far of the step that the stage is in. */
+  bytes(done: number): void;
   /** The stage's log; a file that explains a failure lies beside it. Absent where no log is kept. */
   logFile?: string;
-  report: Reporter;
   signal: AbortSignal;
   /** Time stamp of everything that is written, in seconds since the epoch (https://reproducible-builds.org/specs/source-date-epoch/). */
   sourceDateEpoch: number;
+}
+
+/** How a stage tells its progress, without repeating its name. */
+export function progressOf(
+  stage: string,
+  report: Reporter,
+): Pick<StageContext, 'stage' | 'step' | 'output' | 'bytes'> {
+  return {
+    stage,
+    step: (message) => report({ type: 'step', stage, message }),
+    output: (line) => report({ type: 'output', stage, line }),
+    bytes: (done) => report({ type: 'bytes', stage, done }),
+  };
 }
 
 /**

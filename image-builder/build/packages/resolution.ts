@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { newestRelease } from '../../pipeline/epoch.ts';
 import { createLocalSandbox } from '../../sandbox/local-sandbox.ts';
-import type { StageContext } from '../../sandbox/stage-context.ts';
+import { progressOf, type StageContext } from '../../sandbox/stage-context.ts';
 import type { LockedPackage, ResolvedBuild } from '../../spec/variables/resolved.ts';
 import { requestedPackages } from '../../stages/rootfs/apt-sources.ts';
 import { ArchiveAccess, type ArchiveInputs } from '../../stages/rootfs/archive-access.ts';
@@ -35,8 +35,8 @@ export async function resolvePackages(
   const directory = await mkdtemp(join(tmpdir(), 'image-builder-packages-'));
   const sandbox = await createLocalSandbox();
   const context: StageContext = {
-    ...options,
-    stage: 'packages',
+    ...progressOf('packages', options.report),
+    signal: options.signal,
     sandbox,
     workDir: join(directory, 'work'),
     outputDir: join(directory, 'output'),
@@ -61,10 +61,9 @@ export async function askRepositories(
   context: StageContext,
 ): Promise<PackageResolution> {
   const { distribution, multistrap } = inputs;
-  const step = (message: string) => context.report({ type: 'step', stage: context.stage, message });
-  step('fetch the package lists');
+  context.step('fetch the package lists');
   const archive = await ArchiveAccess.open(inputs, context);
-  step('choose the packages');
+  context.step('choose the packages');
   const files = await archive.plan(requestedPackages(multistrap, distribution.boot_packages));
   const keyrings: Record<string, string> = {};
   for (const [index, { name, keyring, keyring_pkg }] of multistrap.repos.entries()) {

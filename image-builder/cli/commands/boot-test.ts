@@ -47,7 +47,9 @@ export function register(program: Command): void {
     )
     .action(async (image: string, flags: BootTestFlags, command: Command) => {
       const { bootTest } = await import('../../stages/boot-test/boot-test.ts');
+      const { progressOf } = await import('../../sandbox/stage-context.ts');
       const { detectImageFormat } = await import('../../stages/boot-test/image-format.ts');
+      const { report, signal } = contextOf(command);
       const format = await detectImageFormat(image);
       const { architecture, timeout, memory, secureBoot = false, medium, seed } = flags;
       const { firmware = architecture === 'arm64' ? 'uefi' : 'bios' } = flags;
@@ -63,7 +65,8 @@ export function register(program: Command): void {
           screenshot,
           ...(medium ? { medium } : {}),
           ...(seed ? { seed } : {}),
-          ...contextOf(command),
+          progress: progressOf('boot-test', report),
+          signal,
         }),
       );
       for (const said of unitFailures) process.stderr.write(`warning: ${said}\n`);

@@ -2,7 +2,7 @@
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Reporter, silentReporter } from '../../base/diagnostics/progress.ts';
+import type { StageContext } from '../../sandbox/stage-context.ts';
 import { type Accelerator, KvmMemory } from './accelerator.ts';
 import { BootError } from './boot-error.ts';
 import { LOGIN_PROMPT } from './console.ts';
@@ -30,7 +30,7 @@ export interface BootTestOptions {
   seed?: string;
   /** File for the screen of a machine that fails, as PNG. */
   screenshot?: string;
-  report?: Reporter;
+  progress?: Pick<StageContext, 'step' | 'output'>;
   signal?: AbortSignal;
   kvm?: KvmMemory;
 }
@@ -45,7 +45,6 @@ export interface BootTestResult {
   unitFailures: string[];
 }
 
-const STAGE = 'boot-test';
 /** How often the kernel must crash before that is believed of an unreliable emulator. */
 const MAXIMUM_CRASHES = 3;
 const processKvm = new KvmMemory();
@@ -56,7 +55,7 @@ const processKvm = new KvmMemory();
  *   lines of the console, the units that failed and the screen.
  */
 export async function bootTest(image: string, options: BootTestOptions): Promise<BootTestResult> {
-  const { architecture = 'amd64', kvm = processKvm, report = silentReporter, timeoutSeconds } = options;
+  const { architecture = 'amd64', kvm = processKvm, progress, timeoutSeconds } = options;
   const scratch = await mkdtemp(join(tmpdir(), 'image-builder-boot-'));
   const deadline = timeoutSeconds > 0 ? performance.now() + timeoutSeconds * 1000 : undefined;
   try {
@@ -70,7 +69,7 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
         return result;
       }
       await kvm.remember('stalls');
-      report({ type: 'step', stage: STAGE, message: 'the KVM guest makes no progress; emulate instead' });
+      progress?.step('the KVM guest makes no progress; emulate instead');
     }
     // Where the emulator is to blame, a crash says nothing about the image until it happens again and again.
     for (let crashes = 1; ; crashes++) {
@@ -80,7 +79,7 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
         if (reliable || crashes === MAXIMUM_CRASHES || (error as BootError).code !== 'KERNEL_CRASHED')
           throw error;
         const message = `the kernel crashed, as it does at random when this old QEMU emulates it; boot again`;
-        report({ type: 'step', stage: STAGE, message });
+        progress?.step(message);
       }
     }
 
@@ -89,7 +88,7 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
       accelerator: Accelerator,
       watchForStall: boolean,
     ): Promise<BootTestResult | undefined> {
-      report({ type: 'step', stage: STAGE, message: `boot under ${options.firmware} with ${accelerator}` });
+      progress?.step(`boot under ${options.firmware} with ${accelerator}`);
       const uefi = machine.uefi && {
         ...machine.uefi,
         variables: join(scratch, `variables-${accelerator}.fd`),
@@ -105,7 +104,7 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
         {
           architecture,
           expect: options.expect ?? LOGIN_PROMPT,
-          onLine: (line) => report({ type: 'output', stage: STAGE, line }),
+          onLine: (line) => progress?.output(line),
           watchForStall,
           scratch,
           ...(options.screenshot === undefined ? {} : { screenshot: options.screenshot }),

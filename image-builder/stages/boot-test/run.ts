@@ -17,11 +17,10 @@ export const run: StageWork<BootTestInputs, BootTestFacts> = async (
     format: 'qcow2',
     timeoutSeconds: timeout,
     ...(context.logFile !== undefined && { screenshot: context.logFile.replace(/\.log$/, '.png') }),
-    report: (event) => context.report({ ...event, stage: context.stage }),
+    progress: context,
     signal: context.signal,
   });
-  for (const said of unitFailures)
-    context.report({ type: 'step', stage: context.stage, message: `boots, though: ${said}` });
+  for (const said of unitFailures) context.step(`boots, though: ${said}`);
   await writeFile(join(context.outputDir, 'console.txt'), console);
   return { facts: { seconds, accelerator } };
 };

@@ -20,12 +20,12 @@ export const run: StageWork<BundleInputs, BundleFacts> = async (
   resolved,
   surroundings,
 ) => {
-  context.report({ type: 'step', stage: context.stage, message: 'pack the bundle' });
+  context.step('pack the bundle');
   const base = await localBase(resolved, surroundings.cacheDir, {
     ...surroundings,
     functionBase: stage.toolVersions[FUNCTION_BASE],
     signal: context.signal,
-    step: (message) => context.report({ type: 'step', stage: context.stage, message }),
+    step: context.step,
   });
   const { packages } = readOsconfigEntry(parents.osconfig);
   const names = Object.keys(resolved.qcows).sort();

@@ -28,13 +28,11 @@ export const run: StageWork<IsoInputs, IsoFacts> = async (
     },
     context,
   );
-  context.report({ type: 'step', stage: context.stage, message: 'compute checksums' });
-  const { signal, report } = context;
-  const onBytes = (done: number) => report({ type: 'bytes', stage: context.stage, done });
+  context.step('compute checksums');
   const artifact: IsoArtifact = {
     file,
     format: 'iso',
-    ...(await checksumFile(output, { signal, onBytes })),
+    ...(await checksumFile(output, { signal: context.signal, onBytes: context.bytes })),
   };
   return { facts: { artifact, secureBoot }, digests: { [file]: artifact.sha256 } };
 };

@@ -54,10 +54,10 @@ export async function configureRootfs(
     },
     context,
   );
-  step(context, 'make the initramfs');
+  context.step('make the initramfs');
   await makeInitramfs(tree, cacheDir, context);
   await cleanTree(tree, context, ownIdentity(osconfig));
-  step(context, 'pack the root file system');
+  context.step('pack the root file system');
   const archive = join(context.outputDir, ROOTFS_FILE);
   const [, copies = []] = await Promise.all([
     packTree(tree, archive, context),
@@ -73,7 +73,7 @@ export async function configureRootfs(
 /** Unpacks a rootfs.tar; returns the tree. */
 export async function unpackRootfs(archive: string, context: StageContext): Promise<string> {
   const tree = join(await roomFor(await sizeWithSpare(archive), context), 'tree');
-  step(context, 'unpack the root file system');
+  context.step('unpack the root file system');
   await unpackTree(archive, tree, context);
   return tree;
 }
@@ -164,5 +164,3 @@ const scriptsOf = (scripts: readonly ResolvedScript[], context: RunContext): Lab
 function labelOf(variable: string, index: number, name: string): string {
   return `${variable}[${index}]${name === `script-${index + 1}` ? '' : ` (${name})`}`;
 }
-
-const step = ({ report, stage }: StageContext, message: string) => report({ type: 'step', stage, message });

@@ -64,12 +64,12 @@ tar --create --owner=0 --group=0 initrd.img-*' | tar --extract --no-same-owner
 ls initrd.img-* > /dev/null`;
 
 async function updateInitramfs(tree: string, context: StageContext): Promise<void> {
-  const { report, stage, signal, sourceDateEpoch } = context;
+  const { output, signal, sourceDateEpoch } = context;
   try {
     await withChroot(tree, enterTree(tree, ['update-initramfs', '-c', '-k', 'all']), context, {
       confined: { writable: [] },
       env: { SOURCE_DATE_EPOCH: String(sourceDateEpoch), HOME: '/root', LC_ALL: 'C' },
-      onLine: (line) => report({ type: 'output', stage, line }),
+      onLine: output,
       signal,
     });
   } catch (error) {

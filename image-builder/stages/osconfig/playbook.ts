@@ -35,7 +35,7 @@ const SCRIPTS_DIRECTORY = '/run/image-builder/scripts';
 
 /** @throws OsconfigError TASK_FAILED with the last lines of the task. */
 export async function runOsconfig(options: PlaybookOptions, context: StageContext): Promise<void> {
-  const { workDir, report, stage, signal, sourceDateEpoch } = context;
+  const { workDir, step, output, signal, sourceDateEpoch } = context;
   const directory = join(workDir, 'ansible');
   const log = followLog();
   try {
@@ -81,9 +81,9 @@ export async function runOsconfig(options: PlaybookOptions, context: StageContex
         PYTHONDONTWRITEBYTECODE: '1',
       },
       onLine: (line) => {
-        report({ type: 'output', stage, line });
+        output(line);
         const task = log.add(line);
-        if (task !== undefined) report({ type: 'step', stage, message: task });
+        if (task !== undefined) step(task);
       },
       signal,
     });

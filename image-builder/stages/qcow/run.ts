@@ -47,7 +47,7 @@ export const run: StageWork<QcowInputs, QcowFacts> = async (
     },
     context,
   );
-  context.report({ type: 'step', stage: context.stage, message: 'compute checksums and pack the layer' });
+  context.step('compute checksums and pack the layer');
   const rootFSUUID = disk.partitions.find(({ mount }) => mount === '/')?.fileSystem?.uuid;
   const { layer, artifact } = await writeQcowLayer(
     {
@@ -60,10 +60,10 @@ export const run: StageWork<QcowInputs, QcowFacts> = async (
     {
       mtime: context.sourceDateEpoch,
       signal: context.signal,
-      onBytes: (done) => context.report({ type: 'bytes', stage: context.stage, done }),
+      onBytes: context.bytes,
     },
   );
-  context.report({ type: 'step', stage: context.stage, message: 'write the bill of materials' });
+  context.step('write the bill of materials');
   await writeBillOfMaterials(
     {
       tree: root,

@@ -121,7 +121,7 @@ export class Apt {
    */
   async fetch(files: readonly { url: string; path: string }[], attempts: number): Promise<void> {
     if (files.length === 0) return;
-    const { sandbox, signal, report, stage } = this.#context;
+    const { sandbox, signal, output } = this.#context;
     const options = ['--option', `Acquire::Retries=${attempts - 1}`];
     const argv = [
       APT_HELPER,
@@ -133,7 +133,7 @@ export class Apt {
     await sandbox
       .run(argv, {
         env: this.#environment,
-        onLine: (line) => report({ type: 'output', stage, line }),
+        onLine: output,
         signal,
       })
       .catch((error: unknown) => {
@@ -165,11 +165,11 @@ export class Apt {
   }
 
   run(args: readonly string[], cwd = this.directory): Promise<string> {
-    const { sandbox, signal, report, stage } = this.#context;
+    const { sandbox, signal, output } = this.#context;
     return sandbox.run(['apt-get', '--quiet', '--yes', ...args], {
       cwd,
       env: this.#environment,
-      onLine: (line) => report({ type: 'output', stage, line }),
+      onLine: output,
       signal,
     });
   }

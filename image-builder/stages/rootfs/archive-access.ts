@@ -195,8 +195,7 @@ export class ArchiveAccess {
   /** Does it with the other mirrors when one fails, and when all have failed again after a while. */
   async #persist(action: () => Promise<unknown>): Promise<void> {
     const { multistrap_retries: retries, multistrap_retries_delay: seconds } = this.#inputs.multistrap;
-    const { signal, report, stage } = this.#context;
-    const step = (message: string) => report({ type: 'step', stage, message });
+    const { signal, step } = this.#context;
     for (let attempt = 1; ; ) {
       try {
         await action();

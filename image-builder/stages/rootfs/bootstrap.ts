@@ -26,7 +26,7 @@ export interface BootstrapOptions {
  */
 export async function bootstrap(options: BootstrapOptions, apt: Apt, context: StageContext): Promise<void> {
   const { tree, sources, preferences, debconf } = options;
-  const { sandbox, workDir, signal, report, stage, sourceDateEpoch } = context;
+  const { sandbox, workDir, signal, output, sourceDateEpoch } = context;
   // Packages' scripts see this directory; they cannot change it, but for the tree in it.
   await sandbox.run(['mkdir', tree], { signal });
   const files = {
@@ -59,7 +59,7 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
       },
       onLine: (line) => {
         complaints.read(line);
-        report({ type: 'output', stage, line });
+        output(line);
       },
       signal,
     });

@@ -49,9 +49,8 @@ export async function buildRootfs(
   const { distribution, multistrap } = inputs;
   const { sourceDateEpoch, keys, ...packages } = await obtainPackages(inputs, outer);
   const context: StageContext = { ...outer, sourceDateEpoch };
-  const step = (message: string) => context.report({ type: 'step', stage: context.stage, message });
 
-  step('install the packages');
+  context.step('install the packages');
   const tree = join(await roomFor(packages.bytes * INSTALLED_RATIO, context), 'tree');
   const options = {
     tree,
@@ -66,7 +65,7 @@ export async function buildRootfs(
   await configureApt(tree, inputs, keys, context);
   await cleanTree(tree, context);
 
-  step('pack the root file system');
+  context.step('pack the root file system');
   await writeFile(join(context.outputDir, ARCHIVES_FILE), `${JSON.stringify(packages.archives)}\n`);
   const installed = await writePackages(tree, context);
   await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
@@ -91,9 +90,8 @@ interface ObtainedPackages {
 
 async function obtainPackages(inputs: RootfsSources, context: StageContext): Promise<ObtainedPackages> {
   const { lock, cacheDir, sourceDateEpoch } = inputs;
-  const step = (message: string) => context.report({ type: 'step', stage: context.stage, message });
   if (lock !== undefined) {
-    step(`fetch the ${lock.packages.length} packages of the lock file`);
+    context.step(`fetch the ${lock.packages.length} packages of the lock file`);
     const { packages: names, ...locked } = await openLocked(lock, inputs, context);
     return {
       ...locked,
@@ -104,9 +102,9 @@ async function obtainPackages(inputs: RootfsSources, context: StageContext): Pro
     };
   }
   const names = requestedPackages(inputs.multistrap, inputs.distribution.boot_packages);
-  step('fetch the package lists');
+  context.step('fetch the package lists');
   const archive = await ArchiveAccess.open(inputs, context);
-  step(`choose and fetch ${names.length} packages and what they need`);
+  context.step(`choose and fetch ${names.length} packages and what they need`);
   const files = await archive.fetch(names, cacheDir);
   const { apt, keys, sourceText } = archive;
   return {

@@ -73,14 +73,14 @@ function workOf({ delay = 0, script = '', test = ':' }: SmallInputs) {
   const shell = (text: string, args: string[], context: StageRun['context']) =>
     context.sandbox.run(['sh', '-euc', text, 'sh', ...args], {
       signal: context.signal,
-      onLine: (line) => context.report({ type: 'output', stage: context.stage, line }),
+      onLine: context.output,
     });
   const pack = `tar --sort=name --mtime=@$3 --owner=0 --group=0 -C "$1" -cf "$2" .; sleep ${delay}`;
   return {
     rootfs: async ({ stage, context }: StageRun) => {
       const tree = join(context.workDir, 'tree');
       await mkdir(tree);
-      context.report({ type: 'step', stage: context.stage, message: 'make the tree' });
+      context.step('make the tree');
       await writeFile(join(tree, 'content'), (stage.inputs as { content: string }).content.repeat(100_000));
       await shell(pack, [tree, join(context.outputDir, 'tree.tar'), `${context.sourceDateEpoch}`], context);
       return { tree };

@@ -2,10 +2,12 @@
 // a program of its own, so that another user can run it.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { silentReporter } from '../../../image-builder/base/diagnostics/progress.ts';
 import { checksumFile } from '../../../image-builder/bundle/checksums.ts';
 import { assembleDisk } from '../../../image-builder/disk/assemble.ts';
 import { type AssembleIsoRequest, assembleIso } from '../../../image-builder/disk/live-iso.ts';
 import { createLocalSandbox } from '../../../image-builder/sandbox/local-sandbox.ts';
+import { progressOf } from '../../../image-builder/sandbox/stage-context.ts';
 import type { Partition } from '../../../image-builder/spec/api/types.ts';
 import { unpackTree } from '../../../image-builder/stages/rootfs/archive.ts';
 import { BIOS_GRUB, BOOT, ESP, MENU, qcowOf, ROOT } from '../support/partitions.ts';
@@ -29,11 +31,10 @@ async function main(archive: string, directory: string): Promise<void> {
   const workDir = join(directory, 'work');
   mkdirSync(workDir);
   const context = {
-    stage: 'program',
+    ...progressOf('program', silentReporter),
     workDir,
     outputDir: directory,
     sandbox,
-    report: () => {},
     signal: new AbortController().signal,
     sourceDateEpoch: 1_700_000_000,
   };

@@ -297,8 +297,8 @@ describe('what goes wrong', () => {
       const aborted = assembleDisk(request(STANDARD, file()), {
         ...stage,
         signal: abort.signal,
-        report: (event) => {
-          if (event.type === 'step' && event.message.startsWith(message)) setTimeout(() => abort.abort(), 50);
+        step: (said) => {
+          if (said.startsWith(message)) setTimeout(() => abort.abort(), 50);
         },
       });
       await expect(aborted).rejects.toMatchObject({ code: 'CANCELLED' });

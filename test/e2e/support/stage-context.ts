@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ProgressEvent } from '../../../image-builder/base/diagnostics/progress.ts';
 import { createLocalSandbox } from '../../../image-builder/sandbox/local-sandbox.ts';
-import type { StageContext } from '../../../image-builder/sandbox/stage-context.ts';
+import { progressOf, type StageContext } from '../../../image-builder/sandbox/stage-context.ts';
 
 export interface TestStage extends StageContext {
   /** Holds workDir and outputDir; there is room for more. */
@@ -31,11 +31,10 @@ export async function testStage(
   await mkdir(workDir);
   await mkdir(outputDir);
   return {
-    stage: 'test',
+    ...progressOf('test', (event) => events.push(event)),
     workDir,
     outputDir,
     sandbox,
-    report: (event) => events.push(event),
     signal: abort.signal,
     sourceDateEpoch,
     directory,

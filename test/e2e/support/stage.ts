@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLocalSandbox } from '../../../image-builder/sandbox/local-sandbox.ts';
-import type { StageContext } from '../../../image-builder/sandbox/stage-context.ts';
+import { progressOf, type StageContext } from '../../../image-builder/sandbox/stage-context.ts';
 
 /** What a stage that was run has said. */
 export interface Observed {
@@ -20,14 +20,13 @@ export async function stageContext(
   const outputDir = join(directory, stage, 'output');
   for (const path of [workDir, outputDir]) mkdirSync(path, { recursive: true });
   return {
-    stage,
+    ...progressOf(stage, (event) => {
+      if (event.type === 'step') options.observed?.steps.push(event.message);
+      if (event.type === 'output') options.observed?.lines.push(event.line);
+    }),
     workDir,
     outputDir,
     sandbox: await createLocalSandbox(),
-    report: (event) => {
-      if (event.type === 'step') options.observed?.steps.push(event.message);
-      if (event.type === 'output') options.observed?.lines.push(event.line);
-    },
     signal: options.signal ?? new AbortController().signal,
     sourceDateEpoch: 1_700_000_000,
   };

@@ -60,8 +60,8 @@ test('a build that is stopped while packages are being installed', async () => {
   const context = await stageContext(directory, 'stopped', { signal: controller.signal });
   const watching = {
     ...context,
-    report: (event: Parameters<typeof context.report>[0]) => {
-      if (event.type === 'output' && /^Setting up /.test(event.line)) controller.abort();
+    output: (line: string) => {
+      if (/^Setting up /.test(line)) controller.abort();
     },
   };
   await expect(buildRootfs(await inputsOf(), watching)).rejects.toMatchObject({ code: 'CANCELLED' });
