@@ -1,7 +1,7 @@
 // Content digests (OCI image-spec, descriptor.md "Digests"): parsing, computing, checking while streaming.
 
-import { type Hash, type HashAlgorithm, newHash } from './hash.ts';
-import { RegistryError } from './registry-error.ts';
+import { type Hash, type HashAlgorithm, newHash } from '#runtime';
+import { RegistryError } from './http/registry-error.ts';
 
 /** `sha256:<64 hex>` or `sha512:<128 hex>`. */
 export type Digest = `${'sha256' | 'sha512'}:${string}`;

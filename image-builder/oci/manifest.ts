@@ -2,8 +2,8 @@
 // (OCI image-spec manifest.md, image-index.md, config.md; Docker image manifest v2 schema 2).
 
 import { type Digest, isDigest } from './digest.ts';
+import { RegistryError } from './http/registry-error.ts';
 import { isIndex, isManifest, OCI_INDEX, OCI_MANIFEST } from './media-types.ts';
-import { RegistryError } from './registry-error.ts';
 
 /** Manifests, indexes and configs above this are refused; distribution-spec makes registries accept at least 4 MiB. */
 export const MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024;

@@ -1,8 +1,8 @@
 // Which manifest of an index is meant (OCI image-spec image-index.md).
 
+import { RegistryError } from './http/registry-error.ts';
 import type { Descriptor, Index, Platform } from './manifest.ts';
 import { isIndex, isManifest } from './media-types.ts';
-import { RegistryError } from './registry-error.ts';
 
 /** Node's names of architectures in the words of GOARCH, which OCI uses. */
 const ARCHITECTURES: Record<string, string> = {

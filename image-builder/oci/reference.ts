@@ -2,7 +2,7 @@
 // Grammar: https://github.com/distribution/reference (registry references); containers-transports(5) for the others.
 
 import { type Digest, isDigest } from './digest.ts';
-import { RegistryError } from './registry-error.ts';
+import { RegistryError } from './http/registry-error.ts';
 
 /** An image in a registry. At least one of `tag` and `digest` is set; the digest decides. */
 export interface RegistryReference {

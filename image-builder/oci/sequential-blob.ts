@@ -2,9 +2,9 @@
 
 import type { Digest } from './digest.ts';
 import type { BlobContent } from './distribution/upload.ts';
+import { RegistryError } from './http/registry-error.ts';
 import type { ImageSource } from './image-source.ts';
 import type { Descriptor } from './manifest.ts';
-import { RegistryError } from './registry-error.ts';
 
 /** A stream on its way. */
 interface Cursor {

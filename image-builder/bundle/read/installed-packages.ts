@@ -1,5 +1,5 @@
 // /manifests/packages.json: what is installed in the images of a bundle of ours.
-import type { Cost } from '../../oci/image-source.ts';
+import type { Cost } from '../../oci/http/transport.ts';
 import { parseReference } from '../../oci/reference.ts';
 import { BundleError } from '../bundle-error.ts';
 import { PACKAGES_FILE, PACKAGES_LAYER_HISTORY } from '../model.ts';

@@ -2,7 +2,7 @@
 // another range for every byte, must not keep a render for ever. Copies of disks have no such end.
 
 import type { Env } from '../../base/env.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { ReadBundleOptions } from './read-options.ts';
 
 const TIMEOUT_SECONDS = 5 * 60;

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { cancelled, throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Env } from '../../base/env.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import { fromPair } from './config-file.ts';
 import type { Credential } from './credentials.ts';
 

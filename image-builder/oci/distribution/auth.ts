@@ -5,8 +5,8 @@ import type { Credential } from '../credentials/credentials.ts';
 import type { HttpClient } from '../http/client.ts';
 import { isLoopback } from '../http/proxy.ts';
 import { checkTarget } from '../http/redirect.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { HttpResponse } from '../http/transport.ts';
-import { RegistryError } from '../registry-error.ts';
 
 const TOKEN_LIMIT_BYTES = 1024 * 1024;
 const CLIENT_ID = 'image-builder';

@@ -5,6 +5,7 @@ import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { formatBytes } from '../../base/diagnostics/render.ts';
 import { checkContent, type Digest } from '../digest.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { ImageSource } from '../image-source.ts';
 import { type Descriptor, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
@@ -13,7 +14,6 @@ import { formatReference, type Reference, type RegistryReference } from '../refe
 import { listReferrers } from '../referrers/list.ts';
 import { pushReferrers, type StoredReferrer } from '../referrers/push.ts';
 import { readReferrers } from '../referrers/travel.ts';
-import { RegistryError } from '../registry-error.ts';
 import { SequentialBlob } from '../sequential-blob.ts';
 import { putManifest, type StoredManifest } from './put-manifest.ts';
 import type { DistributionClient } from './repository-client.ts';

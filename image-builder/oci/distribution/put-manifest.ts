@@ -1,7 +1,7 @@
 // Puts a manifest or an index under a tag or its digest (OCI distribution-spec v1.1, "Pushing Manifests").
 
 import type { Digest } from '../digest.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { DistributionClient } from './repository-client.ts';
 
 /** A manifest as bytes: they are its identity. */

@@ -5,8 +5,8 @@ import type { CredentialSource } from '../credentials/credentials.ts';
 import type { HttpClient } from '../http/client.ts';
 import { speaksPlainHttp } from '../http/network-error.ts';
 import { checkTarget } from '../http/redirect.ts';
+import { RegistryError, type RegistryErrorCode } from '../http/registry-error.ts';
 import type { HttpRequest, HttpResponse } from '../http/transport.ts';
-import { RegistryError, type RegistryErrorCode } from '../registry-error.ts';
 import { Authenticator } from './auth.ts';
 import { type Endpoint, plainHttp } from './endpoint.ts';
 

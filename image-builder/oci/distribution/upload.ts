@@ -3,8 +3,8 @@
 
 import type { Digest } from '../digest.ts';
 import { isBroken } from '../http/client.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { HttpRequest, HttpResponse } from '../http/transport.ts';
-import { RegistryError } from '../registry-error.ts';
 import type { DistributionClient } from './repository-client.ts';
 
 /** A blob to upload. */

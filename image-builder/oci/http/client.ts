@@ -2,11 +2,17 @@
 // time-outs, and the count of what it all cost.
 
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
-import type { Cost } from '../image-source.ts';
-import { RegistryError } from '../registry-error.ts';
 import { networkError } from './network-error.ts';
 import { isRedirect, redirected } from './redirect.ts';
-import { expired, type HttpRequest, type HttpResponse, type Patience, type Transport } from './transport.ts';
+import { RegistryError } from './registry-error.ts';
+import {
+  type Cost,
+  expired,
+  type HttpRequest,
+  type HttpResponse,
+  type Patience,
+  type Transport,
+} from './transport.ts';
 
 /** Milliseconds, and counts. */
 export interface HttpLimits extends Patience {

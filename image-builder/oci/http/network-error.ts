@@ -2,7 +2,7 @@
 
 import { cancelled } from '../../base/diagnostics/cancelled.ts';
 import { ImageBuilderError } from '../../base/diagnostics/error.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from './registry-error.ts';
 
 const TLS_CODES =
   /^(?:CERT_|ERR_TLS|ERR_SSL|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|ERR_OSSL|EPROTO)/;

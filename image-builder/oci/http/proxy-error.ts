@@ -1,6 +1,6 @@
 // What is wrong with a proxy, in the user's words. Its URL may hold a login: only the host is named.
 
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from './registry-error.ts';
 
 /** The proxy answers a CONNECT with something else than success (RFC 9110, 9.3.6). @param authority `host:port` */
 export function proxyRefuses(proxy: URL, authority: string, status: number | undefined): RegistryError {

@@ -1,8 +1,8 @@
 // Where a registry may send a request: redirects (RFC 9110, 15.4) and upload locations, as far as a stranger who controls
 // a part of a registry could misuse them.
 
-import { RegistryError } from '../registry-error.ts';
 import { isLoopback } from './proxy.ts';
+import { RegistryError } from './registry-error.ts';
 import type { HttpRequest } from './transport.ts';
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);

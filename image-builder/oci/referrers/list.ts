@@ -3,10 +3,10 @@
 // lists that were written before. Nothing of the answer is to be believed, and that it is empty proves nothing.
 import { type Digest, splitDigest } from '../digest.ts';
 import type { DistributionClient } from '../distribution/repository-client.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS, OCI_INDEX } from '../media-types.ts';
-import { RegistryError } from '../registry-error.ts';
 
 /** Pages of a list that are read. */
 const PAGE_LIMIT = 10;

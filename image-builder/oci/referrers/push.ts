@@ -5,9 +5,9 @@ import type { Digest } from '../digest.ts';
 import { digestOf } from '../digest.ts';
 import { putManifest, type StoredManifest } from '../distribution/put-manifest.ts';
 import type { DistributionClient } from '../distribution/repository-client.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { OCI_INDEX } from '../media-types.ts';
-import { RegistryError } from '../registry-error.ts';
 import { fallbackTag, fetchFallback } from './list.ts';
 
 /** A manifest that refers to another. */

@@ -11,9 +11,10 @@ import {
 } from '../../engines/api/address.ts';
 import { EngineApiError, EngineClient } from '../../engines/api/engine-client.ts';
 import { networkError } from '../http/network-error.ts';
-import type { Cost, ImageSource } from '../image-source.ts';
+import { RegistryError } from '../http/registry-error.ts';
+import type { Cost } from '../http/transport.ts';
+import type { ImageSource } from '../image-source.ts';
 import { type DaemonReference, formatReference } from '../reference.ts';
-import { RegistryError } from '../registry-error.ts';
 import { DockerArchiveSource } from './docker-archive.ts';
 import { StreamedFiles } from './named-files.ts';
 

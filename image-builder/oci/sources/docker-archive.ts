@@ -3,11 +3,11 @@
 
 import { decompress, expansionLimit } from '../codec/compression.ts';
 import { type Digest, digestOf } from '../digest.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES, parseConfig } from '../manifest.ts';
 import { DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST } from '../media-types.ts';
 import { type FileReference, formatReference, parseReference } from '../reference.ts';
-import { RegistryError } from '../registry-error.ts';
 import { type Files, openArchiveFiles, readSmall } from './named-files.ts';
 
 /** Opens `docker-archive:` references. */

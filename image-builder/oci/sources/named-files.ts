@@ -5,8 +5,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../base/diagnostics/errno.ts';
 import { decompress, detectCompression, expansionLimit } from '../codec/compression.ts';
-import type { ByteRange, Cost, MayRead } from '../image-source.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
+import type { Cost } from '../http/transport.ts';
+import type { ByteRange, MayRead } from '../image-source.ts';
 import { RangedByteReader, StreamByteReader } from '../tar/byte-reader.ts';
 import { TarReader } from '../tar/reader.ts';
 

@@ -4,12 +4,12 @@ import { type Digest, digestOf, isDigest } from '../digest.ts';
 import type { DistributionClient } from '../distribution/repository-client.ts';
 import { type HttpClient, isBroken, LEAST_PROGRESS_BYTES } from '../http/client.ts';
 import { networkError } from '../http/network-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
 import { formatReference, type RegistryReference } from '../reference.ts';
-import { RegistryError } from '../registry-error.ts';
 import { BlobCursor } from './blob-cursor.ts';
 
 /** Reads one image. Mirrors come first in `clients`, the registry itself last. */

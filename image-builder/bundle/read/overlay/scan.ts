@@ -1,7 +1,7 @@
 // One pass over one layer: notes the entries that are watched, with their content where it is wanted.
 
 import { throwIfCancelled } from '../../../base/diagnostics/cancelled.ts';
-import { RegistryError } from '../../../oci/registry-error.ts';
+import { RegistryError } from '../../../oci/http/registry-error.ts';
 import type { TarEntry, TarReader } from '../../../oci/tar/reader.ts';
 import type { Verification } from '../verification.ts';
 import { cleanPath, nameOf, parentOf, walkKey } from './path.ts';

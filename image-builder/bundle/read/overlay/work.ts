@@ -1,6 +1,6 @@
 // Limits what laying layers over each other may take: it does not wait for anything, so nothing else could end it.
 
-import { RegistryError } from '../../../oci/registry-error.ts';
+import { RegistryError } from '../../../oci/http/registry-error.ts';
 
 /** A listing of a million files takes half of them. */
 const STEPS = 50_000_000;

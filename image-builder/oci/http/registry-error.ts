@@ -1,6 +1,6 @@
 // The errors of everything that talks to registries, layouts and archives.
 
-import { type ErrorOptions, ImageBuilderError } from '../base/diagnostics/error.ts';
+import { type ErrorOptions, ImageBuilderError } from '../../base/diagnostics/error.ts';
 
 export type RegistryErrorCode =
   /** The reference has no form that we know. */
