@@ -76,17 +76,13 @@ export async function* checkedStream(
 
 function sizeMismatch(what: string, expected: number, actual: number): RegistryError {
   const problem = actual < expected ? `ended after ${actual}` : `has at least ${actual}`;
-  return new RegistryError('DIGEST_MISMATCH', `${what} ${problem} of ${expected} promised bytes`, {
+  return new RegistryError('DIGEST_MISMATCH', `${what} ${problem} of the expected ${expected} bytes`, {
     hint: 'The registry, a proxy or the disk returned damaged content; nothing of it was used.',
   });
 }
 
 function digestMismatch(what: string, expected: string, actual: string): RegistryError {
-  return new RegistryError(
-    'DIGEST_MISMATCH',
-    `${what} has the digest ${actual}, not the promised ${expected}`,
-    {
-      hint: 'The registry, a proxy or the disk returned damaged or forged content; nothing of it was used.',
-    },
-  );
+  return new RegistryError('DIGEST_MISMATCH', `${what} has digest ${actual}, expected ${expected}`, {
+    hint: 'The registry, a proxy or the disk returned damaged or forged content; nothing of it was used.',
+  });
 }

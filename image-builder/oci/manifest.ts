@@ -125,13 +125,17 @@ function manifestType(document: Record<string, unknown>, declared: string, what:
   const hasManifests = document.manifests !== undefined;
   if (hasLayers && hasManifests) throw invalid(what, 'it is a manifest and an index at the same time');
   if (own !== undefined && !known(own)) {
-    throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${what} has the media type ${own}, which is no image`);
+    throw new RegistryError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `${what} has the media type ${own}, which is not an image`,
+    );
   }
   if (own !== undefined && known(declared) && own !== declared) {
-    throw invalid(what, `it calls itself ${own} and was announced as ${declared}`);
+    throw invalid(what, `it declares ${own}, but was announced as ${declared}`);
   }
   const type = own ?? (known(declared) ? declared : hasManifests ? OCI_INDEX : OCI_MANIFEST);
-  if (isIndex(type) !== hasManifests) throw invalid(what, `its content does not fit its media type ${type}`);
+  if (isIndex(type) !== hasManifests)
+    throw invalid(what, `its content does not match its media type ${type}`);
   return type;
 }
 

@@ -27,7 +27,7 @@ export function parsePlatform(text: string): Platform {
   const [os, architecture, variant, ...rest] = text.split('/');
   if (!os || !architecture || rest.length > 0) {
     throw new RegistryError('INVALID_REFERENCE', `"${text}" is not a platform`, {
-      hint: 'Write for example linux/arm64.',
+      hint: 'Use for example linux/arm64.',
     });
   }
   return { os, architecture, ...(variant && { variant }) };

@@ -70,7 +70,7 @@ export class SequentialBlob implements BlobContent {
     throw new RegistryError(
       'DIGEST_MISMATCH',
       `blob ${this.digest} of ${this.#source.name} ended after ${cursor.position} of ${this.size} bytes`,
-      { hint: 'The image that is pushed is incomplete; nothing of it was published.' },
+      { hint: 'The image being pushed is incomplete; nothing of it was published.' },
     );
   }
 }

@@ -125,7 +125,7 @@ function check(actual: UnpackedFile | undefined, name: string, expected: Expecte
     throw new BundleError(
       'CHECKSUM_MISMATCH',
       `${name} has the ${property} ${actual[property]}, the bundle says ${promised}`,
-      { hint: 'The bundle was put together wrongly; tell whoever published it.' },
+      { hint: 'The bundle is inconsistent; tell whoever published it.' },
     );
   }
 }
@@ -133,9 +133,9 @@ function check(actual: UnpackedFile | undefined, name: string, expected: Expecte
 function tooMuch({ digest }: Descriptor): RegistryError {
   return new RegistryError(
     'TOO_LARGE',
-    `the files of layer ${digest} take more room than any sensible ones`,
+    `the files of layer ${digest} take more space than any legitimate ones`,
     {
-      hint: 'The bundle was made to fill disks.',
+      hint: 'The bundle may have been made to fill disks.',
     },
   );
 }

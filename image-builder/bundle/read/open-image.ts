@@ -164,9 +164,9 @@ class OfflineSource implements ImageSource {
   #refuse(): RegistryError {
     return new RegistryError(
       'OFFLINE',
-      `${this.name} is not in the cache, and the network is not to be used`,
+      `${this.name} is not in the cache, and the network must not be used`,
       {
-        hint: 'Read it once with the network, or drop --offline.',
+        hint: 'Read it once with network access, or drop --offline.',
       },
     );
   }

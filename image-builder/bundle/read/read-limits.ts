@@ -42,7 +42,7 @@ function timeoutOf(environment: Env): number | undefined {
 }
 
 function tooSlow(seconds: number): RegistryError {
-  return new RegistryError('TIMEOUT', `reading took longer than ${seconds} s and was given up`, {
-    hint: `If the registry is slow, or whole layers have to be read, give it more time: --timeout, or ${VARIABLE} in seconds.`,
+  return new RegistryError('TIMEOUT', `reading took longer than ${seconds} s and was stopped`, {
+    hint: `If the registry is slow, or whole layers have to be read, allow more time with --timeout or ${VARIABLE}, in seconds.`,
   });
 }

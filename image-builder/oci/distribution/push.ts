@@ -72,7 +72,10 @@ export async function pushImage(
   const { tag = 'latest' } = target;
   if (target.digest) {
     const name = formatReference(target);
-    throw new RegistryError('INVALID_REFERENCE', `${name} has a digest; push to a tag, the digest follows`);
+    throw new RegistryError(
+      'INVALID_REFERENCE',
+      `${name} has a digest; push to a tag, the digest follows from the content from the content`,
+    );
   }
   throwIfCancelled(options.signal);
   // One failure stops the others: without all of the blobs none is of use.
@@ -133,8 +136,8 @@ async function taggedDigest(client: DistributionClient, tag: string): Promise<st
 async function readManifests(source: ImageSource): Promise<StoredManifest[]> {
   const { descriptor, content, synthesized } = await source.root();
   if (synthesized) {
-    throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${source.name} has no manifest that could be pushed`, {
-      hint: 'Make an OCI archive of it: skopeo copy docker-archive:FILE oci-archive:FILE.',
+    throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${source.name} has no manifest to push`, {
+      hint: 'Convert it to an OCI archive: skopeo copy docker-archive:FILE oci-archive:FILE.',
     });
   }
   checkContent(content, descriptor, `the manifest of ${source.name}`);

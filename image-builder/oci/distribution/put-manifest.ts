@@ -32,7 +32,7 @@ export async function putManifest(
     throw new RegistryError(
       'DIGEST_MISMATCH',
       `${response.url.host} stored the manifest ${manifest.digest} as ${stored}`,
-      { hint: 'The registry, or a proxy before it, changes manifests; the tag must not be used.' },
+      { hint: 'The registry, or a proxy in front of it, changes manifests; do not use the tag.' },
     );
   }
   return { subject: response.headers['oci-subject'] !== undefined };

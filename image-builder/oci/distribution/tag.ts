@@ -68,7 +68,7 @@ function checkTarget(source: RegistryReference, target: RegistryReference): void
     );
   }
   if (target.digest) {
-    throw new RegistryError('INVALID_REFERENCE', `${name} has a digest; a tag is given, a digest is not`);
+    throw new RegistryError('INVALID_REFERENCE', `${name} has a digest; expected a reference with a tag`);
   }
 }
 
@@ -118,6 +118,6 @@ async function mount(client: DistributionClient, { digest }: Descriptor, from: s
   throw new RegistryError(
     'SERVER',
     `${client.endpoint.host} does not mount the blob ${digest} from ${from}`,
-    { hint: 'It wants the data again: image-builder push SOURCE TARGET.' },
+    { hint: 'Send the data again: image-builder push SOURCE TARGET.' },
   );
 }

@@ -150,7 +150,7 @@ export class HttpClient {
     if (this.cost.requests >= this.#limits.requests) {
       throw new RegistryError(
         'TOO_LARGE',
-        `${request.url.host} would need more than ${this.#limits.requests} requests for one read; given up`,
+        `${request.url.host} would need more than ${this.#limits.requests} requests for one read; stopped`,
       );
     }
     return this.#transport.exchange(request, this.cost, this.#signal);

@@ -10,7 +10,7 @@ export function proxyRefuses(proxy: URL, authority: string, status: number | und
     `the proxy ${proxy.host} refuses to connect to ${authority}: HTTP ${status}`,
     {
       ...(status && { status }),
-      hint: 'Check HTTPS_PROXY (with user and password if it wants them) and NO_PROXY.',
+      hint: 'Check HTTPS_PROXY (with user and password if required) and NO_PROXY.',
     },
   );
 }

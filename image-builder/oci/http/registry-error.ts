@@ -58,5 +58,5 @@ export class RegistryError extends ImageBuilderError<RegistryErrorCode> {
 /** Compressed data that its decoder refuses. */
 export function corrupt(what: string, cause: unknown): RegistryError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new RegistryError('CORRUPT', `${what} does not decompress: ${reason}`, { cause });
+  return new RegistryError('CORRUPT', `${what} cannot be decompressed: ${reason}`, { cause });
 }

@@ -120,7 +120,7 @@ class LayoutSource implements ImageSource {
   async #index(): Promise<Index> {
     if ((await this.#files.size('index.json')) === undefined) {
       throw new RegistryError('NOT_FOUND', `${this.name} is not an OCI layout: it has no index.json`, {
-        hint: 'Check the path; for the output of `docker save` write docker-archive:FILE.',
+        hint: 'Check the path; for the output of `docker save` use docker-archive:FILE.',
       });
     }
     const content = await readSmall(this.#files, 'index.json', MANIFEST_LIMIT_BYTES, this.name);

@@ -116,7 +116,7 @@ export async function openArchiveFiles(path: string): Promise<Files> {
   const file = await openRegular(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
-  if (!file) throw new RegistryError('NOT_FOUND', `cannot read ${path}: it is no regular file`);
+  if (!file) throw new RegistryError('NOT_FOUND', `cannot read ${path}: it is not a regular file`);
   const { size } = await file.stat();
   const head = await readAt(file, 0, 6, { requests: 0, bytes: 0 }).catch(async (error: unknown) => {
     await file.close();

@@ -62,9 +62,9 @@ export class RegistrySource implements ImageSource {
       throw error;
     });
     if (tagged?.descriptor.digest === digest) return tagged;
-    const now = tagged ? `now stands for ${tagged.descriptor.digest}` : 'no longer exists';
+    const now = tagged ? `now refers to ${tagged.descriptor.digest}` : 'no longer exists';
     this.warnings.push(
-      `the tag ${tag} of ${this.#reference.registry}/${this.#reference.repository} ${now}; ${digest} was used, as the reference says`,
+      `the tag ${tag} of ${this.#reference.registry}/${this.#reference.repository} ${now}; ${digest} was used, as the reference requires`,
     );
     return this.#fetchManifest(digest, digest);
   }
@@ -187,7 +187,7 @@ export class RegistrySource implements ImageSource {
       response.body.destroy();
       throw new RegistryError(
         'SERVER',
-        `${response.url.host} answers another range of a blob than was asked for`,
+        `${response.url.host} returned a different range of a blob than requested`,
       );
     }
     return { response, partial: true };
@@ -240,7 +240,7 @@ export class RegistrySource implements ImageSource {
         if (index === clients.length - 1 || !(error instanceof RegistryError)) throw error;
       }
     }
-    throw new RegistryError('CONFIGURATION', `${this.name}: no endpoint may be asked`);
+    throw new RegistryError('CONFIGURATION', `${this.name}: no endpoint may be used`);
   }
 }
 
@@ -261,7 +261,7 @@ function brokenOff(name: string, offset: number, size: number): RegistryError {
 function mismatch(what: string, expected: string, actual: string): RegistryError {
   return new RegistryError(
     'DIGEST_MISMATCH',
-    `the manifest of ${what} has the digest ${actual}, not the promised ${expected}`,
+    `the manifest of ${what} has digest ${actual}, expected ${expected}`,
     {
       hint: 'The registry or a proxy returned damaged or forged content; nothing of it was used.',
     },

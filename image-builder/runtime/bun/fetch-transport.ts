@@ -124,7 +124,7 @@ export class FetchTransport implements Transport {
         if (index === trusts.length - 1 || !isUnknownAuthority(error)) throw error;
       }
     }
-    throw new TypeError('nothing verifies certificates');
+    throw new TypeError('certificates are not verified');
   }
 
   speaksTls(url: URL, signal?: AbortSignal): Promise<boolean> {

@@ -103,7 +103,7 @@ class HttpTransport implements Transport {
     // Headers that drip in are no answer either.
     outgoing.once('finish', () => {
       const answering = setTimeout(
-        () => outgoing.destroy(expired(url, 'gave no answer', idleTimeout)),
+        () => outgoing.destroy(expired(url, 'did not respond', idleTimeout)),
         idleTimeout,
       );
       for (const event of ['response', 'close']) outgoing.once(event, () => clearTimeout(answering));

@@ -116,7 +116,7 @@ export function toVariablesFile(variables: unknown): string {
       }
     },
   });
-  // All text in quotes: Ansible reads YAML 1.1, in which a plain `on` or `1:30` is no text.
+  // All text in quotes: Ansible reads YAML 1.1, in which a plain `on` or `1:30` is not text.
   return document.toString({ lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' });
 }
 

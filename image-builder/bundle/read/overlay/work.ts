@@ -13,12 +13,8 @@ export class Work {
   spend(steps: number): void {
     this.#left -= steps;
     if (this.#left >= 0) return;
-    throw new RegistryError(
-      'TOO_LARGE',
-      'the links and whiteouts of the image take too long to be followed',
-      {
-        hint: 'It was made to keep its readers busy, or is not what you mean to read.',
-      },
-    );
+    throw new RegistryError('TOO_LARGE', 'the links and whiteouts of the image take too long to resolve', {
+      hint: 'It may have been made to keep readers busy, or is not the intended image.',
+    });
   }
 }
