@@ -1,5 +1,6 @@
 // The engine as the function uses it; each part is loaded when it is called.
-import { ownCommand } from '#runtime';
+import type { ReadBundleOptions } from '../../image-builder/bundle/read/read-options.ts';
+import { ownCommand } from '../../image-builder/embedded/own-command.ts';
 import type { CredentialOptions } from '../../image-builder/oci/credentials/credentials.ts';
 import type { Policy } from '../../image-builder/policy/policy.ts';
 import type { Engine } from './handlers/image-builder.ts';
@@ -14,11 +15,22 @@ export const localEngine: Engine = {
     ]);
     const credentials = credentialsFor(options.credentials, policy);
     const path = localPathOf(reference, process.env);
-    if (path === undefined) return readBundle(reference, { ...options, credentials });
+    const { trust: wanted, ...others } = options;
+    const isDemanded = wanted !== undefined || policy.bundles.length > 0;
+    const demands: Pick<ReadBundleOptions, 'trust'> = isDemanded
+      ? {
+          trust: async (parsed) => {
+            const { trustFor } = await import('../../image-builder/bundle/evidence/trust-rules.ts');
+            return trustFor(parsed, policy, wanted);
+          },
+        }
+      : {};
+    if (path === undefined) return readBundle(reference, { ...others, ...demands, credentials });
     const { SpecFiles } = await import('../../image-builder/policy/spec-files.ts');
     const files = new SpecFiles(process.cwd(), policy.read);
     await files.require(path);
-    return readBundle(reference, { ...options, credentials, mayRead: (file) => files.require(file) });
+    const mayRead = (file: string) => files.require(file);
+    return readBundle(reference, { ...others, ...demands, credentials, mayRead });
   },
   async build(name, spec, options) {
     const { cwd, signal } = options;

@@ -21,8 +21,10 @@ import { register as registerRunBuild } from './commands/run-build.ts';
 import { register as registerRunTriggered } from './commands/run-triggered.ts';
 import { register as registerSbom } from './commands/sbom.ts';
 import { register as registerSchema } from './commands/schema.ts';
+import { register as registerSign } from './commands/sign.ts';
 import { register as registerStore } from './commands/store.ts';
 import { register as registerTag } from './commands/tag.ts';
+import { register as registerVerify } from './commands/verify.ts';
 
 /** Adds a command to the program. */
 export type Register = (program: Command) => void;
@@ -42,6 +44,8 @@ export const COMMANDS: readonly Register[] = [
   registerPin,
   registerPush,
   registerTag,
+  registerSign,
+  registerVerify,
   registerFn,
   registerSchema,
   registerStore,

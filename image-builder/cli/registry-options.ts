@@ -67,6 +67,13 @@ export async function engineOptions(command: Command): Promise<ReadBundleOptions
     const { readPullSecrets } = await import('./pull-secret-files.ts');
     options.credentials = { pullSecrets: await readPullSecrets(flags.pullSecret) };
   }
+  const { loadBundleRules } = await import('../policy/load.ts');
+  const bundles = await loadBundleRules({ env: process.env, cwd: process.cwd() });
+  if (bundles.length > 0)
+    options.trust = async (reference) => {
+      const { trustFor } = await import('../bundle/evidence/trust-rules.ts');
+      return trustFor(reference, { bundles });
+    };
   return options;
 }
 

@@ -22,7 +22,9 @@ export type RecordKind =
   /** Digest that a tag stood for. */
   | 'tags'
   /** Results of reading an image. */
-  | 'readings';
+  | 'readings'
+  /** Signed statements about an image. */
+  | 'statements';
 
 /** The cache directory: as given, IMAGE_BUILDER_CACHE, or the XDG cache directory. Undefined when there is no home. */
 export function cacheDirectory(environment: Env): string | undefined {
@@ -120,7 +122,7 @@ export class DiskCache implements ContentCache {
   }
 
   async #evict(): Promise<void> {
-    const directories = ['blobs/sha256', 'blobs/sha512', 'tags', 'readings'];
+    const directories = ['blobs/sha256', 'blobs/sha512', 'tags', 'readings', 'statements'];
     await Promise.all(directories.map((name) => sweepLeftovers(join(this.#directory, name), STALE_MS)));
     const files = (await Promise.all(directories.map((name) => this.#list(name)))).flat();
     let size = files.reduce((sum, file) => sum + file.size, 0);

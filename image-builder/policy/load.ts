@@ -31,14 +31,8 @@ export interface PolicyOptions {
 
 /** @throws InvalidInputError for a policy that is unreadable, wrong, or that others could have written */
 export async function loadPolicy(options: PolicyOptions): Promise<Policy> {
-  const { env, caller } = options;
-  const machine = await readPolicyFile(options.machineFile ?? MACHINE_POLICY_FILE);
-  const named = env.IMAGE_BUILDER_POLICY;
-  const userFile = named ? resolve(options.cwd, named) : userPolicyFile(env);
-  const counts = named || machine === undefined || machine.userPolicy === true;
-  const user = userFile !== undefined && counts ? await readPolicyFile(userFile) : undefined;
-  if (named && user === undefined) throw invalidInput('IMAGE_BUILDER_POLICY', `${userFile} does not exist`);
-
+  const { caller } = options;
+  const { machine, user } = await readPolicyFiles(options);
   const said = await readVariables(options);
   // The nearest first.
   const sources = [said, user ?? {}, machine ?? {}];
@@ -58,11 +52,47 @@ export async function loadPolicy(options: PolicyOptions): Promise<Policy> {
     push: said.push?.length === 0 ? [] : (list((source) => source.push) ?? (isPerson ? ['*'] : [])),
     stores: list((source) => source.stores) ?? [],
     storesOfSpec: isPerson && !namesTrust,
+    bundles: bundleRules({ machine, user }),
     images: list((source) => source.builder?.images) ?? (isPerson ? ['*'] : []),
     networks: list((source) => source.builder?.networks) ?? ['default', ...(isPerson ? ['*'] : [])],
     backgroundBuilds: switched((source) => source.backgroundBuilds) ?? isPerson,
     credentialHelpers: switched((source) => source.credentialHelpers) ?? true,
   };
+}
+
+/**
+ * The part of the policy that whoever reads a bundle needs.
+ * @throws InvalidInputError as {@link loadPolicy}
+ */
+export async function loadBundleRules(
+  options: Pick<PolicyOptions, 'env' | 'cwd' | 'machineFile'>,
+): Promise<Policy['bundles']> {
+  return bundleRules(await readPolicyFiles(options));
+}
+
+/** Neither the user's file nor a spec takes away what the machine's demands. */
+function bundleRules({ machine, user }: PolicyFiles): Policy['bundles'] {
+  return [machine, user].flatMap((source) => (source?.bundles ? [source.bundles] : []));
+}
+
+/** The files that count. */
+interface PolicyFiles {
+  machine: PolicyFile | undefined;
+  user: PolicyFile | undefined;
+}
+
+async function readPolicyFiles({
+  env,
+  cwd,
+  machineFile = MACHINE_POLICY_FILE,
+}: Pick<PolicyOptions, 'env' | 'cwd' | 'machineFile'>): Promise<PolicyFiles> {
+  const machine = await readPolicyFile(machineFile);
+  const named = env.IMAGE_BUILDER_POLICY;
+  const userFile = named ? resolve(cwd, named) : userPolicyFile(env);
+  const counts = named || machine === undefined || machine.userPolicy === true;
+  const user = userFile !== undefined && counts ? await readPolicyFile(userFile) : undefined;
+  if (named && user === undefined) throw invalidInput('IMAGE_BUILDER_POLICY', `${userFile} does not exist`);
+  return { machine, user };
 }
 
 function vouchesForAny({ keys, trustRegistry }: TrustedStore): boolean {

@@ -1,8 +1,9 @@
 // The policy file (YAML, kind ImageBuilderPolicy): text to checked data, every finding at once.
 import { LineCounter, parseDocument } from 'yaml';
+import { MAX_AGE_PATTERN, REQUIREMENTS } from '../attestation/trust-settings.ts';
 import { type Finding, InvalidInputError, invalidInput } from '../base/diagnostics/error.ts';
 import { type FieldPath, formatFieldPath } from '../base/diagnostics/field-path.ts';
-import type { TrustedStore } from './policy.ts';
+import type { BundleRule, TrustedStore } from './policy.ts';
 
 /** The content of a policy file. What is absent is left to the other sources of the policy, and to the defaults. */
 export interface PolicyFile {
@@ -12,6 +13,7 @@ export interface PolicyFile {
   write?: string[];
   push?: string[];
   stores?: TrustedStore[];
+  bundles?: BundleRule[];
   builder?: { images?: string[]; networks?: string[] };
   backgroundBuilds?: boolean;
   credentialHelpers?: boolean;
@@ -75,6 +77,29 @@ const map =
   };
 
 const store = map({ repository, keys, trustRegistry: boolean }, ['repository']);
+const text: Check = (value, path, findings) => {
+  if (typeof value !== 'string' || value === '') report(findings, path, value, 'a text');
+};
+const trust = map(
+  {
+    keys: listOf((one) => one.trim() !== '', 'P-256 or Ed25519 public keys in PEM'),
+    require: listOf((one) => REQUIREMENTS.some((known) => known === one), REQUIREMENTS.join(', ')),
+    threshold: (value, path, findings) => {
+      if (!Number.isSafeInteger(value) || Number(value) < 1) report(findings, path, value, 'a number from 1');
+    },
+    claims: (value, path, findings) => {
+      if (!isMap(value)) return report(findings, path, value, 'a map of texts');
+      for (const [name, claim] of Object.entries(value)) text(claim, [...path, name], findings);
+    },
+    maxAge: (value, path, findings) => {
+      const isAge = typeof value === 'string' && new RegExp(MAX_AGE_PATTERN).test(value);
+      if (!isAge) report(findings, path, value, 'a time such as 90d, 12h, 30m or 600s');
+    },
+    builder: text,
+  },
+  ['keys'],
+);
+const bundleRule = map({ repository, trust }, ['repository', 'trust']);
 const constant =
   (expected: string): Check =>
   (value, path, findings) => {
@@ -92,6 +117,10 @@ const policy = map(
     stores: (value, path, findings) => {
       if (!Array.isArray(value)) return report(findings, path, value, 'a list of stores');
       for (const [index, item] of value.entries()) store(item, [...path, index], findings);
+    },
+    bundles: (value, path, findings) => {
+      if (!Array.isArray(value)) return report(findings, path, value, 'a list of rules');
+      for (const [index, item] of value.entries()) bundleRule(item, [...path, index], findings);
     },
     builder: map({ images, networks }),
     backgroundBuilds: boolean,

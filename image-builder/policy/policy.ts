@@ -1,5 +1,7 @@
 // What a machine, and whoever starts the program on it, let a spec do. Plain data: whoever needs a part gets that part.
 
+import type { TrustSettings } from '../attestation/trust-settings.ts';
+
 /**
  * Who has asked: a person who names a spec on the command line and answers for it, or a render (kustomize, kpt,
  * airshipctl), which takes whatever a repository holds.
@@ -16,6 +18,13 @@ export interface TrustedStore {
   trustRegistry: boolean;
 }
 
+/** What bundles of some repositories must be: what a spec demands comes on top. */
+export interface BundleRule {
+  /** See {@link matchesRepository}; `*` also matches bundles that are in no registry. */
+  repository: string;
+  trust: TrustSettings;
+}
+
 /** What a spec may do; it can ask for less. Patterns of repositories: see {@link matchesRepository}. */
 export interface Policy {
   caller: Caller;
@@ -29,6 +38,8 @@ export interface Policy {
   stores: readonly TrustedStore[];
   /** Whether a spec may name a store and its keys by itself: a person's, where nothing else names whom to believe. */
   storesOfSpec: boolean;
+  /** What bundles must be, in groups: of each group the first rule that matches counts. */
+  bundles: readonly (readonly BundleRule[])[];
   /** Builder images of the executor `container`: repositories, or references with a digest. */
   images: readonly string[];
   /** Networks of its stages that fetch; `default` is the engine's own. */

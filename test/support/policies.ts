@@ -8,6 +8,7 @@ export const PERSON: Policy = {
   write: [],
   push: ['*'],
   stores: [],
+  bundles: [],
   storesOfSpec: true,
   images: ['*'],
   networks: ['default', '*'],

@@ -32,6 +32,7 @@ export interface Engine {
     options: {
       profiles?: string[];
       verify?: 'partial' | 'full';
+      trust?: BundleSpec['trust'];
       credentials?: { pullSecrets: PullSecret[] };
       signal: AbortSignal;
     },
@@ -101,13 +102,15 @@ async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }
     .readBundle(bundle.image, {
       ...(bundle.profiles && { profiles: bundle.profiles.map(({ path }) => path) }),
       ...(bundle.verify && { verify: bundle.verify }),
+      ...(bundle.trust && { trust: bundle.trust }),
       ...(pullSecrets.length > 0 && { credentials: { pullSecrets } }),
       // A read takes no longer than reading about it.
       signal,
     })
     .catch((error) => {
       throwIfCancelled(signal);
-      throw atField('spec.bundle.image', error);
+      const isDistrust = error instanceof ImageBuilderError && error.code.startsWith('TRUST_');
+      throw atField(isDistrust && bundle.trust ? 'spec.bundle.trust' : 'spec.bundle.image', error);
     });
   if (contents.profiles.length === 0) {
     throw invalidInput(

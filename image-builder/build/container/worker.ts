@@ -18,6 +18,7 @@ const CONTAINED: Policy = {
   write: [],
   push: [],
   stores: [],
+  bundles: [],
   storesOfSpec: false,
   images: [],
   networks: [],

@@ -1,22 +1,28 @@
 // Opens an image by its reference, with the machine's cache in front of the registry.
 
+import type { TrustPolicy, Verdict } from '../../attestation/policy.ts';
 import { cacheDirectory, type DiskCache, openCache } from '../../oci/cache.ts';
 import { type Digest, isDigest } from '../../oci/digest.ts';
-import { RegistryError } from '../../oci/http/registry-error.ts';
-import type { Cost } from '../../oci/http/transport.ts';
 import { Image, type ImageOptions } from '../../oci/image.ts';
-import type { ImageSource } from '../../oci/image-source.ts';
+import type { Cost, ImageSource } from '../../oci/image-source.ts';
 import { openSource } from '../../oci/open.ts';
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts';
 import { formatReference, type Reference, type RegistryReference } from '../../oci/reference.ts';
+import { RegistryError } from '../../oci/registry-error.ts';
 import type { ReadBundleOptions } from './read-options.ts';
 
 /** Changes when the same image would be read differently. */
 const READER_VERSION = 3;
 
-/** An image that is open; `close` it. */
-export interface OpenImage {
+/** An image, and what was found out about it. */
+interface TrustedImage {
   image: Image;
+  /** One for each policy of the options. */
+  verdicts: { policy: TrustPolicy; verdict: Verdict }[];
+}
+
+/** An image that is open; `close` it. */
+export interface OpenImage extends TrustedImage {
   /** For images of registries, unless the cache is off. */
   cache?: DiskCache;
   cost: () => Cost;
@@ -32,15 +38,40 @@ export async function openImage(reference: Reference, options: ReadBundleOptions
   const image = { ...(options.platform && { platform: options.platform }), ...(signal && { signal }) };
   if (reference.transport !== 'registry') {
     const source = await openSource(reference, options);
-    return finish(source, () => Image.open(source, image));
+    return finish(source, () => trusted(Image.open(source, image), reference, options));
   }
   const cache = await cacheOf(options);
   const source = options.offline ? offlineSource(reference) : await openSource(reference, options);
   return finish(
     source,
-    () => openCached(reference, source, { ...image, ...(cache && { cache }) }, cache),
+    () =>
+      trusted(
+        openCached(reference, source, { ...image, ...(cache && { cache }) }, cache),
+        reference,
+        options,
+        cache,
+      ),
     cache,
   );
+}
+
+/** The image, if it is what its reader demands: manifests were read of it until now, and nothing else. */
+async function trusted(
+  opening: Promise<Image>,
+  reference: Reference,
+  { trust }: ReadBundleOptions,
+  cache?: DiskCache,
+): Promise<TrustedImage> {
+  const [image, policies = []] = await Promise.all([opening, trust?.(reference)]);
+  if (policies.length === 0) return { image, verdicts: [] };
+  const { requireTrust } = await import('../evidence/trust.ts');
+  const request = { source: image.source, reference, digest: image.digest, now: Date.now() / 1000 };
+  const verdicts: TrustedImage['verdicts'] = [];
+  for (const policy of policies) {
+    const verdict = await requireTrust({ ...request, ...(cache && { cache }) }, policy);
+    verdicts.push({ policy, verdict });
+  }
+  return { image, verdicts };
 }
 
 /** Identifies what was read from an image, apart from the paths. */
@@ -50,7 +81,7 @@ export function readingKey(image: Image, options: ReadBundleOptions): string {
 
 async function finish(
   source: ImageSource,
-  open: () => Promise<Image>,
+  open: () => Promise<TrustedImage>,
   cache?: DiskCache,
 ): Promise<OpenImage> {
   const close = async () => {
@@ -58,8 +89,7 @@ async function finish(
     await cache?.close();
   };
   try {
-    const image = await open();
-    return { image, close, cost: () => ({ ...source.cost }), ...(cache && { cache }) };
+    return { ...(await open()), close, cost: () => ({ ...source.cost }), ...(cache && { cache }) };
   } catch (error) {
     await close();
     throw error;
@@ -164,9 +194,9 @@ class OfflineSource implements ImageSource {
   #refuse(): RegistryError {
     return new RegistryError(
       'OFFLINE',
-      `${this.name} is not in the cache, and the network must not be used`,
+      `${this.name} is not in the cache, and the network is not to be used`,
       {
-        hint: 'Read it once with network access, or drop --offline.',
+        hint: 'Read it once with the network, or drop --offline.',
       },
     );
   }

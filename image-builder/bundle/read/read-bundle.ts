@@ -14,7 +14,7 @@ import {
 import { contentOf, type ImageFiles, planLayers, readFromLayers, readImageFiles } from './image-files.ts';
 import { WHOLE_LAYER_BYTES } from './layer-access.ts';
 import { markedLayer } from './layer-plan.ts';
-import { openImage, readingKey } from './open-image.ts';
+import { type OpenImage, openImage, readingKey } from './open-image.ts';
 import { cleanPath, nameOf } from './overlay/path.ts';
 import type { OverlayQuery } from './overlay/wanted-paths.ts';
 import { withinLimits } from './read-limits.ts';
@@ -55,13 +55,14 @@ export async function readBundle(text: string, options: ReadBundleOptions = {}):
 async function read(text: string, options: ReadBundleOptions): Promise<BundleReading> {
   const started = process.uptime();
   const reference = parseReference(text);
-  const { image, cache, close, cost } = await openImage(reference, options);
+  const { image, cache, close, cost, verdicts } = await openImage(reference, options);
   try {
     options.report?.({ type: 'step', stage: 'extract', message: `reading ${image.source.name}` });
     const verify = demanded(reference, options.verify);
     const key = JSON.stringify([readingKey(image, options), options.profiles ?? 'all', verify]);
     const known = await cache?.recall<Content>('readings', key);
     const content = known ?? (await readContent(image, reference, options.profiles, verify));
+    await requireBootTests(verdicts, content.artifacts, image);
     // What was not checked is nobody's but this reading's.
     if (!known && content.verification !== 'partial') await cache?.remember('readings', key, content);
     const pinned = formatReference({ ...reference, digest: image.digest });
@@ -76,6 +77,17 @@ async function read(text: string, options: ReadBundleOptions): Promise<BundleRea
   } finally {
     await close();
   }
+}
+
+/** Which disks must have booted is known once the bundle has told which there are. */
+async function requireBootTests(
+  verdicts: OpenImage['verdicts'],
+  { qcows }: Artifacts,
+  { source }: Image,
+): Promise<void> {
+  if (verdicts.length === 0) return;
+  const { enforceBootTests } = await import('../../attestation/policy.ts');
+  for (const { policy, verdict } of verdicts) enforceBootTests(verdict, policy, qcows, source.name);
 }
 
 /** What is in the bundle, independent of where it was read from. */

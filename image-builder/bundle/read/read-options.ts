@@ -1,11 +1,13 @@
 // How bundles are read.
 
+import type { TrustPolicy } from '../../attestation/policy.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import type { Env } from '../../base/env.ts';
 import type { CredentialOptions } from '../../oci/credentials/credentials.ts';
 import type { HttpLimits } from '../../oci/http/client.ts';
 import type { MayRead } from '../../oci/image-source.ts';
 import type { Platform } from '../../oci/manifest.ts';
+import type { Reference } from '../../oci/reference.ts';
 
 /** Options of every read of a published bundle. */
 export interface ReadBundleOptions {
@@ -31,6 +33,8 @@ export interface ReadBundleOptions {
   timeout?: number;
   /** Patience with registries. */
   limits?: Partial<HttpLimits>;
+  /** What must be signed, and by whom: each of the answers. Checked before anything of the bundle is used. */
+  trust?: (reference: Reference) => Promise<readonly TrustPolicy[]>;
   report?: Reporter;
   signal?: AbortSignal;
 }

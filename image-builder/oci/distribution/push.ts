@@ -5,7 +5,6 @@ import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { formatBytes } from '../../base/diagnostics/render.ts';
 import { checkContent, type Digest } from '../digest.ts';
-import { RegistryError } from '../http/registry-error.ts';
 import type { ImageSource } from '../image-source.ts';
 import { type Descriptor, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
@@ -14,6 +13,7 @@ import { formatReference, type Reference, type RegistryReference } from '../refe
 import { listReferrers } from '../referrers/list.ts';
 import { pushReferrers, type StoredReferrer } from '../referrers/push.ts';
 import { readReferrers } from '../referrers/travel.ts';
+import { RegistryError } from '../registry-error.ts';
 import { SequentialBlob } from '../sequential-blob.ts';
 import { putManifest, type StoredManifest } from './put-manifest.ts';
 import type { DistributionClient } from './repository-client.ts';
@@ -72,10 +72,7 @@ export async function pushImage(
   const { tag = 'latest' } = target;
   if (target.digest) {
     const name = formatReference(target);
-    throw new RegistryError(
-      'INVALID_REFERENCE',
-      `${name} has a digest; push to a tag, the digest follows from the content from the content`,
-    );
+    throw new RegistryError('INVALID_REFERENCE', `${name} has a digest; push to a tag, the digest follows`);
   }
   throwIfCancelled(options.signal);
   // One failure stops the others: without all of the blobs none is of use.
@@ -103,6 +100,30 @@ export async function pushImage(
     // The first failure is the reason of the others, and the caller's wish that of all.
     throwIfCancelled(options.signal);
     throw failed.signal.aborted ? failed.signal.reason : error;
+  } finally {
+    http.close();
+  }
+}
+
+/**
+ * Puts what refers to an image that is there.
+ * @param source has the manifests and their blobs
+ * @param target its tag and digest are of no consequence
+ * @throws RegistryError
+ */
+export async function pushNewReferrers(
+  source: ImageSource,
+  referrers: readonly StoredReferrer[],
+  target: RegistryReference,
+  options: PushOptions,
+): Promise<void> {
+  const failed = new AbortController();
+  const { clients, http } = await openRepository(target, 'push,pull', options);
+  try {
+    const client = writingClient(clients);
+    const blobs = new BlobPush(client, source, [], options.report);
+    await blobs.pushAll(distinct(referrers.flatMap(blobsOf)), failed);
+    await pushReferrers(client, referrers);
   } finally {
     http.close();
   }
@@ -136,8 +157,8 @@ async function taggedDigest(client: DistributionClient, tag: string): Promise<st
 async function readManifests(source: ImageSource): Promise<StoredManifest[]> {
   const { descriptor, content, synthesized } = await source.root();
   if (synthesized) {
-    throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${source.name} has no manifest to push`, {
-      hint: 'Convert it to an OCI archive: skopeo copy docker-archive:FILE oci-archive:FILE.',
+    throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${source.name} has no manifest that could be pushed`, {
+      hint: 'Make an OCI archive of it: skopeo copy docker-archive:FILE oci-archive:FILE.',
     });
   }
   checkContent(content, descriptor, `the manifest of ${source.name}`);

@@ -36,7 +36,7 @@ const messageOf = async (options: Partial<PolicyOptions>) =>
   ((await load(options).catch((error: Error) => error as Error)) as Error).message;
 
 test('without any policy a render may do less than a person', async () => {
-  const closed = { read: [], write: [], stores: [], credentialHelpers: true };
+  const closed = { read: [], write: [], stores: [], bundles: [], credentialHelpers: true };
   expect(await load()).toEqual({
     ...closed,
     caller: 'render',
@@ -185,5 +185,52 @@ describe('a policy that is not to be believed', () => {
     expect(await messageOf({ machineFile: policyFile('read: *nothing\n') })).toMatch(
       /not valid YAML: Unresolved alias/,
     );
+  });
+});
+
+describe('what bundles must be', () => {
+  const rule = (repository: string, more = '') =>
+    `- {repository: ${repository}, trust: {keys: [${KEY}]${more}}}\n`;
+
+  test('the user’s rules come on top of the machine’s, and nothing takes those away', async () => {
+    const machineFile = policyFile(
+      `userPolicy: true\nbundles:\n${rule('registry.example.org/site/*', ', threshold: 2')}`,
+    );
+    const env = { XDG_CONFIG_HOME: home(`bundles:\n${rule('"*"')}`) };
+    expect(await load({ machineFile, env })).toMatchObject({
+      bundles: [
+        [{ repository: 'registry.example.org/site/*', trust: { keys: [KEY], threshold: 2 } }],
+        [{ repository: '*', trust: { keys: [KEY] } }],
+      ],
+    });
+    expect(
+      (await load({ machineFile, env: { IMAGE_BUILDER_POLICY: policyFile('bundles: []\n') } })).bundles[0],
+    ).toHaveLength(1);
+    expect((await load()).bundles).toEqual([]);
+  });
+
+  test.each([
+    ['bundles: {}', 'bundles: is {}, expected a list of rules'],
+    ['bundles: [{repository: x}]', 'bundles[0].trust: is missing'],
+    ['bundles: [{repository: x, trust: {}}]', 'bundles[0].trust.keys: is missing'],
+    [
+      'bundles: [{repository: x, trust: {keys: [], require: [signatures]}}]',
+      'bundles[0].trust.require[0]: is "signatures", expected signature, provenance, sbom, bootTest',
+    ],
+    [
+      'bundles: [{repository: x, trust: {keys: [], threshold: 0}}]',
+      'bundles[0].trust.threshold: is 0, expected a number from 1',
+    ],
+    [
+      'bundles: [{repository: x, trust: {keys: [], maxAge: 3 weeks}}]',
+      'bundles[0].trust.maxAge: is "3 weeks", expected a time such as 90d, 12h, 30m or 600s',
+    ],
+    [
+      'bundles: [{repository: x, trust: {keys: [], claims: {tag: 1}}}]',
+      'bundles[0].trust.claims.tag: is 1, expected a text',
+    ],
+    ['bundles: [{repository: x, trust: {key: a, keys: []}}]', 'bundles[0].trust.key: unknown field'],
+  ])('%s', async (text, message) => {
+    expect(await messageOf({ machineFile: policyFile(`${text}\n`) })).toContain(message);
   });
 });

@@ -1,5 +1,6 @@
 // The ImageBuilder object (airshipit.org/v1alpha1) as a JSON Schema; types.ts derives the TypeScript types from it.
 import { Type } from 'typebox';
+import { MAX_AGE_PATTERN, REQUIREMENTS } from '../../../attestation/trust-settings.ts';
 import { MirrorList, strictObject } from './common.ts';
 import { LivecdcontentVariables } from './livecdcontent.ts';
 import { MultistrapVariables } from './multistrap.ts';
@@ -42,6 +43,49 @@ const CatalogueOptions = strictObject({
   ),
 });
 
+/** `spec.bundle.trust`: what must be signed, and by whom. */
+const BundleTrust = strictObject(
+  {
+    keys: Type.Array(Type.String({ minLength: 1 }), {
+      minItems: 1,
+      description:
+        'Public keys of which one must have signed, P-256 or Ed25519: in PEM (openssl pkey -in key.pem -pubout), or the base64 between its lines.',
+    }),
+    require: Type.Optional(
+      Type.Array(Type.Union(REQUIREMENTS.map((one) => Type.Literal(one))), {
+        minItems: 1,
+        description:
+          'What must be signed. signature: the bundle. provenance: what it was built from. sbom: its bills of materials. bootTest: that each disk has booted. Default: signature.',
+      }),
+    ),
+    threshold: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: 'How many different keys must have signed the bundle. Default 1.',
+      }),
+    ),
+    claims: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description:
+          'What the signature must claim. Default: repository and tag of the reference, unless that has a digest.',
+      }),
+    ),
+    maxAge: Type.Optional(
+      Type.String({
+        pattern: MAX_AGE_PATTERN,
+        description: 'Oldest signature that counts: 90d, 12h, 30m, 600s. Default: any.',
+      }),
+    ),
+    builder: Type.Optional(
+      Type.String({ minLength: 1, description: 'builder.id that the provenance must name. Default: any.' }),
+    ),
+  },
+  {
+    description:
+      'Take the bundle only when it is signed. Checked before anything of it is used. A policy of the machine may demand more.',
+  },
+);
+
 /** `spec.bundle`: take the metadata out of a bundle that exists. */
 export const BundleSpec = strictObject(
   {
@@ -70,6 +114,7 @@ export const BundleSpec = strictObject(
           'full: read every layer to its end. partial: accept parts of layers that were not verified. Default: only what a digest in the reference covers; partial for a tag alone.',
       }),
     ),
+    trust: Type.Optional(BundleTrust),
   },
   { description: 'Read the catalogues from a published bundle.' },
 );

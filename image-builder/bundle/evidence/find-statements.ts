@@ -1,0 +1,91 @@
+// Finds the statements about a bundle that a reader may want, with as few requests as its registry allows: of the list
+// only those whose annotation names a wanted kind, and last those whose annotation says nothing (cosign 3.1 without a
+// referrers API). An annotation is a hint: what a statement says is in its signed payload.
+import { SIGSTORE_BUNDLE } from '../../attestation/envelope.ts';
+import { TrustError } from '../../attestation/error.ts';
+import type { FoundStatement } from '../../attestation/policy.ts';
+import { PREDICATES } from '../../attestation/statement.ts';
+import type { Digest } from '../../oci/digest.ts';
+import type { ImageSource } from '../../oci/image-source.ts';
+import type { Descriptor } from '../../oci/manifest.ts';
+import { referrerContentOf, referrerManifestOf } from '../../oci/referrers/read.ts';
+import { EMPTY_CONFIG } from '../../oci/referrers/referrer.ts';
+import { RegistryError } from '../../oci/registry-error.ts';
+import { PREDICATE_TYPE_ANNOTATION } from './statement-referrer.ts';
+
+/** More statements than that about one bundle are no evidence, but a flood. */
+const MOST = 32;
+/** Bytes of a statement; of one that has a bill of materials in it. */
+const LIMIT = 1024 * 1024;
+const SBOM_LIMIT = 16 * 1024 * 1024;
+
+/** A statement, or why it could not be read. */
+export type Found = FoundStatement | { name: string; problem: string };
+
+/**
+ * Yields statements about a manifest as they are found; whoever has enough stops.
+ * @param kinds predicate types that are wanted; undefined: all
+ * @throws TrustError TRUST_TOO_MANY; RegistryError when the registry cannot be asked: that is not "none"
+ */
+export async function* findStatements(
+  source: ImageSource,
+  digest: Digest,
+  kinds: ReadonlySet<string> | undefined,
+): AsyncGenerator<Found> {
+  const untold: Descriptor[] = [];
+  let count = 0;
+  const read = async (descriptor: Descriptor): Promise<Found | undefined> => {
+    count += 1;
+    if (count > MOST)
+      throw new TrustError('TRUST_TOO_MANY', `there are more than ${MOST} statements about ${source.name}`, {
+        hint: 'Delete what does not belong there.',
+      });
+    return await readStatement(source, descriptor, kinds);
+  };
+  for await (const descriptor of source.referrers?.(digest) ?? []) {
+    const { artifactType = '', annotations } = descriptor;
+    if (artifactType !== SIGSTORE_BUNDLE && artifactType !== '' && artifactType !== EMPTY_CONFIG.mediaType)
+      continue;
+    const kind = annotations?.[PREDICATE_TYPE_ANNOTATION];
+    if (kind === undefined) untold.push(descriptor);
+    else if (!kinds || kinds.has(kind)) {
+      const found = await read(descriptor);
+      if (found) yield found;
+    }
+  }
+  for (const descriptor of untold) {
+    const found = await read(descriptor);
+    if (found) yield found;
+  }
+}
+
+/** @returns undefined for what is no statement, or one that nobody wants */
+async function readStatement(
+  source: ImageSource,
+  descriptor: Descriptor,
+  kinds: ReadonlySet<string> | undefined,
+): Promise<Found | undefined> {
+  const name = descriptor.digest;
+  try {
+    const manifest = await referrerManifestOf(source, descriptor);
+    const { artifactType = manifest.config.mediaType, layers } = manifest;
+    if (artifactType !== SIGSTORE_BUNDLE && layers[0]?.mediaType !== SIGSTORE_BUNDLE) return undefined;
+    const kind = manifest.annotations[PREDICATE_TYPE_ANNOTATION];
+    if (kinds && kind !== undefined && !kinds.has(kind)) return undefined;
+    const limit = kind === PREDICATES.sbom ? SBOM_LIMIT : LIMIT;
+    return { name, content: await referrerContentOf(source, manifest, limit, 'it') };
+  } catch (error) {
+    // What lies there and is unusable speaks for nothing; a registry that does not answer is another matter.
+    if (error instanceof RegistryError && UNUSABLE.has(error.code))
+      return { name, problem: `cannot be used: ${error.message}` };
+    throw error;
+  }
+}
+
+const UNUSABLE = new Set([
+  'DIGEST_MISMATCH',
+  'TOO_LARGE',
+  'INVALID_MANIFEST',
+  'UNSUPPORTED_MEDIA_TYPE',
+  'NOT_FOUND',
+]);

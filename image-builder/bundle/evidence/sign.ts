@@ -1,0 +1,134 @@
+// Makes statements about a bundle that is in a registry, and attaches them to it.
+import { signStatement } from '../../attestation/envelope.ts';
+import type { SigningKey } from '../../attestation/keys.ts';
+import { examine } from '../../attestation/policy.ts';
+import { PREDICATES, type Subject, subjectOf, writeStatement } from '../../attestation/statement.ts';
+import type { Reporter } from '../../base/diagnostics/progress.ts';
+import { checkContent, type Digest, splitDigest } from '../../oci/digest.ts';
+import { pushNewReferrers } from '../../oci/distribution/push.ts';
+import type { ImageSource } from '../../oci/image-source.ts';
+import { type Descriptor, parseManifest } from '../../oci/manifest.ts';
+import { openSource, type SourceOptions } from '../../oci/open.ts';
+import { formatReference, parseReference, type RegistryReference } from '../../oci/reference.ts';
+import { AttachedSource, type NewReferrer } from '../../oci/referrers/attached.ts';
+import { RegistryError } from '../../oci/registry-error.ts';
+import { findStatements } from './find-statements.ts';
+import { statementReferrer } from './statement-referrer.ts';
+
+export interface SignOptions extends SourceOptions {
+  key: SigningKey;
+  /** Claims besides the repository and the tag, by name. */
+  claims?: Readonly<Record<string, string>>;
+  /** What is said; default: that somebody stands behind it. */
+  predicate?: { type: string; content: Record<string, unknown> };
+  /** Seconds since the epoch. */
+  now: number;
+  report: Reporter;
+}
+
+/** What was signed. */
+export interface Signed {
+  /** With the digest. */
+  image: string;
+  /** Hex SHA-256 of the public key. */
+  keyId: string;
+  /** Whether the same had been said with the same key before: nothing was added then. */
+  alreadySigned: boolean;
+}
+
+/**
+ * Signs what a reference stands for, and with an index the images in it.
+ * @throws RegistryError INVALID_REFERENCE for what is in no registry, REFERRERS; those of reading and writing
+ */
+export async function signImage(text: string, options: SignOptions): Promise<Signed> {
+  const reference = parseReference(text);
+  if (reference.transport !== 'registry')
+    throw new RegistryError('INVALID_REFERENCE', `${text} is in no registry`, {
+      hint: 'Push it first; a signature says in which repository and under which tag it may be found.',
+    });
+  const { key, now } = options;
+  const source = await openSource(reference, options);
+  try {
+    const { descriptor, content } = await source.root();
+    checkContent(content, descriptor, `the manifest of ${source.name}`);
+    const image = formatReference({ ...reference, digest: descriptor.digest });
+    const manifests = manifestsOf(descriptor, content, source.name);
+    const predicateType = options.predicate?.type ?? PREDICATES.signature;
+    const claims = claimsOf(reference, options.claims);
+    if (!options.predicate && (await isSaid(source, descriptor.digest, key, claims)))
+      return { image, keyId: key.publicKey.id, alreadySigned: true };
+    const created = isoTime(now);
+    const name = `${reference.registry}/${reference.repository}`;
+    const subject = manifests.map(({ digest }) => subjectFor(name, digest, { ...claims, created }));
+    const payload = writeStatement({ subject, predicateType, predicate: options.predicate?.content ?? {} });
+    const statement = { content: signStatement(payload, key), predicateType, created };
+    const added = manifests.map((one) => statementReferrer(one, statement));
+    await attach(source, reference, added, options);
+    return { image, keyId: key.publicKey.id, alreadySigned: false };
+  } finally {
+    await source.close();
+  }
+}
+
+/** Puts referrers beside an image that is there. */
+async function attach(
+  source: ImageSource,
+  reference: RegistryReference,
+  added: readonly NewReferrer[],
+  options: SignOptions,
+) {
+  await pushNewReferrers(
+    new AttachedSource(source, added),
+    added.map(({ subject, manifest }) => ({ ...manifest.descriptor, content: manifest.content, subject })),
+    reference,
+    options,
+  );
+}
+
+/** The root, and of an index what it names: whoever is asked about those has an answer, too. */
+function manifestsOf({ mediaType, digest, size }: Descriptor, content: Buffer, name: string): Descriptor[] {
+  const parsed = parseManifest(content, mediaType, `the manifest of ${name}`);
+  const root = { mediaType: parsed.mediaType, digest, size };
+  return [root, ...(parsed.kind === 'index' ? parsed.manifests : [])];
+}
+
+/** A tag is claimed, so that a registry cannot answer with another image that was signed once. */
+function claimsOf(
+  { repository, tag, digest }: RegistryReference,
+  more: Readonly<Record<string, string>> = {},
+) {
+  const named = tag ?? (digest === undefined ? 'latest' : undefined);
+  return { repository, ...(named !== undefined && { tag: named }), ...more };
+}
+
+export function subjectFor(name: string, digest: Digest, annotations: Record<string, string>): Subject {
+  const { algorithm, hex } = splitDigest(digest);
+  return { name, digest: { [algorithm]: hex }, annotations };
+}
+
+/** Whether this key has signed this with these claims before. */
+async function isSaid(
+  source: ImageSource,
+  digest: Digest,
+  key: SigningKey,
+  claims: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  for await (const found of findStatements(source, digest, new Set([PREDICATES.signature]))) {
+    if ('problem' in found) continue;
+    for (const { statement } of examine([found], digest, [key.publicKey]).trusted) {
+      const { created: _, ...said } = subjectOf(statement, digest)?.annotations ?? {};
+      const same = Object.entries(claims).every(([name, value]) => said[name] === value);
+      if (
+        statement.predicateType === PREDICATES.signature &&
+        same &&
+        Object.keys(said).length === Object.keys(claims).length
+      )
+        return true;
+    }
+  }
+  return false;
+}
+
+/** RFC 3339 without fractions. */
+export const isoTime = (seconds: number): string =>
+  new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z');

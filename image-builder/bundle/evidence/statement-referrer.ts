@@ -1,0 +1,36 @@
+// A signed statement as it lies beside a bundle: as cosign 3 attaches it, so that cosign finds it.
+import { SIGSTORE_BUNDLE } from '../../attestation/envelope.ts';
+import { digestOf } from '../../oci/digest.ts';
+import type { Descriptor } from '../../oci/manifest.ts';
+import type { NewReferrer } from '../../oci/referrers/attached.ts';
+import { referrerManifest } from '../../oci/referrers/referrer.ts';
+
+/** OCI annotation of a statement's manifest: what kind of statement it is. Unsigned; readers choose by it. */
+export const PREDICATE_TYPE_ANNOTATION = 'dev.sigstore.bundle.predicateType';
+const CONTENT_ANNOTATION = 'dev.sigstore.bundle.content';
+const CREATED_ANNOTATION = 'org.opencontainers.image.created';
+
+/**
+ * @param subject the manifest that the statement is attached to, which is one of its subjects
+ * @param created RFC 3339
+ */
+export function statementReferrer(
+  subject: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>,
+  { content, predicateType, created }: { content: Buffer; predicateType: string; created: string },
+): NewReferrer {
+  const digest = digestOf(content);
+  const manifest = referrerManifest(
+    subject,
+    {
+      artifactType: SIGSTORE_BUNDLE,
+      mediaType: SIGSTORE_BUNDLE,
+      annotations: {
+        [CREATED_ANNOTATION]: created,
+        [CONTENT_ANNOTATION]: 'dsse-envelope',
+        [PREDICATE_TYPE_ANNOTATION]: predicateType,
+      },
+    },
+    { digest, size: content.length, content },
+  );
+  return { subject: subject.digest, manifest, content, digest };
+}

@@ -1,0 +1,85 @@
+// Reads all statements about a bundle, and says who has said what, and whether that is enough.
+import {
+  enforce,
+  enforceBootTests,
+  examine,
+  type TrustPolicy,
+  type Verdict,
+} from '../../attestation/policy.ts';
+import { PREDICATES } from '../../attestation/statement.ts';
+import { formatReference, parseReference } from '../../oci/reference.ts';
+import { openImage } from '../read/open-image.ts';
+import { readBundle } from '../read/read-bundle.ts';
+import { withinLimits } from '../read/read-limits.ts';
+import type { ReadBundleOptions } from '../read/read-options.ts';
+import { findStatements } from './find-statements.ts';
+import { withDefaultClaims } from './trust.ts';
+
+/** A statement that counts. */
+export interface Vouching {
+  /** `signature`, `provenance`, `sbom`, `bootTest`, or the predicate type. */
+  kind: string;
+  /** Hex SHA-256 of the public key. */
+  key: string;
+  /** What is claimed beside it. */
+  claims: Record<string, string>;
+  /** Digest of its manifest. */
+  statement: string;
+}
+
+/** What was found out about a bundle. */
+export interface Verification {
+  /** With the digest. */
+  image: string;
+  trusted: Vouching[];
+  /** What counts for nothing, and why. */
+  refused: Verdict['refused'];
+}
+
+/**
+ * Makes sure that a bundle is what every policy demands.
+ * @throws TrustError; RegistryError, BundleError
+ */
+export async function verifyBundle(
+  text: string,
+  policies: readonly TrustPolicy[],
+  options: Omit<ReadBundleOptions, 'trust'>,
+): Promise<Verification> {
+  const reference = parseReference(text);
+  return withinLimits(options, async (limited) => {
+    const { image, close } = await openImage(reference, limited);
+    try {
+      const name = formatReference({ ...reference, digest: image.digest });
+      const found = [];
+      const refused: Verdict['refused'] = [];
+      for await (const one of findStatements(image.source, image.digest, undefined))
+        if ('problem' in one) refused.push({ name: one.name, reason: one.problem });
+        else found.push(one);
+      const keys = [
+        ...new Map(policies.flatMap((policy) => policy.keys).map((key) => [key.id, key])).values(),
+      ];
+      for (const policy of policies) {
+        const verdict = examine(found, image.digest, policy.keys);
+        const rules = withDefaultClaims(policy, reference);
+        enforce({ ...verdict, refused: [...refused, ...verdict.refused] }, rules, name, Date.now() / 1000);
+        if (!policy.require.includes('bootTest')) continue;
+        const { artifacts } = await readBundle(name, limited);
+        enforceBootTests(verdict, policy, artifacts.qcows, name);
+      }
+      const all = examine(found, image.digest, keys);
+      return { image: name, trusted: all.trusted.map(vouchingOf), refused: [...refused, ...all.refused] };
+    } finally {
+      await close();
+    }
+  });
+}
+
+function vouchingOf({ name, keyId, subject, statement }: Verdict['trusted'][number]): Vouching {
+  const known = Object.entries(PREDICATES).find(([, type]) => type === statement.predicateType);
+  return {
+    kind: known?.[0] ?? statement.predicateType,
+    key: keyId,
+    claims: subject.annotations ?? {},
+    statement: name,
+  };
+}

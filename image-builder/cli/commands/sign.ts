@@ -1,0 +1,68 @@
+// `image-builder sign REF`: vouches for a bundle with a key of one's own, as cosign would.
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { invalidInput } from '../../base/diagnostics/error.ts';
+import { contextOf } from '../context.ts';
+import { parseClaims } from '../trust-options.ts';
+
+interface SignFlags {
+  key?: string;
+  claim?: string[];
+  predicate?: string;
+  type?: string;
+  insecure?: boolean;
+  pullSecret?: string[];
+}
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  program
+    .command('sign')
+    .description('sign a bundle (or any image or index) in a registry; cosign 3 verifies it')
+    .argument(
+      '<reference>',
+      'reference in a registry; its repository and its tag become claims of the signature',
+    )
+    .option('--key <file>', 'private key in PEM, P-256 or Ed25519; default: $IMAGE_BUILDER_SIGNING_KEY')
+    .option('--claim <name=value...>', 'further claims')
+    .option('--predicate <file>', 'make another statement than a signature: its predicate, a JSON object')
+    .option('--type <uri>', 'predicate type of that statement')
+    .option('--insecure', 'allow plain HTTP and certificates that cannot be verified')
+    .option(
+      '--pull-secret <file...>',
+      'a Kubernetes imagePullSecret (YAML, JSON, or its content) or a Docker config.json with auths',
+    )
+    .action(async (reference: string, flags: SignFlags, command: Command) => {
+      const { signImage } = await import('../../bundle/evidence/sign.ts');
+      const { readSigningKey } = await import('../signing-key.ts');
+      const { readPullSecrets } = await import('../pull-secret-files.ts');
+      const predicate = await readPredicate(flags);
+      const signed = await signImage(reference, {
+        ...contextOf(command),
+        key: await readSigningKey(flags.key, process.env),
+        claims: parseClaims(flags.claim),
+        insecure: flags.insecure ?? false,
+        credentials: { pullSecrets: await readPullSecrets(flags.pullSecret ?? []) },
+        now: Date.now() / 1000,
+        ...(predicate && { predicate }),
+      });
+      if (signed.alreadySigned)
+        process.stderr.write(`the key ${signed.keyId.slice(0, 16)} has signed it before\n`);
+      process.stdout.write(`${signed.image}\n`);
+    });
+}
+
+async function readPredicate({ predicate, type }: SignFlags) {
+  if (predicate === undefined && type === undefined) return undefined;
+  if (predicate === undefined || type === undefined)
+    throw invalidInput(predicate === undefined ? '--predicate' : '--type', 'is missing: one needs the other');
+  let content: unknown;
+  try {
+    content = JSON.parse(await readFile(predicate, 'utf8'));
+  } catch (cause) {
+    throw invalidInput('--predicate', `${predicate}: ${(cause as Error).message}`, { cause });
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content))
+    throw invalidInput('--predicate', `${predicate} holds no JSON object`);
+  return { type, content: { ...content } };
+}

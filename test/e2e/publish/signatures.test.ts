@@ -1,0 +1,525 @@
+// Signatures as cosign makes and checks them, and what a reader refuses: on registries with and without a list of
+// referrers, by requests that are counted.
+import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server, request as send } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseSigningKey, type SigningKey } from '../../../image-builder/attestation/keys.ts';
+import { PREDICATES } from '../../../image-builder/attestation/statement.ts';
+import { trustPolicy } from '../../../image-builder/attestation/trust-policy.ts';
+import type { TrustSettings } from '../../../image-builder/attestation/trust-settings.ts';
+import { signImage } from '../../../image-builder/bundle/evidence/sign.ts';
+import { statementReferrer } from '../../../image-builder/bundle/evidence/statement-referrer.ts';
+import { verifyBundle } from '../../../image-builder/bundle/evidence/verify.ts';
+import { readBundle } from '../../../image-builder/bundle/read/read-bundle.ts';
+import type { ReadBundleOptions } from '../../../image-builder/bundle/read/read-options.ts';
+import { pushNewReferrers, pushReference } from '../../../image-builder/oci/distribution/push.ts';
+import { openSource } from '../../../image-builder/oci/open.ts';
+import { parseReference, type RegistryReference } from '../../../image-builder/oci/reference.ts';
+import { AttachedSource } from '../../../image-builder/oci/referrers/attached.ts';
+import { bundleOf, makeQcow, run, writeBundle } from '../bundle/support.ts';
+import { executable, run as runProcess } from '../support/executables.ts';
+import { kustomizes } from '../support/kustomize.ts';
+import { type ReferrersRegistry, startReferrersRegistry } from '../support/referrers-registry.ts';
+import { startRegistry, type TestRegistry } from '../support/registry.ts';
+
+const bin = join(__dirname, '../../../.cache/bin');
+
+let directory: string;
+let plain: TestRegistry;
+let listing: ReferrersRegistry;
+let digest: string;
+
+interface Pair {
+  key: SigningKey;
+  /** PEM. */
+  publicKey: string;
+  publicFile: string;
+  /** Encrypted in cosign's own way. */
+  cosignFile: string;
+}
+let p256: Pair;
+let ed25519: Pair;
+let stranger: Pair;
+
+function makePair(name: string, { publicKey, privateKey }: ReturnType<typeof generateKeyPairSync>): Pair {
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const publicPem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  const [file, publicFile] = [join(directory, `${name}.pem`), join(directory, `${name}.pub`)];
+  writeFileSync(file, pem);
+  writeFileSync(publicFile, publicPem);
+  cosign('import-key-pair', '--key', file, '--output-key-prefix', join(directory, name), '--yes');
+  return {
+    key: parseSigningKey(pem, undefined, file),
+    publicKey: publicPem,
+    publicFile,
+    cosignFile: join(directory, `${name}.key`),
+  };
+}
+
+function cosign(...args: string[]): string {
+  const env = { ...process.env, COSIGN_PASSWORD: '', HOME: directory };
+  return execFileSync(join(bin, 'cosign'), args, { env, stdio: 'pipe', cwd: directory }).toString();
+}
+
+const OWN_KEY = ['--use-signing-config=false', '--tlog-upload=false', '--yes'];
+const verifies = (reference: string, { publicFile }: Pair, ...more: string[]): boolean => {
+  try {
+    cosign('verify', '--key', publicFile, '--insecure-ignore-tlog', ...more, reference);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'image-builder-signatures-'));
+  [plain, listing] = await Promise.all([startRegistry(), startReferrersRegistry()]);
+  p256 = makePair('p256', generateKeyPairSync('ec', { namedCurve: 'prime256v1' }));
+  ed25519 = makePair('ed25519', generateKeyPairSync('ed25519'));
+  stranger = makePair('stranger', generateKeyPairSync('ec', { namedCurve: 'prime256v1' }));
+  const qcow = join(directory, 'qcow');
+  await makeQcow(qcow, 1);
+  const written = await writeBundle(
+    bundleOf({ node: qcow }),
+    { kind: 'layout', path: 'layout', tag: 'v1' },
+    { cwd: directory },
+  );
+  digest = written.reference.digest;
+});
+afterAll(async () => {
+  await Promise.all([plain.stop(), listing.stop()]);
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** A fresh repository with the bundle. */
+let repositories = 0;
+async function publish(host: string): Promise<string> {
+  repositories += 1;
+  const name = `${host}/site/bundle-${repositories}:v1`;
+  await pushReference(
+    parseReference(`oci:${directory}/layout:v1`),
+    parseReference(name) as RegistryReference,
+    { report: () => {} },
+  );
+  return name;
+}
+
+const sign = (reference: string, pair: Pair = p256, more: Partial<Parameters<typeof signImage>[1]> = {}) =>
+  signImage(reference, { key: pair.key, now: Date.now() / 1000, report: () => {}, ...more });
+
+/** Reads as a render does. */
+function read(reference: string, trust?: Partial<TrustSettings>, options: ReadBundleOptions = {}) {
+  const settings = trust && { keys: [p256.publicKey], ...trust };
+  return readBundle(reference, {
+    cache: false,
+    limits: { retries: 0 },
+    ...(settings && { trust: async () => [trustPolicy(settings, 'trust')] }),
+    ...options,
+  });
+}
+
+const pinned = (reference: string) => `${reference}@${digest}`;
+
+describe.each([
+  ['without a list of referrers', () => plain.host],
+  ['with a list of referrers', () => listing.host],
+])('a registry %s', (_, hostOf) => {
+  test('cosign verifies what we sign, with its claims', async () => {
+    const reference = await publish(hostOf());
+    for (const pair of [p256, ed25519]) {
+      expect(verifies(reference, pair)).toBe(false);
+      expect((await sign(reference, pair)).image).toBe(pinned(reference));
+      expect(verifies(reference, pair)).toBe(true);
+    }
+    const [, repository] = reference.split(/\/(.*):v1/);
+    expect(verifies(reference, p256, '-a', 'tag=v1', '-a', `repository=${repository}`)).toBe(true);
+    expect(verifies(reference, p256, '-a', 'tag=v2')).toBe(false);
+    expect(verifies(reference, stranger)).toBe(false);
+  });
+
+  test('we verify what cosign signs', async () => {
+    const reference = await publish(hostOf());
+    cosign('sign', '--key', p256.cosignFile, ...OWN_KEY, pinned(reference));
+    await expect(read(pinned(reference), {})).resolves.toMatchObject({ reference: { digest } });
+    // By a tag alone the signature must be for that tag.
+    await expect(read(reference, {})).rejects.toMatchObject({ code: 'TRUST_CLAIM_MISMATCH' });
+    const [, repository] = reference.split(/\/(.*):v1/);
+    cosign(
+      'sign',
+      '--key',
+      p256.cosignFile,
+      ...OWN_KEY,
+      '-a',
+      'tag=v1',
+      '-a',
+      `repository=${repository}`,
+      pinned(reference),
+    );
+    await expect(read(reference, {})).resolves.toMatchObject({ reference: { digest } });
+    await expect(read(reference, { keys: [stranger.publicKey] })).rejects.toMatchObject({
+      code: 'TRUST_REFUSED',
+    });
+  });
+
+  test('statements of other kinds go both ways', async () => {
+    const reference = await publish(hostOf());
+    const predicate = {
+      runDetails: { builder: { id: 'https://ci.example.org' } },
+      buildDefinition: { buildType: 'x', externalParameters: {} },
+    };
+    await sign(reference, p256, { predicate: { type: PREDICATES.provenance, content: predicate } });
+    cosign(
+      'verify-attestation',
+      '--key',
+      p256.publicFile,
+      '--insecure-ignore-tlog',
+      '--type',
+      'slsaprovenance1',
+      reference,
+    );
+    const file = join(directory, 'result.json');
+    writeFileSync(file, JSON.stringify({ result: 'FAILED' }));
+    const require = ['provenance'] as const;
+    await expect(
+      read(reference, { require: [...require], builder: 'https://ci.example.org' }),
+    ).resolves.toBeDefined();
+    cosign(
+      'attest',
+      '--key',
+      p256.cosignFile,
+      ...OWN_KEY,
+      '--type',
+      PREDICATES.bootTest,
+      '--predicate',
+      file,
+      pinned(reference),
+    );
+    // cosign takes a failed test for a signature.
+    expect(verifies(reference, p256)).toBe(true);
+    await expect(read(pinned(reference), {})).rejects.toMatchObject({ code: 'TRUST_MISSING' });
+    await expect(read(pinned(reference), { require: ['bootTest'] })).rejects.toMatchObject({
+      code: 'TRUST_BOOT_TEST',
+    });
+  });
+
+  test('a signature costs a cold read two requests, a warm one none; a key that is removed counts no more', async () => {
+    const reference = await publish(hostOf());
+    await sign(reference);
+    const without = await read(reference);
+    const cold = await read(reference, {});
+    expect(cold.cost.requests - without.cost.requests).toBeLessThanOrEqual(2);
+    // The list of the registry without the API has the whole manifest in it, which has the statement in it.
+    expect(cold.cost.bytes - without.cost.bytes).toBeLessThan(3200);
+    const cache = { cache: join(directory, `cache-${repositories}`) };
+    await read(pinned(reference), {}, cache);
+    const warm = await read(pinned(reference), {}, { ...cache, offline: true });
+    expect(warm.cost.requests).toBe(0);
+    await expect(
+      read(pinned(reference), { keys: [stranger.publicKey] }, { ...cache, offline: true }),
+    ).rejects.toMatchObject({ code: 'OFFLINE' });
+    await expect(read(pinned(reference), { keys: [stranger.publicKey] }, cache)).rejects.toMatchObject({
+      code: 'TRUST_REFUSED',
+    });
+  });
+
+  test('signing twice says it once; verify tells who has said what', async () => {
+    const reference = await publish(hostOf());
+    expect((await sign(reference)).alreadySigned).toBe(false);
+    expect((await sign(reference)).alreadySigned).toBe(true);
+    expect((await sign(reference, p256, { claims: { site: 'a' } })).alreadySigned).toBe(false);
+    await sign(reference, stranger);
+    const policy = trustPolicy({ keys: [p256.publicKey], claims: { site: 'a' } }, 'trust');
+    const found = await verifyBundle(reference, [policy], { cache: false });
+    expect(found.trusted.map(({ kind, key }) => [kind, key])).toEqual([
+      ['signature', p256.key.publicKey.id],
+      ['signature', p256.key.publicKey.id],
+    ]);
+    expect(found.refused).toEqual([
+      expect.objectContaining({ reason: expect.stringContaining('not signed by a trusted key') }),
+    ]);
+  });
+
+  test('more statements than anybody makes are refused', async () => {
+    const reference = await publish(hostOf());
+    const source = await openSource(parseReference(reference));
+    const { descriptor } = await source.root();
+    const statements = Array.from({ length: 33 }, (_, count) =>
+      statementReferrer(descriptor, {
+        content: Buffer.from(`${count}`),
+        predicateType: PREDICATES.signature,
+        created: '',
+      }),
+    );
+    const referrers = statements.map(({ subject, manifest }) => ({
+      ...manifest.descriptor,
+      content: manifest.content,
+      subject,
+    }));
+    const target = parseReference(reference) as RegistryReference;
+    await pushNewReferrers(new AttachedSource(source, statements), referrers, target, { report: () => {} });
+    await source.close();
+    await expect(read(pinned(reference), {})).rejects.toMatchObject({ code: 'TRUST_TOO_MANY' });
+  });
+});
+
+test('the signature of another bundle, and of this one under another name, are refused', async () => {
+  const [reference, other] = [await publish(plain.host), await publish(plain.host)];
+  await sign(other);
+  // Somebody with the right to push copies it here.
+  await run(join(bin, 'oras'), [
+    'cp',
+    '-r',
+    '--from-plain-http',
+    '--to-plain-http',
+    other,
+    reference.replace(':v1', ':v2'),
+  ]);
+  await expect(read(reference, {})).rejects.toMatchObject({ code: 'TRUST_CLAIM_MISMATCH' });
+  await expect(read(other, {})).resolves.toBeDefined();
+});
+
+test('signatures survive the collection of garbage, and a layout', async () => {
+  const reference = await publish(plain.host);
+  await sign(reference);
+  const layout = join(directory, 'taken');
+  await run(join(bin, 'oras'), [
+    'cp',
+    '-r',
+    '--from-plain-http',
+    '--to-oci-layout',
+    reference,
+    `${layout}:v1`,
+  ]);
+  await expect(read(`oci:${layout}:v1`, {})).resolves.toBeDefined();
+  await pushReference(
+    parseReference(`oci:${layout}:v1`),
+    parseReference(reference.replace(plain.host, listing.host)) as RegistryReference,
+    { report: () => {} },
+  );
+  await expect(read(reference.replace(plain.host, listing.host), {})).resolves.toBeDefined();
+  const config = join(plain.storage, '../config.yml');
+  await run('docker-registry', ['garbage-collect', '--delete-untagged', config]);
+  await plain.kill();
+  await plain.start();
+  await expect(read(reference, {})).resolves.toBeDefined();
+});
+
+test('a bundle whose signatures were taken away is refused, also one that lies elsewhere than in a registry', async () => {
+  const reference = await publish(plain.host);
+  await sign(reference);
+  const [, repository = ''] = reference.split(/\/(.*):v1/);
+  rmSync(
+    join(
+      plain.storage,
+      'docker/registry/v2/repositories',
+      repository,
+      '_manifests/tags',
+      digest.replace(':', '-'),
+    ),
+    { recursive: true },
+  );
+  await expect(read(reference, {})).rejects.toMatchObject({ code: 'TRUST_MISSING' });
+  await expect(read(`oci:${directory}/layout:v1`, {})).rejects.toMatchObject({ code: 'TRUST_MISSING' });
+});
+
+test('a list that is an image is no list', async () => {
+  const reference = await publish(plain.host);
+  await run('skopeo', [
+    'copy',
+    '--insecure-policy',
+    '--quiet',
+    '--dest-tls-verify=false',
+    `oci:${directory}/layout:v1`,
+    `docker://${reference.replace(/:v1$/, '')}:${digest.replace(':', '-')}`,
+  ]);
+  await expect(read(reference, {})).rejects.toMatchObject({ code: 'INVALID_MANIFEST' });
+});
+
+/** Passes requests on, but for those that it answers itself. */
+async function startProxy(
+  to: string,
+  answer: (path: string, method: string) => { status: number; body: string } | undefined,
+): Promise<{ host: string; server: Server }> {
+  const server = createServer((incoming, outgoing) => {
+    const own = answer(incoming.url ?? '', incoming.method ?? '');
+    if (own)
+      return outgoing
+        .writeHead(own.status, { 'content-type': 'application/vnd.oci.image.index.v1+json' })
+        .end(own.body);
+    const [hostname, port] = to.split(':');
+    const onward = send(
+      { hostname, port, method: incoming.method, path: incoming.url, headers: incoming.headers },
+      (answered) => {
+        outgoing.writeHead(answered.statusCode ?? 500, answered.headers);
+        answered.pipe(outgoing);
+      },
+    );
+    incoming.pipe(onward);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+}
+
+const EMPTY = JSON.stringify({
+  schemaVersion: 2,
+  mediaType: 'application/vnd.oci.image.index.v1+json',
+  manifests: [],
+});
+
+test.each([
+  ['an error', { status: 500, body: '' }, 'SERVER'],
+  ['a refusal', { status: 403, body: '' }, 'DENIED'],
+  ['something else', { status: 200, body: '{}' }, 'INVALID_MANIFEST'],
+])('%s in place of the list is no empty list', async (_, answer, code) => {
+  const reference = await publish(plain.host);
+  await sign(reference);
+  const { host, server } = await startProxy(plain.host, (path) =>
+    path.includes('/referrers/') ? answer : undefined,
+  );
+  try {
+    await expect(read(reference.replace(plain.host, host), {})).rejects.toMatchObject({ code });
+  } finally {
+    server.close();
+  }
+});
+
+test('a registry that has learned to list is asked for what was listed before', async () => {
+  const reference = await publish(plain.host);
+  await sign(reference);
+  const { host, server } = await startProxy(plain.host, (path) =>
+    path.includes('/referrers/') ? { status: 200, body: EMPTY } : undefined,
+  );
+  try {
+    await expect(read(reference.replace(plain.host, host), {})).resolves.toBeDefined();
+  } finally {
+    server.close();
+  }
+});
+
+test('a registry that takes no referrers does not get the tag either', async () => {
+  const { host, server } = await startProxy(plain.host, (path, method) =>
+    method === 'PUT' && path.includes('/manifests/sha256-') ? { status: 400, body: '' } : undefined,
+  );
+  try {
+    mkdirSync(join(directory, 'sbom'), { recursive: true });
+    const sbom = join(directory, 'sbom/node.spdx.json');
+    writeFileSync(sbom, '{}');
+    const bundle = { ...bundleOf({}), qcows: [{ name: 'node', path: join(directory, 'qcow'), sbom }] };
+    await writeBundle(bundle, { kind: 'layout', path: 'described', tag: 'v1' }, { cwd: directory });
+    const target = parseReference(`${host}/site/refused:v1`) as RegistryReference;
+    await expect(
+      pushReference(parseReference(`oci:${directory}/described:v1`), target, { report: () => {} }),
+    ).rejects.toMatchObject({ code: 'REFERRERS' });
+    await expect(read(`${host}/site/refused:v1`)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  } finally {
+    server.close();
+  }
+});
+
+describe('under kustomize', () => {
+  /** A repository in Git that renders a bundle. */
+  function repository(image: string, trust?: object): string {
+    const path = join(directory, `git-${repositories}-${Date.now()}`);
+    mkdirSync(path);
+    writeFileSync(join(path, 'kustomization.yaml'), 'generators: [bundle.yaml]\n');
+    const object = {
+      apiVersion: 'airshipit.org/v1alpha1',
+      kind: 'ImageBuilder',
+      metadata: {
+        name: 'node',
+        annotations: { 'config.kubernetes.io/function': `exec: {path: ${executable('image-builder-fn')}}` },
+      },
+      spec: { bundle: { image, ...(trust && { trust }) } },
+    };
+    writeFileSync(join(path, 'bundle.yaml'), JSON.stringify(object));
+    return path;
+  }
+  async function render(path: string, env: Record<string, string> = {}) {
+    const [[, kustomize] = ['', '']] = await kustomizes();
+    const options = { env: { ...process.env, IMAGE_BUILDER_CACHE: join(directory, 'render-cache'), ...env } };
+    return runProcess([kustomize, 'build', '--enable-alpha-plugins', '--enable-exec', path], options);
+  }
+
+  test('a signed bundle is rendered, and one that was tampered with is refused', async () => {
+    const reference = await publish(plain.host);
+    const trust = { keys: [p256.publicKey] };
+    await sign(reference);
+    const rendered = await render(repository(reference, trust));
+    expect({ status: rendered.status, stderr: rendered.stderr }).toEqual({ status: 0, stderr: '' });
+    expect(rendered.stdout).toContain('name: profile_multistrap');
+    // Somebody moves the tag to a bundle of his own.
+    const other = bundleOf({ node: join(directory, 'qcow') }, { created: 7 });
+    await writeBundle(other, { kind: 'layout', path: 'tampered', tag: 'v1' }, { cwd: directory });
+    await pushReference(
+      parseReference(`oci:${directory}/tampered:v1`),
+      parseReference(reference) as RegistryReference,
+      { report: () => {} },
+    );
+    const refused = await render(repository(reference, trust));
+    expect(refused.status).not.toBe(0);
+    expect(refused.stderr).toContain('spec.bundle.trust');
+    expect(refused.stderr).toContain('TRUST_MISSING');
+  });
+
+  test('a machine demands what the spec does not, and a spec cannot demand less', async () => {
+    const reference = await publish(plain.host);
+    const policy = join(directory, 'policy.yaml');
+    const rule = { repository: `${plain.host}/site/*`, trust: { keys: [p256.publicKey] } };
+    writeFileSync(
+      policy,
+      JSON.stringify({ apiVersion: 'airshipit.org/v1alpha1', kind: 'ImageBuilderPolicy', bundles: [rule] }),
+      { mode: 0o600 },
+    );
+    const env = { IMAGE_BUILDER_POLICY: policy };
+    expect((await render(repository(reference))).status).toBe(0);
+    expect((await render(repository(reference), env)).stderr).toContain('TRUST_MISSING');
+    await sign(reference, stranger);
+    expect((await render(repository(reference, { keys: [stranger.publicKey] }))).status).toBe(0);
+    expect((await render(repository(reference, { keys: [stranger.publicKey] }), env)).stderr).toContain(
+      'TRUST_REFUSED',
+    );
+    const command = [executable('image-builder'), 'extract', reference] as [string, ...string[]];
+    expect(runProcess(command, { env: { ...process.env, ...env } }).stderr).toContain('TRUST_REFUSED');
+    await sign(reference);
+    expect((await render(repository(reference), env)).status).toBe(0);
+  });
+});
+
+test('the commands sign and verify', async () => {
+  const reference = await publish(plain.host);
+  const command = (...args: string[]) =>
+    runProcess([executable('image-builder'), ...args], {
+      env: { ...process.env, IMAGE_BUILDER_CACHE: join(directory, 'command-cache') },
+    });
+  const keyFile = join(directory, 'p256.pem');
+  expect(command('verify', reference, '--key', p256.publicFile)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('TRUST_MISSING'),
+  });
+  const signed = command('sign', reference, '--key', keyFile, '--claim', 'site=a');
+  expect(signed).toMatchObject({
+    status: 0,
+    stdout: `${pinned(reference)}\n`,
+    stderr: expect.not.stringContaining('BEGIN'),
+  });
+  const verified = command('verify', reference, '--key', p256.publicFile, '--claim', 'site=a', '-o', 'json');
+  expect(verified.status).toBe(0);
+  expect(JSON.parse(verified.stdout)).toMatchObject({
+    image: pinned(reference),
+    trusted: [{ kind: 'signature', key: p256.key.publicKey.id, claims: { tag: 'v1', site: 'a' } }],
+    refused: [],
+  });
+  expect(command('verify', reference, '--key', p256.publicFile, '--claim', 'site=b')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('TRUST_CLAIM_MISMATCH'),
+  });
+  expect(command('verify', reference).stderr).toContain('whose signature is trusted?');
+  expect(command('sign', reference, '--key', join(directory, 'none.pem')).stderr).toContain(
+    'none.pem cannot be read',
+  );
+});
