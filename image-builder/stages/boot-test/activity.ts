@@ -1,5 +1,5 @@
 // Whether a machine still does something: an emulated one on a busy host is slow, which is no fault of its image.
-import { loadavg } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import type { Monitor } from './monitor.ts';
 
 /** When a machine has last printed something, and used its disks. Seconds are wall time. */
@@ -47,6 +47,19 @@ export class Activity {
       ? `The machine was still at work (${signs.join(', ')}; ${load}): give it more time.${silent}`
       : `The machine had stopped doing anything (${signs.join(', ')}).${silent}`;
   }
+}
+
+/**
+ * What to do about units of systemd for which the time was up, such as devices after 90 seconds; undefined when none was, or
+ * the host had processors to spare.
+ */
+export function adviseOnLateUnits(
+  failures: readonly string[],
+  load = loadavg()[0] ?? 0,
+  processors = availableParallelism(),
+): string | undefined {
+  if (load <= processors || !failures.some((failure) => /^Timed out/.test(failure))) return undefined;
+  return `The image may be sound: ${load.toFixed(0)} processes wanted the ${processors} processors of this host, and systemd gives up on what is late. Try again when it has less to do.`;
 }
 
 const secondsSince = (time: number | undefined) =>

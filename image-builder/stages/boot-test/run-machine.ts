@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { cancelled, throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
-import { Activity } from './activity.ts';
+import { Activity, adviseOnLateUnits } from './activity.ts';
 import { BootError } from './boot-error.ts';
 import { findFailure, LOGIN_PROMPT, SerialConsole } from './console.ts';
 import { type Architecture, EMULATORS } from './emulator.ts';
@@ -145,10 +145,11 @@ function errorOf(
     case 'failed': {
       const units = console.unitFailures;
       const why = units.length > 0 ? `: ${units.join(' ')}` : '';
+      const hint = adviseOnLateUnits(units);
       return new BootError(
         end.crash ? 'KERNEL_CRASHED' : 'BOOT_FAILED',
         `the image does not boot: ${end.meaning}${why}`,
-        { output: end.screen?.slice(-KEPT_LINES) ?? output },
+        { output: end.screen?.slice(-KEPT_LINES) ?? output, ...(hint !== undefined && { hint }) },
       );
     }
     case 'timeout': {
