@@ -3,6 +3,7 @@
 import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { decompress, expansionLimit } from './codec/compression.ts';
 import { checkContent, checkedStream, type Digest } from './digest.ts';
+import { RegistryError } from './http/registry-error.ts';
 import type { ImageSource, Root } from './image-source.ts';
 import {
   type Descriptor,
@@ -15,7 +16,6 @@ import {
 } from './manifest.ts';
 import { layerCompression } from './media-types.ts';
 import { choosePlatform, hostPlatform } from './platform.ts';
-import { RegistryError } from './registry-error.ts';
 
 /** Indexes in indexes beyond this are a mistake, or malice. */
 const NESTING_LIMIT = 4;

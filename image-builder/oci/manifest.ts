@@ -2,8 +2,8 @@
 // (OCI image-spec manifest.md, image-index.md, config.md; Docker image manifest v2 schema 2).
 
 import { type Digest, isDigest } from './digest.ts';
+import { RegistryError } from './http/registry-error.ts';
 import { isIndex, isManifest, OCI_INDEX, OCI_MANIFEST } from './media-types.ts';
-import { RegistryError } from './registry-error.ts';
 
 /** Manifests, indexes and configs above this are refused; distribution-spec makes registries accept at least 4 MiB. */
 export const MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024;
@@ -125,13 +125,17 @@ function manifestType(document: Record<string, unknown>, declared: string, what:
   const hasManifests = document.manifests !== undefined;
   if (hasLayers && hasManifests) throw invalid(what, 'it is a manifest and an index at the same time');
   if (own !== undefined && !known(own)) {
-    throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${what} has the media type ${own}, which is no image`);
+    throw new RegistryError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `${what} has the media type ${own}, which is not an image`,
+    );
   }
   if (own !== undefined && known(declared) && own !== declared) {
-    throw invalid(what, `it calls itself ${own} and was announced as ${declared}`);
+    throw invalid(what, `it declares ${own}, but was announced as ${declared}`);
   }
   const type = own ?? (known(declared) ? declared : hasManifests ? OCI_INDEX : OCI_MANIFEST);
-  if (isIndex(type) !== hasManifests) throw invalid(what, `its content does not fit its media type ${type}`);
+  if (isIndex(type) !== hasManifests)
+    throw invalid(what, `its content does not match its media type ${type}`);
   return type;
 }
 

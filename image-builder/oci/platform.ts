@@ -1,8 +1,8 @@
 // Which manifest of an index is meant (OCI image-spec image-index.md).
 
+import { RegistryError } from './http/registry-error.ts';
 import type { Descriptor, Index, Platform } from './manifest.ts';
 import { isIndex, isManifest } from './media-types.ts';
-import { RegistryError } from './registry-error.ts';
 
 /** Node's names of architectures in the words of GOARCH, which OCI uses. */
 const ARCHITECTURES: Record<string, string> = {
@@ -27,7 +27,7 @@ export function parsePlatform(text: string): Platform {
   const [os, architecture, variant, ...rest] = text.split('/');
   if (!os || !architecture || rest.length > 0) {
     throw new RegistryError('INVALID_REFERENCE', `"${text}" is not a platform`, {
-      hint: 'Write for example linux/arm64.',
+      hint: 'Use for example linux/arm64.',
     });
   }
   return { os, architecture, ...(variant && { variant }) };

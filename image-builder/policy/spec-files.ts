@@ -9,7 +9,7 @@ import { howToAllow } from './refusal.ts';
 /** Bytes that a file of a spec may have when nothing says otherwise. */
 const DEFAULT_LIMIT = 16 << 20;
 
-/** A tree with more than that is no directory of manifests. */
+/** A tree with more than that is not a directory of manifests. */
 const TREE_LIMIT = { files: 10_000, depth: 32 };
 
 /** Reads below the directories that it is given, and nothing else. */
@@ -157,7 +157,7 @@ async function listReal(real: string, path: string): Promise<Dirent[]> {
     return await readdir(real, { withFileTypes: true });
   } catch (cause) {
     const code = errnoOf(cause) === 'ENOTDIR' ? 'NOT_A_FILE' : 'PATH_UNREADABLE';
-    const message = code === 'NOT_A_FILE' ? 'is no directory' : `cannot be read (${errnoOf(cause)})`;
+    const message = code === 'NOT_A_FILE' ? 'is not a directory' : `cannot be read (${errnoOf(cause)})`;
     throw new PathError(code, `${path} ${message}`, { cause });
   }
 }

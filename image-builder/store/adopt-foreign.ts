@@ -52,7 +52,7 @@ async function readForeign(
   signal: AbortSignal,
 ): Promise<EntryRecord> {
   const name = entryName(expected);
-  if (!(await isDirectory(directory))) throw wrong(name, 'it is no directory');
+  if (!(await isDirectory(directory))) throw wrong(name, 'it is not a directory');
   const files = new Set(
     await listFiles(directory).catch((error) => {
       throw wrong(name, (error as Error).message);

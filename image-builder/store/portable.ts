@@ -81,7 +81,7 @@ function parseJson(text: string, what: string): Record<string, unknown> {
   } catch (error) {
     throw invalid(`${what} is not JSON`, error);
   }
-  if (!isMap(value)) throw invalid(`${what} is no object`);
+  if (!isMap(value)) throw invalid(`${what} must be an object`);
   return value;
 }
 

@@ -6,12 +6,12 @@ import { PREDICATES, type Subject, subjectOf, writeStatement } from '../../attes
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { checkContent, type Digest, splitDigest } from '../../oci/digest.ts';
 import { pushNewReferrers } from '../../oci/distribution/push.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
 import { type Descriptor, parseManifest } from '../../oci/manifest.ts';
 import { openSource, type SourceOptions } from '../../oci/open.ts';
 import { formatReference, parseReference, type RegistryReference } from '../../oci/reference.ts';
 import { AttachedSource, type NewReferrer } from '../../oci/referrers/attached.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
 import { findStatements } from './find-statements.ts';
 import { statementReferrer } from './statement-referrer.ts';
 

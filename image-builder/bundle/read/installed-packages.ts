@@ -1,5 +1,5 @@
 // /manifests/packages.json: what is installed in the images of a bundle of ours.
-import type { Cost } from '../../oci/image-source.ts';
+import type { Cost } from '../../oci/http/transport.ts';
 import { parseReference } from '../../oci/reference.ts';
 import { BundleError } from '../bundle-error.ts';
 import { PACKAGES_FILE, PACKAGES_LAYER_HISTORY } from '../model.ts';
@@ -55,7 +55,7 @@ async function read(
 /** @throws BundleError INVALID_CONTENT; names and versions come from whoever has published the bundle */
 function parsePackages(json: string, where: string): InstalledPackages {
   const invalid = (cause?: unknown) =>
-    new BundleError('INVALID_CONTENT', `${PACKAGES_FILE} of ${where} is no list of packages`, { cause });
+    new BundleError('INVALID_CONTENT', `${PACKAGES_FILE} of ${where} must be a list of packages`, { cause });
   let value: unknown;
   try {
     value = JSON.parse(json);

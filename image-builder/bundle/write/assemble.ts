@@ -152,7 +152,7 @@ function imagesOf(request: BundleRequest): QcowLayer[] {
   const files = new Set(qcows.map((qcow) => qcow.artifact.file));
   if (files.size !== qcows.length) {
     throw new BundleWriteError('BUNDLE_NAME_INVALID', 'two QCOWs of the bundle have the same file name', {
-      hint: 'give each a qcow.img_name of its own',
+      hint: 'give each its own qcow.img_name',
     });
   }
   return qcows;

@@ -161,13 +161,13 @@ async function readIndex(directory: string): Promise<Index> {
   } catch (error) {
     throw notALayout(directory, 'its index.json is not JSON', error);
   }
-  throw notALayout(directory, 'its index.json is no OCI index');
+  throw notALayout(directory, 'its index.json is not an OCI index');
 }
 
 function notALayout(directory: string, reason: string, cause?: unknown): BundleWriteError {
   return new BundleWriteError('BUNDLE_DESTINATION_INVALID', `${directory} is not an OCI layout: ${reason}`, {
     cause,
-    hint: 'name an empty or new directory, or one that holds an OCI layout',
+    hint: 'name an empty or new directory, or one that contains an OCI layout',
   });
 }
 

@@ -37,7 +37,7 @@ export async function receiveLayout(
   try {
     await unpack(archive, staging, signal);
     const manifest = await findTagged(staging, tag);
-    if (manifest?.digest !== wanted) throw damaged(`it has no ${wanted} under the tag ${tag}`);
+    if (manifest?.digest !== wanted) throw damaged(`it has no ${wanted} under tag ${tag}`);
     if (!(await layoutHas(staging, tag, { directory: staging, manifest })))
       throw damaged('blobs are missing');
     await addToLayout({ directory: staging, manifest }, directory, tag, signal);
@@ -92,5 +92,5 @@ async function unpack(archive: Readable, staging: string, signal: AbortSignal): 
 }
 
 function damaged(reason: string, cause?: unknown): BundleWriteError {
-  return new BundleWriteError('BUNDLE_WRITE_FAILED', `the bundle did not arrive whole: ${reason}`, { cause });
+  return new BundleWriteError('BUNDLE_WRITE_FAILED', `the bundle arrived incomplete: ${reason}`, { cause });
 }

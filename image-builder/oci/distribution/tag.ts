@@ -3,13 +3,13 @@
 // travels.
 import { type Digest, digestOf, isDigest } from '../digest.ts';
 import { readBody } from '../http/client.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
 import { openRepository, type SourceOptions, writingClient } from '../open.ts';
 import { formatReference, type RegistryReference } from '../reference.ts';
 import { pushReferrers } from '../referrers/push.ts';
 import { readReferrers } from '../referrers/travel.ts';
-import { RegistryError } from '../registry-error.ts';
 import { RegistrySource } from '../sources/registry.ts';
 import { putManifest, type StoredManifest } from './put-manifest.ts';
 import type { DistributionClient } from './repository-client.ts';
@@ -68,7 +68,7 @@ function checkTarget(source: RegistryReference, target: RegistryReference): void
     );
   }
   if (target.digest) {
-    throw new RegistryError('INVALID_REFERENCE', `${name} has a digest; a tag is given, a digest is not`);
+    throw new RegistryError('INVALID_REFERENCE', `${name} has a digest; expected a reference with a tag`);
   }
 }
 
@@ -118,6 +118,6 @@ async function mount(client: DistributionClient, { digest }: Descriptor, from: s
   throw new RegistryError(
     'SERVER',
     `${client.endpoint.host} does not mount the blob ${digest} from ${from}`,
-    { hint: 'It wants the data again: image-builder push SOURCE TARGET.' },
+    { hint: 'Send the data again: image-builder push SOURCE TARGET.' },
   );
 }

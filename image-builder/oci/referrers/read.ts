@@ -1,8 +1,8 @@
 // Reads what refers to an image: its manifest, and its one piece of content, each checked against its digest.
 import { checkContent, checkedStream } from '../digest.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { ImageSource } from '../image-source.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES, type Manifest, parseManifest } from '../manifest.ts';
-import { RegistryError } from '../registry-error.ts';
 import { EMPTY_CONFIG } from './referrer.ts';
 
 /** The manifest of a referrer; embedded in its list it costs no request. @throws RegistryError */

@@ -3,11 +3,11 @@
 
 import { decompress, expansionLimit } from '../codec/compression.ts';
 import { type Digest, digestOf } from '../digest.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
 import { type Descriptor, MANIFEST_LIMIT_BYTES, parseConfig } from '../manifest.ts';
 import { DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST } from '../media-types.ts';
 import { type FileReference, formatReference, parseReference } from '../reference.ts';
-import { RegistryError } from '../registry-error.ts';
 import { type Files, openArchiveFiles, readSmall } from './named-files.ts';
 
 /** Opens `docker-archive:` references. */
@@ -99,9 +99,9 @@ export class DockerArchiveSource implements ImageSource {
     if (this.#wanted.digest !== undefined && this.#wanted.digest !== digest) {
       throw new RegistryError(
         'DIGEST_MISMATCH',
-        `${this.name} has the image ${digest}, not the one that is named`,
+        `${this.name} contains the image ${digest}, not the one named`,
         {
-          hint: 'Archives and engines know images by the digest of their config: the image ID.',
+          hint: 'Archives and engines identify images by the digest of their config, the image ID.',
         },
       );
     }
@@ -127,7 +127,7 @@ export class DockerArchiveSource implements ImageSource {
   async #images(): Promise<ArchivedImage[]> {
     if ((await this.#files.size('manifest.json')) === undefined) {
       throw new RegistryError('NOT_FOUND', `${this.name} is not a Docker archive: it has no manifest.json`, {
-        hint: 'Check the path; for an archive of an OCI layout write oci-archive:FILE.',
+        hint: 'Check the path; for an archive of an OCI layout use oci-archive:FILE.',
       });
     }
     const content = await readSmall(this.#files, 'manifest.json', MANIFEST_LIMIT_BYTES, this.name);

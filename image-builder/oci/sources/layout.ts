@@ -3,11 +3,11 @@
 
 import { resolve } from 'node:path';
 import { type Digest, splitDigest } from '../digest.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { ByteRange, ImageSource, MayRead, Root } from '../image-source.ts';
 import { type Descriptor, type Index, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { isManifest, OCI_INDEX, OCI_MANIFEST } from '../media-types.ts';
 import { type FileReference, formatReference } from '../reference.ts';
-import { RegistryError } from '../registry-error.ts';
 import { DirectoryFiles, type Files, openArchiveFiles, readSmall } from './named-files.ts';
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
@@ -120,7 +120,7 @@ class LayoutSource implements ImageSource {
   async #index(): Promise<Index> {
     if ((await this.#files.size('index.json')) === undefined) {
       throw new RegistryError('NOT_FOUND', `${this.name} is not an OCI layout: it has no index.json`, {
-        hint: 'Check the path; for the output of `docker save` write docker-archive:FILE.',
+        hint: 'Check the path; for the output of `docker save` use docker-archive:FILE.',
       });
     }
     const content = await readSmall(this.#files, 'index.json', MANIFEST_LIMIT_BYTES, this.name);

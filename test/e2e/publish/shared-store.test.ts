@@ -236,7 +236,7 @@ describe('a registry that fails costs time only', () => {
     try {
       const outsider = builder({ repository: `${guarded.host}/site/store`, environment: {} });
       expect(await pull(await makeEntry(), 'key', outsider)).toBeUndefined();
-      expect(steps).toEqual([expect.stringMatching(/of no use here: .*wants a login/)]);
+      expect(steps).toEqual([expect.stringMatching(/of no use here: .*requires authentication/)]);
     } finally {
       await guarded.stop();
     }

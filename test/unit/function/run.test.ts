@@ -116,7 +116,7 @@ describe('functionConfig of kind ConfigMap, ImageBuilder', () => {
     const { ok, findings } = await run(configMap({ configPath: '/profiles/profile_odd.json' }));
     expect(ok).toBe(true);
     expect(findings.map(({ message }) => message)).toEqual([
-      'a[1] has the control character U+007F, with which kustomize fails',
+      'a[1] has the control character U+007F, on which kustomize fails',
     ]);
   });
 

@@ -105,7 +105,7 @@ test('regular files of a decent size only, and nothing is waited for', async () 
   expect((await files.read('inside', 4)).toString()).toBe('text');
 });
 
-test('links that lead to themselves, and what is no text', async () => {
+test('links that lead to themselves, and what is not text', async () => {
   symlinkSync('loop', join(cwd, 'loop'));
   expect(await codeOf('loop')).toBe('PATH_LOOP');
   expect(await codeOf('absent')).toBe('PATH_MISSING');

@@ -138,7 +138,7 @@ test.each<[string, () => void, RegExp]>([
       rmSync(left, { recursive: true });
       symlinkSync(directory, left);
     },
-    /it is no directory/,
+    /it is not a directory/,
   ],
   ['a link for the mark', () => symlinkSync(secret, join(left, 'origin')), /neither a file nor a directory/],
 ])('%s', async (_, change, reason) => {

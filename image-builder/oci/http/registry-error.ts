@@ -1,6 +1,6 @@
 // The errors of everything that talks to registries, layouts and archives.
 
-import { type ErrorOptions, ImageBuilderError } from '../base/diagnostics/error.ts';
+import { type ErrorOptions, ImageBuilderError } from '../../base/diagnostics/error.ts';
 
 export type RegistryErrorCode =
   /** The reference has no form that we know. */
@@ -58,5 +58,5 @@ export class RegistryError extends ImageBuilderError<RegistryErrorCode> {
 /** Compressed data that its decoder refuses. */
 export function corrupt(what: string, cause: unknown): RegistryError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new RegistryError('CORRUPT', `${what} does not decompress: ${reason}`, { cause });
+  return new RegistryError('CORRUPT', `${what} cannot be decompressed: ${reason}`, { cause });
 }
