@@ -85,7 +85,7 @@ export class DirectoryFiles implements Files {
     return file;
   }
 
-  /** Undefined when there is no regular file. */
+  /** Undefined when there is not a regular file. */
   async #open(path: string): Promise<FileHandle | undefined> {
     const absolute = join(this.#directory, path);
     await this.#mayRead(absolute);

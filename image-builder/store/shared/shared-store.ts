@@ -137,7 +137,7 @@ export class SharedStore {
   ): Promise<{ record: EntryRecord; content: Buffer; origin: Origin } | undefined> {
     const { descriptor, content } = await source.root();
     const parsed = parseEntryManifest(content, descriptor, source.name);
-    if (!parsed) return this.#refuse(source, wanted, 'it is no entry of a store');
+    if (!parsed) return this.#refuse(source, wanted, 'it is not an entry of a store');
     const { manifest, signature } = parsed;
     const { trust, repository } = this.#options;
     const judgement = judge(trust, repository, manifest.config.digest, signature);
@@ -177,7 +177,7 @@ export class SharedStore {
       if (!isRegistry && !isMalformed) throw error;
       // Damaged content says nothing about the next entry.
       this.#isDown = isRegistry && !DAMAGE.has(error.code);
-      this.#step(stage, `warning: the shared store is of no use here: ${error.message}`);
+      this.#step(stage, `warning: the shared store cannot be used: ${error.message}`);
       return undefined;
     }
   }

@@ -257,7 +257,7 @@ describe('what people and programs are told', () => {
       expect.stringMatching(
         /^error: .*osconfig\.files\[1\]\.file_content: has Ansible's tag !unsafe, .*\{% raw %\}/,
       ),
-      'error: ImageBuilder/x: spec.build.qcows: has a tag that is not known [INVALID_INPUT]',
+      'error: ImageBuilder/x: spec.build.qcows: has an unknown tag [INVALID_INPUT]',
     ]);
     expect(output).toContain(item);
   });

@@ -296,7 +296,7 @@ describe('debconf', () => {
 test('the image has the preferred mirror, with sources where they are wanted', async () => {
   const own = await textOf('/etc/apt/sources.list.d/own.sources');
   expect(own).toMatch(/^Types: deb deb-src\nURIs: http:\/\/[^/]*\/absent$/m);
-  expect(observed.steps.join('\n')).toContain('a mirror failed, trying');
+  expect(observed.steps.join('\n')).toContain('a mirror failed; trying');
 });
 
 test('the alternative names of network interfaces', async () => {
