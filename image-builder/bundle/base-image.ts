@@ -7,14 +7,14 @@ import { pipeline } from 'node:stream/promises';
 import { formatBytes } from '../base/diagnostics/render.ts';
 import type { Digest } from '../oci/digest.ts';
 import { Image } from '../oci/image.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts';
-import { DOCKER_CONFIG, layerCompression } from '../oci/media-types.ts';
+import { blobPath } from '../oci/layout/format.ts';
+import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts';
+import { DOCKER_CONFIG, layerCompression, OCI_CONFIG, OCI_LAYER } from '../oci/media-types.ts';
+import type { Descriptor, ImageConfig } from '../oci/model.ts';
 import { openSource, type SourceOptions } from '../oci/open.ts';
 import { parseReference, type Reference } from '../oci/reference.ts';
 import { RECORD_FILE, readBase } from './local-base-image.ts';
 import type { LocalBaseImage } from './write/assemble.ts';
-import { blobPath } from './write/blobs.ts';
-import { type ImageConfig, OCI_CONFIG, OCI_LAYER } from './write/manifest.ts';
 import { BundleWriteError } from './write/write-error.ts';
 
 /** A base image whose content is certain. */

@@ -3,7 +3,7 @@
 
 import type { Digest } from './digest.ts';
 import type { Cost } from './http/transport.ts';
-import type { Descriptor } from './manifest.ts';
+import type { Descriptor } from './model.ts';
 
 /** The manifest or index that a reference names. */
 export interface Root {

@@ -28,7 +28,7 @@ export async function openSource(reference: Reference, options: SourceOptions = 
       return openRegistry(reference, options);
     case 'oci':
     case 'oci-archive':
-      return (await import('./sources/layout.ts')).openLayout(reference, options.mayRead);
+      return (await import('./layout/layout-source.ts')).openLayout(reference, options.mayRead);
     case 'docker-archive':
       return (await import('./sources/docker-archive.ts')).openDockerArchive(reference);
     case 'docker-daemon':

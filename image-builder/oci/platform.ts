@@ -1,8 +1,8 @@
 // Which manifest of an index is meant (OCI image-spec image-index.md).
 
 import { RegistryError } from './http/registry-error.ts';
-import type { Descriptor, Index, Platform } from './manifest.ts';
 import { isIndex, isManifest } from './media-types.ts';
+import type { Descriptor, ImageConfig, Index, Platform } from './model.ts';
 
 /** Node's names of architectures in the words of GOARCH, which OCI uses. */
 const ARCHITECTURES: Record<string, string> = {
@@ -17,6 +17,12 @@ const ARCHITECTURES: Record<string, string> = {
 /** Linux on this machine's architecture: bundles are Linux images wherever the reader runs. */
 export function hostPlatform(): Platform {
   return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch };
+}
+
+/** What an image runs on, as its config says; undefined when that does not. */
+export function platformOf({ os, architecture, variant }: ImageConfig): Platform | undefined {
+  if (os === undefined || architecture === undefined) return undefined;
+  return { os, architecture, ...(variant && { variant }) };
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Digest } from './digest.ts';
 import type { BlobContent } from './distribution/upload.ts';
 import { RegistryError } from './http/registry-error.ts';
 import type { ImageSource } from './image-source.ts';
-import type { Descriptor } from './manifest.ts';
+import type { Descriptor } from './model.ts';
 
 /** A stream on its way. */
 interface Cursor {

@@ -7,7 +7,7 @@ import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { expansionLimit } from '../../oci/codec/compression.ts';
 import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { Image } from '../../oci/image.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { StreamByteReader } from '../../oci/tar/byte-reader.ts';
 import { TarReader } from '../../oci/tar/reader.ts';
 import { BundleError } from '../bundle-error.ts';

@@ -2,7 +2,7 @@
 
 import { shellWord } from '../../base/diagnostics/shell-word.ts';
 import type { Image } from '../../oci/image.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { BundleError } from '../bundle-error.ts';
 import { type LayerPlan, markedLayer, planByHistory } from './layer-plan.ts';
 import { FILE_LIMIT_BYTES, LayerReading } from './layer-reading.ts';

@@ -1,7 +1,7 @@
 // The bills of materials that come with a bundle.
 import type { Digest } from '../../oci/digest.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { parseReference } from '../../oci/reference.ts';
 import { describeReferrer, referrerContentOf, referrerManifestOf } from '../../oci/referrers/read.ts';
 import { BundleError } from '../bundle-error.ts';

@@ -7,8 +7,9 @@ import { formatBytes } from '../../base/diagnostics/render.ts';
 import { checkContent, type Digest } from '../digest.ts';
 import { RegistryError } from '../http/registry-error.ts';
 import type { ImageSource } from '../image-source.ts';
-import { type Descriptor, parseManifest } from '../manifest.ts';
+import { parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
+import type { Descriptor } from '../model.ts';
 import { openRepository, openSource, type SourceOptions, writingClient } from '../open.ts';
 import { formatReference, type Reference, type RegistryReference } from '../reference.ts';
 import { listReferrers } from '../referrers/list.ts';
@@ -168,7 +169,7 @@ async function readManifests(source: ImageSource): Promise<StoredManifest[]> {
   const found = new Map<string, StoredManifest>();
   const visit = async (one: Descriptor, bytes: Buffer): Promise<void> => {
     const parsed = parseManifest(bytes, one.mediaType, `the manifest ${one.digest}`);
-    for (const child of parsed.kind === 'index' ? parsed.manifests : []) {
+    for (const child of 'manifests' in parsed ? parsed.manifests : []) {
       if (found.has(child.digest)) continue;
       const below = await source.manifest(child);
       checkContent(below, child, `the manifest ${child.digest}`);
@@ -182,7 +183,7 @@ async function readManifests(source: ImageSource): Promise<StoredManifest[]> {
 
 function blobsOf({ content, mediaType, digest }: StoredManifest): Descriptor[] {
   const parsed = parseManifest(content, mediaType, `the manifest ${digest}`);
-  return parsed.kind === 'manifest' ? [parsed.config, ...parsed.layers] : [];
+  return 'manifests' in parsed ? [] : [parsed.config, ...parsed.layers];
 }
 
 function distinct(blobs: Descriptor[]): Descriptor[] {

@@ -4,8 +4,9 @@
 import { type Digest, digestOf, isDigest } from '../digest.ts';
 import { readBody } from '../http/client.ts';
 import { RegistryError } from '../http/registry-error.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
+import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
+import type { Descriptor } from '../model.ts';
 import { openRepository, type SourceOptions, writingClient } from '../open.ts';
 import { formatReference, type RegistryReference } from '../reference.ts';
 import { pushReferrers } from '../referrers/push.ts';
@@ -94,7 +95,7 @@ async function fetchManifest(client: DistributionClient, reference: string): Pro
 /** The manifests that an index names, and those of indexes among them. */
 async function fetchChildren(client: DistributionClient, root: StoredManifest): Promise<StoredManifest[]> {
   const parsed = parseManifest(root.content, root.mediaType, root.digest);
-  if (parsed.kind === 'manifest') return [];
+  if (!('manifests' in parsed)) return [];
   const children: StoredManifest[] = [];
   for (const { digest } of parsed.manifests) {
     const child = await fetchManifest(client, digest);
@@ -106,7 +107,7 @@ async function fetchChildren(client: DistributionClient, root: StoredManifest): 
 
 function blobsOf({ content, mediaType, digest }: StoredManifest): Descriptor[] {
   const parsed = parseManifest(content, mediaType, digest);
-  return parsed.kind === 'manifest' ? [parsed.config, ...parsed.layers] : [];
+  return 'manifests' in parsed ? [] : [parsed.config, ...parsed.layers];
 }
 
 function distinct(blobs: Descriptor[]): Descriptor[] {

@@ -44,7 +44,7 @@ export type RegistryErrorCode =
   /** A configuration file (registries.conf, certificates, proxy) is unusable. */
   | 'CONFIGURATION';
 
-/** Thrown by `image-builder/registry`. */
+/** Thrown by everything in `oci`, but for writing layouts. */
 export class RegistryError extends ImageBuilderError<RegistryErrorCode> {
   /** HTTP status, when an answer of a registry is the reason. */
   readonly status?: number;

@@ -2,7 +2,7 @@
 import type { Digest } from '../digest.ts';
 import type { Cost } from '../http/transport.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
-import type { Descriptor } from '../manifest.ts';
+import type { Descriptor } from '../model.ts';
 import { EMPTY_CONFIG, EMPTY_CONFIG_CONTENT, type ReferrerManifest } from './referrer.ts';
 
 /** A referrer that is not there yet. */

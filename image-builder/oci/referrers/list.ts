@@ -5,8 +5,9 @@ import { type Digest, splitDigest } from '../digest.ts';
 import type { DistributionClient } from '../distribution/repository-client.ts';
 import { RegistryError } from '../http/registry-error.ts';
 import type { HttpResponse } from '../http/transport.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
+import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS, OCI_INDEX } from '../media-types.ts';
+import type { Descriptor } from '../model.ts';
 
 /** Pages of a list that are read. */
 const PAGE_LIMIT = 10;
@@ -70,7 +71,7 @@ export async function fetchFallback(client: DistributionClient, digest: Digest):
 
 function entriesOf(content: Buffer, mediaType: string, what: string): Descriptor[] {
   const parsed = parseManifest(content, '', what);
-  if (parsed.kind === 'index') return parsed.manifests;
+  if ('manifests' in parsed) return parsed.manifests;
   throw new RegistryError('INVALID_MANIFEST', `${what} is an image, not a ${mediaType}`, {
     hint: 'A tool that copies signatures as images has overwritten it; copy again: image-builder push, or oras cp -r.',
   });

@@ -6,8 +6,9 @@ import { digestOf } from '../digest.ts';
 import { putManifest, type StoredManifest } from '../distribution/put-manifest.ts';
 import type { DistributionClient } from '../distribution/repository-client.ts';
 import { RegistryError } from '../http/registry-error.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
+import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { OCI_INDEX } from '../media-types.ts';
+import type { Descriptor } from '../model.ts';
 import { fallbackTag, fetchFallback } from './list.ts';
 
 /** A manifest that refers to another. */
@@ -84,8 +85,7 @@ interface Entry {
 
 function entriesIn(content: Buffer, subject: Digest): Entry[] {
   const what = `the list of referrers ${fallbackTag(subject)}`;
-  if (parseManifest(content, '', what).kind === 'index')
-    return JSON.parse(content.toString('utf8')).manifests;
+  if ('manifests' in parseManifest(content, '', what)) return JSON.parse(content.toString('utf8')).manifests;
   throw new RegistryError('REFERRERS', `${what} is an image, not an index`, {
     hint: 'A tool that copies signatures as images has overwritten it; delete the tag.',
   });
@@ -94,8 +94,8 @@ function entriesIn(content: Buffer, subject: Digest): Entry[] {
 function entryOf({ content, mediaType, digest }: StoredReferrer): Entry & Partial<Descriptor> {
   const manifest = parseManifest(content, mediaType, `the referrer ${digest}`);
   const artifactType =
-    manifest.kind === 'manifest' ? (manifest.artifactType ?? manifest.config.mediaType) : undefined;
-  const { annotations } = manifest;
+    'manifests' in manifest ? undefined : (manifest.artifactType ?? manifest.config.mediaType);
+  const { annotations = {} } = manifest;
   return {
     ...{ mediaType, digest, size: content.length },
     ...(artifactType !== undefined && { artifactType }),

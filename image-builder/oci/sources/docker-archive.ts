@@ -5,8 +5,9 @@ import { decompress, expansionLimit } from '../codec/compression.ts';
 import { type Digest, digestOf } from '../digest.ts';
 import { RegistryError } from '../http/registry-error.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES, parseConfig } from '../manifest.ts';
+import { MANIFEST_LIMIT_BYTES, parseConfig } from '../manifest.ts';
 import { DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST } from '../media-types.ts';
+import type { Descriptor, Manifest } from '../model.ts';
 import { type FileReference, formatReference, parseReference } from '../reference.ts';
 import { type Files, openArchiveFiles, readSmall } from './named-files.ts';
 
@@ -88,7 +89,7 @@ export class DockerArchiveSource implements ImageSource {
   async #read(): Promise<{ root: Root; paths: Map<Digest, string> }> {
     const image = this.#choose(await this.#images());
     const config = await readSmall(this.#files, image.Config, MANIFEST_LIMIT_BYTES, this.name);
-    const { diffIds } = parseConfig(config, `the config of ${this.name}`);
+    const { diff_ids: diffIds } = parseConfig(config, `the config of ${this.name}`).rootfs;
     if (diffIds.length !== image.Layers.length) {
       throw new RegistryError(
         'INVALID_MANIFEST',
@@ -114,7 +115,7 @@ export class DockerArchiveSource implements ImageSource {
       paths.set(diffId, path);
       layers.push({ mediaType: DOCKER_LAYER, digest: diffId, size });
     }
-    const manifest = {
+    const manifest: Manifest = {
       schemaVersion: 2,
       mediaType: DOCKER_MANIFEST,
       config: { mediaType: DOCKER_CONFIG, digest, size: config.length },

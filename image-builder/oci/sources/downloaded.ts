@@ -9,7 +9,7 @@ import { type Digest, hashFor, splitDigest } from '../digest.ts';
 import { RegistryError } from '../http/registry-error.ts';
 import type { Cost } from '../http/transport.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
-import type { Descriptor } from '../manifest.ts';
+import type { Descriptor } from '../model.ts';
 
 /** Configs and small layers are quicker fetched than resumed. */
 const WORTH_KEEPING_BYTES = 1024 * 1024;

@@ -7,8 +7,9 @@ import { networkError } from '../http/network-error.ts';
 import { RegistryError } from '../http/registry-error.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../manifest.ts';
+import { MANIFEST_LIMIT_BYTES } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
+import type { Descriptor } from '../model.ts';
 import { formatReference, type RegistryReference } from '../reference.ts';
 import { BlobCursor } from './blob-cursor.ts';
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assembleBundle, writeQcowLayer } from '../../../image-builder/bundle/write/assemble.ts';
-import { addToLayout } from '../../../image-builder/bundle/write/layout.ts';
+import { addToLayout } from '../../../image-builder/oci/layout/write-directory.ts';
 import { predecessorBundle } from '../../support/bundles.ts';
 import { writeLayout } from '../../support/images.ts';
 import { executable, run } from '../support/executables.ts';
