@@ -17,6 +17,7 @@ import { Ajv } from 'ajv';
 import standaloneCode from 'ajv/dist/standalone/index.js';
 import * as esbuild from 'esbuild';
 import { stringify } from 'yaml';
+import { bunModules } from './bun-modules.mjs';
 import { writeFunctionBases } from './function-base.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -221,9 +222,7 @@ async function nativeExecutable(bun) {
     ...BUNDLING,
     entryPoints: [join(root, 'image-builder/cli/native.ts')],
     outfile: program,
-    // For `#runtime` of package.json.
-    conditions: ['bun'],
-    plugins: [replaceKnownModules, recordPackages],
+    plugins: [replaceKnownModules, bunModules, recordPackages],
   });
   const options = [
     // Whoever starts it in a directory does not mean that a .env or a bunfig.toml there should have a say.

@@ -46,6 +46,12 @@ export function openBundle(
   return { reason: `is not signed by a trusted key${by}` };
 }
 
+/** The payload of a bundle and whose key it names, for showing: nobody has checked it. */
+export function claimsIn(content: Uint8Array): { payload: Buffer; hint?: string } | undefined {
+  const parsed = parseBundle(content);
+  return 'reason' in parsed ? undefined : parsed;
+}
+
 function isSignedBy(key: TrustedKey, data: Uint8Array, signature: Uint8Array): boolean {
   try {
     return verify(hashOf(key), data, key.key, signature);

@@ -10,7 +10,7 @@ import type { Entry } from '../store/entry.ts';
 import type { BuildOptions } from './build-options.ts';
 import { publishEntry } from './finished-bundle.ts';
 import { obtainBundle } from './obtain.ts';
-import { requirePlaces } from './publish.ts';
+import { requirePlaces, signingKeyFor } from './publish.ts';
 import { type BuildSession, openSession, planBuild } from './session.ts';
 
 /**
@@ -21,6 +21,7 @@ import { type BuildSession, openSession, planBuild } from './session.ts';
 export async function build(given: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
   refuseIso(given);
   await requirePlaces(given.bundle, options);
+  await signingKeyFor(given.bundle, options);
   const { container } = given.executor;
   if (container && given.whenMissing === 'Build') {
     const { buildInContainer } = await import('./container/executor.ts');
@@ -49,8 +50,7 @@ function refuseIso({ iso }: ResolvedBuild): void {
     {
       severity: 'error',
       field: 'spec.build.iso',
-      message:
-        'a bundle has no ISO; create it with image-builder iso, an IsoConfiguration or the builder container',
+      message: 'a bundle has no ISO; make it with an IsoConfiguration, or with the builder container',
     },
   ]);
 }

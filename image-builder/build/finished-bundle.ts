@@ -10,6 +10,9 @@ import { fileNameOf, type Store, storePath } from '../store/store.ts';
 import type { BuildOptions } from './build-options.ts';
 import { publish } from './publish.ts';
 
+/** `builder.id` of whoever says nothing else by IMAGE_BUILDER_BUILDER_ID. */
+const DEFAULT_BUILDER = 'https://airshipit.org/image-builder';
+
 /**
  * Puts the bundle of an entry where the spec says; a layout of the store is the place when it names none.
  * @throws what {@link publish} throws
@@ -24,7 +27,12 @@ export async function publishEntry(
   const { directory, manifest, artifacts, profiles } = readBundleEntry(entry);
   const bundle = { directory, digest: manifest.digest, artifacts };
   const defaultLayout = storePath(store, 'bundles', fileNameOf(resolved.name));
-  return { ...(await publish(resolved, bundle, { ...options, defaultLayout })), profiles };
+  const evidence = async () => {
+    const { evidenceOf } = await import('./evidence.ts');
+    const builder = (options.env ?? process.env).IMAGE_BUILDER_BUILDER_ID || DEFAULT_BUILDER;
+    return await evidenceOf(resolved, store, entry, builder);
+  };
+  return { ...(await publish(resolved, bundle, { ...options, evidence, defaultLayout })), profiles };
 }
 
 /** Notes a build in the history of its name. */

@@ -1,25 +1,28 @@
 // Puts a finished bundle where the spec says: into a registry, an archive, a layout. What is there already stays.
 
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import type { SigningKey } from '../attestation/keys.ts';
+import { invalidInput } from '../base/diagnostics/error.ts';
 import type { Reporter } from '../base/diagnostics/progress.ts';
 import type { Env } from '../base/env.ts';
 import type { Artifacts, BundleReference } from '../bundle/model.ts';
+import { blobPath } from '../bundle/write/blobs.ts';
 import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write/destination.ts';
+import { layoutHas } from '../bundle/write/layout.ts';
+import { type Descriptor, OCI_MANIFEST } from '../bundle/write/manifest.ts';
 import type { CredentialOptions } from '../oci/credentials/credentials.ts';
 import type { Digest } from '../oci/digest.ts';
-import { RegistryError } from '../oci/http/registry-error.ts';
-import { blobPath, blobsDirectory } from '../oci/layout/format.ts';
-import { layoutHas } from '../oci/layout/write-directory.ts';
-import { OCI_MANIFEST } from '../oci/media-types.ts';
-import type { Descriptor } from '../oci/model.ts';
+import type { ImageSource } from '../oci/image-source.ts';
 import type { SourceOptions } from '../oci/open.ts';
 import type { FileReference, RegistryReference } from '../oci/reference.ts';
+import { RegistryError } from '../oci/registry-error.ts';
 import { SpecOutputs } from '../policy/outputs.ts';
 import { PathError } from '../policy/paths.ts';
 import type { Policy } from '../policy/policy.ts';
 import { mayPush, refusePush } from '../policy/push-rules.ts';
 import type { ResolvedBuild } from '../spec/variables/resolved.ts';
+import type { BuildEvidence } from './evidence.ts';
 
 /** A bundle in a layout directory, under whatever tag. */
 export interface FinishedBundle {
@@ -39,6 +42,8 @@ export interface PublishOptions {
   /** Credentials for registries beside those of the machine. */
   credentials?: CredentialOptions;
   env?: Env;
+  /** What can be said about the bundle; nothing is known of one that was built in a store elsewhere. */
+  evidence?: () => Promise<BuildEvidence>;
   report: Reporter;
   signal: AbortSignal;
 }
@@ -107,6 +112,81 @@ export function requirePush({ repository }: ResolvedBuild['bundle'], policy: Pic
   if (repository !== undefined && !mayPush(policy, repository)) throw refusePush(REPOSITORY, repository);
 }
 
+/**
+ * The key that a bundle will be signed with; asked for before anything is built.
+ * @returns undefined when nothing is to be signed
+ * @throws InvalidInputError, TrustError TRUST_KEY_UNUSABLE
+ */
+export async function signingKeyFor(
+  { attest, repository }: ResolvedBuild['bundle'],
+  { policy, env = process.env, cwd }: Pick<PublishOptions, 'policy' | 'env' | 'cwd'>,
+): Promise<SigningKey | undefined> {
+  if (!attest || repository === undefined || !mayPush(policy, repository)) return undefined;
+  const { readSigningKey, SIGNING_KEY_VARIABLE } = await import('../attestation/signing-key-file.ts');
+  const file = env[SIGNING_KEY_VARIABLE];
+  if (!file) throw invalidInput('spec.build.bundle.attest', `needs a key: ${SIGNING_KEY_VARIABLE}=FILE`);
+  return await readSigningKey(undefined, { ...env, [SIGNING_KEY_VARIABLE]: resolve(cwd, file) });
+}
+
+/** The bundle with the statements about it that the registry does not have. */
+async function withStatements(
+  image: ImageSource,
+  { bundle: { attest }, bootTest }: ResolvedBuild,
+  key: SigningKey,
+  request: {
+    target: RegistryReference;
+    artifacts: Artifacts;
+    access: SourceOptions;
+    options: PublishOptions;
+  },
+): Promise<ImageSource> {
+  const { target, artifacts, access, options } = request;
+  if (!attest) return image;
+  const wantsFacts = attest.provenance || attest.bootTest;
+  const evidence = wantsFacts ? await options.evidence?.() : undefined;
+  if (wantsFacts && !evidence)
+    throw invalidInput(
+      'spec.build.bundle.attest',
+      'demands what this machine does not know: the bundle was built elsewhere',
+    );
+  if (attest.bootTest) requireBootTests(artifacts, bootTest, evidence?.bootTests ?? []);
+  const [{ newStatements }, { AttachedSource }, { openSource }] = await Promise.all([
+    import('../bundle/evidence/attest.ts'),
+    import('../oci/referrers/attached.ts'),
+    import('../oci/open.ts'),
+  ]);
+  const { descriptor } = await image.root();
+  const there = await openSource({ ...target, digest: descriptor.digest }, access);
+  try {
+    const wanted = {
+      source: image,
+      ...{ target, artifacts, key, signature: attest.signature, sbom: attest.sbom, now: Date.now() / 1000 },
+      ...(attest.provenance && evidence && { provenance: evidence.provenance }),
+      ...(attest.bootTest && evidence && { bootTests: evidence.bootTests }),
+    };
+    return new AttachedSource(image, await newStatements(wanted, there));
+  } finally {
+    await there.close();
+  }
+}
+
+/** A boot test that nobody has made is not attested. */
+function requireBootTests(
+  { qcows }: Artifacts,
+  { timeout, firmware }: ResolvedBuild['bootTest'],
+  passed: BuildEvidence['bootTests'],
+): void {
+  const field = 'spec.build.bundle.attest.bootTest';
+  if (timeout === 0)
+    throw invalidInput(field, 'is true, and there is no boot test: set spec.build.bootTest.timeout');
+  const missing = Object.keys(qcows).flatMap((disk) =>
+    firmware
+      .filter((one) => !passed.some((test) => test.disk === disk && test.firmware === one))
+      .map((one) => `${disk}/${one}`),
+  );
+  if (missing.length > 0) throw invalidInput(field, `is true, and ${missing.join(', ')} was not tested`);
+}
+
 /** Whether a file is an OCI archive, which another one may replace. */
 async function isArchive(path: string): Promise<boolean> {
   const { openArchiveFiles } = await import('../oci/sources/named-files.ts');
@@ -121,9 +201,8 @@ async function isArchive(path: string): Promise<boolean> {
 }
 
 async function manifestOf({ directory, digest }: FinishedBundle): Promise<Descriptor> {
-  const { size } = await stat(blobPath(blobsDirectory(directory), digest));
-  // The name of a blob is a digest: blobPath takes nothing else.
-  return { mediaType: OCI_MANIFEST, digest: digest as Digest, size };
+  const { size } = await stat(blobPath(join(directory, 'blobs', 'sha256'), digest));
+  return { mediaType: OCI_MANIFEST, digest, size };
 }
 
 async function toDirectory(
@@ -149,7 +228,7 @@ async function toArchive(
 
 /** What an archive that was written before holds; it appears whole or not at all. */
 async function archivedDigest(path: string, tag: string): Promise<string | undefined> {
-  const { openLayout } = await import('../oci/layout/layout-source.ts');
+  const { openLayout } = await import('../oci/sources/layout.ts');
   const source = await openLayout({ transport: 'oci-archive', path, tag }).catch(() => undefined);
   try {
     return await source?.currentDigest();
@@ -179,11 +258,12 @@ async function isPublished(
 }
 
 async function toRegistry(
-  { bundle: { tag, disks, base }, rootfs }: ResolvedBuild,
+  resolved: ResolvedBuild,
   { directory, digest, artifacts }: FinishedBundle,
   repository: string,
   options: PublishOptions,
 ): Promise<Published> {
+  const { tag, disks, base } = resolved.bundle;
   const [
     { openLayout },
     { pushImage },
@@ -191,7 +271,7 @@ async function toRegistry(
     { withDisks },
     { diskReferences },
   ] = await Promise.all([
-    import('../oci/layout/layout-source.ts'),
+    import('../oci/sources/layout.ts'),
     import('../oci/distribution/push.ts'),
     import('../oci/reference.ts'),
     import('../bundle/disk-index.ts'),
@@ -201,7 +281,7 @@ async function toRegistry(
   const layout: FileReference = { transport: 'oci', path: directory, digest: digest as Digest };
   const source = await openLayout(layout);
   try {
-    const architecture = rootfs.multistrap.rootfs_arch;
+    const architecture = resolved.rootfs.multistrap.rootfs_arch;
     const image = disks ? await withDisks({ source, artifacts, architecture }) : source;
     const below = typeof base === 'object' ? parseReference(base.image) : undefined;
     const access = {
@@ -211,8 +291,12 @@ async function toRegistry(
     };
     const { descriptor } = await image.root();
     if (mayPush(options.policy, repository)) {
-      await pushImage(image, target, {
+      const key = await signingKeyFor(resolved.bundle, options);
+      const request = { target, artifacts, access, options };
+      const attested = key ? await withStatements(image, resolved, key, request) : image;
+      await pushImage(attested, target, {
         ...access,
+        referrersAgain: key !== undefined,
         report: options.report,
         // The layers of the base need not travel where the base is.
         ...(below?.transport === 'registry' &&

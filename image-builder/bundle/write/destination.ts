@@ -1,10 +1,11 @@
 // Puts an assembled bundle where the user wants it: an OCI layout directory, or an archive of one.
 import { resolve } from 'node:path';
-import { writeArchive } from '../../oci/layout/write-archive.ts';
-import { addToLayout, type LayoutImage } from '../../oci/layout/write-directory.ts';
 import { localReference } from '../local-reference.ts';
 import type { BundleReference } from '../model.ts';
-import { asBundleError, BundleWriteError } from './write-error.ts';
+import { writeArchive } from './archive.ts';
+import { addToLayout } from './layout.ts';
+import type { Descriptor } from './manifest.ts';
+import { BundleWriteError } from './write-error.ts';
 
 /** Where a bundle goes. `path` is as the user gave it, relative to the working directory. */
 export interface BundleDestination {
@@ -17,10 +18,10 @@ const TAG = /^\w[\w.-]{0,127}$/;
 
 /**
  * Publishes the bundle under its tag. What had the tag before is replaced in one step.
- * @throws BundleWriteError, LockError
+ * @throws BundleWriteError, StoreError
  */
 export async function publishBundle(
-  bundle: LayoutImage,
+  bundle: { directory: string; manifest: Descriptor },
   destination: BundleDestination,
   options: { cwd: string; signal?: AbortSignal },
 ): Promise<BundleReference> {
@@ -28,10 +29,8 @@ export async function publishBundle(
     throw new BundleWriteError('BUNDLE_NAME_INVALID', `${JSON.stringify(destination.tag)} is not a tag`);
   }
   const path = resolve(options.cwd, destination.path);
-  const write = destination.kind === 'layout' ? addToLayout : writeArchive;
-  await write(bundle, path, destination.tag, options.signal).catch((error: unknown) => {
-    throw asBundleError(error);
-  });
+  if (destination.kind === 'layout') await addToLayout(bundle, path, destination.tag, options.signal);
+  else await writeArchive(bundle, path, destination.tag, options.signal);
   return referenceOf(destination, bundle.manifest.digest);
 }
 

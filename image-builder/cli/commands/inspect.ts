@@ -55,6 +55,8 @@ function text(bundle: BundleDescription): string[] {
     ...bundle.profiles.map(({ path, size }) => `  ${path}  ${formatBytes(size)}`),
     'Images:',
     ...images(bundle),
+    ...(bundle.evidence.length > 0 ? ['Statements (not checked; image-builder verify does that):'] : []),
+    ...bundle.evidence.map(evidenceLine),
     'Layers:',
     ...bundle.layers.map(layerLine),
     ...(Object.keys(bundle.labels).length > 0 ? ['Labels:'] : []),
@@ -73,6 +75,11 @@ function images({ qcows, iso }: BundleDescription): string[] {
     );
     return [`  ${file}${facts.size === undefined ? '' : `  ${formatBytes(facts.size)}${virtual}`}`, ...sums];
   });
+}
+
+function evidenceLine({ kind, key, claims }: BundleDescription['evidence'][number]): string {
+  const said = Object.entries(claims).map(([name, value]) => `  ${name}=${value}`);
+  return `  ${kind}${key === undefined ? '' : `  key ${key.slice(0, 16)}`}${said.join('')}`;
 }
 
 function layerLine({

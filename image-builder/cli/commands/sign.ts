@@ -34,7 +34,7 @@ export function register(program: Command): void {
     )
     .action(async (reference: string, flags: SignFlags, command: Command) => {
       const { signImage } = await import('../../bundle/evidence/sign.ts');
-      const { readSigningKey } = await import('../signing-key.ts');
+      const { readSigningKey } = await import('../../attestation/signing-key-file.ts');
       const { readPullSecrets } = await import('../pull-secret-files.ts');
       const predicate = await readPredicate(flags);
       const signed = await signImage(reference, {

@@ -4,13 +4,12 @@ import { type Digest, digestOf, isDigest } from '../digest.ts';
 import type { DistributionClient } from '../distribution/repository-client.ts';
 import { type HttpClient, isBroken, LEAST_PROGRESS_BYTES } from '../http/client.ts';
 import { networkError } from '../http/network-error.ts';
-import { RegistryError } from '../http/registry-error.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
-import { MANIFEST_LIMIT_BYTES } from '../manifest.ts';
+import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
-import type { Descriptor } from '../model.ts';
 import { formatReference, type RegistryReference } from '../reference.ts';
+import { RegistryError } from '../registry-error.ts';
 import { BlobCursor } from './blob-cursor.ts';
 
 /** Reads one image. Mirrors come first in `clients`, the registry itself last. */
@@ -63,9 +62,9 @@ export class RegistrySource implements ImageSource {
       throw error;
     });
     if (tagged?.descriptor.digest === digest) return tagged;
-    const now = tagged ? `now refers to ${tagged.descriptor.digest}` : 'no longer exists';
+    const now = tagged ? `now stands for ${tagged.descriptor.digest}` : 'no longer exists';
     this.warnings.push(
-      `the tag ${tag} of ${this.#reference.registry}/${this.#reference.repository} ${now}; ${digest} was used, as the reference requires`,
+      `the tag ${tag} of ${this.#reference.registry}/${this.#reference.repository} ${now}; ${digest} was used, as the reference says`,
     );
     return this.#fetchManifest(digest, digest);
   }
@@ -188,7 +187,7 @@ export class RegistrySource implements ImageSource {
       response.body.destroy();
       throw new RegistryError(
         'SERVER',
-        `${response.url.host} returned a different range of a blob than requested`,
+        `${response.url.host} answers another range of a blob than was asked for`,
       );
     }
     return { response, partial: true };
@@ -241,7 +240,7 @@ export class RegistrySource implements ImageSource {
         if (index === clients.length - 1 || !(error instanceof RegistryError)) throw error;
       }
     }
-    throw new RegistryError('CONFIGURATION', `${this.name}: no endpoint may be used`);
+    throw new RegistryError('CONFIGURATION', `${this.name}: no endpoint may be asked`);
   }
 }
 
@@ -262,7 +261,7 @@ function brokenOff(name: string, offset: number, size: number): RegistryError {
 function mismatch(what: string, expected: string, actual: string): RegistryError {
   return new RegistryError(
     'DIGEST_MISMATCH',
-    `the manifest of ${what} has digest ${actual}, expected ${expected}`,
+    `the manifest of ${what} has the digest ${actual}, not the promised ${expected}`,
     {
       hint: 'The registry or a proxy returned damaged or forged content; nothing of it was used.',
     },

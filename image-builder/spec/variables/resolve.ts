@@ -228,7 +228,19 @@ async function findMirrors(
   };
 }
 
-function resolveBundle({ bundle = {}, executor }: BuildSpec): ResolvedBuild['bundle'] {
+function resolveAttest(
+  {
+    signature = true,
+    provenance = true,
+    sbom = true,
+    bootTest,
+  }: NonNullable<NonNullable<BuildSpec['bundle']>['attest']>,
+  tested: BuildSpec['bootTest'],
+) {
+  return { signature, provenance, sbom, bootTest: bootTest ?? (tested?.timeout ?? 0) > 0 };
+}
+
+function resolveBundle({ bundle = {}, executor, bootTest }: BuildSpec): ResolvedBuild['bundle'] {
   // One that can change its meaning says nothing about what has built the images.
   const named = executor?.container?.image.includes('@') ? executor.container.image : undefined;
   const {
@@ -237,6 +249,7 @@ function resolveBundle({ bundle = {}, executor }: BuildSpec): ResolvedBuild['bun
     repository,
     push = true,
     disks = false,
+    attest,
     base = 'function',
     builderImage = named,
     tag = 'latest',
@@ -247,6 +260,7 @@ function resolveBundle({ bundle = {}, executor }: BuildSpec): ResolvedBuild['bun
     tag,
     ...(repository !== undefined && push && { repository }),
     disks,
+    ...(attest && { attest: resolveAttest(attest, bootTest) }),
     base: base === 'function' || base === 'none' ? base : { image: base },
     ...(builderImage !== undefined && { builderImage }),
   };

@@ -293,6 +293,8 @@ export interface ResolvedBuild {
     repository?: string;
     /** Whether the QCOWs are pushed as disks too. */
     disks: boolean;
+    /** Which statements are signed when it is pushed; absent: none. */
+    attest?: { signature: boolean; provenance: boolean; sbom: boolean; bootTest: boolean };
     /**
      * What lies below the bundle: the function that this program carries, nothing, or an image. `digest` once it is
      * known what the reference stands for.

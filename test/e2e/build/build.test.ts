@@ -16,11 +16,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
+import { examine, type TrustPolicy } from '../../../image-builder/attestation/policy.ts';
+import { PREDICATES } from '../../../image-builder/attestation/statement.ts';
+import { trustPolicy } from '../../../image-builder/attestation/trust-policy.ts';
 import type { ProgressEvent } from '../../../image-builder/base/diagnostics/progress.ts';
 import { build } from '../../../image-builder/build/build.ts';
+import { findStatements } from '../../../image-builder/bundle/evidence/find-statements.ts';
+import { verifyBundle } from '../../../image-builder/bundle/evidence/verify.ts';
 import type { BundleContents } from '../../../image-builder/bundle/model.ts';
 import { readBundle } from '../../../image-builder/bundle/read/read-bundle.ts';
 import { readSbom } from '../../../image-builder/bundle/read/sboms.ts';
+import { openSource } from '../../../image-builder/oci/open.ts';
+import { parseReference } from '../../../image-builder/oci/reference.ts';
 import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
 import { PERSON } from '../../support/policies.ts';
@@ -273,7 +280,7 @@ describe('a machine with an empty store', () => {
 });
 
 test('a bundle that goes to a registry is pushed, and what is pushed is what was built', async () => {
-  const bundle = { repository: `${registry.host}/site/bundle`, tag: 'v1', disks: true };
+  const bundle = { repository: `${registry.host}/site/bundle`, tag: 'v1', disks: true, attest: {} };
   const { built, contents } = await run({ bundle });
   expect(built).toEqual([]);
   expect(contents.reference.image).toBe(`${bundle.repository}:v1@${contents.reference.digest}`);
@@ -281,7 +288,36 @@ test('a bundle that goes to a registry is pushed, and what is pushed is what was
   expect(read.artifacts).toEqual(contents.artifacts);
   expect(read.reference).toEqual(contents.reference);
   expect(await run({ bundle })).toEqual({ built, contents });
+  // What it was built from is said by the key of whoever has built it.
+  const keys = spec.store?.trust?.keys ?? [];
+  const policy = trustPolicy({ keys, require: ['signature', 'provenance', 'sbom'] }, 'keys');
+  const found = await verifyBundle(`${bundle.repository}:v1`, [policy], { cache: false });
+  expect(found.trusted.map(({ kind }) => kind).sort()).toEqual(['provenance', 'sbom', 'sbom', 'signature']);
+  const provenance = await provenanceOf(contents.reference.image, policy);
+  expect(Object.keys(provenance.buildDefinition.internalParameters.keys)).toEqual([
+    ...['bundle', 'osconfig', 'qcow/a', 'qcow/b', 'rootfs'],
+  ]);
+  expect(provenance.runDetails).toMatchObject({
+    builder: { id: 'https://airshipit.org/image-builder', version: { mmdebstrap: expect.any(String) } },
+    byproducts: [{ name: 'a.spdx.json' }, { name: 'b.spdx.json' }],
+  });
 });
+
+/** The predicate that one of the keys has signed. */
+async function provenanceOf(reference: string, { keys }: TrustPolicy) {
+  const source = await openSource(parseReference(reference));
+  try {
+    const { descriptor } = await source.root();
+    for await (const found of findStatements(source, descriptor.digest, new Set([PREDICATES.provenance]))) {
+      if ('problem' in found) continue;
+      const [trusted] = examine([found], descriptor.digest, keys).trusted;
+      if (trusted) return JSON.parse(JSON.stringify(trusted.statement.predicate));
+    }
+    throw new Error('no provenance');
+  } finally {
+    await source.close();
+  }
+}
 
 test('the catalogue is named and labelled without building', () => {
   const catalogue = { labels: { a: 'b' }, imageBaseURL: 'http://192.0.2.1' };
@@ -357,7 +393,9 @@ test('a change of one QCOW builds that one and the bundle; what a registry that 
   await registry.kill();
   const { built, contents } = await run({ qcows, bundle: { layout: 'out', tag: 'v3' } });
   // Asked once, and told once, though the bundle and its stages were looked for.
-  expect(steps.filter((step) => step.includes('warning: the shared store cannot be used'))).toHaveLength(1);
+  expect(steps.filter((step) => step.includes('warning: the shared store is of no use here'))).toHaveLength(
+    1,
+  );
   await registry.start();
   expect((await run({ qcows, bundle: { tag: 'v3' } })).built).toEqual([]);
   expect(steps.filter((step) => step.startsWith('push ')).map((step) => step.split('-')[0])).toEqual([

@@ -12,6 +12,11 @@ import { parseSigningKey, type SigningKey } from '../../../image-builder/attesta
 import { PREDICATES } from '../../../image-builder/attestation/statement.ts';
 import { trustPolicy } from '../../../image-builder/attestation/trust-policy.ts';
 import type { TrustSettings } from '../../../image-builder/attestation/trust-settings.ts';
+import {
+  type Published,
+  type PublishOptions,
+  publish as publishBundle,
+} from '../../../image-builder/build/publish.ts';
 import { signImage } from '../../../image-builder/bundle/evidence/sign.ts';
 import { statementReferrer } from '../../../image-builder/bundle/evidence/statement-referrer.ts';
 import { verifyBundle } from '../../../image-builder/bundle/evidence/verify.ts';
@@ -21,6 +26,9 @@ import { pushNewReferrers, pushReference } from '../../../image-builder/oci/dist
 import { openSource } from '../../../image-builder/oci/open.ts';
 import { parseReference, type RegistryReference } from '../../../image-builder/oci/reference.ts';
 import { AttachedSource } from '../../../image-builder/oci/referrers/attached.ts';
+import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
+import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
+import { PERSON } from '../../support/policies.ts';
 import { bundleOf, makeQcow, run, writeBundle } from '../bundle/support.ts';
 import { executable, run as runProcess } from '../support/executables.ts';
 import { kustomizes } from '../support/kustomize.ts';
@@ -421,6 +429,120 @@ test('a registry that takes no referrers does not get the tag either', async () 
   }
 });
 
+describe.each([
+  ['without a list of referrers', () => plain.host],
+  ['with a list of referrers', () => listing.host],
+])('a build that attests, in a registry %s', (_, hostOf) => {
+  const require = ['signature', 'provenance', 'sbom', 'bootTest'] as const;
+  let repository: string;
+  let published: Published;
+  let request: Parameters<typeof publishBundle>;
+  let uploads: number;
+
+  beforeAll(async () => {
+    repositories += 1;
+    repository = `${hostOf()}/site/built-${repositories}`;
+    const sbom = join(directory, 'built.spdx.json');
+    writeFileSync(
+      sbom,
+      JSON.stringify({ spdxVersion: 'SPDX-2.3', SPDXID: 'SPDXRef-DOCUMENT', name: 'node.qcow2' }),
+    );
+    const layout = `built-${repositories}`;
+    const files = { ...bundleOf({}), qcows: [{ name: 'node', path: join(directory, 'qcow'), sbom }] };
+    const { reference, artifacts } = await writeBundle(
+      files,
+      { kind: 'layout', path: layout, tag: 'x' },
+      { cwd: directory },
+    );
+    const spec: BuildSpec = {
+      qcows: { node: {} },
+      bootTest: { timeout: 60, firmware: ['uefi'] },
+      bundle: { repository, tag: 'v1', disks: true, base: 'none', attest: {} },
+    };
+    const options: PublishOptions = {
+      policy: PERSON,
+      cwd: directory,
+      defaultLayout: join(directory, 'default'),
+      env: { ...process.env, IMAGE_BUILDER_SIGNING_KEY: 'p256.pem' },
+      evidence: async () => ({
+        provenance: {
+          buildDefinition: { buildType: 'https://example.org', externalParameters: {} },
+          runDetails: { builder: { id: 'https://ci.example.org' } },
+        },
+        bootTests: [{ disk: 'node', firmware: 'uefi' }],
+      }),
+      report: (event) => {
+        if (event.type === 'step') uploads += 1;
+      },
+      signal: new AbortController().signal,
+    };
+    request = [
+      await resolveBuild('test', spec, { cwd: directory }),
+      { directory: join(directory, layout), digest: reference.digest, artifacts },
+      options,
+    ];
+    published = await publishBundle(...request);
+  });
+
+  test('says everything that can be demanded', async () => {
+    const image = published.reference.image;
+    const reading = await read(`${repository}:v1`, {
+      require: [...require],
+      builder: 'https://ci.example.org',
+      maxAge: '1h',
+    });
+    expect(reading.reference.digest).toBe(published.reference.digest);
+    for (const type of ['slsaprovenance1', 'spdxjson', PREDICATES.bootTest])
+      cosign('verify-attestation', '--key', p256.publicFile, '--insecure-ignore-tlog', '--type', type, image);
+    expect(verifies(image, p256, '-a', 'tag=v1')).toBe(true);
+    // Whoever has a disk in hand can have it checked, too.
+    const disk = published.artifacts.qcows.node?.oci?.replace('oci://', '') ?? '';
+    expect(verifies(disk, p256)).toBe(true);
+    const found = await verifyBundle(
+      image,
+      [trustPolicy({ keys: [p256.publicKey], require: [...require] }, 'trust')],
+      { cache: false },
+    );
+    expect(found.trusted.map(({ kind }) => kind).sort()).toEqual([
+      'bootTest',
+      'provenance',
+      'sbom',
+      'signature',
+    ]);
+  });
+
+  test('all of it costs a cold read few requests', async () => {
+    const without = await read(published.reference.image);
+    const cold = await read(published.reference.image, { require: [...require] });
+    expect(cold.cost.requests - without.cost.requests).toBeLessThanOrEqual(hostOf() === plain.host ? 5 : 7);
+  });
+
+  test('says it once', async () => {
+    uploads = 0;
+    await publishBundle(...request);
+    expect(uploads).toBe(0);
+    const [resolved, bundle, options] = request;
+    const elsewhere = { ...resolved, bundle: { ...resolved.bundle, tag: 'v2' } };
+    await publishBundle(elsewhere, bundle, options);
+    await expect(read(`${repository}:v2`, { require: ['signature', 'provenance'] })).resolves.toBeDefined();
+    await expect(read(`${repository}:v1`, { require: ['signature', 'provenance'] })).resolves.toBeDefined();
+  });
+
+  test('says nothing of boot tests that were not made, and nothing without a key', async () => {
+    const [resolved, bundle, options] = request;
+    const untested = {
+      ...options,
+      evidence: async () => ({ provenance: { buildDefinition: {}, runDetails: {} }, bootTests: [] }),
+    };
+    await expect(publishBundle(resolved, bundle, untested)).rejects.toThrow(
+      'spec.build.bundle.attest.bootTest: is true, and node/uefi was not tested',
+    );
+    await expect(publishBundle(resolved, bundle, { ...options, env: {} })).rejects.toThrow(
+      'spec.build.bundle.attest: needs a key: IMAGE_BUILDER_SIGNING_KEY=FILE',
+    );
+  });
+});
+
 describe('under kustomize', () => {
   /** A repository in Git that renders a bundle. */
   function repository(image: string, trust?: object): string {
@@ -514,6 +636,12 @@ test('the commands sign and verify', async () => {
     trusted: [{ kind: 'signature', key: p256.key.publicKey.id, claims: { tag: 'v1', site: 'a' } }],
     refused: [],
   });
+  const shown = command('inspect', reference);
+  expect(shown.stdout).toMatch(
+    new RegExp(
+      `not checked.*\n  signature  key ${p256.key.publicKey.id.slice(0, 16)}  repository=\\S+  tag=v1  site=a  created=`,
+    ),
+  );
   expect(command('verify', reference, '--key', p256.publicFile, '--claim', 'site=b')).toMatchObject({
     status: 1,
     stderr: expect.stringContaining('TRUST_CLAIM_MISMATCH'),

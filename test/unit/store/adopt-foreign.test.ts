@@ -96,12 +96,12 @@ test.each<[string, () => void, RegExp]>([
   [
     'another recipe',
     () => writeFileSync(join(left, 'entry.json'), JSON.stringify(record({ recipe: 'c'.repeat(64) }))),
-    /its recipe differs/,
+    /its recipe is another/,
   ],
   [
     'the record of another',
     () => writeFileSync(join(left, 'entry.json'), JSON.stringify(record({ key: 'c'.repeat(64) }))),
-    /belongs to another entry/,
+    /that of another entry/,
   ],
   [
     'a file that leads out',
@@ -110,7 +110,7 @@ test.each<[string, () => void, RegExp]>([
         join(left, 'entry.json'),
         JSON.stringify(record({ files: { '../../../../../secret': { size: 7, sha256 } } })),
       ),
-    /has a file named/,
+    /has a file of the name/,
   ],
   [
     'a link for a file',
@@ -138,7 +138,7 @@ test.each<[string, () => void, RegExp]>([
       rmSync(left, { recursive: true });
       symlinkSync(directory, left);
     },
-    /it is not a directory/,
+    /it is no directory/,
   ],
   ['a link for the mark', () => symlinkSync(secret, join(left, 'origin')), /neither a file nor a directory/],
 ])('%s', async (_, change, reason) => {

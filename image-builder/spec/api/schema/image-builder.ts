@@ -210,6 +210,32 @@ export const BuildSpec = strictObject(
               "Also publish each QCOW as a disk for Ironic's oci:// under the same tag; the registry stores its bytes a second time.",
           }),
         ),
+        attest: Type.Optional(
+          strictObject(
+            {
+              signature: Type.Optional(
+                Type.Boolean({ description: 'Sign it for its repository and tag. Default true.' }),
+              ),
+              provenance: Type.Optional(
+                Type.Boolean({
+                  description: 'Say what it was built from (SLSA provenance v1). Default true.',
+                }),
+              ),
+              sbom: Type.Optional(
+                Type.Boolean({ description: 'Sign the bill of materials of each disk. Default true.' }),
+              ),
+              bootTest: Type.Optional(
+                Type.Boolean({
+                  description: 'Say that each disk has booted. Default: when there is a boot test.',
+                }),
+              ),
+            },
+            {
+              description:
+                'What is said about a bundle in a registry, signed with the key that IMAGE_BUILDER_SIGNING_KEY names (P-256 or Ed25519). The tag is moved when everything is there. Default: nothing is signed.',
+            },
+          ),
+        ),
         base: Type.Optional(
           Type.String({
             minLength: 1,

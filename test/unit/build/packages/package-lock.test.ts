@@ -68,7 +68,7 @@ describe('checkLock', () => {
     [
       'a new package',
       (build) => build.rootfs.multistrap.packages.push('htop'),
-      /a different set of packages: \+htop; run "image-builder lock" again/,
+      /other packages: \+htop; run "image-builder lock" again/,
     ],
     [
       'another distribution',

@@ -1,31 +1,20 @@
-// Requests by node:http. Bun has that too, and uses it for bodies that are streams.
+// Requests by node:http.
 
 import http from 'node:http';
-import type { Env } from '../../base/env.ts';
-import type { TlsSettings } from '../../oci/http/connection-settings.ts';
-import { networkError } from '../../oci/http/network-error.ts';
-import { sendStream } from '../../oci/http/streamed-body.ts';
+import type { Cost } from '../image-source.ts';
+import type { Connections } from './connection.ts';
+import { networkError } from './network-error.ts';
+import { sendStream } from './streamed-body.ts';
 import {
-  type Cost,
   expired,
   type HttpRequest,
   type HttpResponse,
   type Patience,
   type Transport,
   USER_AGENT,
-} from '../../oci/http/transport.ts';
-import { Connections } from './connections.ts';
+} from './transport.ts';
 
-/** @param tlsFor TLS settings of a `host[:port]` */
-export function httpTransport(
-  env: Env,
-  tlsFor: (host: string) => Promise<TlsSettings>,
-  patience: Patience,
-): Transport {
-  return new HttpTransport(new Connections(env, tlsFor, patience.connectTimeout), patience);
-}
-
-class HttpTransport implements Transport {
+export class NodeTransport implements Transport {
   readonly #connections: Connections;
   readonly #patience: Patience;
 
@@ -103,7 +92,7 @@ class HttpTransport implements Transport {
     // Headers that drip in are no answer either.
     outgoing.once('finish', () => {
       const answering = setTimeout(
-        () => outgoing.destroy(expired(url, 'did not respond', idleTimeout)),
+        () => outgoing.destroy(expired(url, 'gave no answer', idleTimeout)),
         idleTimeout,
       );
       for (const event of ['response', 'close']) outgoing.once(event, () => clearTimeout(answering));

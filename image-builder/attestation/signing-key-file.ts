@@ -1,7 +1,7 @@
-// The private key that a command signs with: a file that the caller names. Nothing of it is shown.
+// The private key that signs: a file that the caller names. Nothing of it is shown.
 import { readFile, stat } from 'node:fs/promises';
-import { PASSPHRASE_VARIABLE, parseSigningKey, type SigningKey } from '../attestation/keys.ts';
 import { invalidInput } from '../base/diagnostics/error.ts';
+import { PASSPHRASE_VARIABLE, parseSigningKey, type SigningKey } from './keys.ts';
 
 /** Names the file when no option does. */
 export const SIGNING_KEY_VARIABLE = 'IMAGE_BUILDER_SIGNING_KEY';

@@ -1,7 +1,8 @@
 // The body of an answer of fetch, at the pace of its reader, and the watch over a peer that falls silent.
 
-import { networkError } from '../../oci/http/network-error.ts';
-import { type Cost, expired, type ResponseBody } from '../../oci/http/transport.ts';
+import type { Cost } from '../image-source.ts';
+import { networkError } from './network-error.ts';
+import { expired, type ResponseBody } from './transport.ts';
 
 /** Waits for a peer, and says what is wrong with it. */
 export class Watched {

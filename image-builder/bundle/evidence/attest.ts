@@ -1,0 +1,197 @@
+// The statements that a build makes about its bundle, and which of them a registry does not have yet.
+import { signStatement } from '../../attestation/envelope.ts';
+import type { SigningKey } from '../../attestation/keys.ts';
+import { examine } from '../../attestation/policy.ts';
+import { PREDICATES, type Statement, type Subject, writeStatement } from '../../attestation/statement.ts';
+import type { Digest } from '../../oci/digest.ts';
+import type { ImageSource } from '../../oci/image-source.ts';
+import { type Descriptor, parseManifest } from '../../oci/manifest.ts';
+import type { RegistryReference } from '../../oci/reference.ts';
+import type { NewReferrer } from '../../oci/referrers/attached.ts';
+import { referrerContentOf, referrerManifestOf } from '../../oci/referrers/read.ts';
+import { diskManifest } from '../disk-index.ts';
+import type { Artifacts, QcowArtifact } from '../model.ts';
+import { DISK_ANNOTATION, SPDX } from '../sbom-referrer.ts';
+import { findStatements } from './find-statements.ts';
+import { claimsOf, isoTime, subjectFor } from './sign.ts';
+import { PREDICATE_TYPE_ANNOTATION, statementReferrer } from './statement-referrer.ts';
+
+/** What is to be said. */
+export interface AttestRequest {
+  /** The bundle as it is published: an index with its disks, or the image alone; with its bills of materials. */
+  source: ImageSource;
+  /** Where it goes, with the tag. */
+  target: RegistryReference;
+  artifacts: Artifacts;
+  key: SigningKey;
+  signature: boolean;
+  sbom: boolean;
+  /** SLSA provenance without the bills of materials. */
+  provenance?: Provenance;
+  /** Which disks have booted by which firmware, by the name of the disk. */
+  bootTests?: { disk: string; firmware: string }[];
+  /** Seconds since the epoch. */
+  now: number;
+}
+
+/** Predicate of https://slsa.dev/provenance/v1, as far as it is completed here. */
+export interface Provenance {
+  buildDefinition: Record<string, unknown>;
+  runDetails: Record<string, unknown>;
+}
+
+/** A statement, and the manifests that it is attached to. */
+interface Draft extends Statement {
+  manifests: Descriptor[];
+}
+
+/** A bill of materials is no larger. Bytes. */
+const SBOM_LIMIT = 64 * 1024 * 1024;
+
+/**
+ * The statements that are demanded and that nobody who holds the key has made there.
+ * @param there the same bundle where it goes; it may not be there yet
+ * @throws RegistryError
+ */
+export async function newStatements(request: AttestRequest, there: ImageSource): Promise<NewReferrer[]> {
+  const { key, now } = request;
+  const { descriptor } = await request.source.root();
+  const drafts = await draftsOf(request);
+  const said = await saidThere(
+    there,
+    descriptor.digest,
+    key,
+    new Set(drafts.map(({ predicateType }) => predicateType)),
+  );
+  const created = isoTime(now);
+  return drafts
+    .filter((draft) => !said.has(identityOf(draft)) && !said.has(draft.predicateType))
+    .flatMap(({ manifests, subject, predicateType, predicate }) => {
+      const dated = subject.map((one) =>
+        one.annotations ? { ...one, annotations: { ...one.annotations, created } } : one,
+      );
+      const content = signStatement(writeStatement({ subject: dated, predicateType, predicate }), key);
+      return manifests.map((manifest) => statementReferrer(manifest, { content, predicateType, created }));
+    });
+}
+
+async function draftsOf(request: AttestRequest): Promise<Draft[]> {
+  const { source, target, artifacts, provenance, bootTests } = request;
+  const { descriptor, content } = await source.root();
+  const parsed = parseManifest(content, descriptor.mediaType, `the manifest of ${source.name}`);
+  const root = { ...descriptor, mediaType: parsed.mediaType };
+  const manifests = [root, ...(parsed.kind === 'index' ? parsed.manifests : [])];
+  const name = `${target.registry}/${target.repository}`;
+  const claims = claimsOf(target);
+  const subjectsOf = (some: readonly Descriptor[]): Subject[] =>
+    some.map(({ digest }) => subjectFor(name, digest, claims));
+  const disks = Object.values(artifacts.qcows).filter((one): one is QcowArtifact => one.sha256 !== undefined);
+  const fileSubject = ({ file, sha256 }: QcowArtifact): Subject => ({ name: file, digest: { sha256 } });
+  const sboms = request.sbom || provenance ? await sbomsOf(source, root.digest) : [];
+  const drafts: Draft[] = [];
+  const add = (
+    predicateType: string,
+    predicate: Record<string, unknown>,
+    to: Descriptor[],
+    files: QcowArtifact[],
+  ) =>
+    drafts.push({
+      predicateType,
+      predicate,
+      manifests: to,
+      subject: [...subjectsOf(to), ...files.map(fileSubject)],
+    });
+
+  if (request.signature) add(PREDICATES.signature, {}, manifests, []);
+  if (provenance) {
+    const byproducts = sboms.map(({ file, layer }) => ({
+      name: `${file.replace(/\.qcow2$/, '')}.spdx.json`,
+      mediaType: SPDX,
+      digest: { sha256: layer.digest.replace(/^sha256:/, '') },
+    }));
+    const runDetails = { ...provenance.runDetails, byproducts };
+    add(PREDICATES.provenance, { buildDefinition: provenance.buildDefinition, runDetails }, manifests, disks);
+  }
+  if (request.sbom)
+    for (const { file, read } of sboms) {
+      const described = disks.filter((disk) => disk.file === file);
+      const own = new Set<Digest>([
+        root.digest,
+        ...described.map((disk) => diskManifest(disk).descriptor.digest),
+      ]);
+      const document = JSON.parse((await read()).toString('utf8'));
+      add(
+        PREDICATES.sbom,
+        document,
+        manifests.filter(({ digest }) => own.has(digest)),
+        described,
+      );
+    }
+  if (bootTests) {
+    const booted = new Set(bootTests.map(({ disk }) => disk));
+    const tested = Object.entries(artifacts.qcows).flatMap(([disk]) => (booted.has(disk) ? [disk] : []));
+    const files = disks.filter((disk) => tested.some((one) => artifacts.qcows[one]?.file === disk.file));
+    const passedTests = bootTests.map(({ disk, firmware }) => {
+      const file = artifacts.qcows[disk]?.file ?? disk;
+      return `${file.replace(/\.qcow2$/, '')}/${firmware}`;
+    });
+    add(
+      PREDICATES.bootTest,
+      {
+        result: 'PASSED',
+        configuration: [{ name: 'login prompt in QEMU' }],
+        passedTests,
+        warnedTests: [],
+        failedTests: [],
+      },
+      manifests,
+      files,
+    );
+  }
+  return drafts;
+}
+
+/** The bills of materials that refer to the bundle. */
+async function sbomsOf(source: ImageSource, digest: Digest) {
+  const found: { file: string; layer: Descriptor; read: () => Promise<Buffer> }[] = [];
+  for await (const descriptor of source.referrers?.(digest) ?? []) {
+    const file = descriptor.annotations?.[DISK_ANNOTATION];
+    if (descriptor.artifactType !== SPDX || file === undefined) continue;
+    const manifest = await referrerManifestOf(source, descriptor);
+    const [layer] = manifest.layers;
+    if (layer) found.push({ file, layer, read: () => referrerContentOf(source, manifest, SBOM_LIMIT, file) });
+  }
+  return found.sort((a, b) => (a.file < b.file ? -1 : 1));
+}
+
+/**
+ * What the holder of the key has said there, as {@link identityOf} identifies it. Bills of materials are large: of those it is
+ * enough that they are listed.
+ */
+async function saidThere(
+  there: ImageSource,
+  digest: Digest,
+  { publicKey }: SigningKey,
+  kinds: ReadonlySet<string>,
+): Promise<Set<string>> {
+  const said = new Set<string>();
+  const small = new Set([...kinds].filter((kind) => kind !== PREDICATES.sbom));
+  if (small.size < kinds.size)
+    for await (const { annotations } of there.referrers?.(digest) ?? [])
+      if (annotations?.[PREDICATE_TYPE_ANNOTATION] === PREDICATES.sbom) said.add(PREDICATES.sbom);
+  for await (const found of findStatements(there, digest, small)) {
+    if ('problem' in found) continue;
+    for (const { statement } of examine([found], digest, [publicKey]).trusted)
+      said.add(identityOf(statement));
+  }
+  return said;
+}
+
+/** The kind of a statement and what it is about; not what it says, nor when. */
+function identityOf({ predicateType, subject }: Statement): string {
+  const about = subject.map(({ name, digest, annotations = {} }) => {
+    const { created: _, ...claims } = annotations;
+    return [name, digest, Object.entries(claims).sort(([a], [b]) => (a < b ? -1 : 1))];
+  });
+  return JSON.stringify([predicateType, about]);
+}
