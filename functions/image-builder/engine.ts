@@ -37,7 +37,7 @@ export const localEngine: Engine = {
     const policy = await renderPolicy(cwd);
     const { resolveBuild } = await import('../../image-builder/spec/variables/resolve.ts');
     const { build } = await import('../../image-builder/build/build.ts');
-    const { endOfLifeWarning } = await import('../../image-builder/spec/variables/profile-facts.ts');
+    const { endOfLifeWarning } = await import('../../image-builder/spec/variables/end-of-life.ts');
     const resolved = await resolveBuild(name, spec, { cwd, read: policy.read, signal });
     const contents = await build(resolved, {
       ...options,

@@ -29,7 +29,7 @@ export async function readBuildFile(
       import('../base/yaml/read-documents.ts'),
       import('../spec/api/validate.ts'),
       import('../spec/variables/resolve.ts'),
-      import('../spec/variables/profile-facts.ts'),
+      import('../spec/variables/end-of-life.ts'),
       import('../base/yaml/excerpt.ts'),
     ]);
   const file = path === '-' ? 'standard input' : path;

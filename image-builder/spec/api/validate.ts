@@ -41,8 +41,8 @@ export function unknownFields(value: unknown): FieldPath[] {
 const schemaErrors = (value: unknown): ErrorObject[] =>
   validateImageBuilderSchema(value) ? [] : (validateImageBuilderSchema.errors ?? []);
 
-/** The values below a role: those that are rendered before they are used. */
-const VARIABLE = /^\/spec\/build\/(rootfs\/[^/]+|qcows\/[^/]+\/[^/]+)\/./;
+/** The values of variables: those that are rendered before they are used. */
+const VARIABLE = /^\/spec\/build\/(kubernetes|rootfs\/[^/]+|qcows\/[^/]+\/[^/]+)\/./;
 
 const isTemplateOfVariable = ({ instancePath, data }: ErrorObject) =>
   typeof data === 'string' && isTemplate(data) && VARIABLE.test(instancePath);

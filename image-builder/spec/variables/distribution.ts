@@ -20,6 +20,10 @@ export interface DistributionData {
   firmware: { components: string[]; packages: Record<Architecture, string[]> };
   /** The suite that `backports` adds. */
   backports: string;
+  /** Version of its package containerd, as far as it decides what it can be used for; absent: it changes. */
+  containerd?: string;
+  /** The hierarchy of control groups that its systemd mounts; default 2. */
+  cgroup_version?: 1 | 2;
   kernel_base_pkg: Record<Architecture, string>;
   kernel_headers_pkg: Record<Architecture, string>;
   boot_packages: Record<'all' | Architecture, string[]>;

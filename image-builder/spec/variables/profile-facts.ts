@@ -38,13 +38,6 @@ export async function readProfileFacts(
   return { name, endOfLife };
 }
 
-/** The warning of a profile whose end of life has passed; undefined for every other build. */
-export function endOfLifeWarning({ profile }: { profile?: ProfileFacts }, now: Date): string | undefined {
-  if (profile?.endOfLife === undefined || now.toISOString().slice(0, 10) <= profile.endOfLife)
-    return undefined;
-  return `the profile ${profile.name} reached its end of life on ${profile.endOfLife}: the software it installs no longer gets fixes`;
-}
-
 function isDay(text: string): boolean {
   return /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text));
 }

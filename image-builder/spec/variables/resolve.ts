@@ -12,6 +12,7 @@ import {
 } from './distribution.ts';
 import { resolveLivecdcontent, resolveQcow } from './images.ts';
 import { requireLiveBoot, resolveIso } from './iso.ts';
+import { resolveKubernetes } from './kubernetes/resolve.ts';
 import { checkKubernetes } from './kubernetes.ts';
 import { readLock } from './lock-file.ts';
 import { findManifests } from './manifests.ts';
@@ -29,7 +30,7 @@ import { OsconfigResolver, withRunContexts } from './osconfig.ts';
 import { type Layer, mergeLayers } from './overrides.ts';
 import type { ResolvedBuild, ResolvedLock } from './resolved.ts';
 import { checkScopes, collected, ROLES, readCheckedScripts, readScopes, withoutOwn } from './scopes.ts';
-import { renderTemplates } from './templates.ts';
+import { renderTemplates, type Scopes } from './templates.ts';
 import { withoutCredentials } from './uri.ts';
 
 export interface ResolveOptions {
@@ -70,7 +71,7 @@ export async function resolveBuild(
   // What is no map of variables has none to render.
   if (findings.length > 0) throw new InvalidInputError(findings);
   const rendered = withoutOwn(
-    await renderTemplates(builtInScope(distribution), given, findings, options.signal),
+    await renderTemplates(builtInScope(distribution, given), given, findings, options.signal),
     given,
   );
   // A template that could not be rendered may have become anything.
@@ -87,11 +88,15 @@ export async function resolveBuild(
   const { rootfs, qcows } = await checkScopes(rendered, files, isOwn, parse, findings);
   const choices = archiveChoices(mergeLayers(rootfs.multistrap ?? []));
   const mirrors = snapshotMirrors(build, distributionName, distribution, choices.snapshot) ?? near;
-  const multistrap = mergeLayers([
-    ...builtIn('multistrap'),
-    { values: distributionDefaults(distribution, architecture, mirrors, choices) },
-    ...(rootfs.multistrap ?? []),
-  ]);
+  const node = await resolveKubernetes(rootfs, distribution, files, findings);
+  if (findings.length > 0) throw new InvalidInputError(findings);
+  const multistrap = node.underMultistrap(
+    mergeLayers([
+      ...builtIn('multistrap'),
+      { values: distributionDefaults(distribution, architecture, mirrors, choices) },
+      ...(rootfs.multistrap ?? []),
+    ]),
+  );
   const ownPackages = (rootfs.multistrap ?? []).some(
     ({ values }) => values.packages !== undefined || values.ubuntu_packages !== undefined,
   );
@@ -100,7 +105,7 @@ export async function resolveBuild(
   const osconfig = new OsconfigResolver();
   const common = {
     multistrap: resolveMultistrap(multistrap, distribution, ownPackages),
-    osconfig: osconfig.resolve(mergeLayers(osconfigLayers)),
+    osconfig: osconfig.resolve(node.underOsconfig(mergeLayers(osconfigLayers))),
     livecdcontent: resolveLivecdcontent(
       mergeLayers([...builtIn('livecdcontent'), ...(rootfs.livecdcontent ?? [])]),
     ),
@@ -110,6 +115,7 @@ export async function resolveBuild(
   const resolved: ResolvedBuild = {
     name,
     ...(manifests.profile && { profile: manifests.profile }),
+    ...(node.resolved && { kubernetes: node.resolved }),
     distribution: {
       name: distributionName,
       family: distribution.family,
@@ -121,7 +127,7 @@ export async function resolveBuild(
     mirror: mirrors.archive.source,
     ...(mirrors.security && { securityMirror: mirrors.security.source }),
     sources: repositorySources(multistrap, mirrors),
-    origins: originsOf(rendered.rootfs.multistrap ?? []),
+    origins: node.underOrigins(originsOf(rendered.rootfs.multistrap ?? [])),
     ...(lock && { lock }),
     rootfs: common,
     qcows: Object.fromEntries(
@@ -130,7 +136,7 @@ export async function resolveBuild(
         qcow,
         {
           osconfig: osconfig.resolve(
-            mergeLayers([...osconfigLayers, ...inContext(qcows[qcow]?.osconfig, 'qcow')]),
+            node.underOsconfig(mergeLayers([...osconfigLayers, ...inContext(qcows[qcow]?.osconfig, 'qcow')])),
           ),
           qcow: resolveQcow(qcow, mergeLayers([...builtIn('qcow'), ...(qcows[qcow]?.qcow ?? [])])),
           scripts: scripts.qcow,
@@ -149,6 +155,7 @@ export async function resolveBuild(
   };
   const file = rootfs.multistrap?.findLast(({ values }) => values.k8s_version !== undefined)?.file;
   findings.push(...checkKubernetes(resolved).map((finding) => ({ ...finding, ...(file && { file }) })));
+  findings.push(...node.check(resolved));
   if (findings.length > 0) throw new InvalidInputError(findings);
   return resolved;
 }
@@ -159,11 +166,11 @@ const inContext = (layers: Layer[] | undefined, context: 'common' | 'qcow') =>
   (layers ?? []).map((layer) => ({ ...layer, values: withRunContexts(layer.values, context) }));
 
 /** What templates can refer to though nobody has set it. */
-function builtInScope({
-  packages,
-  kernel_base_pkg,
-  kernel_headers_pkg,
-}: DistributionData): Record<string, unknown> {
+function builtInScope(
+  { packages, kernel_base_pkg, kernel_headers_pkg }: DistributionData,
+  given: Scopes,
+): Record<string, unknown> {
+  const kubernetes = given.rootfs.kubernetes?.findLast(({ values }) => values.version !== undefined);
   const list = [...packages.all, ...packages.amd64];
   return {
     ...Object.assign({}, ...ROLES.map(readRoleDefaults)),
@@ -174,6 +181,7 @@ function builtInScope({
     ubuntu_packages: list,
     kernel_base_pkg: kernel_base_pkg.amd64,
     kernel_headers_pkg: kernel_headers_pkg.amd64,
+    ...(kubernetes && { k8s_version: kubernetes.values.version }),
   };
 }
 

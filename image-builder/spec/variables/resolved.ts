@@ -247,12 +247,22 @@ export interface ResolvedQcowImage {
   scripts: ScriptFile[];
 }
 
+/** A Kubernetes node, `spec.build.kubernetes`; what it consists of is among the variables. */
+export interface ResolvedKubernetes {
+  /** As it was asked for: `1.37`, `1.37.2` or `1.37.2-1.1`. */
+  version: string;
+  /** Day (YYYY-MM-DD) after which nobody fixes this minor version any more. */
+  endOfLife?: string;
+}
+
 /** `spec.build` with every default filled in. */
 export interface ResolvedBuild {
   /** metadata.name of the ImageBuilder object. */
   name: string;
   /** The profile that lies over the manifests; it changes nothing by itself. */
   profile?: ProfileFacts;
+  /** Absent: nothing is said of Kubernetes as a whole. It changes nothing by itself. */
+  kubernetes?: ResolvedKubernetes;
   distribution: ResolvedDistribution;
   /** Base URI of the distribution's mirror without a trailing slash. */
   mirror: string;

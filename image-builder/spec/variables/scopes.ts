@@ -38,7 +38,14 @@ export async function readScopes(
     const layer = await collected(findings, readLayer(source, file, field));
     return [...(layer ? [layer] : []), ...(inline ? [{ values: inline, field }] : [])];
   };
-  const rootfs: Scope = {};
+  const rootfs: Scope = {
+    kubernetes: await layersOf(
+      manifests,
+      'rootfs/kubernetes-vars.yaml',
+      ['spec', 'build', 'kubernetes'],
+      build.kubernetes,
+    ),
+  };
   for (const role of ROLES) {
     rootfs[role] = await layersOf(
       manifests,

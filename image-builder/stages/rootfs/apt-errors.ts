@@ -138,16 +138,24 @@ export function explainPlanError(
   };
 }
 
+/** What the repositories have, as far as an error tells it. */
+export interface KnownPackages {
+  /** Name of a package that there is, for one that there is not. */
+  similar(name: string): string | undefined;
+  /** Of a package, newest first. */
+  versions(name: string): readonly string[];
+}
+
 /**
  * Packages that no repository has, not in that version, or that a pin forbids; a finding for each.
  * @param names at least one, with the architecture where one was asked for
- * @param similar name of a package that there is, for one that there is not
+ * @param archive what the repositories have
  */
 export function packagesUnavailable(
   names: readonly string[],
   multistrap: ResolvedMultistrap,
   origins: Origins,
-  similar: (name: string) => string | undefined,
+  archive: KnownPackages,
   cause?: ToolError,
 ): RootfsError {
   const said = cause && meaningfulOf(cause);
@@ -159,7 +167,7 @@ export function packagesUnavailable(
       ...(output && { output }),
       // What a distribution needs to boot is in no list of the user's.
       field: originOfPackage(origins, name) ?? 'spec.build.distribution',
-      hint: adviceFor(name, multistrap, similar),
+      hint: adviceFor(name, multistrap, archive),
       others,
     });
   };
@@ -173,13 +181,15 @@ export function packagesUnavailable(
 function adviceFor(
   request: string,
   { rootfs_arch, unapproved_packages }: ResolvedMultistrap,
-  similar: (name: string) => string | undefined,
+  { similar, versions }: KnownPackages,
 ): string {
   const name = nameOfRequest(request);
   if (unapproved_packages.includes(name)) return 'it is one of unapproved_packages';
   const [, architecture = rootfs_arch] = request.split(':');
   if (![rootfs_arch, 'all', 'any', 'native'].includes(architecture))
     return `an image has packages of one architecture, here ${rootfs_arch}`;
+  const newest = versions(name).slice(0, 3);
+  if (newest.length > 0) return `the repositories have ${newest.join(', ')}`;
   const existing = similar(name);
   const isOther = existing !== undefined && existing !== name;
   return `${isOther ? `did you mean ${existing}? ` : ''}check its name and version, and that one of the repositories has it for this distribution and architecture`;

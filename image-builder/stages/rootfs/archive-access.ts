@@ -21,6 +21,7 @@ import {
 import { renderPins, renderSource } from './apt-sources.ts';
 import { distributionKey, type Key, repositoryKey } from './keyrings.ts';
 import { Mirrors } from './mirrors.ts';
+import { checkNodePackages } from './node-packages.ts';
 import { putIntoCache, takeFromCache } from './package-cache.ts';
 import type { RootfsError } from './rootfs-error.ts';
 
@@ -147,7 +148,7 @@ export class ArchiveAccess {
     return repository && { repository, path: url.slice(repository.source.length + 1).replace(/^\.\//, '') };
   }
 
-  /** The files that have to be installed for `packages`. @throws RootfsError PACKAGE_UNAVAILABLE */
+  /** The files that have to be installed for `packages`. @throws RootfsError PACKAGE_UNAVAILABLE, PACKAGES_INCOMPATIBLE */
   async plan(packages: readonly string[]): Promise<PackageFile[]> {
     const files = await this.apt.plan(packages).catch(async (error: unknown) => {
       const explained = explainPlanError(error);
@@ -159,13 +160,22 @@ export class ArchiveAccess {
     const names = new Set(files.map(({ name }) => name));
     const missing = packages.map(nameOfRequest).filter((name) => name.endsWith('+') && !names.has(name));
     if (missing.length > 0) throw await this.#unavailable(missing);
+    checkNodePackages(files, this.#inputs.origins);
     return files;
   }
 
   async #unavailable(missing: readonly string[], cause?: ToolError): Promise<RootfsError> {
     const { multistrap, origins } = this.#inputs;
     const existing = await this.apt.names().catch(() => []);
-    return packagesUnavailable(missing, multistrap, origins, (name) => similarName(name, existing), cause);
+    const names = missing.map(nameOfRequest);
+    const versions = new Map(
+      await Promise.all(names.map(async (name) => [name, await this.apt.versions(name)] as const)),
+    );
+    const archive = {
+      similar: (name: string) => similarName(name, existing),
+      versions: (name: string) => versions.get(name) ?? [],
+    };
+    return packagesUnavailable(missing, multistrap, origins, archive, cause);
   }
 
   /**

@@ -14,6 +14,7 @@ import { keyField } from './apt-errors.ts';
 import { renderPins } from './apt-sources.ts';
 import { ArchiveAccess, type ArchiveInputs } from './archive-access.ts';
 import { distributionKey, type Key, keyFromText, repositoryKey } from './keyrings.ts';
+import { checkNodePackages } from './node-packages.ts';
 import { putIntoCache, takeFromCache } from './package-cache.ts';
 import { RootfsError } from './rootfs-error.ts';
 
@@ -39,7 +40,8 @@ export async function openLocked(
   context: StageContext,
 ): Promise<LockedPackages> {
   const { workDir } = context;
-  const { distribution, multistrap, cacheDir } = inputs;
+  const { distribution, multistrap, cacheDir, origins } = inputs;
+  checkNodePackages(lock.packages, origins);
   const apt = await Apt.create(
     {
       directory: join(workDir, 'apt-locked'),

@@ -14,6 +14,8 @@ export type RootfsErrorCode =
   | 'KEY_UNAVAILABLE'
   /** A package does not exist, or not in that version, or what it depends on cannot be installed. */
   | 'PACKAGE_UNAVAILABLE'
+  /** Packages that would be installed do not work together. */
+  | 'PACKAGES_INCOMPATIBLE'
   /** A package of the lock file is nowhere to be had. */
   | 'LOCKED_PACKAGE_GONE'
   /** Under the name and version of a package of the lock file there is another file. */

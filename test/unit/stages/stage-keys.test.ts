@@ -181,6 +181,7 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
   profile: 'variables',
   manifests: 'variables',
   qcowManifests: 'variables',
+  kubernetes: 'variables',
   rootfs: 'variables',
   qcows: 'variables',
   iso: 'variables',

@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import { MAX_AGE_PATTERN, REQUIREMENTS } from '../../../attestation/trust-settings.ts';
 import { MirrorList, strictObject } from './common.ts';
+import { KubernetesVariables } from './kubernetes.ts';
 import { LivecdcontentVariables } from './livecdcontent.ts';
 import { MultistrapVariables } from './multistrap.ts';
 import { OsconfigVariables } from './osconfig.ts';
@@ -157,6 +158,7 @@ export const BuildSpec = strictObject(
           'Lock file with the exact packages, relative to the working directory; `image-builder lock` writes it.',
       }),
     ),
+    kubernetes: Type.Optional(KubernetesVariables),
     rootfs: Type.Optional(
       strictObject({
         multistrap: Type.Optional(MultistrapVariables),

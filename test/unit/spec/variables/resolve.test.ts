@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { InvalidInputError } from '../../../../image-builder/base/diagnostics/error.ts';
 import { ExactNumber } from '../../../../image-builder/base/yaml/values.ts';
 import type { BuildSpec } from '../../../../image-builder/spec/api/types.ts';
-import { endOfLifeWarning } from '../../../../image-builder/spec/variables/profile-facts.ts';
+import { endOfLifeWarning } from '../../../../image-builder/spec/variables/end-of-life.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
 import type { ResolvedOsconfig } from '../../../../image-builder/spec/variables/resolved.ts';
 

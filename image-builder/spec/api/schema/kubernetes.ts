@@ -1,0 +1,83 @@
+// What a Kubernetes node is, as one thing: the variables that it stands for are set by it (spec.build.kubernetes).
+import { type Static, Type } from 'typebox';
+import { LineText, MirrorList, strictObject } from './common.ts';
+
+/** Host of a registry, as image references name it; docker.io for Docker Hub. */
+const RegistryHost = '^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?$';
+/** An image with its registry, and a tag or a digest. */
+const ImageName =
+  '^(?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/[a-z0-9._/-]+(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$';
+
+/** `spec.build.kubernetes`, and the variable file rootfs/kubernetes-vars.yaml. */
+export const KubernetesVariables = strictObject(
+  {
+    version: Type.Optional(
+      Type.Unsafe<string | number>({
+        type: ['string', 'number'],
+        pattern: '^v?1\\.[0-9]{1,3}(?:\\.[0-9]{1,3}(?:-[0-9A-Za-z.+~]+)?)?$',
+        description:
+          'Version of Kubernetes: 1.37 (the newest release of that minor), 1.37.2, or a version of its packages, 1.37.2-1.1.',
+      }),
+    ),
+    source: Type.Optional(
+      Type.Unsafe<string | string[]>({
+        ...MirrorList,
+        description:
+          'Repository of the packages, shaped as pkgs.k8s.io has them, or a list, of which the first that works is used. Default: that of the minor, https://pkgs.k8s.io/core:/stable:/v1.37/deb.',
+      }),
+    ),
+    keyring: Type.Optional(Type.String({ description: 'The ASCII-armoured key of the source itself.' })),
+    keyringFile: Type.Optional(
+      LineText({ description: 'File on the building machine that holds the keys of the source.' }),
+    ),
+    keyringURL: Type.Optional(
+      Type.String({
+        pattern: '^https?://[^\\s\\p{Cc}]+$',
+        description: 'Where the key of the source is fetched from. Default: Release.key of the source.',
+      }),
+    ),
+    keyringChecksum: Type.Optional(
+      Type.String({
+        pattern: '^sha256:[0-9a-f]{64}$',
+        description: 'What keyringURL must serve: sha256:<hex>.',
+      }),
+    ),
+    runtime: Type.Optional(
+      Type.Literal('containerd', {
+        description:
+          'Container runtime. Default: containerd. The package that rootfs.multistrap names is used, else containerd of the distribution where it is new enough, else containerd.io of download.docker.com.',
+      }),
+    ),
+    sandboxImage: Type.Optional(
+      Type.String({
+        pattern: ImageName,
+        description:
+          'Image that holds the namespaces of a Pod. Default: the registry.k8s.io/pause that kubeadm of this version names.',
+      }),
+    ),
+    cgroupDriver: Type.Optional(
+      Type.Union([Type.Literal('systemd'), Type.Literal('cgroupfs')], {
+        description: 'Who manages the control groups, for the runtime and the kubelet. Default: systemd.',
+      }),
+    ),
+    mirrors: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: RegistryHost }),
+        Type.Array(Type.String({ pattern: '^https?://[^\\s\\p{Cc}?#@]+$' }), { minItems: 1 }),
+        {
+          description:
+            'Mirrors that the runtime asks before a registry: {registry.k8s.io: [https://mirror.example.org/k8s]}. A path is put before the name of the repository.',
+          additionalProperties: false,
+        },
+      ),
+    ),
+    kubeletConfiguration: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description:
+          'Fields of KubeletConfiguration (kubelet.config.k8s.io/v1beta1) that lie over the configuration which kubeadm writes.',
+      }),
+    ),
+  },
+  { description: 'What makes the image a Kubernetes node: packages, runtime, kernel and kubelet.' },
+);
+export type KubernetesVariables = Static<typeof KubernetesVariables>;

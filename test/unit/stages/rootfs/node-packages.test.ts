@@ -1,0 +1,36 @@
+import { checkNodePackages } from '../../../../image-builder/stages/rootfs/node-packages.ts';
+
+const check = (versions: Record<string, string>) =>
+  checkNodePackages(
+    Object.entries(versions).map(([name, version]) => ({ name, version })),
+    { repositories: {}, keys: {}, packages: { containerd: 'spec.build.rootfs.multistrap.packages[3]' } },
+  );
+
+test.each<Record<string, string>>([
+  { kubelet: '1.36.0-1.1', containerd: '1.7.24~ds1-6+b4' },
+  { kubelet: '1.37.2-1.1', 'containerd.io': '1.7.28-1~debian.13~trixie' },
+  { kubelet: '1.40.0-1.1', containerd: '1:1.7.24-1' },
+])('refused, before anything is fetched: %j', (versions) => {
+  expect(() => check(versions)).toThrow(
+    expect.objectContaining({
+      code: 'PACKAGES_INCOMPATIBLE',
+      message: expect.stringContaining('containerd 2'),
+    }),
+  );
+});
+
+test('the field is the one that asks for the runtime', () => {
+  expect(() => check({ kubelet: '1.36.0-1.1', containerd: '1.7.24' })).toThrow(
+    expect.objectContaining({ field: 'spec.build.rootfs.multistrap.packages[3]' }),
+  );
+});
+
+test.each<Record<string, string>>([
+  { kubelet: '1.35.9-1.1', containerd: '1.7.24~ds1-6+b4' },
+  { kubelet: '1.36.0-1.1', containerd: '2.1.4-1' },
+  { kubelet: '1.37.2-1.1', 'containerd.io': '10.0.1-1' },
+  { kubelet: '1.37.2-1.1', 'cri-o': '1.37.0-1.1' },
+  { 'kubernetes-client': '1.32.3+ds-2', containerd: '1.7.24' },
+])('taken: %j', (versions) => {
+  expect(() => check(versions)).not.toThrow();
+});
