@@ -17,7 +17,6 @@ import { Ajv } from 'ajv';
 import standaloneCode from 'ajv/dist/standalone/index.js';
 import * as esbuild from 'esbuild';
 import { stringify } from 'yaml';
-import { bunModules } from './bun-modules.mjs';
 import { writeFunctionBases } from './function-base.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -222,7 +221,9 @@ async function nativeExecutable(bun) {
     ...BUNDLING,
     entryPoints: [join(root, 'image-builder/cli/native.ts')],
     outfile: program,
-    plugins: [replaceKnownModules, bunModules, recordPackages],
+    // For `#runtime` of package.json.
+    conditions: ['bun'],
+    plugins: [replaceKnownModules, recordPackages],
   });
   const options = [
     // Whoever starts it in a directory does not mean that a .env or a bunfig.toml there should have a say.

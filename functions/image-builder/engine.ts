@@ -1,6 +1,6 @@
 // The engine as the function uses it; each part is loaded when it is called.
+import { ownCommand } from '#runtime';
 import type { ReadBundleOptions } from '../../image-builder/bundle/read/read-options.ts';
-import { ownCommand } from '../../image-builder/embedded/own-command.ts';
 import type { CredentialOptions } from '../../image-builder/oci/credentials/credentials.ts';
 import type { Policy } from '../../image-builder/policy/policy.ts';
 import type { Engine } from './handlers/image-builder.ts';

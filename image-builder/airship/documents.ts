@@ -31,7 +31,7 @@ function parseYaml(text: string, origin: TextOrigin): Parsed {
     return { findings: problems.map((problem) => finding(origin, `${problem} (is this YAML or JSON?)`)) };
   }
   if (values.length > 1) {
-    return { findings: [finding(origin, `holds ${values.length} YAML documents, expected one`)] };
+    return { findings: [finding(origin, `contains ${values.length} YAML documents, expected one`)] };
   }
   return { value: values[0] };
 }
@@ -63,7 +63,7 @@ export function parseMapping(text: string, origin: TextOrigin): Record<string, u
   if ('findings' in parsed) throw new InvalidInputError(parsed.findings);
   const value = parsed.value ?? {};
   if (typeof value !== 'object' || Array.isArray(value)) {
-    throw new InvalidInputError([finding(origin, `is ${kindOf(value)}, a mapping is expected`)]);
+    throw new InvalidInputError([finding(origin, `is ${kindOf(value)}, expected a mapping`)]);
   }
   return value as Record<string, unknown>;
 }
@@ -77,14 +77,14 @@ export function parseNetworkData(text: string, origin: TextOrigin): Record<strin
   const findings: Finding[] = [];
   if (Object.keys(networkData).length === 0) {
     findings.push(
-      finding(origin, 'is empty; links, networks and services are expected (see cloud-init, ConfigDrive)'),
+      finding(origin, 'is empty; expected links, networks and services (see cloud-init, ConfigDrive)'),
     );
   }
   for (const key of ['links', 'networks', 'services']) {
     const value = networkData[key];
     if (value !== undefined && !Array.isArray(value)) {
       findings.push(
-        finding({ ...origin, field: `${origin.field}.${key}` }, `is ${kindOf(value)}, a list is expected`),
+        finding({ ...origin, field: `${origin.field}.${key}` }, `is ${kindOf(value)}, expected a list`),
       );
     }
   }

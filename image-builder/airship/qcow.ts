@@ -18,7 +18,7 @@ export function cutQcow(from: {
     from.findings.push({
       severity: 'error',
       field: 'qcow.img_name',
-      message: `is ${JSON.stringify(named)}; a file name is expected`,
+      message: `is ${JSON.stringify(named)}, expected a file name`,
     });
   }
   const imageName = from.outputFileName ?? (typeof named === 'string' ? named : DEFAULT_QCOW_NAME);

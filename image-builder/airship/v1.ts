@@ -37,7 +37,7 @@ export async function parseContractV1({ environment, readText }: ContractV1Input
   if (configPath === undefined) {
     throw invalidInput(
       'BUILDER_CONFIG',
-      'is not set; it names the builder configuration (contract v1). For blocks on standard input set VERSION=v2',
+      'is not set; it names the builder configuration (contract v1). For blocks on standard input, set VERSION=v2',
     );
   }
   const text = await readText(configPath);
@@ -59,7 +59,7 @@ export async function parseContractV1({ environment, readText }: ContractV1Input
       problem(
         'builder.imageType',
         configPath,
-        `is ${JSON.stringify(imageType)}; iso or qcow is expected (or IMAGE_TYPE)`,
+        `is ${JSON.stringify(imageType)}, expected iso or qcow (or IMAGE_TYPE)`,
       ),
     );
   }
@@ -86,7 +86,7 @@ export async function parseContractV1({ environment, readText }: ContractV1Input
     const path = join(volume.container, name);
     if (!path.startsWith(`${volume.container.replace(/\/$/, '')}/`)) {
       findings.push(
-        problem(field, configPath, `${JSON.stringify(name)} leaves the volume ${volume.container}`),
+        problem(field, configPath, `${JSON.stringify(name)} is outside the volume ${volume.container}`),
       );
       return undefined;
     }
@@ -188,14 +188,14 @@ function section(
 ): Record<string, unknown> {
   const value = config[name] ?? {};
   if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
-  findings.push(problem(name, file, `is ${kindOf(value)}, a mapping is expected`));
+  findings.push(problem(name, file, `is ${kindOf(value)}, expected a mapping`));
   return {};
 }
 
 function textOf(value: unknown, field: string, file: string, findings: Finding[]): string | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value === 'string') return value;
-  findings.push(problem(field, file, `is ${kindOf(value)}, text is expected`));
+  findings.push(problem(field, file, `is ${kindOf(value)}, expected text`));
   return undefined;
 }
 

@@ -53,7 +53,7 @@ export function splitBlocks(input: string): Blocks {
   if (lines.at(-1) === '') lines.pop();
   if (lines.some((line) => /^kind:\s*["']?ResourceList\b/.test(line))) {
     throw new InvalidInputError([
-      error('is a KRM ResourceList, which VERSION=v2 does not take; unset VERSION to use contract v1'),
+      error('is a KRM ResourceList, which VERSION=v2 does not accept; unset VERSION to use contract v1'),
     ]);
   }
 
@@ -72,7 +72,7 @@ export function splitBlocks(input: string): Blocks {
         current.lines.push(line);
       } else {
         const width = line.length - line.trimStart().length;
-        findings.push(error(`line ${number}: indented by ${width}, 4 spaces are expected`, current.name));
+        findings.push(error(`line ${number}: indented by ${width}, expected 4 spaces`, current.name));
       }
       return;
     }
@@ -87,17 +87,17 @@ export function splitBlocks(input: string): Blocks {
     close();
     const [, name = '', value = ''] = key;
     if (name === 'outputFileName') {
-      if (outputFileName !== undefined) findings.push(error(`line ${number}: is there twice`, name));
+      if (outputFileName !== undefined) findings.push(error(`line ${number}: duplicate key`, name));
       outputFileName = unquote(value);
       return;
     }
     if (!(BLOCKS as readonly string[]).includes(name)) {
       findings.push(
-        error(`line ${number}: unknown key; ${BLOCKS.join(', ')} or outputFileName is expected`, name),
+        error(`line ${number}: unknown key, expected ${BLOCKS.join(', ')} or outputFileName`, name),
       );
       return;
     }
-    if (blocks[name as BlockName]) findings.push(error(`line ${number}: is there twice`, name));
+    if (blocks[name as BlockName]) findings.push(error(`line ${number}: duplicate key`, name));
     const literal = /^[|>][-+]?$/.test(value);
     current = { name: name as BlockName, lines: [], firstLine: number + 1, literal };
     if (value !== '' && !literal) {
@@ -151,7 +151,7 @@ export function parseContractV2({ environment, input, rootMounts }: ContractV2In
     findings.push({
       severity: 'error',
       field: 'IMAGE_TYPE',
-      message: `is ${JSON.stringify(imageType)}; iso or qcow is expected`,
+      message: `is ${JSON.stringify(imageType)}, expected iso or qcow`,
     });
   }
   const volume = rootMounts.includes('/config') ? '/config' : rootMounts.at(-1);
@@ -169,7 +169,7 @@ export function parseContractV2({ environment, input, rootMounts }: ContractV2In
   const { blocks, outputFileName } = parsed;
   if (outputFileName !== undefined && !isFileName(outputFileName)) {
     findings.push(
-      error(`is ${JSON.stringify(outputFileName)}; a file name is expected, not a path`, 'outputFileName'),
+      error(`is ${JSON.stringify(outputFileName)}, expected a file name, not a path`, 'outputFileName'),
     );
   }
   const cut =

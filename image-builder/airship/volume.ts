@@ -20,18 +20,14 @@ export function parseVolume(
   });
   if (typeof value !== 'string' || value === '') {
     findings.push(
-      problem(
-        `is ${kindOf(value)}; <host path>:<container path> is expected, for example /srv/images:/config`,
-      ),
+      problem(`is ${kindOf(value)}; expected <host path>:<container path>, for example /srv/images:/config`),
     );
     return undefined;
   }
   const [host = '', container = host, , ...rest] = value.split(':');
   if (rest.length > 0 || !host.startsWith('/') || !container.startsWith('/') || container === '/') {
     findings.push(
-      problem(
-        `is ${JSON.stringify(value)}; two absolute paths are expected, for example /srv/images:/config`,
-      ),
+      problem(`is ${JSON.stringify(value)}; expected two absolute paths, for example /srv/images:/config`),
     );
     return undefined;
   }

@@ -50,7 +50,8 @@ function refuseIso({ iso }: ResolvedBuild): void {
     {
       severity: 'error',
       field: 'spec.build.iso',
-      message: 'a bundle has no ISO; make it with an IsoConfiguration, or with the builder container',
+      message:
+        'a bundle has no ISO; create it with image-builder iso, an IsoConfiguration or the builder container',
     },
   ]);
 }

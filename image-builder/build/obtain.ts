@@ -99,7 +99,7 @@ async function buildInBackground(session: BuildSession, id: string, source: Spec
   if (!resolved.executor.container)
     await (await import('./run-targets.ts')).requireToolsFor(session, targets);
   const { refuseInBackground, refuseInContainer, triggerBuild } = await import('./background/launch.ts');
-  if (!program) throw new TypeError('the caller has no program that goes on in the background');
+  if (!program) throw new TypeError('the caller has no program for background builds');
   refuseInContainer(source);
   refuseInBackground(source, policy);
   const surroundings = {

@@ -1,22 +1,23 @@
 // Puts a finished bundle where the spec says: into a registry, an archive, a layout. What is there already stays.
 
 import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { SigningKey } from '../attestation/keys.ts';
 import { invalidInput } from '../base/diagnostics/error.ts';
 import type { Reporter } from '../base/diagnostics/progress.ts';
 import type { Env } from '../base/env.ts';
 import type { Artifacts, BundleReference } from '../bundle/model.ts';
-import { blobPath } from '../bundle/write/blobs.ts';
 import { type BundleDestination, publishBundle, referenceOf } from '../bundle/write/destination.ts';
-import { layoutHas } from '../bundle/write/layout.ts';
-import { type Descriptor, OCI_MANIFEST } from '../bundle/write/manifest.ts';
 import type { CredentialOptions } from '../oci/credentials/credentials.ts';
 import type { Digest } from '../oci/digest.ts';
+import { RegistryError } from '../oci/http/registry-error.ts';
 import type { ImageSource } from '../oci/image-source.ts';
+import { blobPath, blobsDirectory } from '../oci/layout/format.ts';
+import { layoutHas } from '../oci/layout/write-directory.ts';
+import { OCI_MANIFEST } from '../oci/media-types.ts';
+import type { Descriptor } from '../oci/model.ts';
 import type { SourceOptions } from '../oci/open.ts';
 import type { FileReference, RegistryReference } from '../oci/reference.ts';
-import { RegistryError } from '../oci/registry-error.ts';
 import { SpecOutputs } from '../policy/outputs.ts';
 import { PathError } from '../policy/paths.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -201,8 +202,9 @@ async function isArchive(path: string): Promise<boolean> {
 }
 
 async function manifestOf({ directory, digest }: FinishedBundle): Promise<Descriptor> {
-  const { size } = await stat(blobPath(join(directory, 'blobs', 'sha256'), digest));
-  return { mediaType: OCI_MANIFEST, digest, size };
+  const { size } = await stat(blobPath(blobsDirectory(directory), digest));
+  // The name of a blob is a digest: blobPath takes nothing else.
+  return { mediaType: OCI_MANIFEST, digest: digest as Digest, size };
 }
 
 async function toDirectory(
@@ -228,7 +230,7 @@ async function toArchive(
 
 /** What an archive that was written before holds; it appears whole or not at all. */
 async function archivedDigest(path: string, tag: string): Promise<string | undefined> {
-  const { openLayout } = await import('../oci/sources/layout.ts');
+  const { openLayout } = await import('../oci/layout/layout-source.ts');
   const source = await openLayout({ transport: 'oci-archive', path, tag }).catch(() => undefined);
   try {
     return await source?.currentDigest();
@@ -271,7 +273,7 @@ async function toRegistry(
     { withDisks },
     { diskReferences },
   ] = await Promise.all([
-    import('../oci/sources/layout.ts'),
+    import('../oci/layout/layout-source.ts'),
     import('../oci/distribution/push.ts'),
     import('../oci/reference.ts'),
     import('../bundle/disk-index.ts'),

@@ -70,7 +70,7 @@ function common(fields: Record<string, unknown>, path: string, where: string): P
     const value = fields[name];
     if (value === undefined) continue;
     if (typeof value !== 'string' || !HEX[name].test(value))
-      throw invalid(`${path}.${name}`, `is no ${name} in hex`, where);
+      throw invalid(`${path}.${name}`, `is not a hexadecimal ${name}`, where);
     found[name] = value;
   }
   return found;
@@ -79,12 +79,12 @@ function common(fields: Record<string, unknown>, path: string, where: string): P
 function size(value: unknown, path: string, where: string): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
-    throw invalid(path, 'is no count', where);
+    throw invalid(path, 'must be a non-negative integer', where);
   return value;
 }
 
 function partitions(value: unknown, path: string, where: string): ArtifactPartition[] {
-  if (!Array.isArray(value)) throw invalid(path, 'is no list', where);
+  if (!Array.isArray(value)) throw invalid(path, 'must be a list', where);
   return value.map((item, index) => {
     const at = `${path}[${index}]`;
     const { number, start, size: bytes, filesystem, mount } = object(item, at, where);
@@ -99,25 +99,25 @@ function partitions(value: unknown, path: string, where: string): ArtifactPartit
 }
 
 function uuid(value: unknown, path: string, where: string): string {
-  if (typeof value !== 'string' || !UUID.test(value)) throw invalid(path, 'is no UUID', where);
+  if (typeof value !== 'string' || !UUID.test(value)) throw invalid(path, 'is not a UUID', where);
   return value;
 }
 
 function text(value: unknown, path: string, where: string): string {
-  if (typeof value !== 'string') throw invalid(path, 'is no text', where);
+  if (typeof value !== 'string') throw invalid(path, 'must be text', where);
   return value;
 }
 
 function fileName(value: unknown, path: string, where: string): string {
   if (typeof value !== 'string' || !FILE_NAME.test(value))
-    throw invalid(path, 'is no plain file name', where);
+    throw invalid(path, 'is not a plain file name', where);
   return value;
 }
 
 function object(value: unknown, path: string, where: string): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>;
-  throw invalid(path || 'it', 'is no object', where);
+  throw invalid(path || 'it', 'must be an object', where);
 }
 
 function invalid(path: string, problem: string, where: string): BundleError {

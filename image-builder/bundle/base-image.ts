@@ -7,14 +7,14 @@ import { pipeline } from 'node:stream/promises';
 import { formatBytes } from '../base/diagnostics/render.ts';
 import type { Digest } from '../oci/digest.ts';
 import { Image } from '../oci/image.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts';
-import { DOCKER_CONFIG, layerCompression } from '../oci/media-types.ts';
+import { blobPath } from '../oci/layout/format.ts';
+import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts';
+import { DOCKER_CONFIG, layerCompression, OCI_CONFIG, OCI_LAYER } from '../oci/media-types.ts';
+import type { Descriptor, ImageConfig } from '../oci/model.ts';
 import { openSource, type SourceOptions } from '../oci/open.ts';
 import { parseReference, type Reference } from '../oci/reference.ts';
 import { RECORD_FILE, readBase } from './local-base-image.ts';
 import type { LocalBaseImage } from './write/assemble.ts';
-import { blobPath } from './write/blobs.ts';
-import { type ImageConfig, OCI_CONFIG, OCI_LAYER } from './write/manifest.ts';
 import { BundleWriteError } from './write/write-error.ts';
 
 /** A base image whose content is certain. */
@@ -88,8 +88,8 @@ async function fetchBase(
   try {
     const image = await Image.open(source, { platform: { os: 'linux', architecture } });
     if (image.digest !== base.digest) {
-      throw new BundleWriteError('BUNDLE_BASE_INVALID', `${base.image} is not ${base.digest} any more`, {
-        hint: 'build again, or pin the base to the digest that you mean',
+      throw new BundleWriteError('BUNDLE_BASE_INVALID', `${base.image} is no longer ${base.digest}`, {
+        hint: 'build again, or pin the base to the intended digest',
       });
     }
     const content = await image.content(
@@ -124,9 +124,13 @@ function checkBase(
 ): void {
   const isImage = [OCI_CONFIG, DOCKER_CONFIG].includes(descriptor.mediaType);
   if (isImage && config.rootfs?.diff_ids?.length === layers.length) return;
-  throw new BundleWriteError('BUNDLE_BASE_INVALID', `${base.image} is not an image that could be a base`, {
-    hint: 'name the function image: the target `function` of the Dockerfile, pushed or saved as an archive',
-  });
+  throw new BundleWriteError(
+    'BUNDLE_BASE_INVALID',
+    `${base.image} is not an image that can serve as a base`,
+    {
+      hint: 'name the function image: the target `function` of the Dockerfile, pushed or saved as an archive',
+    },
+  );
 }
 
 /** The bundle is an OCI image, also on a Docker base: the tars are the same. */

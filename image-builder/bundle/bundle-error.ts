@@ -7,7 +7,7 @@ export type BundleErrorCode =
   | 'FILE_NOT_FOUND'
   /** The image has no profiles: it is not a bundle. */
   | 'NOT_A_BUNDLE'
-  /** The path is no regular file, or leads in a circle. */
+  /** The path is not a regular file, or leads in a circle. */
   | 'NOT_A_FILE'
   /** The file is larger than one that is read whole may be. */
   | 'FILE_TOO_LARGE'

@@ -52,7 +52,7 @@ async function digestInThread(
     // Rejects with the error of the thread.
     await once(worker, 'exit');
     throwIfCancelled(signal);
-    if (digest === undefined) throw new Error(`computing the ${algorithm} of ${file} was cut short`);
+    if (digest === undefined) throw new Error(`computing the ${algorithm} of ${file} was interrupted`);
     return digest;
   } finally {
     signal.removeEventListener('abort', end);

@@ -5,12 +5,13 @@
 // nothing else, so a registry stores its bytes twice. Here they are not: the disk is a range of the layer.
 
 import { checkContent, type Digest, digestOf } from '../oci/digest.ts';
+import { RegistryError } from '../oci/http/registry-error.ts';
 import type { ImageSource, Root } from '../oci/image-source.ts';
-import { type Descriptor, type Manifest, parseManifest } from '../oci/manifest.ts';
+import { parseManifest } from '../oci/manifest.ts';
 import { OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from '../oci/media-types.ts';
+import type { Descriptor, Manifest } from '../oci/model.ts';
 import { referrerManifestOf } from '../oci/referrers/read.ts';
 import { EMPTY_CONFIG, EMPTY_CONFIG_CONTENT, type ReferrerManifest } from '../oci/referrers/referrer.ts';
-import { RegistryError } from '../oci/registry-error.ts';
 import { RangedByteReader } from '../oci/tar/byte-reader.ts';
 import { TarReader } from '../oci/tar/reader.ts';
 import type { Artifacts, QcowArtifact } from './model.ts';
@@ -73,7 +74,7 @@ export async function withDisks({ source, artifacts, architecture }: BundleWithD
   const { descriptor, content } = await source.root();
   checkContent(content, descriptor, `the manifest of ${source.name}`);
   const manifest = parseManifest(content, descriptor.mediaType, `the manifest of ${source.name}`);
-  if (manifest.kind !== 'manifest' || !source.range) {
+  if ('manifests' in manifest || !source.range) {
     throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${source.name} is not a bundle on this machine`);
   }
   const { mediaType, digest, size } = descriptor;

@@ -1,8 +1,8 @@
 // A base image in a directory of this machine: what it is in one file, and the blobs of its layers beside that.
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { blobPath } from '../oci/layout/format.ts';
 import type { LocalBaseImage } from './write/assemble.ts';
-import { blobPath } from './write/blobs.ts';
 
 /** JSON of {@link LocalBaseImage}'s `config` and `layers`. */
 export const RECORD_FILE = 'base.json';

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { errnoOf } from '../base/diagnostics/errno.ts';
 import type { PullSecret } from '../oci/credentials/credentials.ts';
 import { pullSecretOf } from '../oci/credentials/pull-secret.ts';
-import { RegistryError } from '../oci/registry-error.ts';
+import { RegistryError } from '../oci/http/registry-error.ts';
 
 /** Reads the files. @throws RegistryError CREDENTIALS naming the file, without its content */
 export async function readPullSecrets(files: readonly string[]): Promise<PullSecret[]> {

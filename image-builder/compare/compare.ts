@@ -31,9 +31,9 @@ export function compareBundles(a: Subject, b: Subject): Comparison {
 function unknownOf({ name, packages, artifacts }: Subject): string[] {
   const vague = Object.values(artifacts.qcows).filter(({ partitions }) => !partitions);
   return [
-    ...(packages ? [] : [`${name} does not tell its packages`]),
+    ...(packages ? [] : [`${name} does not list its packages`]),
     ...(vague.length > 0
-      ? [`${name} does not tell the partitions of ${vague.map(({ file }) => file).join(', ')}`]
+      ? [`${name} does not describe the partitions of ${vague.map(({ file }) => file).join(', ')}`]
       : []),
   ];
 }

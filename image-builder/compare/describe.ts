@@ -30,7 +30,7 @@ export function describeImage({ change, file, size, virtualSize }: ImageChange):
   return [
     ...(change === 'changed' ? [] : [change]),
     ...(file ? [`file ${file.before ?? 'none'} → ${file.after ?? 'none'}`] : []),
-    ...(size ? [describeSizes(size)] : change === 'changed' ? ['other content, the same size'] : []),
+    ...(size ? [describeSizes(size)] : change === 'changed' ? ['different content, same size'] : []),
     ...(virtualSize ? [`virtual ${describeSizes(virtualSize)}`] : []),
   ];
 }

@@ -25,8 +25,8 @@ export function renderMarkdown(comparison: Comparison): string {
       ],
     ),
   ];
-  if (identical) parts.push('The two bundles are the same.');
-  else if (variables.length + packages.length + images.length === 0) parts.push('No difference is known.');
+  if (identical) parts.push('The two bundles are identical.');
+  else if (variables.length + packages.length + images.length === 0) parts.push('No known difference.');
   if (images.length > 0) {
     const rows = images.map((image) => [code(image.name), describeImage(image).map(harmless).join('<br>')]);
     parts.push(section(`Images (${images.length})`, ['image', 'change'], rows));

@@ -7,8 +7,8 @@ import { describeImage, describePartitionValue, describeValue, printable } from 
 export function renderText(comparison: Comparison): string {
   const { a, b, identical, variables, packages, images, unknown } = comparison;
   const lines = [`a: ${printable(a.image)}`, `b: ${printable(b.image)}`];
-  if (identical) lines.push('The two are the same.');
-  else if (variables.length + packages.length + images.length === 0) lines.push('No difference is known.');
+  if (identical) lines.push('The two are identical.');
+  else if (variables.length + packages.length + images.length === 0) lines.push('No known difference.');
   if (variables.length > 0) lines.push('', `Variables (${variables.length})`);
   for (const change of variables) {
     lines.push(`  ${changeLine(change, describeValue)}  [${change.profiles.map(describeValue).join(', ')}]`);

@@ -21,7 +21,7 @@ export async function explainMissingSpace(
   if (neededBytes < partition.sizeBytes * USABLE_SHARE) throw error;
   throw new DiskError(
     'DOES_NOT_FIT',
-    `${partition.mount} holds ${formatMib(neededBytes)}, its partition (number ${partition.number}) has ` +
+    `${partition.mount} needs ${formatMib(neededBytes)}, its partition (number ${partition.number}) has ` +
       `${formatMib(partition.sizeBytes)}`,
     { cause: error, hint: 'Make the partition or qcow_capacity larger, or install less.' },
   );

@@ -61,7 +61,7 @@ async function requireGrub(tree: string, platform: GrubPlatform, context: StageC
       'NO_BOOT_LOADER',
       `GRUB for ${platform} is neither in the image nor on this machine`,
       {
-        hint: `Put ${PLATFORM_PACKAGES[platform]} into the packages of the image, or install it here.`,
+        hint: `Add ${PLATFORM_PACKAGES[platform]} to the packages of the image, or install it here.`,
       },
     );
 }

@@ -25,7 +25,7 @@ export async function findKernels(tree: string, context: StageContext): Promise<
   const kernels = kernelsOf(output.split('\n'));
   if (kernels.length === 0)
     throw new DiskError('TREE_UNUSABLE', 'there is no kernel (/boot/vmlinuz-*) in the root file system', {
-      hint: 'Put a kernel package into the packages of the root file system (kernel_base_pkg).',
+      hint: 'Add a kernel package to the packages of the root file system (kernel_base_pkg).',
     });
   return kernels;
 }

@@ -105,19 +105,15 @@ async function collectContent(
   const [kernel] = await findKernels(tree, context);
   if (!kernel?.initramfs)
     throw new DiskError('TREE_UNUSABLE', `/boot has no initramfs for the kernel ${kernel?.version}`, {
-      hint: 'Put initramfs-tools into the packages of the root file system.',
+      hint: 'Add initramfs-tools to the packages of the root file system.',
     });
   await sandbox
     .run(['sh', '-euc', COLLECT, 'sh', tree, content, kernel.file, kernel.initramfs], { signal })
     .catch((error: unknown) => {
       if (signal.aborted || (error as { exitCode?: number }).exitCode !== NO_LIVE_BOOT) throw error;
-      throw new DiskError(
-        'TREE_UNUSABLE',
-        'the root file system cannot start from an ISO: it has no live-boot',
-        {
-          hint: 'Put live-boot into the packages of the root file system.',
-        },
-      );
+      throw new DiskError('TREE_UNUSABLE', 'the root file system cannot boot from an ISO without live-boot', {
+        hint: 'Add live-boot to the packages of the root file system.',
+      });
     });
   const release = await readRelease(tree, context);
   const files: Record<string, string> = {

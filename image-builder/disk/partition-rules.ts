@@ -24,17 +24,18 @@ export function checkPartition(partition: Partition, report: Report): void {
   if (mount.startsWith('/')) {
     checkMountPoint(mount, report);
     if (!type) report('filesystem', `a partition that is mounted at "${mount}" needs a file system`);
-    if (type === 'swap') report('filesystem.type', `"swap" cannot be mounted at "${mount}"; mount is "swap"`);
+    if (type === 'swap')
+      report('filesystem.type', `"swap" cannot be mounted at "${mount}"; set mount to "swap"`);
     if (mount === '/' && type === 'vfat')
-      report('filesystem.type', `"${type}" cannot hold the root file system; it is made as ext4`);
+      report('filesystem.type', `"${type}" cannot contain the root file system; use ext4`);
     if (mount === '/boot' && type === 'vfat')
-      report('filesystem.type', '"vfat" cannot hold /boot: kernel packages need links and owners');
+      report('filesystem.type', '"vfat" cannot contain /boot: kernel packages need links and owners');
   } else if (mount === 'swap' && type !== undefined && type !== 'swap') {
     report('filesystem.type', `"${type}" cannot be used as swap`);
   } else if (mount === 'swap' && type === undefined) {
     report('filesystem', 'a swap partition needs filesystem {type: swap}');
   } else if (mount === 'none' && type === 'swap') {
-    report('mount', 'a swap area has mount "swap"');
+    report('mount', 'a swap area needs mount "swap"');
   }
 
   // mkfs.xfs fills a file system only from a prototype: without hard links, extended attributes, names with spaces.
@@ -43,7 +44,7 @@ export function checkPartition(partition: Partition, report: Report): void {
 
   if (flags.has('bios_grub')) {
     if (mount !== 'none' || filesystem)
-      report('flags', 'a bios_grub partition holds boot code: it has mount "none" and no filesystem');
+      report('flags', 'a bios_grub partition contains boot code: it needs mount "none" and no filesystem');
     if (isEsp) report('flags', 'a partition is either bios_grub or esp, not both');
   }
   if (isEsp && type !== 'vfat')
@@ -77,7 +78,7 @@ export function checkDisk(
   if (partitions.length > MAXIMUM_PARTITIONS)
     report(
       'partitions',
-      `${partitions.length} partitions; a GPT as firmware expects it has ${MAXIMUM_PARTITIONS}`,
+      `${partitions.length} partitions; the GPT that firmware expects has at most ${MAXIMUM_PARTITIONS}`,
     );
   checkOverlaps(partitions, variables, report);
   checkSizes(partitions, variables, report);
@@ -88,7 +89,7 @@ export function checkDisk(
     const first = mounts.get(mount);
     if (first === undefined) mounts.set(mount, index);
     else
-      report(`partitions[${index}].mount`, `"${mount}" is the mount point of partitions[${first}] already`);
+      report(`partitions[${index}].mount`, `"${mount}" is already the mount point of partitions[${first}]`);
   }
   if (!mounts.has('/')) report('partitions', 'no partition is mounted at "/"');
   checkSingle(partitions, 'esp', 'EFI system partition (flags: [esp]); UEFI machines boot from it', report);
@@ -106,7 +107,7 @@ function checkSingle(
   const indexes = partitions.flatMap((partition, index) => (partition.role === role ? [index] : []));
   if (indexes.length === 0) report('partitions', `there is no ${what}`);
   for (const index of indexes.slice(1))
-    report(`partitions[${index}].flags`, `partitions[${indexes[0]}] is the ${role} partition already`);
+    report(`partitions[${index}].flags`, `partitions[${indexes[0]}] is already the ${role} partition`);
 }
 
 /** Every pair once, named at the one with the higher number. Partitions that could not be placed match nothing. */

@@ -88,7 +88,7 @@ function placePartition(partition: Partition, capacityBytes: number, capacity: s
   if (endBytes > lastBytes && endBytes <= capacityBytes) endBytes = lastBytes;
 
   if (startBytes < RESERVED_BYTES)
-    report('part_start', `"${partition.part_start}" is inside of the partition table (the first MiB)`);
+    report('part_start', `"${partition.part_start}" is inside the partition table (the first MiB)`);
   if (endBytes > lastBytes)
     report(
       'part_end',

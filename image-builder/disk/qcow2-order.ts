@@ -229,7 +229,7 @@ async function writeAt(file: FileHandle, data: Buffer, offset: number): Promise<
 }
 
 function unexpected(what: string): DiskError {
-  return new DiskError('QCOW2_UNEXPECTED', `qemu-img has written a qcow2 image that differs in ${what}`, {
-    hint: 'This is a fault of Image Builder: tell its authors the version of qemu-img.',
+  return new DiskError('QCOW2_UNEXPECTED', `qemu-img wrote a qcow2 image that differs in ${what}`, {
+    hint: 'This is a bug in Image Builder; report it with the version of qemu-img.',
   });
 }

@@ -35,8 +35,8 @@ export async function requirePlainPaths(
     if (path !== '/' && found[index] !== join(realTree, path))
       throw new DiskError(
         'TREE_UNUSABLE',
-        `${path} in the root file system leads over a symbolic link to ${found[index]?.replace(realTree, '') || '/'}`,
-        { hint: 'Make it a directory, or take its mount point out of the partitions.' },
+        `${path} in the root file system passes through a symbolic link to ${found[index]?.replace(realTree, '') || '/'}`,
+        { hint: 'Make it a directory, or remove its mount point from the partitions.' },
       );
   }
 }

@@ -141,8 +141,8 @@ export function checkEntries(entries: readonly XfsEntry[], mount: string): void 
   const more = problems.length > SHOWN ? `, and ${problems.length - SHOWN} more` : '';
   throw new DiskError(
     'TREE_UNUSABLE',
-    `mkfs.xfs cannot take over the content of ${mount}: ${problems.slice(0, SHOWN).join('; ')}${more}`,
-    { hint: `Make ${mount} an ext4.` },
+    `mkfs.xfs cannot store the content of ${mount}: ${problems.slice(0, SHOWN).join('; ')}${more}`,
+    { hint: `Use ext4 for ${mount}.` },
   );
 }
 

@@ -67,7 +67,7 @@ function checkFunction(
   if (configured.list === 'validators') {
     say(
       'error',
-      'kustomize fails with every function under validators; list it last under transformers, where it passes items through',
+      'kustomize fails on every function under validators; list it last under transformers, where it passes items through',
       `validators[${configured.index}]`,
       file,
     );
@@ -114,7 +114,7 @@ function checkExec(
   }
   say(
     'warning',
-    'runs with `kustomize build --enable-alpha-plugins --enable-exec` only: without --enable-exec kustomize leaves it out, says nothing and exits 0. `kubectl kustomize` has no such flag; `image-builder install-plugin` serves it',
+    'runs with `kustomize build --enable-alpha-plugins --enable-exec` only: without --enable-exec kustomize silently skips it and exits with 0. `kubectl kustomize` has no such flag; use `image-builder install-plugin` there',
     field,
   );
 }

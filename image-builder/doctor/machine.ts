@@ -41,7 +41,9 @@ export async function kustomizeVersion(probe: Probe): Promise<string | undefined
 export function checkKustomize(version: string | undefined): Finding[] {
   if (version === undefined) return [warning('kustomize is not on PATH; 4.5 or newer renders the examples')];
   if (version === '')
-    return [info('kustomize does not tell its version, being built from source; 4.5 or newer is needed')];
+    return [
+      info('kustomize does not report its version, because it was built from source; 4.5 or newer is needed'),
+    ];
   return [checkKustomizeVersion(version)];
 }
 
@@ -59,7 +61,7 @@ export async function checkEngines(probe: Probe): Promise<Finding[]> {
     }
     const said = `${result.stderr}${result.stdout.match(/"ServerErrors":\["([^"]*)/)?.[1] ?? ''}`;
     findings.push(
-      warning(`${engine} is installed and does not answer: ${firstLine(said)}${engineHint(said)}`),
+      warning(`${engine} is installed but does not answer: ${firstLine(said)}${engineHint(said)}`),
     );
   }
   if (findings.length === 0)
@@ -79,7 +81,7 @@ export async function checkEngines(probe: Probe): Promise<Finding[]> {
 function engineHint(said: string): string {
   if (/permission denied/i.test(said)) return ' (add the user to the group docker, or use rootless mode)';
   if (/cannot connect|no such file|refused/i.test(said))
-    return ' (is the daemon running? is DOCKER_HOST right?)';
+    return ' (is the daemon running, and DOCKER_HOST correct?)';
   return '';
 }
 

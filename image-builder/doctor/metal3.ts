@@ -41,7 +41,7 @@ function checkImage(image: Image, isV1beta2: boolean): Finding[] {
     say('error', other as string, `has ${other}, which is called ${known} in this apiVersion`);
   }
   if (typeof url !== 'string' || !/^[a-z][a-z0-9+.-]*:\/\/./i.test(url)) {
-    say('error', 'url', `has ${JSON.stringify(url) ?? 'no url'} as url; was a replacement left out?`);
+    say('error', 'url', `has ${JSON.stringify(url) ?? 'no url'} as url; is a replacement missing?`);
     return findings;
   }
   if (url.startsWith('oci://')) {
@@ -58,14 +58,14 @@ function checkImage(image: Image, isV1beta2: boolean): Finding[] {
   }
   const isLiveIso = image[known as string] === 'live-iso';
   if (isEmpty(checksum) && !isLiveIso) {
-    say('error', 'checksum', 'has no checksum, without which Ironic deploys nothing that comes by HTTP');
+    say('error', 'checksum', 'has no checksum, without which Ironic deploys nothing fetched by HTTP');
   }
   const isMd5 = checksumType === 'md5' || (isEmpty(checksumType) && /^[0-9a-f]{32}$/i.test(String(checksum)));
   if (isMd5) {
     say(
       'warning',
       'checksumType',
-      'has an MD5 checksum, which Ironic gives up and FIPS forbids: carry checksum and checksumType of the artifacts catalogue, which names the strongest',
+      'has an MD5 checksum, which Ironic is dropping and FIPS forbids: use checksum and checksumType of the artifacts catalogue, which has the strongest',
     );
   }
   return findings;

@@ -16,10 +16,10 @@ export function checkTools(directories?: readonly string[]): Finding[] {
   return PURPOSES.map(({ what, tasks, severity }) => {
     const missing = findMissingTools(tasks, directories);
     if (missing.length === 0)
-      return { severity: 'info', message: `the tools for ${what} are there`, tags: { outcome: 'ok' } };
+      return { severity: 'info', message: `the tools for ${what} are installed`, tags: { outcome: 'ok' } };
     const names = missing.map(({ tool }) => tool).join(', ');
     const packages = [...new Set(missing.map((one) => one.package))].sort().join(' ');
     const advice = `apt-get install --no-install-recommends ${packages}`;
-    return { severity, message: `for ${what} there is no ${names}: ${advice}` };
+    return { severity, message: `${names} for ${what} not found: ${advice}` };
   });
 }

@@ -1,6 +1,6 @@
 // Where the base of bundles lies that this program carries with it; it is too large to be in the executable itself.
 import { basename, dirname, join } from 'node:path';
-import { ownFile } from './own-command.ts';
+import { ownFile } from '#runtime';
 
 /**
  * Directories to look into, in their order: beside the program, where packages of a system keep such files, and where

@@ -31,7 +31,7 @@ export async function findEngine(
   if (refusals.length > 0) {
     throw new ContainerError('ENGINE_REFUSES', 'no container engine answers', {
       output: refusals,
-      hint: 'start its daemon, set DOCKER_HOST, or add the user to its group; `image-builder doctor` looks closer',
+      hint: 'start its daemon, set DOCKER_HOST, or add the user to its group; `image-builder doctor` tells more',
     });
   }
   throw new ContainerError('ENGINE_MISSING', `${wanted ?? ENGINES.join(', ')}: not installed`, {

@@ -127,6 +127,6 @@ function hintFor(status: number, name: string): string {
   if (status === 125) return `${name} could not start the container; its message is above`;
   if (status === 126 || status === 127)
     return 'is this a builder image? It is the target `builder` of the Dockerfile';
-  if (status === 137) return 'the container was killed: by somebody, or for want of memory';
-  return 'the last lines that it printed are above';
+  if (status === 137) return 'the container was killed by somebody, or ran out of memory';
+  return 'its last output is above';
 }

@@ -1,7 +1,7 @@
 // Content digests (OCI image-spec, descriptor.md "Digests"): parsing, computing, checking while streaming.
 
-import { type Hash, type HashAlgorithm, newHash } from './hash.ts';
-import { RegistryError } from './registry-error.ts';
+import { type Hash, type HashAlgorithm, newHash } from '#runtime';
+import { RegistryError } from './http/registry-error.ts';
 
 /** `sha256:<64 hex>` or `sha512:<128 hex>`. */
 export type Digest = `${'sha256' | 'sha512'}:${string}`;
@@ -76,17 +76,13 @@ export async function* checkedStream(
 
 function sizeMismatch(what: string, expected: number, actual: number): RegistryError {
   const problem = actual < expected ? `ended after ${actual}` : `has at least ${actual}`;
-  return new RegistryError('DIGEST_MISMATCH', `${what} ${problem} of ${expected} promised bytes`, {
+  return new RegistryError('DIGEST_MISMATCH', `${what} ${problem} of the expected ${expected} bytes`, {
     hint: 'The registry, a proxy or the disk returned damaged content; nothing of it was used.',
   });
 }
 
 function digestMismatch(what: string, expected: string, actual: string): RegistryError {
-  return new RegistryError(
-    'DIGEST_MISMATCH',
-    `${what} has the digest ${actual}, not the promised ${expected}`,
-    {
-      hint: 'The registry, a proxy or the disk returned damaged or forged content; nothing of it was used.',
-    },
-  );
+  return new RegistryError('DIGEST_MISMATCH', `${what} has digest ${actual}, expected ${expected}`, {
+    hint: 'The registry, a proxy or the disk returned damaged or forged content; nothing of it was used.',
+  });
 }

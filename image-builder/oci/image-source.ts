@@ -2,15 +2,8 @@
 // checking against digests is done by the callers, once, in image.ts.
 
 import type { Digest } from './digest.ts';
-import type { Descriptor } from './manifest.ts';
-
-/** What reading has cost so far. */
-export interface Cost {
-  /** HTTP requests sent, tokens and redirects included; 0 for local sources. */
-  requests: number;
-  /** Bytes received in response bodies, or read from local files. */
-  bytes: number;
-}
+import type { Cost } from './http/transport.ts';
+import type { Descriptor } from './model.ts';
 
 /** The manifest or index that a reference names. */
 export interface Root {

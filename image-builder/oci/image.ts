@@ -3,19 +3,12 @@
 import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { decompress, expansionLimit } from './codec/compression.ts';
 import { checkContent, checkedStream, type Digest } from './digest.ts';
+import { RegistryError } from './http/registry-error.ts';
 import type { ImageSource, Root } from './image-source.ts';
-import {
-  type Descriptor,
-  type ImageConfig,
-  MANIFEST_LIMIT_BYTES,
-  type Manifest,
-  type Platform,
-  parseConfig,
-  parseManifest,
-} from './manifest.ts';
+import { MANIFEST_LIMIT_BYTES, parseConfig, parseManifest } from './manifest.ts';
 import { layerCompression } from './media-types.ts';
+import type { Descriptor, ImageConfig, Manifest, Platform } from './model.ts';
 import { choosePlatform, hostPlatform } from './platform.ts';
-import { RegistryError } from './registry-error.ts';
 
 /** Indexes in indexes beyond this are a mistake, or malice. */
 const NESTING_LIMIT = 4;
@@ -80,8 +73,8 @@ export class Image {
   static async from(source: ImageSource, root: Root, options: ImageOptions): Promise<Image> {
     const wanted = options.platform ?? hostPlatform();
     let document = parseManifest(root.content, root.descriptor.mediaType, `the manifest of ${source.name}`);
-    const members = new Set(document.kind === 'index' ? document.manifests.map(({ digest }) => digest) : []);
-    for (let depth = 0; document.kind === 'index'; depth++) {
+    const members = new Set('manifests' in document ? document.manifests.map(({ digest }) => digest) : []);
+    for (let depth = 0; 'manifests' in document; depth++) {
       if (depth >= NESTING_LIMIT)
         throw new RegistryError(
           'INVALID_MANIFEST',

@@ -1,62 +1,15 @@
-// Manifests, indexes and image configs: their types, and parsing that believes nothing
+// Parses manifests, indexes and image configs, and believes nothing
 // (OCI image-spec manifest.md, image-index.md, config.md; Docker image manifest v2 schema 2).
 
 import { type Digest, isDigest } from './digest.ts';
+import { RegistryError } from './http/registry-error.ts';
 import { isIndex, isManifest, OCI_INDEX, OCI_MANIFEST } from './media-types.ts';
-import { RegistryError } from './registry-error.ts';
+import type { Descriptor, ImageConfig, Index, Manifest, Platform } from './model.ts';
 
 /** Manifests, indexes and configs above this are refused; distribution-spec makes registries accept at least 4 MiB. */
 export const MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024;
 /** More layers than any image has (overlayfs stops at 500, Docker at 127). */
 const LAYER_LIMIT = 1000;
-
-export interface Platform {
-  os: string;
-  architecture: string;
-  variant?: string;
-}
-
-/** A pointer to content. `size` is in bytes. */
-export interface Descriptor {
-  mediaType: string;
-  digest: Digest;
-  size: number;
-  annotations?: Record<string, string>;
-  platform?: Platform;
-  artifactType?: string;
-  /** The content itself, not yet checked (OCI image-spec descriptor.md, "Embedded Content"). */
-  data?: Buffer;
-}
-
-export interface Index {
-  kind: 'index';
-  mediaType: string;
-  manifests: Descriptor[];
-  annotations: Record<string, string>;
-}
-
-export interface Manifest {
-  kind: 'manifest';
-  mediaType: string;
-  config: Descriptor;
-  layers: Descriptor[];
-  annotations: Record<string, string>;
-  artifactType?: string;
-  /** What it refers to (OCI image-spec 1.1, manifest.md, `subject`). */
-  subject?: Descriptor;
-}
-
-/** The part of an image config that we use. */
-export interface ImageConfig {
-  platform?: Platform;
-  created?: string;
-  labels: Record<string, string>;
-  entrypoint: string[];
-  /** Digests of the uncompressed layers, lowest first. */
-  diffIds: Digest[];
-  /** How each layer came to be; entries that made no layer are left out when `emptyLayer`. */
-  history: { createdBy: string; emptyLayer: boolean }[];
-}
 
 /**
  * Parses a manifest or index.
@@ -75,43 +28,52 @@ export function parseManifest(content: Uint8Array, declaredType: string, what: s
     );
   }
   const mediaType = manifestType(document, declaredType, what);
-  const annotations = stringMap(document.annotations);
+  const annotations = isObject(document.annotations) && { annotations: stringMap(document.annotations) };
   if (isIndex(mediaType)) {
     const manifests = descriptors(document.manifests, 'manifests', what);
-    return { kind: 'index', mediaType, manifests, annotations };
+    return { schemaVersion: 2, mediaType, manifests, ...annotations };
   }
   const layers = descriptors(document.layers, 'layers', what);
   if (layers.length > LAYER_LIMIT) throw invalid(what, `it has ${layers.length} layers`);
   return {
-    kind: 'manifest',
+    schemaVersion: 2,
     mediaType,
     config: descriptor(document.config, 'config', what),
     layers,
-    annotations,
+    ...annotations,
     ...(typeof document.artifactType === 'string' && { artifactType: document.artifactType }),
     ...(isObject(document.subject) && { subject: descriptor(document.subject, 'subject', what) }),
   };
 }
 
-/** @throws RegistryError INVALID_MANIFEST */
+/**
+ * Parses an image config: the fields that something here decides by.
+ * @throws RegistryError INVALID_MANIFEST
+ */
 export function parseConfig(content: Uint8Array, what: string): ImageConfig {
   const document = parseObject(content, what);
   const settings = isObject(document.config) ? document.config : {};
   const rootfs = isObject(document.rootfs) ? document.rootfs : {};
-  const platform = parsePlatform(document);
   return {
-    ...(platform && { platform }),
+    ...parsePlatform(document),
     ...(typeof document.created === 'string' && { created: document.created }),
-    labels: stringMap(settings.Labels),
-    entrypoint: list(settings.Entrypoint).filter((part) => typeof part === 'string'),
-    diffIds: list(rootfs.diff_ids).filter((id): id is Digest => typeof id === 'string' && isDigest(id)),
+    config: { Labels: stringMap(settings.Labels) },
+    rootfs: {
+      type: 'layers',
+      diff_ids: list(rootfs.diff_ids).filter((id): id is Digest => typeof id === 'string' && isDigest(id)),
+    },
     history: list(document.history)
       .filter(isObject)
       .map((entry) => ({
-        createdBy: typeof entry.created_by === 'string' ? entry.created_by : '',
-        emptyLayer: entry.empty_layer === true,
+        ...(typeof entry.created_by === 'string' && { created_by: entry.created_by }),
+        ...(entry.empty_layer === true && { empty_layer: true }),
       })),
   };
+}
+
+/** What made each layer, lowest first; empty where nobody has said so. Steps that made no layer do not count. */
+export function stepsOf({ history = [] }: ImageConfig): string[] {
+  return history.filter((step) => !step.empty_layer).map((step) => step.created_by ?? '');
 }
 
 /**
@@ -125,13 +87,17 @@ function manifestType(document: Record<string, unknown>, declared: string, what:
   const hasManifests = document.manifests !== undefined;
   if (hasLayers && hasManifests) throw invalid(what, 'it is a manifest and an index at the same time');
   if (own !== undefined && !known(own)) {
-    throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${what} has the media type ${own}, which is no image`);
+    throw new RegistryError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `${what} has the media type ${own}, which is not an image`,
+    );
   }
   if (own !== undefined && known(declared) && own !== declared) {
-    throw invalid(what, `it calls itself ${own} and was announced as ${declared}`);
+    throw invalid(what, `it declares ${own}, but was announced as ${declared}`);
   }
   const type = own ?? (known(declared) ? declared : hasManifests ? OCI_INDEX : OCI_MANIFEST);
-  if (isIndex(type) !== hasManifests) throw invalid(what, `its content does not fit its media type ${type}`);
+  if (isIndex(type) !== hasManifests)
+    throw invalid(what, `its content does not match its media type ${type}`);
   return type;
 }
 

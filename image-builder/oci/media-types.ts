@@ -1,6 +1,6 @@
 // Media types of manifests and layers (OCI image-spec media-types.md; Docker image manifest v2 schema 2).
 
-import { RegistryError } from './registry-error.ts';
+import { RegistryError } from './http/registry-error.ts';
 
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';

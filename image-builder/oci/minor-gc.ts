@@ -1,5 +1,7 @@
 // Keeps the memory of long streams low.
 
+import { youngCollector } from '#runtime';
+
 /** Bytes that pass before what they were in is collected. */
 const PASSED_BYTES = 6 * 1024 * 1024;
 
@@ -19,17 +21,4 @@ export async function* collected(stream: AsyncIterable<Uint8Array>): AsyncGenera
     collect ??= await youngCollector();
     collect();
   }
-}
-
-async function youngCollector(): Promise<() => void> {
-  // It knows what its buffers take by itself.
-  if ('Bun' in globalThis) return () => {};
-  const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([
-    import('node:v8'),
-    import('node:vm'),
-  ]);
-  setFlagsFromString('--expose-gc');
-  const collect: (options: { type: 'minor' }) => void = runInNewContext('gc');
-  setFlagsFromString('--no-expose-gc');
-  return () => collect({ type: 'minor' });
 }

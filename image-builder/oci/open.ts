@@ -1,11 +1,10 @@
 // Opens the place that a reference names. Only the code for that kind of place is loaded.
 
+import { openTransport } from '#runtime';
 import type { Env } from '../base/env.ts';
 import type { CredentialOptions } from './credentials/credentials.ts';
 import type { Action, DistributionClient } from './distribution/repository-client.ts';
 import type { HttpClient, HttpLimits } from './http/client.ts';
-import type { TlsSettings } from './http/connection-settings.ts';
-import type { Patience, Transport } from './http/transport.ts';
 import type { ImageSource, MayRead } from './image-source.ts';
 import type { Reference, RegistryReference } from './reference.ts';
 
@@ -29,7 +28,7 @@ export async function openSource(reference: Reference, options: SourceOptions = 
       return openRegistry(reference, options);
     case 'oci':
     case 'oci-archive':
-      return (await import('./sources/layout.ts')).openLayout(reference, options.mayRead);
+      return (await import('./layout/layout-source.ts')).openLayout(reference, options.mayRead);
     case 'docker-archive':
       return (await import('./sources/docker-archive.ts')).openDockerArchive(reference);
     case 'docker-daemon':
@@ -75,22 +74,6 @@ export async function openRepository(
   const credentials = keychain(options.credentials ?? {}, environment, options.signal);
   const clients = endpoints.map((endpoint) => new DistributionClient(endpoint, http, credentials, action));
   return { clients, http };
-}
-
-/** What sends requests in the runtime at hand. */
-async function openTransport(
-  environment: Env,
-  tlsFor: (host: string) => Promise<TlsSettings>,
-  patience: Patience,
-): Promise<Transport> {
-  const byNode = async () => {
-    const { NodeTransport } = await import('./http/node-transport.ts');
-    const { Connections } = await import('./http/connection.ts');
-    return new NodeTransport(new Connections(environment, tlsFor, patience.connectTimeout), patience);
-  };
-  if (!('Bun' in globalThis)) return byNode();
-  const { BunTransport } = await import('./http/bun-transport.ts');
-  return new BunTransport(environment, tlsFor, patience, byNode);
 }
 
 /** The registry itself, of the clients of {@link openRepository}: nothing is written to a mirror. */

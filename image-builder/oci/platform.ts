@@ -1,8 +1,8 @@
 // Which manifest of an index is meant (OCI image-spec image-index.md).
 
-import type { Descriptor, Index, Platform } from './manifest.ts';
+import { RegistryError } from './http/registry-error.ts';
 import { isIndex, isManifest } from './media-types.ts';
-import { RegistryError } from './registry-error.ts';
+import type { Descriptor, ImageConfig, Index, Platform } from './model.ts';
 
 /** Node's names of architectures in the words of GOARCH, which OCI uses. */
 const ARCHITECTURES: Record<string, string> = {
@@ -19,6 +19,12 @@ export function hostPlatform(): Platform {
   return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch };
 }
 
+/** What an image runs on, as its config says; undefined when that does not. */
+export function platformOf({ os, architecture, variant }: ImageConfig): Platform | undefined {
+  if (os === undefined || architecture === undefined) return undefined;
+  return { os, architecture, ...(variant && { variant }) };
+}
+
 /**
  * Parses `os/architecture[/variant]`.
  * @throws RegistryError INVALID_REFERENCE
@@ -27,7 +33,7 @@ export function parsePlatform(text: string): Platform {
   const [os, architecture, variant, ...rest] = text.split('/');
   if (!os || !architecture || rest.length > 0) {
     throw new RegistryError('INVALID_REFERENCE', `"${text}" is not a platform`, {
-      hint: 'Write for example linux/arm64.',
+      hint: 'Use for example linux/arm64.',
     });
   }
   return { os, architecture, ...(variant && { variant }) };

@@ -2,7 +2,7 @@
 // Grammar: https://github.com/distribution/reference (registry references); containers-transports(5) for the others.
 
 import { type Digest, isDigest } from './digest.ts';
-import { RegistryError } from './registry-error.ts';
+import { RegistryError } from './http/registry-error.ts';
 
 /** An image in a registry. At least one of `tag` and `digest` is set; the digest decides. */
 export interface RegistryReference {
@@ -104,13 +104,13 @@ function parseRegistry(text: string, rest: string): RegistryReference {
   const repository = registry === 'docker.io' && !path.includes('/') ? `library/${path}` : path;
 
   if (isDomain && !isRegistryHost(first))
-    throw invalid(text, `"${first}" is no host name or address with an optional port`);
+    throw invalid(text, `"${first}" is not a host name or address with an optional port`);
   if (path === '') throw invalid(text, 'it names no repository');
   for (const component of repository.split('/')) {
     if (!PATH_COMPONENT.test(component)) throw invalid(text, repositoryProblem(component));
   }
   if (repository.length > 255) throw invalid(text, 'the repository name is longer than 255 characters');
-  if (tag !== undefined && !TAG.test(tag)) throw invalid(text, `"${tag}" is no tag`);
+  if (tag !== undefined && !TAG.test(tag)) throw invalid(text, `"${tag}" is not a tag`);
   return {
     transport: 'registry',
     registry,
@@ -135,7 +135,7 @@ function splitOffDigest(text: string, rest: string): [string, Digest | undefined
   if (at < 0) return [rest, undefined];
   const digest = rest.slice(at + 1);
   if (!isDigest(digest)) {
-    throw invalid(text, `"${digest}" is no digest; a digest is sha256: and 64 lower-case hex digits`);
+    throw invalid(text, `"${digest}" is not a digest; a digest is sha256: and 64 lower-case hex digits`);
   }
   return [rest.slice(0, at), digest];
 }
@@ -172,7 +172,7 @@ function splitOffTag(name: string): { repository: string; tag?: string } {
 function repositoryProblem(component: string): string {
   if (component === '') return 'the repository has an empty part between two slashes';
   if (component !== component.toLowerCase()) return `the repository part "${component}" must be lower case`;
-  return `"${component}" is no repository part (lower-case letters, digits, and single separators . _ __ -)`;
+  return `"${component}" is not a valid part of a repository name (lower-case letters, digits, and single separators . _ __ -)`;
 }
 
 function invalid(text: string, problem: string): RegistryError {

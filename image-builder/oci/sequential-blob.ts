@@ -2,9 +2,9 @@
 
 import type { Digest } from './digest.ts';
 import type { BlobContent } from './distribution/upload.ts';
+import { RegistryError } from './http/registry-error.ts';
 import type { ImageSource } from './image-source.ts';
-import type { Descriptor } from './manifest.ts';
-import { RegistryError } from './registry-error.ts';
+import type { Descriptor } from './model.ts';
 
 /** A stream on its way. */
 interface Cursor {
@@ -70,7 +70,7 @@ export class SequentialBlob implements BlobContent {
     throw new RegistryError(
       'DIGEST_MISMATCH',
       `blob ${this.digest} of ${this.#source.name} ended after ${cursor.position} of ${this.size} bytes`,
-      { hint: 'The image that is pushed is incomplete; nothing of it was published.' },
+      { hint: 'The image being pushed is incomplete; nothing of it was published.' },
     );
   }
 }

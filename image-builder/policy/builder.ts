@@ -38,7 +38,7 @@ export function requireNetwork({ networks }: Pick<Policy, 'networks'>, network: 
     variable: `IMAGE_BUILDER_NETWORKS=${name}`,
     line: `builder: {networks: [${name}]}`,
   });
-  throw invalidInput(NETWORK, `stages that fetch do not get the network ${name} without permission; ${how}`);
+  throw invalidInput(NETWORK, `stages that fetch need permission for the network ${name}; ${how}`);
 }
 
 function refuseImage(image: string): InvalidInputError {
@@ -46,5 +46,5 @@ function refuseImage(image: string): InvalidInputError {
     variable: `IMAGE_BUILDER_IMAGES=${image}`,
     line: `builder: {images: [${image}]}`,
   });
-  return invalidInput(IMAGE, `${image} is not started without permission; ${how}`);
+  return invalidInput(IMAGE, `starting ${image} needs permission; ${how}`);
 }

@@ -118,9 +118,9 @@ async function readPolicyFile(path: string): Promise<PolicyFile | undefined> {
   try {
     const facts = await file.stat();
     const { uid, mode, size } = facts;
-    if (!facts.isFile()) throw invalidInput({ file: path }, 'is no regular file');
+    if (!facts.isFile()) throw invalidInput({ file: path }, 'is not a regular file');
     if (size > LIMIT)
-      throw invalidInput({ file: path }, `has ${size} bytes, a policy has no more than ${LIMIT}`);
+      throw invalidInput({ file: path }, `has ${size} bytes, more than the ${LIMIT} of a policy`);
     if (uid !== 0 && uid !== process.getuid?.())
       throw invalidInput(
         { file: path },
@@ -180,7 +180,7 @@ async function readStore({ env, cwd, storeRepository }: PolicyOptions): Promise<
   if (trust && !repository)
     throw invalidInput(
       'IMAGE_BUILDER_STORE_TRUST',
-      'needs IMAGE_BUILDER_STORE_REPOSITORY: which registry is meant?',
+      'needs IMAGE_BUILDER_STORE_REPOSITORY, which names the registry',
     );
   if (!repository && !file) return undefined;
   const keys = file ? pemBlocks(await readKeys(resolve(cwd, file))) : [];

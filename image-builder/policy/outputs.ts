@@ -41,13 +41,9 @@ export class SpecOutputs {
     await this.#allowed.future(absolute);
     const present = await lstat(absolute).catch(() => undefined);
     if (present && !(present.isFile() && (await isEarlierResult(absolute)))) {
-      throw new PathError(
-        'OUTPUT_TAKEN',
-        `${absolute} is there already, and is no ${kind}: it is not replaced`,
-        {
-          hint: 'remove it, or name another file',
-        },
-      );
+      throw new PathError('OUTPUT_TAKEN', `${absolute} exists and is not an ${kind}, so it is not replaced`, {
+        hint: 'remove it, or name another file',
+      });
     }
     return absolute;
   }

@@ -105,7 +105,7 @@ export class AllowedPaths {
   }
 
   outside(path: string): PathError {
-    return new PathError('PATH_OUTSIDE', `${path} is outside of what a spec may use here`, {
+    return new PathError('PATH_OUTSIDE', `${path} is outside the paths that this spec may use`, {
       hint: this.#hint(path),
     });
   }

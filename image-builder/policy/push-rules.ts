@@ -20,5 +20,5 @@ export function explainNoPush(repository: string): string {
     variable: `IMAGE_BUILDER_PUSH=${repository}`,
     line: `push: [${repository}]`,
   });
-  return `nothing is pushed to ${repository} without permission; ${how}`;
+  return `pushing to ${repository} needs permission; ${how}`;
 }

@@ -20,5 +20,5 @@ export function howToAllow({ option, variable, line }: Permission): string {
     ...(variable === undefined ? [] : [`${variable} (environment)`]),
     `"${line}" in ${MACHINE_POLICY_FILE} or ~/.config/image-builder/policy.yaml`,
   ];
-  return `it is allowed by ${ways.join(', or by ')}`;
+  return `allow it with ${ways.join(', or with ')}`;
 }

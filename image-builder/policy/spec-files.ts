@@ -9,7 +9,7 @@ import { howToAllow } from './refusal.ts';
 /** Bytes that a file of a spec may have when nothing says otherwise. */
 const DEFAULT_LIMIT = 16 << 20;
 
-/** A tree with more than that is no directory of manifests. */
+/** A tree with more than that is not a directory of manifests. */
 const TREE_LIMIT = { files: 10_000, depth: 32 };
 
 /** Reads below the directories that it is given, and nothing else. */
@@ -51,7 +51,7 @@ export class SpecFiles {
       const opened = await readlink(`/proc/self/fd/${file.fd}`).catch(() => real);
       if (!(await this.#allowed.includes(opened))) throw this.#allowed.outside(absolute);
       const facts = await file.stat();
-      if (!facts.isFile()) throw new PathError('NOT_A_FILE', `${absolute} is no regular file`);
+      if (!facts.isFile()) throw new PathError('NOT_A_FILE', `${absolute} is not a regular file`);
       return await readWhole(file, absolute, limit);
     } finally {
       await file.close();
@@ -111,7 +111,7 @@ export class SpecFiles {
   ): Promise<void> {
     const real = await this.#allowed.existing(directory);
     if (above.includes(real))
-      throw new PathError('PATH_LOOP', `${directory} is a symbolic link to a directory that it lies in`);
+      throw new PathError('PATH_LOOP', `${directory} is a symbolic link to one of its parent directories`);
     if (above.length >= TREE_LIMIT.depth || files.size >= TREE_LIMIT.files)
       throw new PathError('FILE_TOO_LARGE', `${directory} has too many files to be manifests`);
     for (const entry of await listReal(real, directory)) {
@@ -157,7 +157,7 @@ async function listReal(real: string, path: string): Promise<Dirent[]> {
     return await readdir(real, { withFileTypes: true });
   } catch (cause) {
     const code = errnoOf(cause) === 'ENOTDIR' ? 'NOT_A_FILE' : 'PATH_UNREADABLE';
-    const message = code === 'NOT_A_FILE' ? 'is no directory' : `cannot be read (${errnoOf(cause)})`;
+    const message = code === 'NOT_A_FILE' ? 'is not a directory' : `cannot be read (${errnoOf(cause)})`;
     throw new PathError(code, `${path} ${message}`, { cause });
   }
 }
@@ -171,7 +171,10 @@ async function readWhole(file: FileHandle, path: string, limit: number): Promise
     if (bytesRead === 0) return Buffer.concat(parts);
     size += bytesRead;
     if (size > limit)
-      throw new PathError('FILE_TOO_LARGE', `${path} has more than ${limit} bytes, which no such file has`);
+      throw new PathError(
+        'FILE_TOO_LARGE',
+        `${path} has more than ${limit} bytes, the limit for such a file`,
+      );
     parts.push(buffer.subarray(0, bytesRead));
   }
 }

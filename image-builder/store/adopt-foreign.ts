@@ -52,7 +52,7 @@ async function readForeign(
   signal: AbortSignal,
 ): Promise<EntryRecord> {
   const name = entryName(expected);
-  if (!(await isDirectory(directory))) throw wrong(name, 'it is no directory');
+  if (!(await isDirectory(directory))) throw wrong(name, 'it is not a directory');
   const files = new Set(
     await listFiles(directory).catch((error) => {
       throw wrong(name, (error as Error).message);
@@ -62,7 +62,7 @@ async function readForeign(
   if (!files.has(RECORD_FILE) || (await lstat(path)).size > DOCUMENT_LIMIT)
     throw wrong(name, 'it has no record');
   const record = parseRecord(await readFile(path, 'utf8'), name);
-  if (record.recipe !== expected.recipe) throw wrong(name, 'its recipe is another');
+  if (record.recipe !== expected.recipe) throw wrong(name, 'its recipe differs');
   const missing = Object.keys(record.files).find((file) => !files.has(file));
   if (missing !== undefined) throw wrong(name, `${missing} is missing`);
   const damage = await verifyFiles(directory, record.files, signal);
@@ -104,8 +104,5 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 function wrong(name: string, reason: string): StoreError {
-  return new StoreError(
-    'STORE_ENTRY_CORRUPT',
-    `the entry ${name} that was made elsewhere is refused: ${reason}`,
-  );
+  return new StoreError('STORE_ENTRY_CORRUPT', `the entry ${name}, made elsewhere, is refused: ${reason}`);
 }

@@ -111,7 +111,7 @@ async function readNamed(store: Store, name: string): Promise<Entry | undefined>
   } catch (error) {
     throw new CorruptEntryError(name, `the record of the entry ${name} is damaged`, { cause: error });
   }
-  throw new CorruptEntryError(name, `the record of the entry ${name} is that of another`);
+  throw new CorruptEntryError(name, `the record of the entry ${name} belongs to another entry`);
 }
 
 /** How closely {@link checkEntry} looks. */

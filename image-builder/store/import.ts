@@ -76,7 +76,7 @@ async function unpack(
     throwIfCancelled(signal);
     if (error instanceof StoreError) throw error;
     if (errnoOf(error) !== undefined) throw storeFailure(error, `import ${path}`, directory);
-    throw invalid(`it is no complete tar (${(error as Error).message})`, error);
+    throw invalid(`it is not a complete tar (${(error as Error).message})`, error);
   }
   const digest = hash.digest('hex');
   if (sha256 !== undefined && digest !== sha256.toLowerCase())
@@ -120,7 +120,7 @@ class ArchiveReader {
     const prefix = current && `entries/${entryName(current)}/`;
     const path = prefix && name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
     if (!current || path === undefined || !this.#missing.delete(path))
-      throw invalid(`${JSON.stringify(name)} is not what comes next`);
+      throw invalid(`${JSON.stringify(name)} is not the expected next file`);
     await this.#writeFile(current, path, content);
   }
 
@@ -153,7 +153,7 @@ class ArchiveReader {
       await file.close();
     }
     if (size !== expected?.size || hash.digest('hex') !== expected.sha256)
-      throw invalid(`${path} of ${entryName(record)} is not what its record says`);
+      throw invalid(`${path} of ${entryName(record)} does not match its record`);
   }
 }
 

@@ -16,7 +16,7 @@ export function storeDirectory(env: Env, options: { store?: string; cwd: string 
     return join(env.XDG_CACHE_HOME, 'image-builder', 'store');
   }
   if (env.HOME && isAbsolute(env.HOME)) return join(env.HOME, '.cache', 'image-builder', 'store');
-  throw new StoreError('STORE_UNUSABLE', 'there is no place for the store: HOME is not set', {
+  throw new StoreError('STORE_UNUSABLE', 'the store has no location: HOME is not set', {
     hint: 'name a directory with IMAGE_BUILDER_STORE or --store',
   });
 }

@@ -28,11 +28,11 @@ const SHA256 = /^[0-9a-f]{64}$/;
 /** @throws StoreError STORE_ARCHIVE_INVALID */
 export function parseList(text: string): ExportList {
   const list = parseJson(text, LIST_FILE);
-  if (list.format !== 1) throw invalid(`its format is ${JSON.stringify(list.format)}, this program knows 1`);
+  if (list.format !== 1) throw invalid(`its format is ${JSON.stringify(list.format)}, expected 1`);
   const { entries } = list;
   if (!Array.isArray(entries) || !entries.every((name) => typeof name === 'string' && ENTRY_NAME.test(name)))
-    throw invalid(`${LIST_FILE} names something that is no entry`);
-  if (new Set(entries).size !== entries.length) throw invalid(`${LIST_FILE} names an entry twice`);
+    throw invalid(`${LIST_FILE} lists an invalid entry`);
+  if (new Set(entries).size !== entries.length) throw invalid(`${LIST_FILE} lists an entry twice`);
   return { format: 1, entries };
 }
 
@@ -44,16 +44,16 @@ export function parseRecord(text: string, name: string): EntryRecord {
   const record = parseJson(text, `the record of ${name}`);
   const { kind, key, recipe, stage, build, tools, parents, facts, files } = record;
   if (typeof kind !== 'string' || typeof key !== 'string' || entryName({ kind, key }) !== name)
-    throw invalid(`the record of ${name} is that of another entry`);
+    throw invalid(`the record of ${name} belongs to another entry`);
   if (typeof recipe !== 'string' || !SHA256.test(recipe)) throw invalid(`${name} has no recipe`);
   if (typeof stage !== 'string' || typeof build !== 'string')
-    throw invalid(`${name} does not tell its stage`);
+    throw invalid(`${name} does not record its stage`);
   if (![tools, parents, facts, files].every(isMap)) throw invalid(`the record of ${name} is incomplete`);
   for (const [path, file] of Object.entries(files as Record<string, unknown>)) {
     checkPath(path, name);
     const { size, sha256 } = isMap(file) ? file : {};
     if (!Number.isSafeInteger(size) || (size as number) < 0 || !SHA256.test(String(sha256)))
-      throw invalid(`${name} does not tell size and digest of ${JSON.stringify(path)}`);
+      throw invalid(`${name} does not record size and digest of ${JSON.stringify(path)}`);
   }
   return record as unknown as EntryRecord;
 }
@@ -63,7 +63,7 @@ function checkPath(path: string, name: string): void {
   const segments = path.split('/');
   const isPlain = segments.every((segment) => /^[^\p{Cc}\\]+$/u.test(segment) && !/^\.\.?$/.test(segment));
   if (!isPlain || BOOKKEEPING.has(path) || path.startsWith('.'))
-    throw invalid(`${name} has a file of the name ${JSON.stringify(path)}`);
+    throw invalid(`${name} has a file named ${JSON.stringify(path)}`);
 }
 
 /** An archive that is not what `store export` writes. */
@@ -81,7 +81,7 @@ function parseJson(text: string, what: string): Record<string, unknown> {
   } catch (error) {
     throw invalid(`${what} is not JSON`, error);
   }
-  if (!isMap(value)) throw invalid(`${what} is no object`);
+  if (!isMap(value)) throw invalid(`${what} must be an object`);
   return value;
 }
 

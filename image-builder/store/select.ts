@@ -42,7 +42,7 @@ export async function findBuild(store: Store, name: string, back = 0): Promise<E
   const entry = await readEntry(store, { kind: 'bundle', key });
   // What has taken its place came from elsewhere, and is another build.
   if (!entry?.origin || !isOwn(entry.origin))
-    throw missing(`${record?.digest} of ${name} is not in the store ${store.directory} any more`);
+    throw missing(`${record?.digest} of ${name} is no longer in the store ${store.directory}`);
   return entry;
 }
 

@@ -60,7 +60,7 @@ export async function openStore(directory: string, believes: Belief = isOwn): Pr
   if (layout.trim() !== LAYOUT) {
     throw new StoreError(
       'STORE_LAYOUT_UNKNOWN',
-      `${directory} holds a store of layout "${layout.trim()}", this program knows ${LAYOUT}`,
+      `${directory} contains a store of layout "${layout.trim()}", expected ${LAYOUT}`,
       { hint: 'use another directory, or remove this one: everything in it can be built again' },
     );
   }
@@ -77,13 +77,13 @@ async function requirePrivate(directory: string): Promise<void> {
   const { uid, mode } = facts;
   const isForeign = uid !== 0 && uid !== process.getuid?.();
   if (!isForeign && (mode & 0o002) === 0) return;
-  const why = isForeign ? `belongs to the user ${uid}` : 'can be written by everybody';
+  const why = isForeign ? `belongs to the user ${uid}` : 'is world-writable';
   throw new StoreError(
     'STORE_NOT_PRIVATE',
-    `the store ${directory} ${why}, so what is in it cannot be believed`,
+    `the store ${directory} ${why}, so its contents cannot be trusted`,
     {
       hint: isForeign
-        ? 'use another directory; one that is shared belongs to root: install --directory --mode=2770 --group=builders DIRECTORY'
+        ? 'use another directory; a shared one must belong to root: install --directory --mode=2770 --group=builders DIRECTORY'
         : `chmod o-w ${directory}`,
     },
   );

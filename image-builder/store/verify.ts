@@ -25,7 +25,7 @@ export async function* verifyStore(store: Store, signal?: AbortSignal): AsyncGen
       const id = { kind: name.slice(0, separator), key: name.slice(separator + 1) };
       const entry = await readEntry(store, id);
       if (!entry || entryName(entry) !== name) {
-        yield { name, problem: 'this is no entry' };
+        yield { name, problem: 'this is not an entry' };
         continue;
       }
       await readEveryByte(entry, signal);

@@ -31,9 +31,17 @@ function sourceFiles(directory: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
+/** The modules that names of package.json stand for, one of them in each runtime. */
+const aliases: Record<string, Record<string, string>> = JSON.parse(
+  readFileSync(join(root, 'package.json'), 'utf8'),
+).imports;
+
 function importsOf(file: string): string[] {
-  return [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) =>
-    relative(root, join(dirname(file), match[1] as string)),
+  const names = [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([.#][^']+)'/g)];
+  return names.flatMap(([, name = '']) =>
+    name.startsWith('#')
+      ? Object.values(aliases[name] ?? {}).map((path) => relative(root, join(root, path)))
+      : [relative(root, join(dirname(file), name))],
   );
 }
 

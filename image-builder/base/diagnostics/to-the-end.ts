@@ -8,7 +8,7 @@ export async function toTheEnd(program: () => Promise<void>): Promise<void> {
   // Not `exit`: whoever calls process.exit() knows what he does, as commander after --help.
   const onIdle = () => {
     process.exitCode = 1;
-    const message = 'the program ended before its work was done; please report this';
+    const message = 'the program ended before it had finished; please report this';
     writeLine(formatFinding({ severity: 'error', message, tags: { code: 'UNEXPECTED' } }));
   };
   process.once('beforeExit', onIdle);

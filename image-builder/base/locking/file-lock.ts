@@ -129,12 +129,12 @@ async function openLockFile(path: string): Promise<FileHandle> {
   const found = await file.stat();
   if (found.isFile() && found.nlink <= 1) return file;
   await file.close();
-  throw foreign(path, found.isFile() ? 'another name of a file that lies elsewhere' : 'not a regular file');
+  throw foreign(path, found.isFile() ? 'a hard link to a file elsewhere' : 'not a regular file');
 }
 
 function foreign(path: string, what: string): LockError {
   return new LockError('LOCK_FAILED', `the lock ${path} is ${what}`, {
-    hint: 'find out who has put it there, and remove it',
+    hint: 'find out who put it there, and remove it',
   });
 }
 

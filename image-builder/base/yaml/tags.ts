@@ -8,14 +8,14 @@ export const isForeignTag = (tag: string | undefined): boolean => tag !== undefi
 
 /** What to do about Ansible's own tags. */
 const ADVICE: Record<string, string> = {
-  '!vault': 'Ansible\'s tag !vault, which is not read here (decrypt it by "ansible-vault decrypt" before)',
+  '!vault': 'Ansible\'s tag !vault, which is not supported (decrypt it first with "ansible-vault decrypt")',
   '!unsafe':
-    "Ansible's tag !unsafe, which is not read here (text with {{ or {% in it goes between {% raw %} and {% endraw %})",
+    "Ansible's tag !unsafe, which is not supported (put text with {{ or {% between {% raw %} and {% endraw %})",
 };
 
 /** A foreign tag for people. It is repeated only when it is one of ours to know: the file may be somebody's secret. */
 export const describeTag = (tag: string): string =>
-  Object.hasOwn(ADVICE, tag) ? String(ADVICE[tag]) : 'a tag that is not known';
+  Object.hasOwn(ADVICE, tag) ? String(ADVICE[tag]) : 'an unknown tag';
 
 /** In the place of a value that only another program could read. Its text is not kept, so that nobody takes it for the value. */
 export class ForeignValue {

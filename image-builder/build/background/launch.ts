@@ -114,7 +114,7 @@ export function refuseInContainer(source: SpecSource): void {
   if (process.pid !== 1) return;
   throw new MissingResultError(
     'RESULT_MISSING',
-    'the bundle is not built yet, and a render in a container cannot leave a build behind: it would end with the ' +
+    'the bundle is not built yet, and a render in a container cannot start a background build, which would end with the ' +
       `container; build it outside with: ${formatBuildCommand(source)}`,
   );
 }
@@ -131,7 +131,7 @@ export function refuseInBackground(source: SpecSource, { backgroundBuilds }: Pol
   });
   throw new MissingResultError(
     'RESULT_MISSING',
-    `the bundle is not built yet, and no build is left in the background without permission; ${how}. ` +
+    `the bundle is not built yet, and background builds need permission; ${how}. ` +
       `Or build it with: ${formatBuildCommand(source)}`,
   );
 }
@@ -163,11 +163,11 @@ async function refuseToRepeat(
   const findings = await readJson<Finding[]>(join(directory, FAILURE));
   const vanished = (state?.attempts ?? 0) >= MAX_ATTEMPTS;
   if (!findings && !vanished) return;
-  const how = findings ? 'has failed' : `has ended ${MAX_ATTEMPTS} times without saying why`;
+  const how = findings ? 'has failed' : `ended ${MAX_ATTEMPTS} times without reporting a reason`;
   throw new MissingResultError(
     'TRIGGERED_BUILD_FAILED',
-    `the build in the background of ${state?.startedAt ?? 'earlier'} ${how}; its log: ${join(directory, LOG)}; ` +
-      `to try again with the same inputs: ${formatBuildCommand(request.source)}`,
+    `the background build of ${state?.startedAt ?? 'earlier'} ${how}; its log: ${join(directory, LOG)}; ` +
+      `to retry with the same inputs: ${formatBuildCommand(request.source)}`,
     { log: join(directory, LOG) },
     findings ?? [],
   );

@@ -42,7 +42,7 @@ export async function buildInContainer(
   const image = await ensureImage(engine, executor.image, step);
   requireImage(policy, image);
   if (splitImage(executor.image).digest === undefined && splitImage(image).digest !== undefined)
-    step(`warning: ${executor.image} may be another image tomorrow; name it by its digest: ${image}`);
+    step(`warning: ${executor.image} may change; name it by its digest: ${image}`);
 
   const container = (mounts: ContainerMount[], network: boolean): ContainerConfig => {
     if (network) requireNetwork(policy, executor.network);

@@ -54,7 +54,7 @@ export async function buildBeside(
     await buildMissing(resolved, { ...plan, store }, runner, options);
     bundle = await findBundle(store, plan, options.signal);
   }
-  if (!bundle) throw new TypeError(`the container has not made ${targets.join(', ')}`);
+  if (!bundle) throw new TypeError(`the container did not build ${targets.join(', ')}`);
   await sharing?.share();
   return await publishEntry(resolved, store, bundle, options);
 }

@@ -47,7 +47,7 @@ export async function buildElsewhere(
   const { name, bundle } = resolved;
   const directory = await placeOf(resolved, options);
   if (sharedRepository(resolved, env)) {
-    const message = 'warning: the shared store is not used with an engine of another machine';
+    const message = 'warning: the shared store is not used with an engine on another machine';
     options.report({ type: 'step', stage: 'container', message });
   }
   // A layout for each tag: all of it is sent.
@@ -59,7 +59,7 @@ export async function buildElsewhere(
     await runner.run({ layout, ahead: fetching }, mounts, true);
     contents = await runner.run({ layout }, mounts, false);
   }
-  if (contents === null) throw new TypeError('the container has answered nothing');
+  if (contents === null) throw new TypeError('the container returned no answer');
   const { digest } = contents.reference;
   await runner.fetch(layout, mounts, { directory, tag: bundle.tag, digest });
   // What goes elsewhere goes from here, where the credentials are.
@@ -96,6 +96,7 @@ function refuseToLose(env: Env): void {
 
 function refuseBase({ bundle }: ResolvedBuild): void {
   if (typeof bundle.base !== 'object') return;
-  const message = 'a remote engine cannot be handed a base image; build without, or with the executor local';
+  const message =
+    'a base image cannot be passed to a remote engine; build without one, or with the executor local';
   throw invalidInput('spec.build.bundle.base', message);
 }

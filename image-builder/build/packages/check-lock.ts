@@ -30,7 +30,7 @@ function difference(what: string, before: readonly string[], after: readonly str
     ...after.filter((name) => !before.includes(name)).map((name) => `+${name}`),
     ...before.filter((name) => !after.includes(name)).map((name) => `-${name}`),
   ];
-  return changes.length === 0 ? [] : [`was made for other ${what}: ${changes.join(' ')}`];
+  return changes.length === 0 ? [] : [`was made for a different set of ${what}: ${changes.join(' ')}`];
 }
 
 /** Those that locked packages came from; a repository that is new has nothing yet that is used. */

@@ -77,7 +77,7 @@ export async function askRepositories(
         const { name, version, architecture, size, sha256 } = file;
         const place = archive.locate(file);
         if (sha256 === undefined || place === undefined) {
-          throw new RootfsError('NOT_LOCKABLE', `the repository of ${name} does not tell its SHA-256`);
+          throw new RootfsError('NOT_LOCKABLE', `the repository of ${name} does not provide its SHA-256`);
         }
         const { repository, path } = place;
         return { name, version, architecture, repository: repository.name, path, size, sha256 };

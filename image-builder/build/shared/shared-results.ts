@@ -79,7 +79,7 @@ async function signingKeyOf(env: Readonly<Record<string, string | undefined>>, c
   const { parsePrivateKey } = await import('../../store/shared/trust.ts');
   const key = parsePrivateKey(await readKeyFile(SIGNING_KEY, resolve(cwd, file)));
   if (key) return key;
-  const message = `${file} holds no Ed25519 private key (openssl genpkey -algorithm ed25519)`;
+  const message = `${file} contains no Ed25519 private key (openssl genpkey -algorithm ed25519)`;
   throw new InvalidInputError([wrong(SIGNING_KEY, message)]);
 }
 

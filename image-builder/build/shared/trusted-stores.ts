@@ -48,7 +48,7 @@ export function sharingOf(
       variable: `IMAGE_BUILDER_STORE_TRUST=registry with IMAGE_BUILDER_STORE_REPOSITORY=${repository}`,
       line: `stores: [{repository: ${repository}, trustRegistry: true}]`,
     });
-    refusals.push(`a spec cannot have everybody believed who may write to ${repository}; ${how}`);
+    refusals.push(`a spec cannot make everybody trusted who may write to ${repository}; ${how}`);
   }
   // Whoever names repository and key has allowed it.
   const isCallers = repository === env.IMAGE_BUILDER_STORE_REPOSITORY;
@@ -92,7 +92,7 @@ function keysOf(stores: readonly TrustedStore[]): KeyObject[] {
 function parseKeys(texts: readonly string[], fieldOf: (index: number) => string): KeyObject[] {
   const keys = texts.map(parsePublicKey);
   const findings = texts.flatMap((_, index): Finding[] => {
-    const message = 'is no Ed25519 public key (openssl pkey -in key.pem -pubout)';
+    const message = 'is not an Ed25519 public key (openssl pkey -in key.pem -pubout)';
     return keys[index] ? [] : [{ severity: 'error', field: fieldOf(index), message }];
   });
   if (findings.length > 0) throw new InvalidInputError(findings);

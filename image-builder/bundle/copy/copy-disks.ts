@@ -5,9 +5,9 @@ import { join, resolve } from 'node:path';
 import { errnoOf } from '../../base/diagnostics/errno.ts';
 import { holdDirectory } from '../../base/files/held-directory.ts';
 import { expansionLimit } from '../../oci/codec/compression.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { Image } from '../../oci/image.ts';
 import { formatReference, parseReference } from '../../oci/reference.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
 import { DownloadedSource } from '../../oci/sources/downloaded.ts';
 import { BundleError } from '../bundle-error.ts';
 import type { Checksums } from '../model.ts';
@@ -81,8 +81,8 @@ const REASONS: Record<string, string> = {
   EDQUOT: 'the quota is used up',
   EACCES: 'permission is denied',
   EROFS: 'the file system is read-only',
-  ENOTDIR: 'it is no directory',
-  EEXIST: 'it is no directory',
+  ENOTDIR: 'it is not a directory',
+  EEXIST: 'it is not a directory',
 };
 
 /** What a system call says of the target, without the names by which it is held. */
@@ -93,7 +93,7 @@ function explainWriting(error: unknown, directory: string): unknown {
   if (code === undefined || !isThere) return error;
   return new BundleError('WRITE_FAILED', `cannot copy into ${directory}: ${REASONS[code] ?? code}`, {
     cause: error,
-    hint: 'It has to take the layer as it is stored, and the images in it.',
+    hint: 'It needs room for the layer as stored and for the images in it.',
   });
 }
 
@@ -164,12 +164,12 @@ async function copyInto(
 function refuseOthers(directory: string, existing: Pick<ExistingFile, 'name' | 'isCopy'>[]): void {
   const others = existing.filter(({ isCopy }) => isCopy === false).map(({ name }) => name);
   if (others.length === 0) return;
-  const they = others.length === 1 ? 'is there already and is' : 'are there already and are';
+  const they = others.length === 1 ? 'already exists and is' : 'already exist and are';
   throw new BundleError(
     'FILE_EXISTS',
-    `in ${directory}, ${others.join(', ')} ${they} not what the bundle has`,
+    `in ${directory}, ${others.join(', ')} ${they} different from the bundle's`,
     {
-      hint: 'Copy into another directory, or replace them by --force.',
+      hint: 'Copy into another directory, or replace them with --force.',
     },
   );
 }
@@ -181,14 +181,14 @@ function checkSizes(files: readonly WantedFile[], limit: number, image: Image): 
     throw new BundleError(
       'CHECKSUM_MISMATCH',
       `${wrong.name} has ${wrong.size} bytes, the bundle says ${wrong.expected.size}`,
-      { hint: 'The bundle was put together wrongly; tell whoever published it.' },
+      { hint: 'The bundle is inconsistent; tell whoever published it.' },
     );
   }
   const size = files.reduce((sum, file) => sum + file.size, 0);
   if (size <= limit) return;
   throw new RegistryError(
     'TOO_LARGE',
-    `${files.map(({ name }) => name).join(', ')} of ${image.source.name} would take ${size} bytes, more than ${limit} out of such a layer`,
-    { hint: 'The bundle was made to fill disks.' },
+    `${files.map(({ name }) => name).join(', ')} of ${image.source.name} would take ${size} bytes, more than the ${limit} allowed for such a layer`,
+    { hint: 'The bundle may have been made to fill disks.' },
   );
 }

@@ -1,7 +1,7 @@
 // Which files of a bundle are its disk images, in which layers they lie, and what they must be.
 
 import type { Image } from '../../oci/image.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { parseArtifacts, parseMd5sum } from '../artifacts.ts';
 import { BundleError } from '../bundle-error.ts';
 import { ARTIFACTS_FILE, type Checksums, QCOWS_DIRECTORY } from '../model.ts';

@@ -5,9 +5,9 @@ import { copyFile, type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { expansionLimit } from '../../oci/codec/compression.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { Image } from '../../oci/image.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { StreamByteReader } from '../../oci/tar/byte-reader.ts';
 import { TarReader } from '../../oci/tar/reader.ts';
 import { BundleError } from '../bundle-error.ts';
@@ -125,7 +125,7 @@ function check(actual: UnpackedFile | undefined, name: string, expected: Expecte
     throw new BundleError(
       'CHECKSUM_MISMATCH',
       `${name} has the ${property} ${actual[property]}, the bundle says ${promised}`,
-      { hint: 'The bundle was put together wrongly; tell whoever published it.' },
+      { hint: 'The bundle is inconsistent; tell whoever published it.' },
     );
   }
 }
@@ -133,9 +133,9 @@ function check(actual: UnpackedFile | undefined, name: string, expected: Expecte
 function tooMuch({ digest }: Descriptor): RegistryError {
   return new RegistryError(
     'TOO_LARGE',
-    `the files of layer ${digest} take more room than any sensible ones`,
+    `the files of layer ${digest} take more space than any legitimate ones`,
     {
-      hint: 'The bundle was made to fill disks.',
+      hint: 'The bundle may have been made to fill disks.',
     },
   );
 }

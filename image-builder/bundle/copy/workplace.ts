@@ -59,7 +59,7 @@ async function hold(name: string, isNew: boolean): Promise<HeldDirectory | undef
     });
   const held = await holdDirectory(name, false).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return undefined;
-    throw unsafe('is no directory');
+    throw unsafe('is not a directory');
   });
   const isOurs = held && (held.owner.uid === process.geteuid?.() || isNew) && (held.owner.mode & 0o022) === 0;
   if (!held || isOurs) return held;

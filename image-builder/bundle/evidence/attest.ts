@@ -5,7 +5,8 @@ import { examine } from '../../attestation/policy.ts';
 import { PREDICATES, type Statement, type Subject, writeStatement } from '../../attestation/statement.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
-import { type Descriptor, parseManifest } from '../../oci/manifest.ts';
+import { parseManifest } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import type { RegistryReference } from '../../oci/reference.ts';
 import type { NewReferrer } from '../../oci/referrers/attached.ts';
 import { referrerContentOf, referrerManifestOf } from '../../oci/referrers/read.ts';
@@ -80,7 +81,7 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
   const { descriptor, content } = await source.root();
   const parsed = parseManifest(content, descriptor.mediaType, `the manifest of ${source.name}`);
   const root = { ...descriptor, mediaType: parsed.mediaType };
-  const manifests = [root, ...(parsed.kind === 'index' ? parsed.manifests : [])];
+  const manifests = [root, ...('manifests' in parsed ? parsed.manifests : [])];
   const name = `${target.registry}/${target.repository}`;
   const claims = claimsOf(target);
   const subjectsOf = (some: readonly Descriptor[]): Subject[] =>

@@ -6,11 +6,11 @@ import { TrustError } from '../../attestation/error.ts';
 import type { FoundStatement } from '../../attestation/policy.ts';
 import { PREDICATES } from '../../attestation/statement.ts';
 import type { Digest } from '../../oci/digest.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { referrerContentOf, referrerManifestOf } from '../../oci/referrers/read.ts';
 import { EMPTY_CONFIG } from '../../oci/referrers/referrer.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
 import { PREDICATE_TYPE_ANNOTATION } from './statement-referrer.ts';
 
 /** More statements than that about one bundle are no evidence, but a flood. */
@@ -70,7 +70,7 @@ async function readStatement(
     const manifest = await referrerManifestOf(source, descriptor);
     const { artifactType = manifest.config.mediaType, layers } = manifest;
     if (artifactType !== SIGSTORE_BUNDLE && layers[0]?.mediaType !== SIGSTORE_BUNDLE) return undefined;
-    const kind = manifest.annotations[PREDICATE_TYPE_ANNOTATION];
+    const kind = manifest.annotations?.[PREDICATE_TYPE_ANNOTATION];
     if (kinds && kind !== undefined && !kinds.has(kind)) return undefined;
     const limit = kind === PREDICATES.sbom ? SBOM_LIMIT : LIMIT;
     return { name, content: await referrerContentOf(source, manifest, limit, 'it') };

@@ -2,9 +2,9 @@
 import { claimsIn, SIGSTORE_BUNDLE } from '../../attestation/envelope.ts';
 import { PREDICATES, parseStatement, subjectOf } from '../../attestation/statement.ts';
 import type { Digest } from '../../oci/digest.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
 import { describeReferrer } from '../../oci/referrers/read.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
 import { DISK_ANNOTATION } from '../sbom-referrer.ts';
 import { findStatements } from './find-statements.ts';
 

@@ -6,12 +6,13 @@ import { PREDICATES, type Subject, subjectOf, writeStatement } from '../../attes
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { checkContent, type Digest, splitDigest } from '../../oci/digest.ts';
 import { pushNewReferrers } from '../../oci/distribution/push.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
-import { type Descriptor, parseManifest } from '../../oci/manifest.ts';
+import { parseManifest } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { openSource, type SourceOptions } from '../../oci/open.ts';
 import { formatReference, parseReference, type RegistryReference } from '../../oci/reference.ts';
 import { AttachedSource, type NewReferrer } from '../../oci/referrers/attached.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
 import { findStatements } from './find-statements.ts';
 import { statementReferrer } from './statement-referrer.ts';
 
@@ -89,7 +90,7 @@ async function attach(
 function manifestsOf({ mediaType, digest, size }: Descriptor, content: Buffer, name: string): Descriptor[] {
   const parsed = parseManifest(content, mediaType, `the manifest of ${name}`);
   const root = { mediaType: parsed.mediaType, digest, size };
-  return [root, ...(parsed.kind === 'index' ? parsed.manifests : [])];
+  return [root, ...('manifests' in parsed ? parsed.manifests : [])];
 }
 
 /** A tag is claimed, so that a registry cannot answer with another image that was signed once. */

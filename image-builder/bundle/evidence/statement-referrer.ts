@@ -1,7 +1,7 @@
 // A signed statement as it lies beside a bundle: as cosign 3 attaches it, so that cosign finds it.
 import { SIGSTORE_BUNDLE } from '../../attestation/envelope.ts';
 import { digestOf } from '../../oci/digest.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import type { NewReferrer } from '../../oci/referrers/attached.ts';
 import { referrerManifest } from '../../oci/referrers/referrer.ts';
 

@@ -101,9 +101,9 @@ function pinnedText(text: string, { start, end, tagOnly }: Place, tag: string, d
 function notEditable(): BundleError {
   return new BundleError(
     'NOT_EDITABLE',
-    'it is written in a way that cannot be rewritten without touching more',
+    'it is written in a form that cannot be changed without touching more of the file',
     {
-      hint: 'Write the reference itself there, not an alias, once.',
+      hint: 'Write the reference itself there, once, not an alias.',
     },
   );
 }

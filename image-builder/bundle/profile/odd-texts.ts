@@ -29,7 +29,7 @@ export function oddTexts(profile: Pick<Profile, 'path' | 'json'>): Finding[] {
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, child] of Object.entries(value)) {
         const place = `${path}${path === '' ? '' : '.'}${JSON.stringify(key).slice(1, -1)}`;
-        if (key === '<<') warn(place, 'is a merge key to kustomize, which drops it');
+        if (key === '<<') warn(place, 'is a merge key for kustomize, which drops it');
         look(key, `the key ${place}`);
         look(child, place);
       }
@@ -41,8 +41,7 @@ export function oddTexts(profile: Pick<Profile, 'path' | 'json'>): Finding[] {
 
 function describe(character: string): string {
   const code = `U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
-  if (/\p{Surrogate}/u.test(character))
-    return `has ${code}, half a character, in whose place U+FFFD is written`;
-  if (/[\u0085\u2028\u2029]/.test(character)) return `has ${code}, which kustomize takes for a line break`;
-  return `has the control character ${code}, with which kustomize fails`;
+  if (/\p{Surrogate}/u.test(character)) return `has ${code}, half a character, which is replaced by U+FFFD`;
+  if (/[\u0085\u2028\u2029]/.test(character)) return `has ${code}, which kustomize treats as a line break`;
+  return `has the control character ${code}, on which kustomize fails`;
 }

@@ -28,7 +28,7 @@ export function parseProfile(profile: Pick<Profile, 'path' | 'json'>): Record<st
   if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof ExactNumber) {
     throw new ProfileError(
       'NOT_AN_OBJECT',
-      `${profile.path} holds ${describe(value)}, expected a JSON object`,
+      `${profile.path} contains ${describe(value)}, expected a JSON object`,
     );
   }
   const reserved = RESERVED_KEYS.filter((key) => Object.hasOwn(value, key));

@@ -4,7 +4,7 @@
 
 import { decompressWhole } from '../../oci/codec/compression.ts';
 import { digestOf } from '../../oci/digest.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import type { LayerRequest } from './layer-request.ts';
 import { classify, type LayerScan, sizeOf, spend } from './overlay/scan.ts';
 

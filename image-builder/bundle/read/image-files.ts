@@ -2,7 +2,7 @@
 
 import { shellWord } from '../../base/diagnostics/shell-word.ts';
 import type { Image } from '../../oci/image.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { BundleError } from '../bundle-error.ts';
 import { type LayerPlan, markedLayer, planByHistory } from './layer-plan.ts';
 import { FILE_LIMIT_BYTES, LayerReading } from './layer-reading.ts';
@@ -70,9 +70,9 @@ export function contentOf(files: OverlayResult, path: string, where: string): Bu
   if (!file.content) {
     throw new BundleError(
       'FILE_TOO_LARGE',
-      `/${path} of ${where} has ${file.size} bytes; at most ${FILE_LIMIT_BYTES} are read`,
+      `/${path} of ${where} has ${file.size} bytes, more than the limit of ${FILE_LIMIT_BYTES}`,
       {
-        hint: 'To get disk images use image-builder copy.',
+        hint: 'For disk images, use image-builder copy.',
       },
     );
   }

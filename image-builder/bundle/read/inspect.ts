@@ -1,7 +1,8 @@
 // Describes a published bundle: what it is, what is in it, how it is stored, and what reading it costs.
 
 import type { Image } from '../../oci/image.ts';
-import { formatPlatform } from '../../oci/platform.ts';
+import { stepsOf } from '../../oci/manifest.ts';
+import { formatPlatform, platformOf } from '../../oci/platform.ts';
 import { parseReference } from '../../oci/reference.ts';
 import type { Evidence } from '../evidence/list.ts';
 import { type Artifacts, PROFILES_LAYER_ANNOTATION } from '../model.ts';
@@ -59,19 +60,20 @@ async function inspect(text: string, options: ReadBundleOptions): Promise<Bundle
   const { image, close } = await openImage(parseReference(reading.reference.image), options);
   try {
     const config = await image.config();
-    const steps = config.history.filter(({ emptyLayer }) => !emptyLayer);
+    const steps = stepsOf(config);
+    const platform = platformOf(config);
     const isTold = steps.length === image.manifest.layers.length;
     const layers = image.manifest.layers.map(({ digest, size, mediaType, annotations }, index) => {
-      const createdBy = isTold ? steps[index]?.createdBy : undefined;
+      const createdBy = isTold ? steps[index] : undefined;
       const hasProfiles = annotations?.[PROFILES_LAYER_ANNOTATION] !== undefined;
       return { digest, size, mediaType, hasProfiles, ...(createdBy && { createdBy }) };
     });
     return {
       image: reading.reference.image,
       digest: reading.reference.digest,
-      ...(config.platform && { platform: formatPlatform(config.platform) }),
+      ...(platform && { platform: formatPlatform(platform) }),
       ...(config.created !== undefined && { created: config.created }),
-      labels: config.labels,
+      labels: config.config?.Labels ?? {},
       profiles: reading.profiles.map(({ name, path, json }) => ({
         name,
         path,

@@ -1,5 +1,7 @@
 // /manifests/packages.json: what is installed in the images of a bundle of ours.
-import type { Cost } from '../../oci/image-source.ts';
+
+import type { Cost } from '../../oci/http/transport.ts';
+import { stepsOf } from '../../oci/manifest.ts';
 import { parseReference } from '../../oci/reference.ts';
 import { BundleError } from '../bundle-error.ts';
 import { PACKAGES_FILE, PACKAGES_LAYER_HISTORY } from '../model.ts';
@@ -32,8 +34,8 @@ async function read(
   const { image, close, cost } = await openImage(parseReference(text), options);
   try {
     // By the history, which survives tools that compress layers anew, as the marks of layers do not.
-    const steps = (await image.config()).history.filter(({ emptyLayer }) => !emptyLayer);
-    const index = steps.findIndex(({ createdBy }) => createdBy === PACKAGES_LAYER_HISTORY);
+    const steps = stepsOf(await image.config());
+    const index = steps.indexOf(PACKAGES_LAYER_HISTORY);
     const layer = steps.length === image.manifest.layers.length ? image.manifest.layers[index] : undefined;
     if (!layer) return { cost: cost() };
     const path = cleanPath(PACKAGES_FILE);
@@ -55,7 +57,7 @@ async function read(
 /** @throws BundleError INVALID_CONTENT; names and versions come from whoever has published the bundle */
 function parsePackages(json: string, where: string): InstalledPackages {
   const invalid = (cause?: unknown) =>
-    new BundleError('INVALID_CONTENT', `${PACKAGES_FILE} of ${where} is no list of packages`, { cause });
+    new BundleError('INVALID_CONTENT', `${PACKAGES_FILE} of ${where} must be a list of packages`, { cause });
   let value: unknown;
   try {
     value = JSON.parse(json);

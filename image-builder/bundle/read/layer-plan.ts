@@ -2,7 +2,8 @@
 // history, in which Docker, BuildKit, buildah and kaniko note where each COPY and ADD wrote to, and our own builder what
 // it put into each layer: tools that compress or convert layers drop marks, but keep the history.
 
-import type { Descriptor, ImageConfig, Manifest } from '../../oci/manifest.ts';
+import { stepsOf } from '../../oci/manifest.ts';
+import type { Descriptor, ImageConfig, Manifest } from '../../oci/model.ts';
 import {
   FUNCTION_LAYER_HISTORY,
   IMAGE_LAYER_HISTORY,
@@ -54,20 +55,20 @@ export function planByHistory(
   wanted: string[],
   verification: 'partial' | 'verified',
 ): LayerPlan {
-  const steps = config.history.filter(({ emptyLayer }) => !emptyLayer);
+  const steps = stepsOf(config);
   const all: LayerPlan = { layers: manifest.layers.toReversed(), leftOut: [], coverage: 'full' };
   if (steps.length !== manifest.layers.length) return all;
   const top = manifest.layers.at(-1);
   // Our builder puts all of them there, and nothing lies above.
-  if (top && steps.at(-1)?.createdBy === PROFILES_LAYER_HISTORY && wanted.every(isProfile))
+  if (top && steps.at(-1) === PROFILES_LAYER_HISTORY && wanted.every(isProfile))
     return { layers: [top], leftOut: [], coverage: 'verified' };
-  const verdicts = steps.map(({ createdBy }) => verdict(createdBy, wanted));
+  const verdicts = steps.map((step) => verdict(step, wanted));
   const lowest = verification === 'partial' ? verdicts.indexOf('writes') : 0;
   const kept: Descriptor[] = [];
   const leftOut: CopyLayer[] = [];
   const copied: Destination[] = [];
   for (const [index, layer] of manifest.layers.entries()) {
-    const destination = copyDestination(steps[index]?.createdBy ?? '');
+    const destination = copyDestination(steps[index] ?? '');
     const isElsewhere = verdicts[index] === 'writes elsewhere';
     // What another COPY has put there may be a link.
     const isDoubtful = destination && copied.some((earlier) => mayHoldLink(earlier, destination.path));

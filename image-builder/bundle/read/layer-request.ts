@@ -1,6 +1,6 @@
 // What is scanned, and for what.
 import type { Image } from '../../oci/image.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import type { ScanBudget } from './overlay/scan.ts';
 import type { WatchList } from './overlay/wanted-paths.ts';
 

@@ -3,12 +3,13 @@
 import type { TrustPolicy, Verdict } from '../../attestation/policy.ts';
 import { cacheDirectory, type DiskCache, openCache } from '../../oci/cache.ts';
 import { type Digest, isDigest } from '../../oci/digest.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
+import type { Cost } from '../../oci/http/transport.ts';
 import { Image, type ImageOptions } from '../../oci/image.ts';
-import type { Cost, ImageSource } from '../../oci/image-source.ts';
+import type { ImageSource } from '../../oci/image-source.ts';
 import { openSource } from '../../oci/open.ts';
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts';
 import { formatReference, type Reference, type RegistryReference } from '../../oci/reference.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
 import type { ReadBundleOptions } from './read-options.ts';
 
 /** Changes when the same image would be read differently. */
@@ -194,9 +195,9 @@ class OfflineSource implements ImageSource {
   #refuse(): RegistryError {
     return new RegistryError(
       'OFFLINE',
-      `${this.name} is not in the cache, and the network is not to be used`,
+      `${this.name} is not in the cache, and the network must not be used`,
       {
-        hint: 'Read it once with the network, or drop --offline.',
+        hint: 'Read it once with network access, or drop --offline.',
       },
     );
   }

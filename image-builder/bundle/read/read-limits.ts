@@ -2,7 +2,7 @@
 // another range for every byte, must not keep a render for ever. Copies of disks have no such end.
 
 import type { Env } from '../../base/env.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { ReadBundleOptions } from './read-options.ts';
 
 const TIMEOUT_SECONDS = 5 * 60;
@@ -42,7 +42,7 @@ function timeoutOf(environment: Env): number | undefined {
 }
 
 function tooSlow(seconds: number): RegistryError {
-  return new RegistryError('TIMEOUT', `reading took longer than ${seconds} s and was given up`, {
-    hint: `If the registry is slow, or whole layers have to be read, give it more time: --timeout, or ${VARIABLE} in seconds.`,
+  return new RegistryError('TIMEOUT', `reading took longer than ${seconds} s and was stopped`, {
+    hint: `If the registry is slow, or whole layers have to be read, allow more time with --timeout or ${VARIABLE}, in seconds.`,
   });
 }

@@ -6,7 +6,7 @@ import type { Env } from '../../base/env.ts';
 import type { CredentialOptions } from '../../oci/credentials/credentials.ts';
 import type { HttpLimits } from '../../oci/http/client.ts';
 import type { MayRead } from '../../oci/image-source.ts';
-import type { Platform } from '../../oci/manifest.ts';
+import type { Platform } from '../../oci/model.ts';
 import type { Reference } from '../../oci/reference.ts';
 
 /** Options of every read of a published bundle. */

@@ -1,7 +1,7 @@
 // The bills of materials that come with a bundle.
 import type { Digest } from '../../oci/digest.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { parseReference } from '../../oci/reference.ts';
 import { describeReferrer, referrerContentOf, referrerManifestOf } from '../../oci/referrers/read.ts';
 import { BundleError } from '../bundle-error.ts';
@@ -55,10 +55,10 @@ function chooseSbom(found: readonly Descriptor[], disk: string | undefined, text
   if (chosen) return chosen;
   if (names.length === 0)
     throw new BundleError('SBOM_MISSING', `${text} has no bill of materials`, {
-      hint: 'It was built by an earlier release, or copied by a tool that leaves behind what refers to an image; copy it by image-builder push, or oras cp -r.',
+      hint: 'It was built by an earlier release, or copied by a tool that leaves referrers behind; copy it with image-builder push or oras cp -r.',
     });
   const problem = disk === undefined ? `has ${names.length} bills of materials` : `has none of ${disk}`;
   throw new BundleError('SBOM_MISSING', `${text} ${problem}`, {
-    hint: `Choose one by --disk: ${names.join(', ')}.`,
+    hint: `Choose one with --disk: ${names.join(', ')}.`,
   });
 }

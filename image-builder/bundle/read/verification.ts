@@ -26,5 +26,5 @@ export function demanded(reference: Reference, said: 'partial' | 'full' | undefi
 /** Tells the user of a reading in part; undefined when there is nothing to tell. */
 export function partialWarning(verification: Verification, image: string): string | undefined {
   if (verification !== 'partial') return undefined;
-  return `${image} was read in part, and not all of it was checked against its digest; name it by the digest, or demand full verification, to have it checked`;
+  return `${image} was read in part, and not all of that was verified against its digest; use a reference with a digest, or request full verification`;
 }

@@ -1,6 +1,16 @@
 // Writes a qcow bundle: an OCI image made without a container engine, the same bytes for the same content.
 import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { addFile, addJson } from '../../oci/layout/blobs.ts';
+import {
+  blobPath,
+  blobsDirectory,
+  INDEX_FILE,
+  LAYOUT_CONTENT,
+  LAYOUT_FILE,
+} from '../../oci/layout/format.ts';
+import { OCI_CONFIG, OCI_MANIFEST } from '../../oci/media-types.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { EMPTY_CONFIG, EMPTY_CONFIG_CONTENT } from '../../oci/referrers/referrer.ts';
 import { checksumFile } from '../checksums.ts';
 import {
@@ -18,18 +28,14 @@ import {
 } from '../model.ts';
 import type { InstalledPackages } from '../read/installed-packages.ts';
 import { sbomReferrer } from '../sbom-referrer.ts';
-import { addFile, addJson, blobPath } from './blobs.ts';
 import { type Layer, type LayerOptions, writeLayer } from './layer.ts';
 import {
   type AddedLayer,
   type BaseImage,
-  type Descriptor,
   type ImageDescription,
   imageConfig,
   imageManifest,
   markProfilesLayer,
-  OCI_CONFIG,
-  OCI_MANIFEST,
 } from './manifest.ts';
 import { BundleWriteError } from './write-error.ts';
 
@@ -99,7 +105,7 @@ export async function writeQcowLayer(
  * and last and marked that of the profiles. Large layers are linked, not copied, where the file system allows it.
  */
 export async function assembleBundle(request: BundleRequest, directory: string): Promise<AssembledBundle> {
-  const blobs = join(directory, 'blobs', 'sha256');
+  const blobs = blobsDirectory(directory);
   await mkdir(blobs, { recursive: true });
   const artifacts = artifactsOf(request);
   const options: LayerOptions = { mtime: request.created };
@@ -123,10 +129,10 @@ export async function assembleBundle(request: BundleRequest, directory: string):
 
   const config = await addJson(imageConfig(request, layers, request.base), OCI_CONFIG, blobs);
   const manifest = await addJson(imageManifest(config, layers, request.base, request), OCI_MANIFEST, blobs);
-  await writeFile(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  await writeFile(join(directory, LAYOUT_FILE), LAYOUT_CONTENT);
   const sboms = await addSboms(request, manifest, blobs);
   const manifests = [manifest, ...sboms];
-  await writeFile(join(directory, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
+  await writeFile(join(directory, INDEX_FILE), JSON.stringify({ schemaVersion: 2, manifests }));
   return { directory, manifest, artifacts };
 }
 
@@ -152,7 +158,7 @@ function imagesOf(request: BundleRequest): QcowLayer[] {
   const files = new Set(qcows.map((qcow) => qcow.artifact.file));
   if (files.size !== qcows.length) {
     throw new BundleWriteError('BUNDLE_NAME_INVALID', 'two QCOWs of the bundle have the same file name', {
-      hint: 'give each a qcow.img_name of its own',
+      hint: 'give each its own qcow.img_name',
     });
   }
   return qcows;

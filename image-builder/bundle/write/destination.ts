@@ -1,11 +1,10 @@
 // Puts an assembled bundle where the user wants it: an OCI layout directory, or an archive of one.
 import { resolve } from 'node:path';
+import { writeArchive } from '../../oci/layout/write-archive.ts';
+import { addToLayout, type LayoutImage } from '../../oci/layout/write-directory.ts';
 import { localReference } from '../local-reference.ts';
 import type { BundleReference } from '../model.ts';
-import { writeArchive } from './archive.ts';
-import { addToLayout } from './layout.ts';
-import type { Descriptor } from './manifest.ts';
-import { BundleWriteError } from './write-error.ts';
+import { asBundleError, BundleWriteError } from './write-error.ts';
 
 /** Where a bundle goes. `path` is as the user gave it, relative to the working directory. */
 export interface BundleDestination {
@@ -18,10 +17,10 @@ const TAG = /^\w[\w.-]{0,127}$/;
 
 /**
  * Publishes the bundle under its tag. What had the tag before is replaced in one step.
- * @throws BundleWriteError, StoreError
+ * @throws BundleWriteError, LockError
  */
 export async function publishBundle(
-  bundle: { directory: string; manifest: Descriptor },
+  bundle: LayoutImage,
   destination: BundleDestination,
   options: { cwd: string; signal?: AbortSignal },
 ): Promise<BundleReference> {
@@ -29,8 +28,10 @@ export async function publishBundle(
     throw new BundleWriteError('BUNDLE_NAME_INVALID', `${JSON.stringify(destination.tag)} is not a tag`);
   }
   const path = resolve(options.cwd, destination.path);
-  if (destination.kind === 'layout') await addToLayout(bundle, path, destination.tag, options.signal);
-  else await writeArchive(bundle, path, destination.tag, options.signal);
+  const write = destination.kind === 'layout' ? addToLayout : writeArchive;
+  await write(bundle, path, destination.tag, options.signal).catch((error: unknown) => {
+    throw asBundleError(error);
+  });
   return referenceOf(destination, bundle.manifest.digest);
 }
 

@@ -1,10 +1,13 @@
 // Layers of a bundle: tars whose bytes depend on nothing but the names and contents of their files and one time stamp.
+
 import { createHash, type Hash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { type Pack, pack } from 'tar-stream';
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
-import { type Descriptor, OCI_LAYER } from './manifest.ts';
-import { BLOCK, pour } from './tar-files.ts';
+import type { Digest } from '../../oci/digest.ts';
+import { OCI_LAYER } from '../../oci/media-types.ts';
+import type { Descriptor } from '../../oci/model.ts';
+import { BLOCK, pour } from '../../oci/tar/pour.ts';
 import { BundleWriteError } from './write-error.ts';
 
 /** A file of a layer: its absolute path in the image, and its text or the file that holds its content. */
@@ -42,7 +45,7 @@ export async function writeLayer(
   } finally {
     await filling;
   }
-  const digest = `sha256:${hash.digest('hex')}`;
+  const digest: Digest = `sha256:${hash.digest('hex')}`;
   return { descriptor: { mediaType: OCI_LAYER, digest, size }, file: target };
 }
 

@@ -1,46 +1,8 @@
 // Manifest and configuration of the bundle image (OCI image-spec 1.1, manifest.md and config.md).
+
+import { OCI_MANIFEST } from '../../oci/media-types.ts';
+import type { Descriptor, ImageConfig, Manifest } from '../../oci/model.ts';
 import { PROFILES_LAYER_ANNOTATION } from '../model.ts';
-
-export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
-export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
-export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
-export const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar';
-
-/** A reference to a blob (descriptor.md). */
-export interface Descriptor {
-  mediaType: string;
-  digest: string;
-  /** Bytes. */
-  size: number;
-  annotations?: Record<string, string>;
-  platform?: { architecture: string; os: string };
-  artifactType?: string;
-}
-
-/** An image manifest. */
-export interface Manifest {
-  schemaVersion: 2;
-  mediaType: string;
-  config: Descriptor;
-  layers: Descriptor[];
-  annotations?: Record<string, string>;
-}
-
-/** An image configuration, as far as the writer reads that of a base image; other fields are kept. */
-export interface ImageConfig {
-  created?: string;
-  architecture: string;
-  os: string;
-  config?: {
-    Env?: string[];
-    Entrypoint?: string[] | null;
-    Cmd?: string[] | null;
-    User?: string;
-    Labels?: Record<string, string>;
-  };
-  rootfs: { type: string; diff_ids: string[] };
-  history?: { created?: string; created_by?: string; empty_layer?: boolean }[];
-}
 
 /** A layer that the bundle adds, and what `history` says about it. */
 export interface AddedLayer {

@@ -9,8 +9,9 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
-import { addToLayout, findTagged, layoutHas } from './layout.ts';
-import { BundleWriteError } from './write-error.ts';
+import { blobsDirectory, INDEX_FILE, LAYOUT_FILE } from '../../oci/layout/format.ts';
+import { addToLayout, findTagged, layoutHas } from '../../oci/layout/write-directory.ts';
+import { asBundleError, BundleWriteError } from './write-error.ts';
 
 /** Whether the layout has a bundle, known by its digest alone, complete under the tag. */
 export async function layoutHasDigest(directory: string, tag: string, digest: string): Promise<boolean> {
@@ -37,10 +38,12 @@ export async function receiveLayout(
   try {
     await unpack(archive, staging, signal);
     const manifest = await findTagged(staging, tag);
-    if (manifest?.digest !== wanted) throw damaged(`it has no ${wanted} under the tag ${tag}`);
+    if (manifest?.digest !== wanted) throw damaged(`it has no ${wanted} under tag ${tag}`);
     if (!(await layoutHas(staging, tag, { directory: staging, manifest })))
       throw damaged('blobs are missing');
     await addToLayout({ directory: staging, manifest }, directory, tag, signal);
+  } catch (error) {
+    throw asBundleError(error);
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
@@ -60,7 +63,7 @@ async function makeDirectory(path: string): Promise<void> {
 const BLOB = /^blobs\/sha256\/([0-9a-f]{64})$/;
 
 async function unpack(archive: Readable, staging: string, signal: AbortSignal): Promise<void> {
-  await mkdir(join(staging, 'blobs', 'sha256'), { recursive: true });
+  await mkdir(blobsDirectory(staging), { recursive: true });
   const entries = extract();
   const reading = pipeline(archive, entries, { signal });
   // Its error comes out of the loop too, unless the loop ends first.
@@ -69,10 +72,7 @@ async function unpack(archive: Readable, staging: string, signal: AbortSignal): 
     for await (const entry of entries) {
       const name = entry.header.name.replace(/^\.\//, '');
       const hex = BLOB.exec(name)?.[1];
-      if (
-        entry.header.type !== 'file' ||
-        (hex === undefined && !['index.json', 'oci-layout'].includes(name))
-      ) {
+      if (entry.header.type !== 'file' || (hex === undefined && ![INDEX_FILE, LAYOUT_FILE].includes(name))) {
         entry.resume();
         continue;
       }
@@ -92,5 +92,5 @@ async function unpack(archive: Readable, staging: string, signal: AbortSignal): 
 }
 
 function damaged(reason: string, cause?: unknown): BundleWriteError {
-  return new BundleWriteError('BUNDLE_WRITE_FAILED', `the bundle did not arrive whole: ${reason}`, { cause });
+  return new BundleWriteError('BUNDLE_WRITE_FAILED', `the bundle arrived incomplete: ${reason}`, { cause });
 }

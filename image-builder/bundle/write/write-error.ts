@@ -1,5 +1,6 @@
 // What can go wrong when a bundle is written.
 import { ImageBuilderError } from '../../base/diagnostics/error.ts';
+import { LayoutError, type LayoutErrorCode } from '../../oci/layout/layout-error.ts';
 
 export type BundleWriteErrorCode =
   /** A name that a file, a tag or a repository cannot have. */
@@ -17,3 +18,15 @@ export type BundleWriteErrorCode =
 
 /** A bundle could not be written; nothing has changed at its destination. */
 export class BundleWriteError extends ImageBuilderError<BundleWriteErrorCode> {}
+
+const OF_LAYOUT: Record<LayoutErrorCode, BundleWriteErrorCode> = {
+  LAYOUT_INVALID: 'BUNDLE_DESTINATION_INVALID',
+  LAYOUT_WRITE_FAILED: 'BUNDLE_WRITE_FAILED',
+};
+
+/** The error of a bundle whose layout cannot be written; any other passes. */
+export function asBundleError(error: unknown): unknown {
+  if (!(error instanceof LayoutError)) return error;
+  const { code, message, cause, hint } = error;
+  return new BundleWriteError(OF_LAYOUT[code], message, { cause, ...(hint !== undefined && { hint }) });
+}

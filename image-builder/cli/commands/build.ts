@@ -1,10 +1,10 @@
 // `image-builder build`: builds what a file describes and prints its catalogues, as the function would.
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ownCommand } from '#runtime';
 import { redactCredentials } from '../../base/diagnostics/redact.ts';
 import { shellWord } from '../../base/diagnostics/shell-word.ts';
 import type { ReusableStage } from '../../build/reuse.ts';
 import type { BundleContents } from '../../bundle/model.ts';
-import { ownCommand } from '../../embedded/own-command.ts';
 import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 import { contextOf } from '../context.ts';
 import { onEarlierResults, requireLocal, reuseOption } from '../earlier-results.ts';

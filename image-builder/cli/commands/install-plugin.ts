@@ -1,6 +1,6 @@
 // `image-builder install-plugin`: makes the function a legacy exec plugin of kustomize.
 import type { Command } from 'commander';
-import { ownFile } from '../../embedded/own-command.ts';
+import { ownFile } from '#runtime';
 
 interface InstallPluginOptions {
   directory?: string;

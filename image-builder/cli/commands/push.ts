@@ -25,7 +25,7 @@ export function register(program: Command): void {
     )
     .action(async (source: string, target: string, flags: PushFlags, command: Command) => {
       const { parseReference, formatReference } = await import('../../oci/reference.ts');
-      const { RegistryError } = await import('../../oci/registry-error.ts');
+      const { RegistryError } = await import('../../oci/http/registry-error.ts');
       const { pushReference } = await import('../../oci/distribution/push.ts');
       const { readPullSecrets } = await import('../pull-secret-files.ts');
       const to = parseReference(target);

@@ -20,7 +20,7 @@ export function register(program: Command): void {
     )
     .action(async (source: string, targets: string[], flags: TagFlags, command: Command) => {
       const { parseReference, formatReference } = await import('../../oci/reference.ts');
-      const { RegistryError } = await import('../../oci/registry-error.ts');
+      const { RegistryError } = await import('../../oci/http/registry-error.ts');
       const { tagImage } = await import('../../oci/distribution/tag.ts');
       const { signal } = contextOf(command);
       const [from, ...to] = [source, ...targets].map((text) => {

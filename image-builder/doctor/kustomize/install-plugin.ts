@@ -60,7 +60,7 @@ export async function installPlugin(
   }
   const found = homes.includes(home);
   const notes = [
-    'kustomize calls it with --enable-alpha-plugins; objects must not have a function annotation then',
+    'kustomize calls it with --enable-alpha-plugins; objects must not have a function annotation in that case',
   ];
   if (!found) notes.push(`kustomize finds it with KUSTOMIZE_PLUGIN_HOME=${home}`);
   return { paths, notes };

@@ -1,8 +1,9 @@
 // Decompression of layers and archives: streaming, limited, whatever the Node version.
 
+import { decoded, gunzipAtOnce } from '#runtime';
+import { RegistryError } from '../http/registry-error.ts';
 import type { Compression } from '../media-types.ts';
 import { collected } from '../minor-gc.ts';
-import { RegistryError } from '../registry-error.ts';
 
 /** Output limit: images of real files compress ten times at best, a bomb a thousand times. */
 const BOMB_RATIO = 100;
@@ -74,19 +75,16 @@ export async function* decompress(
 }
 
 /**
- * The same for something small that is in memory already. Its usual form, a few KiB of gzip, is decompressed at once:
- * that takes less time than to set up a stream.
+ * The same for something small that is in memory already. Its usual form, a few KiB of gzip, is decompressed at once
+ * where the runtime can.
  */
 export async function* decompressWhole(
   content: Buffer,
   limit: number,
   what: string,
 ): AsyncGenerator<Uint8Array> {
-  // Bun has it as a stream only, which takes no time to set up there.
-  const isSmall = content.length <= AT_ONCE_BYTES && !('Bun' in globalThis);
-  if (isSmall && detectCompression(content, what) === 'gzip') {
-    const { gunzipAtOnce } = await import('./node-decoder.ts');
-    const whole = gunzipAtOnce(content, Math.min(limit, AT_ONCE_OUTPUT_BYTES));
+  if (content.length <= AT_ONCE_BYTES && detectCompression(content, what) === 'gzip') {
+    const whole = await gunzipAtOnce(content, Math.min(limit, AT_ONCE_OUTPUT_BYTES));
     if (whole) {
       yield whole;
       return;
@@ -124,15 +122,4 @@ async function peek(
     },
   };
   return [read.length === 1 && read[0] ? read[0] : Buffer.concat(read), rest];
-}
-
-/** By what the runtime has. */
-async function decoded(
-  stream: AsyncIterable<Uint8Array>,
-  compression: 'gzip' | 'zstd',
-  what: string,
-): Promise<AsyncGenerator<Uint8Array>> {
-  if ('Bun' in globalThis) return (await import('./web-decoder.ts')).decodeByWeb(stream, compression, what);
-  if (compression === 'gzip') return (await import('./node-decoder.ts')).gunzip(stream, what);
-  return (await import('./zstd.ts')).unzstd(stream, what);
 }

@@ -1,7 +1,7 @@
 // Docker's config.json, podman's auth.json and Kubernetes pull secrets: one format, slightly different keys
 // (docker login reference; containers-auth.json(5); Kubernetes "Pull an Image from a Private Registry").
 
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { Credential, PullSecret } from './credentials.ts';
 
 /** What one file says. */

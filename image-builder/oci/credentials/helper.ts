@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { cancelled, throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Env } from '../../base/env.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import { fromPair } from './config-file.ts';
 import type { Credential } from './credentials.ts';
 
@@ -24,7 +24,7 @@ export async function askHelper(
   signal?: AbortSignal,
 ): Promise<Credential | undefined> {
   if (!HELPER_NAME.test(name))
-    throw new RegistryError('CREDENTIALS', `"${name}" is no name of a credential helper`);
+    throw new RegistryError('CREDENTIALS', `"${name}" is not a valid name of a credential helper`);
   const program = `docker-credential-${name}`;
   const { code, output } = await run(program, server, environment, signal);
   if (code !== 0) {
@@ -42,11 +42,14 @@ export async function askHelper(
   try {
     answer = JSON.parse(output);
   } catch {
-    throw new RegistryError('CREDENTIALS', `the credential helper ${program} did not answer in JSON`);
+    throw new RegistryError('CREDENTIALS', `the credential helper ${program} did not return JSON`);
   }
   const { Username, Secret } = (answer ?? {}) as Record<string, unknown>;
   if (typeof Username !== 'string' || typeof Secret !== 'string') {
-    throw new RegistryError('CREDENTIALS', `the credential helper ${program} gave no Username and Secret`);
+    throw new RegistryError(
+      'CREDENTIALS',
+      `the credential helper ${program} did not return Username and Secret`,
+    );
   }
   return Secret === '' ? undefined : fromPair(Username, Secret);
 }

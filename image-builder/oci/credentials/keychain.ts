@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Env } from '../../base/env.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import { type CredentialConfig, matchKey, parseCredentialConfig, parsePullSecret } from './config-file.ts';
 import type { Credential, CredentialOptions, CredentialSource } from './credentials.ts';
 

@@ -5,8 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../../base/env.ts';
 import { type Endpoint, endpointAt, primaryEndpoint } from '../distribution/endpoint.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import { isRegistryHost, type RegistryReference } from '../reference.ts';
-import { RegistryError } from '../registry-error.ts';
 
 /** A `[[registry]]` table. */
 interface RegistryTable {

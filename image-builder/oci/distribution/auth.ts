@@ -5,8 +5,8 @@ import type { Credential } from '../credentials/credentials.ts';
 import type { HttpClient } from '../http/client.ts';
 import { isLoopback } from '../http/proxy.ts';
 import { checkTarget } from '../http/redirect.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { HttpResponse } from '../http/transport.ts';
-import { RegistryError } from '../registry-error.ts';
 
 const TOKEN_LIMIT_BYTES = 1024 * 1024;
 const CLIENT_ID = 'image-builder';
@@ -68,10 +68,10 @@ export class Authenticator {
       return;
     }
     if (!challenges.some(({ scheme }) => scheme === 'basic')) {
-      throw unauthorized(response.url.host, 'it asks for a kind of login that we do not know', credential);
+      throw unauthorized(response.url.host, 'it asks for an unsupported kind of login', credential);
     }
     if (credential?.kind !== 'password')
-      throw unauthorized(response.url.host, 'it wants a user name and a password', credential);
+      throw unauthorized(response.url.host, 'it asks for a user name and a password', credential);
     this.#authorization = basic(credential);
   }
 
@@ -140,13 +140,16 @@ export class Authenticator {
  */
 function checkRealm(realm: URL, registry: URL): void {
   if (!/^https?:$/.test(realm.protocol))
-    throw new RegistryError('SERVER', `${registry.host} names a token server that is no web address`);
+    throw new RegistryError(
+      'SERVER',
+      `${registry.host} names a token server that is not an http or https URL`,
+    );
   const isClear = realm.protocol === 'http:';
   const leavesMachine = isLoopback(registry.hostname) && !isLoopback(realm.hostname);
   if (isClear && (registry.protocol === 'https:' || leavesMachine)) {
     throw new RegistryError(
       'SERVER',
-      `${registry.host} wants credentials to be sent in the clear to ${realm.host}; refused`,
+      `${registry.host} asks to send credentials unencrypted to ${realm.host}; refused`,
     );
   }
   checkTarget(realm, registry);
@@ -158,12 +161,12 @@ function tokenIn(body: Buffer, url: URL): string {
     answer = JSON.parse(body.toString('utf8'));
   } catch {
     // The text may be a token: it is not repeated.
-    throw new RegistryError('SERVER', `the token server ${url.host} did not answer in JSON`);
+    throw new RegistryError('SERVER', `the token server ${url.host} did not return JSON`);
   }
   const { token, access_token: accessToken } = (answer ?? {}) as Record<string, unknown>;
   const value = token || accessToken;
   if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) {
-    throw new RegistryError('SERVER', `the token server ${url.host} gave no token`);
+    throw new RegistryError('SERVER', `the token server ${url.host} returned no token`);
   }
   return value;
 }
@@ -180,9 +183,11 @@ function tokenRefused(url: URL, status: number, credential: Credential | undefin
 
 /** Says what was tried, without the secrets. */
 function unauthorized(host: string, reason: string, credential: Credential | undefined): RegistryError {
-  const tried = credential ? 'the credentials found for it were refused' : 'no credentials are known for it';
-  return new RegistryError('UNAUTHORIZED', `${host} wants a login (${reason}); ${tried}`, {
+  const tried = credential
+    ? 'the credentials found for it were rejected'
+    : 'no credentials were found for it';
+  return new RegistryError('UNAUTHORIZED', `${host} requires authentication (${reason}); ${tried}`, {
     status: 401,
-    hint: 'Log in with docker, podman or skopeo, or set REGISTRY_AUTH_FILE to a config.json. The function also takes imagePullSecrets among its items: under kustomize as a transformer in a base of its own, for a generator gets no items.',
+    hint: 'Log in with docker, podman or skopeo, or set REGISTRY_AUTH_FILE to a config.json. The function also accepts imagePullSecrets among its items; under kustomize that requires a transformer in a base of its own, because a generator gets no items.',
   });
 }

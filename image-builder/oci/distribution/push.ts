@@ -5,15 +5,16 @@ import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { formatBytes } from '../../base/diagnostics/render.ts';
 import { checkContent, type Digest } from '../digest.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { ImageSource } from '../image-source.ts';
-import { type Descriptor, parseManifest } from '../manifest.ts';
+import { parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
+import type { Descriptor } from '../model.ts';
 import { openRepository, openSource, type SourceOptions, writingClient } from '../open.ts';
 import { formatReference, type Reference, type RegistryReference } from '../reference.ts';
 import { listReferrers } from '../referrers/list.ts';
 import { pushReferrers, type StoredReferrer } from '../referrers/push.ts';
 import { readReferrers } from '../referrers/travel.ts';
-import { RegistryError } from '../registry-error.ts';
 import { SequentialBlob } from '../sequential-blob.ts';
 import { putManifest, type StoredManifest } from './put-manifest.ts';
 import type { DistributionClient } from './repository-client.ts';
@@ -72,7 +73,10 @@ export async function pushImage(
   const { tag = 'latest' } = target;
   if (target.digest) {
     const name = formatReference(target);
-    throw new RegistryError('INVALID_REFERENCE', `${name} has a digest; push to a tag, the digest follows`);
+    throw new RegistryError(
+      'INVALID_REFERENCE',
+      `${name} has a digest; push to a tag, the digest follows from the content from the content`,
+    );
   }
   throwIfCancelled(options.signal);
   // One failure stops the others: without all of the blobs none is of use.
@@ -157,15 +161,15 @@ async function taggedDigest(client: DistributionClient, tag: string): Promise<st
 async function readManifests(source: ImageSource): Promise<StoredManifest[]> {
   const { descriptor, content, synthesized } = await source.root();
   if (synthesized) {
-    throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${source.name} has no manifest that could be pushed`, {
-      hint: 'Make an OCI archive of it: skopeo copy docker-archive:FILE oci-archive:FILE.',
+    throw new RegistryError('UNSUPPORTED_MEDIA_TYPE', `${source.name} has no manifest to push`, {
+      hint: 'Convert it to an OCI archive: skopeo copy docker-archive:FILE oci-archive:FILE.',
     });
   }
   checkContent(content, descriptor, `the manifest of ${source.name}`);
   const found = new Map<string, StoredManifest>();
   const visit = async (one: Descriptor, bytes: Buffer): Promise<void> => {
     const parsed = parseManifest(bytes, one.mediaType, `the manifest ${one.digest}`);
-    for (const child of parsed.kind === 'index' ? parsed.manifests : []) {
+    for (const child of 'manifests' in parsed ? parsed.manifests : []) {
       if (found.has(child.digest)) continue;
       const below = await source.manifest(child);
       checkContent(below, child, `the manifest ${child.digest}`);
@@ -179,7 +183,7 @@ async function readManifests(source: ImageSource): Promise<StoredManifest[]> {
 
 function blobsOf({ content, mediaType, digest }: StoredManifest): Descriptor[] {
   const parsed = parseManifest(content, mediaType, `the manifest ${digest}`);
-  return parsed.kind === 'manifest' ? [parsed.config, ...parsed.layers] : [];
+  return 'manifests' in parsed ? [] : [parsed.config, ...parsed.layers];
 }
 
 function distinct(blobs: Descriptor[]): Descriptor[] {

@@ -1,7 +1,7 @@
 // Puts a manifest or an index under a tag or its digest (OCI distribution-spec v1.1, "Pushing Manifests").
 
 import type { Digest } from '../digest.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { DistributionClient } from './repository-client.ts';
 
 /** A manifest as bytes: they are its identity. */
@@ -32,7 +32,7 @@ export async function putManifest(
     throw new RegistryError(
       'DIGEST_MISMATCH',
       `${response.url.host} stored the manifest ${manifest.digest} as ${stored}`,
-      { hint: 'The registry, or a proxy before it, changes manifests; the tag must not be used.' },
+      { hint: 'The registry, or a proxy in front of it, changes manifests; do not use the tag.' },
     );
   }
   return { subject: response.headers['oci-subject'] !== undefined };

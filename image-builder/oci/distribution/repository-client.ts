@@ -5,8 +5,8 @@ import type { CredentialSource } from '../credentials/credentials.ts';
 import type { HttpClient } from '../http/client.ts';
 import { speaksPlainHttp } from '../http/network-error.ts';
 import { checkTarget } from '../http/redirect.ts';
+import { RegistryError, type RegistryErrorCode } from '../http/registry-error.ts';
 import type { HttpRequest, HttpResponse } from '../http/transport.ts';
-import { RegistryError, type RegistryErrorCode } from '../registry-error.ts';
 import { Authenticator } from './auth.ts';
 import { type Endpoint, plainHttp } from './endpoint.ts';
 
@@ -145,7 +145,7 @@ const HINTS: Partial<Record<RegistryErrorCode, string>> = {
 async function answerError(client: HttpClient, response: HttpResponse, what: string): Promise<RegistryError> {
   const body = await client.read(response, ERROR_BODY_LIMIT_BYTES).catch(() => Buffer.alloc(0));
   if (response.status === 407) {
-    return new RegistryError('UNAUTHORIZED', `the proxy on the way to ${response.url.host} wants a login`, {
+    return new RegistryError('UNAUTHORIZED', `the proxy to ${response.url.host} requires authentication`, {
       status: 407,
       hint: 'Check HTTP_PROXY (with user and password) and NO_PROXY.',
     });
@@ -153,7 +153,7 @@ async function answerError(client: HttpClient, response: HttpResponse, what: str
   if (response.status === 401 && response.abroad) {
     return new RegistryError(
       'UNAUTHORIZED',
-      `${response.url.host}, to which the registry redirects, wants a login for ${what}; credentials of the registry are not for it`,
+      `${response.url.host}, to which the registry redirects, requires authentication for ${what}; the registry's credentials are not sent there`,
       { status: 401, hint: 'The storage behind the registry is misconfigured; tell its operator.' },
     );
   }

@@ -3,13 +3,14 @@
 // travels.
 import { type Digest, digestOf, isDigest } from '../digest.ts';
 import { readBody } from '../http/client.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
+import { RegistryError } from '../http/registry-error.ts';
+import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
+import type { Descriptor } from '../model.ts';
 import { openRepository, type SourceOptions, writingClient } from '../open.ts';
 import { formatReference, type RegistryReference } from '../reference.ts';
 import { pushReferrers } from '../referrers/push.ts';
 import { readReferrers } from '../referrers/travel.ts';
-import { RegistryError } from '../registry-error.ts';
 import { RegistrySource } from '../sources/registry.ts';
 import { putManifest, type StoredManifest } from './put-manifest.ts';
 import type { DistributionClient } from './repository-client.ts';
@@ -68,7 +69,7 @@ function checkTarget(source: RegistryReference, target: RegistryReference): void
     );
   }
   if (target.digest) {
-    throw new RegistryError('INVALID_REFERENCE', `${name} has a digest; a tag is given, a digest is not`);
+    throw new RegistryError('INVALID_REFERENCE', `${name} has a digest; expected a reference with a tag`);
   }
 }
 
@@ -94,7 +95,7 @@ async function fetchManifest(client: DistributionClient, reference: string): Pro
 /** The manifests that an index names, and those of indexes among them. */
 async function fetchChildren(client: DistributionClient, root: StoredManifest): Promise<StoredManifest[]> {
   const parsed = parseManifest(root.content, root.mediaType, root.digest);
-  if (parsed.kind === 'manifest') return [];
+  if (!('manifests' in parsed)) return [];
   const children: StoredManifest[] = [];
   for (const { digest } of parsed.manifests) {
     const child = await fetchManifest(client, digest);
@@ -106,7 +107,7 @@ async function fetchChildren(client: DistributionClient, root: StoredManifest): 
 
 function blobsOf({ content, mediaType, digest }: StoredManifest): Descriptor[] {
   const parsed = parseManifest(content, mediaType, digest);
-  return parsed.kind === 'manifest' ? [parsed.config, ...parsed.layers] : [];
+  return 'manifests' in parsed ? [] : [parsed.config, ...parsed.layers];
 }
 
 function distinct(blobs: Descriptor[]): Descriptor[] {
@@ -118,6 +119,6 @@ async function mount(client: DistributionClient, { digest }: Descriptor, from: s
   throw new RegistryError(
     'SERVER',
     `${client.endpoint.host} does not mount the blob ${digest} from ${from}`,
-    { hint: 'It wants the data again: image-builder push SOURCE TARGET.' },
+    { hint: 'Send the data again: image-builder push SOURCE TARGET.' },
   );
 }

@@ -3,8 +3,8 @@
 
 import type { Digest } from '../digest.ts';
 import { isBroken } from '../http/client.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { HttpRequest, HttpResponse } from '../http/transport.ts';
-import { RegistryError } from '../registry-error.ts';
 import type { DistributionClient } from './repository-client.ts';
 
 /** A blob to upload. */
@@ -192,7 +192,8 @@ class Upload {
     if (end !== undefined && end !== start + length) {
       // It has taken less than it was sent, or counts otherwise: its count decides.
       if (end < start || end > start + length) throw this.#nonsense(response, `claims to have ${end} bytes`);
-      if (end === start) throw new RegistryError('NETWORK', `${response.url.host} took nothing of a chunk`);
+      if (end === start)
+        throw new RegistryError('NETWORK', `${response.url.host} accepted no byte of a chunk`);
     }
     this.#advance(end ?? start + length);
   }
@@ -247,14 +248,14 @@ class Upload {
   }
 
   #here(): URL {
-    if (!this.#location) throw new TypeError('the upload has not begun');
+    if (!this.#location) throw new TypeError('the upload has not started');
     return new URL(this.#location);
   }
 
   #next(response: HttpResponse): URL {
     const location = locationOf(response);
     if (location) return location;
-    throw this.#nonsense(response, 'does not say where the upload goes on (Location)');
+    throw this.#nonsense(response, 'does not say where the upload continues (Location)');
   }
 
   #nonsense(response: HttpResponse, what: string): RegistryError {
@@ -313,8 +314,8 @@ function explain(error: unknown, { digest }: BlobContent): unknown {
 }
 
 function damaged(digest: Digest, reason: string, cause?: unknown): RegistryError {
-  return new RegistryError('DIGEST_MISMATCH', `the source has not what ${digest} promises: ${reason}`, {
+  return new RegistryError('DIGEST_MISMATCH', `the source does not match ${digest}: ${reason}`, {
     cause,
-    hint: 'The image that is pushed is damaged; nothing of it was published.',
+    hint: 'The image being pushed is damaged; nothing of it was published.',
   });
 }

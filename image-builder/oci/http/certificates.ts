@@ -5,8 +5,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Env } from '../../base/env.ts';
-import { RegistryError } from '../registry-error.ts';
 import type { TlsSettings } from './connection-settings.ts';
+import { RegistryError } from './registry-error.ts';
 
 /**
  * TLS settings of a `host[:port]`. The first directory that has the host counts, the user's before the machine's.

@@ -2,11 +2,17 @@
 // time-outs, and the count of what it all cost.
 
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
-import type { Cost } from '../image-source.ts';
-import { RegistryError } from '../registry-error.ts';
 import { networkError } from './network-error.ts';
 import { isRedirect, redirected } from './redirect.ts';
-import { expired, type HttpRequest, type HttpResponse, type Patience, type Transport } from './transport.ts';
+import { RegistryError } from './registry-error.ts';
+import {
+  type Cost,
+  expired,
+  type HttpRequest,
+  type HttpResponse,
+  type Patience,
+  type Transport,
+} from './transport.ts';
 
 /** Milliseconds, and counts. */
 export interface HttpLimits extends Patience {
@@ -144,7 +150,7 @@ export class HttpClient {
     if (this.cost.requests >= this.#limits.requests) {
       throw new RegistryError(
         'TOO_LARGE',
-        `${request.url.host} would need more than ${this.#limits.requests} requests for one read; given up`,
+        `${request.url.host} would need more than ${this.#limits.requests} requests for one read; stopped`,
       );
     }
     return this.#transport.exchange(request, this.cost, this.#signal);
@@ -204,10 +210,11 @@ async function* paced(response: HttpResponse, patience: number): AsyncGenerator<
   let bytes = 0;
   try {
     for (;;) {
-      const asked = performance.now();
+      // Not performance.now(): to load that takes as long as a small answer.
+      const asked = process.uptime();
       const next = await body.next();
       if (next.done) return;
-      waited += performance.now() - asked;
+      waited += (process.uptime() - asked) * 1000;
       bytes += next.value.length;
       if (waited > patience) {
         if (bytes < LEAST_PROGRESS_BYTES)

@@ -2,12 +2,15 @@
 
 import { cancelled } from '../../base/diagnostics/cancelled.ts';
 import { ImageBuilderError } from '../../base/diagnostics/error.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from './registry-error.ts';
 
 const TLS_CODES =
   /^(?:CERT_|ERR_TLS|ERR_SSL|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|ERR_OSSL|EPROTO)/;
 const CODES: Record<string, { problem: string; hint: string }> = {
-  ECONNREFUSED: { problem: 'refuses connections', hint: 'Check the port, and whether the registry runs.' },
+  ECONNREFUSED: {
+    problem: 'refuses connections',
+    hint: 'Check the port, and whether the registry is running.',
+  },
   ENOTFOUND: {
     problem: 'is not a known host name',
     hint: 'Check the spelling and the DNS; behind a proxy set HTTPS_PROXY.',
@@ -80,7 +83,7 @@ export function speaksPlainHttp(error: unknown): boolean {
 function tlsError(code: string, message: string, url: URL, cause: unknown): RegistryError {
   const plain = code === 'EPROTO' || /wrong version number|packet length too long/i.test(message);
   const hint = plain
-    ? `${url.host} may be a plain-HTTP registry; mark it as insecure in registries.conf or pass --insecure.`
+    ? `${url.host} may be a plain HTTP registry; mark it as insecure in registries.conf or pass --insecure.`
     : `Put the authority's certificate into /etc/docker/certs.d/${url.host}/ca.crt, or the client certificate beside it.`;
   return new RegistryError('TLS', `no secure connection to ${url.host}: ${message}`, { cause, hint });
 }

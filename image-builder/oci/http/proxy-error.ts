@@ -1,6 +1,6 @@
 // What is wrong with a proxy, in the user's words. Its URL may hold a login: only the host is named.
 
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from './registry-error.ts';
 
 /** The proxy answers a CONNECT with something else than success (RFC 9110, 9.3.6). @param authority `host:port` */
 export function proxyRefuses(proxy: URL, authority: string, status: number | undefined): RegistryError {
@@ -10,7 +10,7 @@ export function proxyRefuses(proxy: URL, authority: string, status: number | und
     `the proxy ${proxy.host} refuses to connect to ${authority}: HTTP ${status}`,
     {
       ...(status && { status }),
-      hint: 'Check HTTPS_PROXY (with user and password if it wants them) and NO_PROXY.',
+      hint: 'Check HTTPS_PROXY (with user and password if required) and NO_PROXY.',
     },
   );
 }

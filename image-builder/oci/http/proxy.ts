@@ -2,7 +2,7 @@
 // Node 20 and 22 ignore these variables.
 
 import type { Env } from '../../base/env.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from './registry-error.ts';
 
 /**
  * The proxy for a URL, or undefined. Loopback is never reached through a proxy.

@@ -1,8 +1,8 @@
 // Where a registry may send a request: redirects (RFC 9110, 15.4) and upload locations, as far as a stranger who controls
 // a part of a registry could misuse them.
 
-import { RegistryError } from '../registry-error.ts';
 import { isLoopback } from './proxy.ts';
+import { RegistryError } from './registry-error.ts';
 import type { HttpRequest } from './transport.ts';
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
@@ -31,7 +31,7 @@ export function redirected(
     throw new RegistryError(
       'REDIRECT',
       `${request.url.host} redirects a request with content to another origin (${url.host}); refused`,
-      { hint: 'What is sent to a registry or a token server is for that server alone.' },
+      { hint: 'Data sent to a registry or a token server is for that server only.' },
     );
   }
   return { ...next, headers: withoutCredentials(next.headers ?? {}) };
@@ -64,7 +64,7 @@ function withMethodFor(status: number, request: HttpRequest): HttpRequest {
 
 function redirectTarget(location: string, from: URL, registry: URL): URL {
   if (!URL.canParse(location, from.href))
-    throw new RegistryError('REDIRECT', `${from.host} redirects to something that is no URL`);
+    throw new RegistryError('REDIRECT', `${from.host} redirects to an invalid URL`);
   const target = new URL(location, from);
   if (!/^https?:$/.test(target.protocol)) {
     throw new RegistryError('REDIRECT', `${from.host} redirects to a ${target.protocol} URL`);

@@ -1,10 +1,16 @@
-// What sends single requests: no retries, no redirects. One implementation for Node, one for a runtime whose own fetch
-// does all that is needed.
+// What sends single requests: no retries, no redirects. Each runtime has an implementation: see runtime/.
 
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Cost } from '../image-source.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from './registry-error.ts';
 import type { StreamedBody } from './streamed-body.ts';
+
+/** What reading has cost so far. */
+export interface Cost {
+  /** HTTP requests sent, tokens and redirects included; 0 for local sources. */
+  requests: number;
+  /** Bytes received in response bodies, or read from local files. */
+  bytes: number;
+}
 
 /** Milliseconds. */
 export interface Patience {

@@ -1,7 +1,8 @@
 // An image with more that refers to it than its source has: what is in memory is read as if it lay beside the rest.
 import type { Digest } from '../digest.ts';
-import type { ByteRange, Cost, ImageSource, Root } from '../image-source.ts';
-import type { Descriptor } from '../manifest.ts';
+import type { Cost } from '../http/transport.ts';
+import type { ByteRange, ImageSource, Root } from '../image-source.ts';
+import type { Descriptor } from '../model.ts';
 import { EMPTY_CONFIG, EMPTY_CONFIG_CONTENT, type ReferrerManifest } from './referrer.ts';
 
 /** A referrer that is not there yet. */

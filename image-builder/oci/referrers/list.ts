@@ -3,10 +3,11 @@
 // lists that were written before. Nothing of the answer is to be believed, and that it is empty proves nothing.
 import { type Digest, splitDigest } from '../digest.ts';
 import type { DistributionClient } from '../distribution/repository-client.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { HttpResponse } from '../http/transport.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
+import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS, OCI_INDEX } from '../media-types.ts';
-import { RegistryError } from '../registry-error.ts';
+import type { Descriptor } from '../model.ts';
 
 /** Pages of a list that are read. */
 const PAGE_LIMIT = 10;
@@ -35,7 +36,7 @@ export async function* listReferrers(client: DistributionClient, digest: Digest)
 async function* pages(client: DistributionClient, digest: Digest): AsyncGenerator<Descriptor[]> {
   let path: string | undefined = `referrers/${digest}`;
   for (let page = 0; path !== undefined && page < PAGE_LIMIT; page++) {
-    const what = `the list of what refers to ${digest}`;
+    const what = `the list of referrers of ${digest}`;
     const request = { method: 'GET', headers: { accept: OCI_INDEX } } as const;
     // 405 is what registries before the API answer that route by method first.
     const { response, content } = await client.fetch(
@@ -70,8 +71,8 @@ export async function fetchFallback(client: DistributionClient, digest: Digest):
 
 function entriesOf(content: Buffer, mediaType: string, what: string): Descriptor[] {
   const parsed = parseManifest(content, '', what);
-  if (parsed.kind === 'index') return parsed.manifests;
-  throw new RegistryError('INVALID_MANIFEST', `${what} is no ${mediaType}, but an image`, {
+  if ('manifests' in parsed) return parsed.manifests;
+  throw new RegistryError('INVALID_MANIFEST', `${what} is an image, not a ${mediaType}`, {
     hint: 'A tool that copies signatures as images has overwritten it; copy again: image-builder push, or oras cp -r.',
   });
 }

@@ -5,9 +5,10 @@ import type { Digest } from '../digest.ts';
 import { digestOf } from '../digest.ts';
 import { putManifest, type StoredManifest } from '../distribution/put-manifest.ts';
 import type { DistributionClient } from '../distribution/repository-client.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
+import { RegistryError } from '../http/registry-error.ts';
+import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { OCI_INDEX } from '../media-types.ts';
-import { RegistryError } from '../registry-error.ts';
+import type { Descriptor } from '../model.ts';
 import { fallbackTag, fetchFallback } from './list.ts';
 
 /** A manifest that refers to another. */
@@ -69,8 +70,8 @@ async function addToFallback(
   }
   throw new RegistryError(
     'REFERRERS',
-    `${client.endpoint.host} has lost what was listed under ${fallbackTag(subject)} ${ATTEMPTS} times`,
-    { hint: 'Others write there at the same time; try again when they have finished.' },
+    `${client.endpoint.host} lost the entry under ${fallbackTag(subject)} ${ATTEMPTS} times`,
+    { hint: 'Others are writing there at the same time; try again when they have finished.' },
   );
 }
 
@@ -84,9 +85,8 @@ interface Entry {
 
 function entriesIn(content: Buffer, subject: Digest): Entry[] {
   const what = `the list of referrers ${fallbackTag(subject)}`;
-  if (parseManifest(content, '', what).kind === 'index')
-    return JSON.parse(content.toString('utf8')).manifests;
-  throw new RegistryError('REFERRERS', `${what} is no index, but an image`, {
+  if ('manifests' in parseManifest(content, '', what)) return JSON.parse(content.toString('utf8')).manifests;
+  throw new RegistryError('REFERRERS', `${what} is an image, not an index`, {
     hint: 'A tool that copies signatures as images has overwritten it; delete the tag.',
   });
 }
@@ -94,8 +94,8 @@ function entriesIn(content: Buffer, subject: Digest): Entry[] {
 function entryOf({ content, mediaType, digest }: StoredReferrer): Entry & Partial<Descriptor> {
   const manifest = parseManifest(content, mediaType, `the referrer ${digest}`);
   const artifactType =
-    manifest.kind === 'manifest' ? (manifest.artifactType ?? manifest.config.mediaType) : undefined;
-  const { annotations } = manifest;
+    'manifests' in manifest ? undefined : (manifest.artifactType ?? manifest.config.mediaType);
+  const { annotations = {} } = manifest;
   return {
     ...{ mediaType, digest, size: content.length },
     ...(artifactType !== undefined && { artifactType }),
@@ -118,7 +118,7 @@ function refused(client: DistributionClient, cause: unknown): unknown {
     return cause;
   return new RegistryError(
     'REFERRERS',
-    `${client.endpoint.host} does not take what refers to the image: ${cause.message}`,
+    `${client.endpoint.host} does not accept referrers of the image: ${cause.message}`,
     {
       cause,
       hint: 'The tag was not moved. Allow manifests with a subject, and tags that begin with sha256-, in the registry.',

@@ -1,8 +1,9 @@
 // Reads what refers to an image: its manifest, and its one piece of content, each checked against its digest.
 import { checkContent, checkedStream } from '../digest.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { ImageSource } from '../image-source.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES, type Manifest, parseManifest } from '../manifest.ts';
-import { RegistryError } from '../registry-error.ts';
+import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
+import type { Descriptor, Manifest } from '../model.ts';
 import { EMPTY_CONFIG } from './referrer.ts';
 
 /** The manifest of a referrer; embedded in its list it costs no request. @throws RegistryError */
@@ -13,7 +14,7 @@ export async function referrerManifestOf(source: ImageSource, descriptor: Descri
   const content = descriptor.data ?? (await source.manifest(descriptor));
   checkContent(content, descriptor, what);
   const manifest = parseManifest(content, descriptor.mediaType, what);
-  if (manifest.kind === 'manifest') return manifest;
+  if (!('manifests' in manifest)) return manifest;
   throw new RegistryError('INVALID_MANIFEST', `${what} is an index`);
 }
 

@@ -1,8 +1,8 @@
 // Content that refers to an image by its digest: bills of materials, signatures (OCI image-spec 1.1, manifest.md,
 // "Guidelines for Artifact Usage" and `subject`). A registry lists it with the image, and the image stays as it is.
 import { type Digest, digestOf } from '../digest.ts';
-import type { Descriptor } from '../manifest.ts';
 import { OCI_MANIFEST } from '../media-types.ts';
+import type { Descriptor } from '../model.ts';
 
 /** The config of an artifact that has none (manifest.md, "Guidance for an Empty Descriptor"). */
 export const EMPTY_CONFIG_CONTENT: Buffer = Buffer.from('{}');

@@ -1,9 +1,9 @@
 // What refers to an image goes where the image goes: signatures, bills of materials, and what refers to those.
 import { checkContent, type Digest } from '../digest.ts';
 import type { StoredManifest } from '../distribution/put-manifest.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { ImageSource } from '../image-source.ts';
 import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
-import { RegistryError } from '../registry-error.ts';
 import type { StoredReferrer } from './push.ts';
 
 /** More than anybody attaches to a bundle. */

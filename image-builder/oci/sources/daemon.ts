@@ -11,9 +11,10 @@ import {
 } from '../../engines/api/address.ts';
 import { EngineApiError, EngineClient } from '../../engines/api/engine-client.ts';
 import { networkError } from '../http/network-error.ts';
-import type { Cost, ImageSource } from '../image-source.ts';
+import { RegistryError } from '../http/registry-error.ts';
+import type { Cost } from '../http/transport.ts';
+import type { ImageSource } from '../image-source.ts';
 import { type DaemonReference, formatReference } from '../reference.ts';
-import { RegistryError } from '../registry-error.ts';
 import { DockerArchiveSource } from './docker-archive.ts';
 import { StreamedFiles } from './named-files.ts';
 
@@ -44,7 +45,7 @@ function addressOf(env: Env): EngineAddress {
     const variable = env.DOCKER_HOST ? 'DOCKER_HOST' : 'CONTAINER_HOST';
     throw new RegistryError('CONFIGURATION', `${variable}: ${(cause as Error).message}`, {
       cause,
-      hint: 'For an engine behind SSH save the image with `docker save` and use docker-archive:FILE.',
+      hint: 'For an engine behind SSH, save the image with `docker save` and use docker-archive:FILE.',
     });
   }
 }
@@ -80,7 +81,7 @@ function refusal({ status, message }: EngineApiError, image: string): RegistryEr
         hint: 'List the images with `docker images`; pull it first, or use the registry reference without docker-daemon:.',
       })
     : new RegistryError('SERVER', answer, {
-        hint: 'Is DOCKER_HOST right? An engine that is protected by TLS needs DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH.',
+        hint: 'Check DOCKER_HOST. An engine protected by TLS needs DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH.',
       });
 }
 

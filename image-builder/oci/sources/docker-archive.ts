@@ -3,11 +3,12 @@
 
 import { decompress, expansionLimit } from '../codec/compression.ts';
 import { type Digest, digestOf } from '../digest.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES, parseConfig } from '../manifest.ts';
+import { MANIFEST_LIMIT_BYTES, parseConfig } from '../manifest.ts';
 import { DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST } from '../media-types.ts';
+import type { Descriptor, Manifest } from '../model.ts';
 import { type FileReference, formatReference, parseReference } from '../reference.ts';
-import { RegistryError } from '../registry-error.ts';
 import { type Files, openArchiveFiles, readSmall } from './named-files.ts';
 
 /** Opens `docker-archive:` references. */
@@ -88,7 +89,7 @@ export class DockerArchiveSource implements ImageSource {
   async #read(): Promise<{ root: Root; paths: Map<Digest, string> }> {
     const image = this.#choose(await this.#images());
     const config = await readSmall(this.#files, image.Config, MANIFEST_LIMIT_BYTES, this.name);
-    const { diffIds } = parseConfig(config, `the config of ${this.name}`);
+    const { diff_ids: diffIds } = parseConfig(config, `the config of ${this.name}`).rootfs;
     if (diffIds.length !== image.Layers.length) {
       throw new RegistryError(
         'INVALID_MANIFEST',
@@ -99,9 +100,9 @@ export class DockerArchiveSource implements ImageSource {
     if (this.#wanted.digest !== undefined && this.#wanted.digest !== digest) {
       throw new RegistryError(
         'DIGEST_MISMATCH',
-        `${this.name} has the image ${digest}, not the one that is named`,
+        `${this.name} contains the image ${digest}, not the one named`,
         {
-          hint: 'Archives and engines know images by the digest of their config: the image ID.',
+          hint: 'Archives and engines identify images by the digest of their config, the image ID.',
         },
       );
     }
@@ -114,7 +115,7 @@ export class DockerArchiveSource implements ImageSource {
       paths.set(diffId, path);
       layers.push({ mediaType: DOCKER_LAYER, digest: diffId, size });
     }
-    const manifest = {
+    const manifest: Manifest = {
       schemaVersion: 2,
       mediaType: DOCKER_MANIFEST,
       config: { mediaType: DOCKER_CONFIG, digest, size: config.length },
@@ -127,7 +128,7 @@ export class DockerArchiveSource implements ImageSource {
   async #images(): Promise<ArchivedImage[]> {
     if ((await this.#files.size('manifest.json')) === undefined) {
       throw new RegistryError('NOT_FOUND', `${this.name} is not a Docker archive: it has no manifest.json`, {
-        hint: 'Check the path; for an archive of an OCI layout write oci-archive:FILE.',
+        hint: 'Check the path; for an archive of an OCI layout use oci-archive:FILE.',
       });
     }
     const content = await readSmall(this.#files, 'manifest.json', MANIFEST_LIMIT_BYTES, this.name);

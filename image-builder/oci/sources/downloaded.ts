@@ -4,11 +4,12 @@
 import { createReadStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Hash } from '#runtime';
 import { type Digest, hashFor, splitDigest } from '../digest.ts';
-import type { Hash } from '../hash.ts';
-import type { ByteRange, Cost, ImageSource, Root } from '../image-source.ts';
-import type { Descriptor } from '../manifest.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
+import type { Cost } from '../http/transport.ts';
+import type { ByteRange, ImageSource, Root } from '../image-source.ts';
+import type { Descriptor } from '../model.ts';
 
 /** Configs and small layers are quicker fetched than resumed. */
 const WORTH_KEEPING_BYTES = 1024 * 1024;

@@ -5,8 +5,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../base/diagnostics/errno.ts';
 import { decompress, detectCompression, expansionLimit } from '../codec/compression.ts';
-import type { ByteRange, Cost, MayRead } from '../image-source.ts';
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
+import type { Cost } from '../http/transport.ts';
+import type { ByteRange, MayRead } from '../image-source.ts';
 import { RangedByteReader, StreamByteReader } from '../tar/byte-reader.ts';
 import { TarReader } from '../tar/reader.ts';
 
@@ -84,7 +85,7 @@ export class DirectoryFiles implements Files {
     return file;
   }
 
-  /** Undefined when there is no regular file. */
+  /** Undefined when there is not a regular file. */
   async #open(path: string): Promise<FileHandle | undefined> {
     const absolute = join(this.#directory, path);
     await this.#mayRead(absolute);
@@ -115,7 +116,7 @@ export async function openArchiveFiles(path: string): Promise<Files> {
   const file = await openRegular(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
-  if (!file) throw new RegistryError('NOT_FOUND', `cannot read ${path}: it is no regular file`);
+  if (!file) throw new RegistryError('NOT_FOUND', `cannot read ${path}: it is not a regular file`);
   const { size } = await file.stat();
   const head = await readAt(file, 0, 6, { requests: 0, bytes: 0 }).catch(async (error: unknown) => {
     await file.close();

@@ -4,12 +4,13 @@ import { type Digest, digestOf, isDigest } from '../digest.ts';
 import type { DistributionClient } from '../distribution/repository-client.ts';
 import { type HttpClient, isBroken, LEAST_PROGRESS_BYTES } from '../http/client.ts';
 import { networkError } from '../http/network-error.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { ByteRange, ImageSource, Root } from '../image-source.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../manifest.ts';
+import { MANIFEST_LIMIT_BYTES } from '../manifest.ts';
 import { ACCEPT_MANIFESTS } from '../media-types.ts';
+import type { Descriptor } from '../model.ts';
 import { formatReference, type RegistryReference } from '../reference.ts';
-import { RegistryError } from '../registry-error.ts';
 import { BlobCursor } from './blob-cursor.ts';
 
 /** Reads one image. Mirrors come first in `clients`, the registry itself last. */
@@ -62,9 +63,9 @@ export class RegistrySource implements ImageSource {
       throw error;
     });
     if (tagged?.descriptor.digest === digest) return tagged;
-    const now = tagged ? `now stands for ${tagged.descriptor.digest}` : 'no longer exists';
+    const now = tagged ? `now refers to ${tagged.descriptor.digest}` : 'no longer exists';
     this.warnings.push(
-      `the tag ${tag} of ${this.#reference.registry}/${this.#reference.repository} ${now}; ${digest} was used, as the reference says`,
+      `the tag ${tag} of ${this.#reference.registry}/${this.#reference.repository} ${now}; ${digest} was used, as the reference requires`,
     );
     return this.#fetchManifest(digest, digest);
   }
@@ -187,7 +188,7 @@ export class RegistrySource implements ImageSource {
       response.body.destroy();
       throw new RegistryError(
         'SERVER',
-        `${response.url.host} answers another range of a blob than was asked for`,
+        `${response.url.host} returned a different range of a blob than requested`,
       );
     }
     return { response, partial: true };
@@ -240,7 +241,7 @@ export class RegistrySource implements ImageSource {
         if (index === clients.length - 1 || !(error instanceof RegistryError)) throw error;
       }
     }
-    throw new RegistryError('CONFIGURATION', `${this.name}: no endpoint may be asked`);
+    throw new RegistryError('CONFIGURATION', `${this.name}: no endpoint may be used`);
   }
 }
 
@@ -261,7 +262,7 @@ function brokenOff(name: string, offset: number, size: number): RegistryError {
 function mismatch(what: string, expected: string, actual: string): RegistryError {
   return new RegistryError(
     'DIGEST_MISMATCH',
-    `the manifest of ${what} has the digest ${actual}, not the promised ${expected}`,
+    `the manifest of ${what} has digest ${actual}, expected ${expected}`,
     {
       hint: 'The registry or a proxy returned damaged or forged content; nothing of it was used.',
     },

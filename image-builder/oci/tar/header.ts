@@ -68,7 +68,7 @@ export function number(block: Buffer, offset: number, length: number, what: stri
   let value = first === 0xff ? -1 : first & 0x7f;
   for (let index = offset + 1; index < offset + length; index++) value = value * 256 + (block[index] ?? 0);
   if (!Number.isSafeInteger(value))
-    throw new TarError('INVALID_TAR', `${what}: a number in a tar header is absurd`);
+    throw new TarError('INVALID_TAR', `${what}: a number in a tar header is out of range`);
   return value;
 }
 

@@ -194,7 +194,7 @@ export class TarReader {
   #size(pax: string | undefined, size: number): number {
     const value = pax === undefined ? size : Number(pax);
     if (!Number.isSafeInteger(value) || value < 0)
-      throw new TarError('INVALID_TAR', `${this.#what}: a file has an absurd size`);
+      throw new TarError('INVALID_TAR', `${this.#what}: a file has an impossible size`);
     return value;
   }
 
@@ -207,7 +207,7 @@ export class TarReader {
   }
 
   #tooExtended(): TarError {
-    const limit = `more than ${EXTENSION_LIMIT_BYTES} bytes, or less than none`;
+    const limit = `more than ${EXTENSION_LIMIT_BYTES} bytes, or a negative size`;
     return new TarError(
       'TAR_TOO_LARGE',
       `${this.#what}: the extended headers of an entry, or of all, have ${limit}`,

@@ -28,7 +28,7 @@ export async function readGnuSparse(header: Buffer, reader: ByteReader, what: st
   let extended = header[482] !== 0;
   while (extended) {
     const block = await reader.read(BLOCK_BYTES);
-    if (block.length < BLOCK_BYTES) throw new TarError('TRUNCATED_TAR', `${what}: a sparse map is cut off`);
+    if (block.length < BLOCK_BYTES) throw new TarError('TRUNCATED_TAR', `${what}: a sparse map is truncated`);
     fragments.push(...gnuFragments(block, 0, 21, what));
     if (fragments.length > FRAGMENT_LIMIT) throw tooManyFragments(what);
     extended = block[504] !== 0;
@@ -81,7 +81,8 @@ async function readPax1Map(
         throw new TarError('INVALID_TAR', `${what}: a sparse map is malformed`);
       }
       const block = await reader.read(BLOCK_BYTES);
-      if (block.length < BLOCK_BYTES) throw new TarError('TRUNCATED_TAR', `${what}: a sparse map is cut off`);
+      if (block.length < BLOCK_BYTES)
+        throw new TarError('TRUNCATED_TAR', `${what}: a sparse map is truncated`);
       mapBytes += BLOCK_BYTES;
       text += block.toString('latin1');
     }

@@ -32,20 +32,20 @@ export class Activity {
   advise(patience: number): string {
     const disks = secondsSince(this.#usedDisks);
     if (this.silence === undefined && disks === undefined)
-      return 'The machine has neither printed anything nor used its disks: is this an image that boots?';
+      return 'The machine neither printed anything nor used its disks; is this a bootable image?';
     const signs = [
-      this.silence !== undefined && `its last line came ${said(this.silence)} before the end`,
-      disks !== undefined && `it used its disks ${said(disks)} before the end`,
+      this.silence !== undefined && `it last printed something ${said(this.silence)} before the end`,
+      disks !== undefined && `it last used its disks ${said(disks)} before the end`,
     ].filter(Boolean);
     const silent =
       this.silence === undefined
-        ? ' Without a console=ttyS0 on its kernel command line an image is silent.'
+        ? ' Without console=ttyS0 on its kernel command line, an image prints nothing.'
         : '';
     const active = Math.min(this.silence ?? Infinity, disks ?? Infinity) <= patience;
-    const load = `${loadavg()[0]?.toFixed(0)} processes wanted the processors of this host`;
+    const load = `${loadavg()[0]?.toFixed(0)} processes competed for this host's processors`;
     return active
-      ? `The machine was still at work (${signs.join(', ')}; ${load}): give it more time.${silent}`
-      : `The machine had stopped doing anything (${signs.join(', ')}).${silent}`;
+      ? `The machine was still working (${signs.join(', ')}; ${load}): allow more time.${silent}`
+      : `The machine was idle (${signs.join(', ')}).${silent}`;
   }
 }
 

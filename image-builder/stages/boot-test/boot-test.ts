@@ -78,7 +78,7 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
       } catch (error) {
         if (reliable || crashes === MAXIMUM_CRASHES || (error as BootError).code !== 'KERNEL_CRASHED')
           throw error;
-        const message = `the kernel crashed, as it does at random when this old QEMU emulates it; boot again`;
+        const message = `the kernel crashed, as happens at random under emulation by this old QEMU; boot again`;
         progress?.step(message);
       }
     }

@@ -17,7 +17,7 @@ const FAILURES: readonly { pattern: RegExp; meaning: string; crash?: true }[] = 
   {
     // The second is what sulogin(8) says on every console, where the first is only said on the last one.
     pattern: /You are in (emergency|rescue) mode|Cannot open access to console, the root account is locked/,
-    meaning: 'systemd went into emergency mode',
+    meaning: 'systemd entered emergency mode',
   },
   {
     pattern: /^No bootable device/m,

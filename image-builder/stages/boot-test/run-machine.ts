@@ -1,5 +1,5 @@
 // Runs QEMU until the console shows what is expected, or that it never will.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { cancelled, throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { Activity, adviseOnLateUnits } from './activity.ts';
@@ -16,6 +16,8 @@ const STALL_MILLISECONDS = 12_000;
 const LOOK_MILLISECONDS = 5000;
 /** A machine that has done something within this time before its end is on its way. */
 const PATIENCE_SECONDS = 30;
+/** What QEMU has said last is read within this time after its end. */
+const LAST_WORDS_MILLISECONDS = 1000;
 const KEPT_LINES = 40;
 
 export interface RunMachineOptions {
@@ -62,7 +64,7 @@ export async function runMachine(
     detached: true,
   });
   const monitor = new Monitor(child.stdio[3] as Duplex, options.scratch);
-  const closed = new Promise<void>((done) => child.once('close', () => done()));
+  const ended = endOf(child);
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   const timers: NodeJS.Timeout[] = [];
@@ -82,15 +84,11 @@ export async function runMachine(
       child.once('error', (error) =>
         finish({ reason: 'exited', how: `could not be started: ${error.message}` }),
       );
-      child.once('close', (code, name) => {
+      void ended.then((how) => {
         const { verdict } = console;
         // A machine that panics may reset itself before everything has been said.
         if (verdict.state === 'failed') finish({ ...verdict, reason: 'failed' });
-        else
-          finish({
-            reason: 'exited',
-            how: name ? `was killed by ${name}` : `ended with exit status ${code}`,
-          });
+        else finish({ reason: 'exited', how });
       });
       child.stderr?.setEncoding('utf8').on('data', (text: string) => errors.push(...text.trim().split('\n')));
       // Writing to a machine that has ended is no news.
@@ -123,7 +121,7 @@ export async function runMachine(
     for (const timer of timers) clearTimeout(timer);
     process.removeListener('exit', kill);
     kill();
-    if (child.pid !== undefined) await closed;
+    if (child.pid !== undefined) await ended;
   }
   if (end.reason === 'reached') return console;
   if (end.reason === 'stalled') return undefined;
@@ -131,6 +129,22 @@ export async function runMachine(
   const error = errorOf(end, options, console, activity, errors);
   error.evidence = { console: console.text, ...(screenshot !== undefined && { screenshot }) };
   throw error;
+}
+
+/** How QEMU has ended, once all is read that it has said. Bun does not always tell that its streams are closed, too. */
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((done) => {
+    const say = (code: number | null, name: string | null) =>
+      done(name ? `was killed by ${name}` : `ended with exit status ${code}`);
+    let timer: NodeJS.Timeout | undefined;
+    child.once('exit', (code, name) => {
+      timer = setTimeout(say, LAST_WORDS_MILLISECONDS, code, name);
+    });
+    child.once('close', (code, name) => {
+      clearTimeout(timer);
+      say(code, name);
+    });
+  });
 }
 
 function errorOf(
@@ -168,8 +182,10 @@ function exitError(architecture: Architecture, how: string, output: string[], er
     output: [...output, ...errors.slice(-KEPT_LINES)],
     ...(how.includes('ENOENT')
       ? { hint: `Install it: apt-get install --no-install-recommends ${debianPackage}.` }
-      : output.length > 0
-        ? { hint: 'The machine was reset or switched off by the guest.' }
-        : {}),
+      : how.startsWith('was killed')
+        ? { hint: 'Something on this host ended it: was there enough memory?' }
+        : output.length > 0
+          ? { hint: 'The machine was reset or switched off by the guest.' }
+          : {}),
   });
 }

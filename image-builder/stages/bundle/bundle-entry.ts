@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Artifacts, Profile } from '../../bundle/model.ts';
 import type { AssembledBundle } from '../../bundle/write/assemble.ts';
-import type { Descriptor } from '../../bundle/write/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { factsOf } from '../../pipeline/recorded.ts';
 import type { Entry } from '../../store/entry.ts';
 

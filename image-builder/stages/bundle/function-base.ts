@@ -69,7 +69,7 @@ function missing(architecture: string): BundleWriteError {
     'BUNDLE_BASE_MISSING',
     `spec.build.bundle.base: this installation has no function for bundles of ${architecture}, expected in ${place}`,
     {
-      hint: `copy function-base of the release beside the program, or make it in the source tree: "scripts/function-base.sh ${architecture} && npm run build"; or name an image as base; or write base: none for a bundle of data only`,
+      hint: `copy the release's function-base beside the program, or create it in the source tree: "scripts/function-base.sh ${architecture} && npm run build"; or name an image as base; or set base: none for a bundle with data only`,
     },
   );
 }

@@ -51,7 +51,7 @@ export async function makeInitramfs(
   await prune(cache);
 }
 
-// By processes in the tree, so that no link leads out of it; what is no regular file is no initramfs.
+// By processes in the tree, so that no link leads out of it; what is not a regular file is no initramfs.
 const TAKE = `
 cd "$1"
 tar --create initrd.img-* | python3 -ISc "$3" "$2" tar --extract --no-same-owner --no-overwrite-dir --directory=/boot`;

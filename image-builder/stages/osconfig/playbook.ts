@@ -9,6 +9,7 @@ import type { StageContext } from '../../sandbox/stage-context.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
 import { kernelArgument } from '../../spec/api/kernel-arguments.ts';
 import type { ResolvedOsconfig, RunContext, ScriptFile } from '../../spec/variables/resolved.ts';
+import { loginOf, withoutCredentials } from '../../spec/variables/uri.ts';
 import { withChroot } from '../rootfs/chroot.ts';
 import { changedSettings } from './differences.ts';
 import { OsconfigError } from './osconfig-error.ts';
@@ -45,6 +46,7 @@ export async function runOsconfig(options: PlaybookOptions, context: StageContex
     await mkdir(downloads);
     const variables = {
       ...options.osconfig,
+      fetch_from_url: options.osconfig.fetch_from_url.map(withSeparateLogin),
       run_context: options.context,
       osconfig_changes: options.before ? changedSettings(options.osconfig, options.before) : null,
       osconfig_kernel_arguments: quoteKernelArguments(
@@ -94,6 +96,11 @@ export async function runOsconfig(options: PlaybookOptions, context: StageContex
   }
 }
 
+/** Ansible shows the address of what it cannot fetch, and never the parameter that is a password. */
+function withSeparateLogin({ url, ...item }: ResolvedOsconfig['fetch_from_url'][number]) {
+  return { ...item, url: withoutCredentials(url), ...loginOf(url) };
+}
+
 /** The scripts as files; their names carry the order. */
 function scriptFiles(scripts: readonly LabelledScript[]) {
   return scripts.map(({ name, content, label }, index) => ({
@@ -116,7 +123,7 @@ export function toVariablesFile(variables: unknown): string {
       }
     },
   });
-  // All text in quotes: Ansible reads YAML 1.1, in which a plain `on` or `1:30` is no text.
+  // All text in quotes: Ansible reads YAML 1.1, in which a plain `on` or `1:30` is not text.
   return document.toString({ lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' });
 }
 

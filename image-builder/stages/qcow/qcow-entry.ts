@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import type { QcowArtifact } from '../../bundle/model.ts';
 import type { QcowLayer } from '../../bundle/write/assemble.ts';
-import type { Descriptor } from '../../bundle/write/manifest.ts';
 import type { PlannedPartition } from '../../disk/disk-plan.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { factsOf } from '../../pipeline/recorded.ts';
 import type { Entry } from '../../store/entry.ts';
 

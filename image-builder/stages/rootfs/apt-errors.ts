@@ -14,22 +14,22 @@ const FAULTS: readonly { says: RegExp; code: RootfsErrorCode; what: string; hint
     says: /enough free space|No space left on device/,
     code: 'DISK_FULL',
     what: 'does not fit on the disk',
-    hint: 'free space where the store is, or name another directory by IMAGE_BUILDER_STORE',
+    hint: "free space on the store's file system, or name another directory with IMAGE_BUILDER_STORE",
   },
   {
     // Of a repository that it may not read apt says that it is not signed, too.
     says: /\b(401|403) +(Unauthorized|Forbidden)/,
     code: 'REPOSITORY_UNREACHABLE',
-    what: 'wants a login, or another one',
-    hint: 'put user and password into its address, or name another mirror',
+    what: 'requires other credentials',
+    hint: 'put the user and password into its URL, or name another mirror',
   },
   {
     says: /is expired \(invalid since/,
     code: 'REPOSITORY_OUTDATED',
     what: 'has expired: its Valid-Until has passed',
     hint:
-      'of a snapshot, set check_valid_until: false in the repository, or take all from one by multistrap.snapshot; ' +
-      "a mirror that is not updated any more should be replaced; and this machine's clock may be wrong",
+      'for a snapshot, set check_valid_until: false in the repository, or use multistrap.snapshot for all packages; ' +
+      "replace a mirror that is no longer updated; or this machine's clock may be wrong",
   },
   {
     says: /is not valid yet \(invalid for/,
@@ -41,12 +41,12 @@ const FAULTS: readonly { says: RegExp; code: RootfsErrorCode; what: string; hint
     says: /strong enough for security|Weak|weak security|insufficient security/,
     code: 'REPOSITORY_UNTRUSTED',
     what: 'has only hashes or signatures that are too weak (MD5, SHA-1)',
-    hint: 'its owner has to sign it with SHA-256 or better; packages without a valid signature are never installed',
+    hint: 'its owner must sign it with SHA-256 or better; packages without a valid signature are never installed',
   },
   {
     says: /is not signed|GPG error|NO_PUBKEY|couldn't be verified|BADSIG|EXPKEYSIG|not available/,
     code: 'REPOSITORY_UNTRUSTED',
-    what: 'is not signed by the key it should have',
+    what: 'is not signed by the expected key',
     hint: 'check keyring, keyring_file, keyring_url or keyring_pkg of the repository; packages without a valid signature are never installed',
   },
 ];
@@ -133,7 +133,7 @@ export function explainPlanError(
       cause: error,
       output: meaningfulOf(error),
       field: `${MULTISTRAP}.packages`,
-      hint: 'the lines above name what contradicts what',
+      hint: 'the lines above show the conflicts',
     }),
   };
 }
@@ -162,7 +162,7 @@ export function packagesUnavailable(
   const about = (name: string) => (names.length === 1 ? said : said?.filter((line) => line.includes(name)));
   const errorFor = (name: string, others: readonly RootfsError[] = []) => {
     const output = about(name);
-    return new RootfsError('PACKAGE_UNAVAILABLE', `the package ${name} cannot be had`, {
+    return new RootfsError('PACKAGE_UNAVAILABLE', `the package ${name} is not available`, {
       ...(cause && { cause }),
       ...(output && { output }),
       // What a distribution needs to boot is in no list of the user's.
@@ -187,12 +187,12 @@ function adviceFor(
   if (unapproved_packages.includes(name)) return 'it is one of unapproved_packages';
   const [, architecture = rootfs_arch] = request.split(':');
   if (![rootfs_arch, 'all', 'any', 'native'].includes(architecture))
-    return `an image has packages of one architecture, here ${rootfs_arch}`;
+    return `an image has packages of a single architecture, here ${rootfs_arch}`;
   const newest = versions(name).slice(0, 3);
   if (newest.length > 0) return `the repositories have ${newest.join(', ')}`;
   const existing = similar(name);
   const isOther = existing !== undefined && existing !== name;
-  return `${isOther ? `did you mean ${existing}? ` : ''}check its name and version, and that one of the repositories has it for this distribution and architecture`;
+  return `${isOther ? `did you mean ${existing}? ` : ''}check its name and version, and whether a repository has it for this distribution and architecture`;
 }
 
 function meaningfulOf({ output = [] }: ToolError): string[] {

@@ -215,13 +215,13 @@ export class ArchiveAccess {
         if (isDiskFull(error)) throw this.#explain(error);
         const others = this.#mirrors.giveUp(error);
         if (others.length > 0) {
-          step(`a mirror failed, trying ${others.join(', ')}`);
+          step(`a mirror failed; trying ${others.join(', ')}`);
           continue;
         }
         if (attempt > retries || !mayHeal(error)) throw this.#explain(error);
         attempt++;
         this.#mirrors.reset();
-        step(`failed, attempt ${attempt} in ${seconds} s`);
+        step(`failed; attempt ${attempt} in ${seconds} s`);
         await delay(seconds * 1000, undefined, { signal }).catch(() => throwIfCancelled(signal));
       }
     }

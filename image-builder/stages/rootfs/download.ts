@@ -26,7 +26,7 @@ export async function download(url: string, { sandbox, signal, workDir }: StageC
       },
     );
     const { size } = await stat(file);
-    if (size > LIMIT) throw new Error(`has ${size} bytes, which is no key`);
+    if (size > LIMIT) throw new Error(`has ${size} bytes, so it is not a key`);
     return await readFile(file);
   } finally {
     await rm(directory, { recursive: true, force: true });

@@ -9,9 +9,9 @@ export function keyProblem(content: Buffer): string | undefined {
   const text = content.toString('latin1').trimStart();
   if (text.startsWith(BEGIN)) {
     // gpg(1) is not that strict.
-    if (text.includes('\r')) return 'has lines that end in CR LF, which apt does not read: convert it';
+    if (text.includes('\r')) return 'has CR LF line endings, which apt does not read: convert it';
     if (!/^[^\n]*\n(?:[A-Za-z-]+: [^\n]*\n)*\n/.test(text))
-      return 'has no empty line between the head of the key block and the key, which apt wants';
+      return 'has no empty line between the header of the key block and the key, which apt requires';
   } else if (text.includes(BEGIN)) {
     return `has other text before the line ${BEGIN}: remove it`;
   }
@@ -20,7 +20,7 @@ export function keyProblem(content: Buffer): string | undefined {
   if (/^<(!doctype|html|\?xml)/i.test(text)) return 'is a web page, not a key';
   if (/^[A-Za-z0-9+/\s]+=*\s*$/.test(text)) {
     const isKey = keyringProblem(Buffer.from(text, 'base64')) === undefined;
-    if (isKey) return 'is the base64 of a key: decode it, or write "base64:" before it in keyring';
+    if (isKey) return 'is the base64 of a key: decode it, or prefix it with "base64:" in keyring';
   }
   return problem;
 }

@@ -90,7 +90,7 @@ export async function repositoryKey(
   const file = await fetchPackage(name).catch((cause: unknown) => {
     throw new RootfsError(
       'KEY_UNAVAILABLE',
-      `the package ${name} cannot be had from a repository whose key is known without it`,
+      `the package ${name} is not available from a repository whose key is known without it`,
       {
         cause,
         field,
@@ -98,7 +98,7 @@ export async function repositoryKey(
     );
   });
   return await keyOfPackage(target, name, context, file).catch((cause: unknown) => {
-    throw new RootfsError('KEY_UNAVAILABLE', `the package ${name} holds no keys`, {
+    throw new RootfsError('KEY_UNAVAILABLE', `the package ${name} contains no keys`, {
       cause,
       field,
     });

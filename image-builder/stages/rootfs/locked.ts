@@ -140,24 +140,24 @@ async function explainMissing(
   const lines = await Promise.all(
     missing.map(async (file) => {
       const { name, version, sha256 } = file;
-      if (wrong.has(file)) return `${name} ${version} is another file than ${sha256}`;
+      if (wrong.has(file)) return `${name} ${version} differs from ${sha256}`;
       const versions = await archive.apt.versions(name);
-      const now = versions.length > 0 ? `there is ${versions.join(', ')}` : 'there is no other version';
+      const now = versions.length > 0 ? `available: ${versions.join(', ')}` : 'no other version is available';
       return `${name} ${version} is gone; ${now}`;
     }),
   );
   const changed = missing.some((file) => wrong.has(file));
   const names = missing.map(({ name }) => name).join(', ');
   return changed
-    ? new RootfsError('LOCKED_PACKAGE_CHANGED', `not what the lock file names: ${names}`, {
+    ? new RootfsError('LOCKED_PACKAGE_CHANGED', `different from the lock file: ${names}`, {
         field: 'spec.build.lock',
         output: lines,
-        hint: 'somebody has replaced a file under the same version: find out who and why before you lock again',
+        hint: 'somebody replaced a file under the same version; find out who and why before locking again',
       })
-    : new RootfsError('LOCKED_PACKAGE_GONE', `the repositories have lost locked packages: ${names}`, {
+    : new RootfsError('LOCKED_PACKAGE_GONE', `the repositories no longer have locked packages: ${names}`, {
         field: 'spec.build.lock',
         output: lines,
-        hint: 'add a mirror that keeps old versions to the list of mirrors, or take the new ones by "image-builder lock"',
+        hint: 'add a mirror that keeps old versions to the list of mirrors, or update with "image-builder lock"',
       });
 }
 
@@ -233,6 +233,6 @@ async function lockedKeys(lock: ResolvedLock, inputs: ArchiveInputs, context: St
 const unlocked = (name: string): Promise<string> => {
   throw new RootfsError('KEY_UNAVAILABLE', `the lock file has no keys of the package ${name}`, {
     field: 'spec.build.lock',
-    hint: 'make it again with "image-builder lock"',
+    hint: 'create it again with "image-builder lock"',
   });
 };

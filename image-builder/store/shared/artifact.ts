@@ -2,8 +2,9 @@
 // record is its config, each file is a layer. Read with distrust: the file names become paths.
 import { join } from 'node:path';
 import { type Digest, digestOf } from '../../oci/digest.ts';
-import { type Descriptor, type Manifest, parseManifest } from '../../oci/manifest.ts';
+import { parseManifest } from '../../oci/manifest.ts';
 import { OCI_MANIFEST } from '../../oci/media-types.ts';
+import type { Descriptor, Manifest } from '../../oci/model.ts';
 import { type Entry, type EntryRecord, entryName } from '../entry.ts';
 import { parseRecord } from '../portable.ts';
 import type { Signature } from './trust.ts';
@@ -56,8 +57,8 @@ export function parseEntryManifest(
   what: string,
 ): { manifest: Manifest; signature?: Signature } | undefined {
   const manifest = parseManifest(content, descriptor.mediaType, what);
-  if (manifest.kind !== 'manifest' || manifest.config.mediaType !== RECORD_TYPE) return undefined;
-  const { [SIGNATURE]: signature, [SIGNING_KEY]: key } = manifest.annotations;
+  if ('manifests' in manifest || manifest.config.mediaType !== RECORD_TYPE) return undefined;
+  const { [SIGNATURE]: signature, [SIGNING_KEY]: key } = manifest.annotations ?? {};
   return { manifest, ...(signature && key && { signature: { signature, key } }) };
 }
 

@@ -1,10 +1,10 @@
 // An entry's artifact as something that can be pushed.
 import { createReadStream } from 'node:fs';
 import { type Digest, digestOf } from '../../oci/digest.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { ImageSource, Root } from '../../oci/image-source.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
 import { OCI_MANIFEST } from '../../oci/media-types.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import type { EntryArtifact } from './artifact.ts';
 
 export class EntrySource implements ImageSource {

@@ -10,11 +10,12 @@ import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { checkContent, checkedStream } from '../../oci/digest.ts';
 import { pushImage } from '../../oci/distribution/push.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
-import { type Descriptor, MANIFEST_LIMIT_BYTES } from '../../oci/manifest.ts';
+import { MANIFEST_LIMIT_BYTES } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { openSource, type SourceOptions } from '../../oci/open.ts';
 import { parseReference, type RegistryReference } from '../../oci/reference.ts';
-import { RegistryError } from '../../oci/registry-error.ts';
 import { adoptEntry, type Entry, type EntryRecord, entryName } from '../entry.ts';
 import { StoreError } from '../errors.ts';
 import type { Origin } from '../origin.ts';
@@ -137,7 +138,7 @@ export class SharedStore {
   ): Promise<{ record: EntryRecord; content: Buffer; origin: Origin } | undefined> {
     const { descriptor, content } = await source.root();
     const parsed = parseEntryManifest(content, descriptor, source.name);
-    if (!parsed) return this.#refuse(source, wanted, 'it is no entry of a store');
+    if (!parsed) return this.#refuse(source, wanted, 'it is not an entry of a store');
     const { manifest, signature } = parsed;
     const { trust, repository } = this.#options;
     const judgement = judge(trust, repository, manifest.config.digest, signature);
@@ -177,7 +178,7 @@ export class SharedStore {
       if (!isRegistry && !isMalformed) throw error;
       // Damaged content says nothing about the next entry.
       this.#isDown = isRegistry && !DAMAGE.has(error.code);
-      this.#step(stage, `warning: the shared store is of no use here: ${error.message}`);
+      this.#step(stage, `warning: the shared store cannot be used: ${error.message}`);
       return undefined;
     }
   }

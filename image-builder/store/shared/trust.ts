@@ -35,7 +35,7 @@ export function judge(
   const key = policy.keys.find((one) => keyId(one) === signature.key);
   if (!key) return { reason: `it is signed by the key ${signature.key.slice(0, 16)}, which is not trusted` };
   const bytes = Buffer.from(signature.signature, 'base64');
-  if (!verify(null, statement(recordDigest), key, bytes)) return { reason: 'its signature is wrong' };
+  if (!verify(null, statement(recordDigest), key, bytes)) return { reason: 'its signature is invalid' };
   return { origin: `key:${keyId(key)}` };
 }
 

@@ -112,7 +112,7 @@ test.each([
   const outcome = render(store, changes());
   expect(outcome).toEqual(MISSING);
   expect(outcome.stderr).toContain(
-    `warning: the shared store ${repository} of the spec is not used; it is allowed by IMAGE_BUILDER_STORE_REPOSITORY=${repository} (environment)`,
+    `warning: the shared store ${repository} of the spec is not used; allow it with IMAGE_BUILDER_STORE_REPOSITORY=${repository} (environment)`,
   );
   expect(entriesOf(store)).toEqual([]);
 });
@@ -147,7 +147,7 @@ test('the registry is believed where the machine says so, under that name only',
 test("a person's spec speaks for its own key, and for no other build; a registry is believed by nobody's spec", async () => {
   const store = newStore();
   expect(build(store, pullRequest({ registry: true })).stderr).toContain(
-    'a spec cannot have everybody believed',
+    'a spec cannot make everybody trusted',
   );
   expect(entriesOf(store)).toEqual([]);
   expect(build(store, pullRequest())).toMatchObject({ status: 0, version: '6.6.6' });
@@ -179,11 +179,9 @@ test('a store that others can write, or that belongs to somebody else, is refuse
   const store = newStore();
   await putBundle(UNREACHABLE, { k8s_version: '1.32.3' }, { cwd, store });
   chmodSync(store, 0o777);
-  expect(render(store).stderr).toMatch(
-    /the store .* can be written by everybody, so what is in it cannot be believed/,
-  );
+  expect(render(store).stderr).toMatch(/the store .* is world-writable, so its contents cannot be trusted/);
   chmodSync(store, 0o755);
   expect(render(store)).toMatchObject({ status: 0 });
   run(['chown', '12345', store], {});
-  expect(render(store).stderr).toMatch(/belongs to the user 12345, so what is in it cannot be believed/);
+  expect(render(store).stderr).toMatch(/belongs to the user 12345, so its contents cannot be trusted/);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Reporter } from '../../../image-builder/base/diagnostics/progress.ts';
 import { assembleBundle } from '../../../image-builder/bundle/write/assemble.ts';
 import { publishBundle } from '../../../image-builder/bundle/write/destination.ts';
-import type { Descriptor } from '../../../image-builder/bundle/write/manifest.ts';
+import type { Descriptor } from '../../../image-builder/oci/model.ts';
 import { explainFullDisk } from '../../../image-builder/pipeline/full-disk.ts';
 import { type PlannedStage, planStages, type StageDefinition } from '../../../image-builder/pipeline/plan.ts';
 import { withRepairs } from '../../../image-builder/pipeline/repair.ts';

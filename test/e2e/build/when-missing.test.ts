@@ -139,7 +139,7 @@ test('a bundle that is published costs a render one request', async () => {
     expect([refused.status, refused.items]).toEqual([1, [secret]]);
     expect(refused.results).toMatchObject([{ field: { path: 'spec.build.bundle.repository' } }]);
     expect(refused.results[0]?.message).toContain(
-      `it is allowed by IMAGE_BUILDER_PUSH=127.0.0.1:${port}/site/bundle (environment)`,
+      `allow it with IMAGE_BUILDER_PUSH=127.0.0.1:${port}/site/bundle (environment)`,
     );
     const first = await renderAside(published, { IMAGE_BUILDER_PUSH: `127.0.0.1:${port}/site/*` });
     expect(first.items.at(-1)?.bundle).toEqual({
@@ -220,7 +220,7 @@ describe('Trigger', () => {
     const answer = await renderAside(wanted, { IMAGE_BUILDER_BACKGROUND_BUILDS: '' });
     expect([answer.status, codeOf(answer)]).toEqual([1, 'RESULT_MISSING']);
     expect(answer.results[0]?.message).toMatch(
-      /it is allowed by IMAGE_BUILDER_BACKGROUND_BUILDS=allow .*Or build it with: image-builder build images\/node\.yaml/,
+      /allow it with IMAGE_BUILDER_BACKGROUND_BUILDS=allow .*Or build it with: image-builder build images\/node\.yaml/,
     );
     expect(existsSync(join(store, 'triggers')) ? readdirSync(join(store, 'triggers')) : []).toEqual([]);
   });

@@ -75,7 +75,5 @@ test('what the system refuses is said without a stack', () => {
   const gone = join(directory, 'gone');
   mkdirSync(gone);
   const removed = run(['sh', '-c', `rmdir ../gone; ${cli} plan x.yaml`], { cwd: gone });
-  expect(removed.stderr).toMatch(
-    /^error: the working directory does not exist any more \[SYSTEM_ERROR\]\nhint: /m,
-  );
+  expect(removed.stderr).toMatch(/^error: the working directory no longer exists \[SYSTEM_ERROR\]\nhint: /m);
 });

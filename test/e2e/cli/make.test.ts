@@ -174,7 +174,7 @@ describe('skip switches', () => {
     const { status, stderr } = make(['package_qcow']);
     expect(status).not.toBe(0);
     expect(stderr).toMatch(
-      /^error: spec\.build\.rootfs\.multistrap\.packages\[0\]: the package \S+ cannot be had \[PACKAGE_UNAVAILABLE\]$/m,
+      /^error: spec\.build\.rootfs\.multistrap\.packages\[0\]: the package \S+ is not available \[PACKAGE_UNAVAILABLE\]$/m,
     );
   });
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assembleBundle, writeQcowLayer } from '../../../image-builder/bundle/write/assemble.ts';
-import { addToLayout } from '../../../image-builder/bundle/write/layout.ts';
+import { addToLayout } from '../../../image-builder/oci/layout/write-directory.ts';
 import { predecessorBundle } from '../../support/bundles.ts';
 import { writeLayout } from '../../support/images.ts';
 import { executable, run } from '../support/executables.ts';
@@ -95,7 +95,7 @@ test('two bundles of a registry, by some kilobytes', () => {
 
 test('one from a registry, one from a layout', () => {
   const same = diff(inRegistry('bundle:v1'), `oci:${at('layout')}:v1`, '--exit-code');
-  expect([same.status, same.stdout]).toEqual([0, expect.stringContaining('The two are the same.')]);
+  expect([same.status, same.stdout]).toEqual([0, expect.stringContaining('The two are identical.')]);
   const other = diff(inRegistry('bundle:v1'), `oci:${at('layout')}:v2`, '--exit-code', '-o', 'markdown');
   expect(other.status).toBe(1);
   expect(other.stdout).toContain('| <code>package-7</code> | upgraded | <code>1.0&#126;rc1-1</code>');
@@ -111,7 +111,7 @@ test('a bundle of the predecessor, as far as it tells, and without reading its d
   expect(status).toBe(0);
   const comparison = JSON.parse(stdout);
   expect(comparison.packages).toEqual([]);
-  expect(comparison.unknown).toContain(`${inRegistry('predecessor:v1')} does not tell its packages`);
+  expect(comparison.unknown).toContain(`${inRegistry('predecessor:v1')} does not list its packages`);
   expect(comparison.variables).toContainEqual({
     path: 'k8s_version',
     before: '1.21.2-00',

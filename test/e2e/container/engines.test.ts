@@ -201,10 +201,10 @@ test('a render starts no image, and gives no network, that nobody has allowed', 
       })
     ).stderr;
   expect(await render({})).toContain(
-    `executor.container.image: ${image} is not started without permission; it is allowed by IMAGE_BUILDER_IMAGES=${image}`,
+    `executor.container.image: starting ${image} needs permission; allow it with IMAGE_BUILDER_IMAGES=${image}`,
   );
   expect(await render({ IMAGE_BUILDER_IMAGES: image })).toContain(
-    'executor.container.network: stages that fetch do not get the network host without permission',
+    'executor.container.network: stages that fetch need permission for the network host',
   );
 });
 

@@ -219,7 +219,7 @@ spec:
       'a bundle elsewhere on this machine',
       'oci:../node-image/out',
       'oci:../../',
-      'is outside of what a spec may use here; it is allowed by --allow-path',
+      'is outside the paths that this spec may use; allow it with --allow-path',
     ],
     [
       'an unknown field',

@@ -250,6 +250,8 @@ test.each(['bios', 'uefi'])(
       status: 0,
       stderr: expect.stringContaining('Built by Image Builder'),
     });
+    // Without a config drive, too, everything starts.
+    expect(stderr).not.toMatch(/^warning: /m);
   },
 );
 

@@ -6,7 +6,7 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readBundle } from '../../../image-builder/bundle/read/read-bundle.ts';
-import { RegistryError } from '../../../image-builder/oci/registry-error.ts';
+import { RegistryError } from '../../../image-builder/oci/http/registry-error.ts';
 import { MULTISTRAP_PROFILE, ownBundle, predecessorBundle } from '../../support/bundles.ts';
 import { writeLayout } from '../../support/images.ts';
 import {

@@ -110,7 +110,7 @@ test('a render that may not push answers with what is published, and refuses the
   expect(await publish(resolved, bundle, render)).toEqual(published);
   const elsewhere = { ...resolved, bundle: { ...resolved.bundle, tag: 'v2' } };
   await expect(publish(elsewhere, bundle, render)).rejects.toThrow(
-    `spec.build.bundle.repository: nothing is pushed to ${registry.host}/site/bundle without permission; it is allowed by IMAGE_BUILDER_PUSH=${registry.host}/site/bundle (environment)`,
+    `spec.build.bundle.repository: pushing to ${registry.host}/site/bundle needs permission; allow it with IMAGE_BUILDER_PUSH=${registry.host}/site/bundle (environment)`,
   );
   await expect(readBundle(`${registry.host}/site/bundle:v2`, { cache: false })).rejects.toThrow(
     /MANIFEST_UNKNOWN/,

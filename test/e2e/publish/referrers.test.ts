@@ -71,7 +71,7 @@ test('a layout and an archive have a bill of materials for each disk, which oras
     ]);
   await expect(readSbom(`oci:${directory}/layout:v1`, undefined, {})).rejects.toMatchObject({
     code: 'SBOM_MISSING',
-    hint: 'Choose one by --disk: control-plane, worker.',
+    hint: 'Choose one with --disk: control-plane, worker.',
   });
 });
 

@@ -169,7 +169,7 @@ describe('hostile content', () => {
     await plant(entry, entry, stranger.privateKey, (text) =>
       JSON.stringify({ ...JSON.parse(text), annotations }),
     );
-    await refused(entry, /signature is wrong/);
+    await refused(entry, /signature is invalid/);
   });
 
   test('a manifest that lists other files than the signed record', async () => {
@@ -211,13 +211,13 @@ describe('hostile content', () => {
       'data',
     );
     await writeFile(blob, 'changed'.repeat(8571).slice(0, 60_000));
-    await refused(entry, /of no use here/);
+    await refused(entry, /cannot be used/);
   });
 
   test('something that is no entry at all', async () => {
     const entry = await makeEntry();
     await plant(entry, entry, ci.privateKey, (text) => text.replace('entry.v1+json', 'other.v1+json'));
-    await refused(entry, /no entry of a store/);
+    await refused(entry, /not an entry of a store/);
   });
 });
 
@@ -228,7 +228,7 @@ describe('a registry that fails costs time only', () => {
     expect(await pull(entry, 'key', offline)).toBeUndefined();
     await offline.push(entry);
     // Said once, and not tried again.
-    expect(steps).toEqual([expect.stringMatching(/of no use here: .*refuses connections/)]);
+    expect(steps).toEqual([expect.stringMatching(/cannot be used: .*refuses connections/)]);
   });
 
   test('no permission', async () => {
@@ -236,7 +236,7 @@ describe('a registry that fails costs time only', () => {
     try {
       const outsider = builder({ repository: `${guarded.host}/site/store`, environment: {} });
       expect(await pull(await makeEntry(), 'key', outsider)).toBeUndefined();
-      expect(steps).toEqual([expect.stringMatching(/of no use here: .*wants a login/)]);
+      expect(steps).toEqual([expect.stringMatching(/cannot be used: .*requires authentication/)]);
     } finally {
       await guarded.stop();
     }

@@ -133,7 +133,7 @@ test('everything that is wrong is said at once', async () => {
   ).toEqual([
     expect.stringContaining('builder.imageType: is "raw"'),
     expect.stringContaining('builder.outputFileName: is "../x.iso"'),
-    expect.stringContaining('USER_DATA_FILE: "../etc/shadow" leaves the volume /config'),
+    expect.stringContaining('USER_DATA_FILE: "../etc/shadow" is outside the volume /config'),
     expect.stringContaining('builder.networkConfigFileName: is the number 7'),
   ]);
 });
@@ -142,7 +142,7 @@ test.each([
   ['no configuration is named', { BUILDER_CONFIG: '' }, {}, 'BUILDER_CONFIG: is not set'],
   ['it does not exist', { BUILDER_CONFIG: '/x' }, {}, '/x does not exist in the container'],
   ['it is no YAML', {}, { '/config/builder-conf.yaml': 'a: [' }, 'at line 1, column 5'],
-  ['it is a list', {}, { '/config/builder-conf.yaml': '- a' }, 'is a list, a mapping is expected'],
+  ['it is a list', {}, { '/config/builder-conf.yaml': '- a' }, 'is a list, expected a mapping'],
   ['it is empty', {}, { '/config/builder-conf.yaml': '' }, 'container.volume: is nothing'],
   ['builder is text', {}, { '/config/builder-conf.yaml': 'builder: x\n' }, 'builder: is the string "x"'],
   ['user data is empty', {}, { '/config/user-data': ' \n' }, '/config/user-data is empty'],

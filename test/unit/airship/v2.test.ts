@@ -48,11 +48,11 @@ describe('the blocks', () => {
 
   test.each([
     ['no key above', '    a: 1\n', 'line 1: indented, but not below a key'],
-    ['two spaces', 'qcow:\n  a: 1\n', 'line 2: indented by 2, 4 spaces are expected'],
+    ['two spaces', 'qcow:\n  a: 1\n', 'line 2: indented by 2, expected 4 spaces'],
     ['a text that was not indented', 'user_data:\nhello\n', 'line 2: neither a key nor indented by 4 spaces'],
-    ['a block twice', 'qcow:\n    a: 1\nqcow:\n    b: 1\n', 'line 3: is there twice'],
+    ['a block twice', 'qcow:\n    a: 1\nqcow:\n    b: 1\n', 'line 3: duplicate key'],
     ['an unknown key', 'userdata:\n    a\n', 'line 1: unknown key'],
-    ['a name twice', 'outputFileName: a\noutputFileName: b\n', 'line 2: is there twice'],
+    ['a name twice', 'outputFileName: a\noutputFileName: b\n', 'line 2: duplicate key'],
     ['a ResourceList', 'apiVersion: x\nkind: ResourceList\nitems: []\n', 'is a KRM ResourceList'],
   ])('refuses %s', (_, input, message) => {
     expect(findings(() => splitBlocks(input)).join('\n')).toContain(message);
@@ -99,7 +99,7 @@ describe('an ISO', () => {
 
   test.each(['../a.iso', '/etc/passwd', '-rf', 'a b', ''])('is not called %j', (name) => {
     expect(findings(() => parse(isoInput('x', NETWORK, `outputFileName: "${name}"`))).join()).toContain(
-      'a file name is expected',
+      'expected a file name',
     );
   });
 
@@ -141,7 +141,7 @@ describe('a QCOW', () => {
 
   test.each([
     ['a key twice', 'qcow:\n    a: 1\n    a: 2\n', 'line 3'],
-    ['a list', 'osconfig:\n    - a\n', 'is a list, a mapping is expected'],
+    ['a list', 'osconfig:\n    - a\n', 'is a list, expected a mapping'],
     ['a path as img_name', 'qcow:\n    img_name: ../x\n', 'qcow.img_name: is "../x"'],
     ['an alias bomb', bomb(), 'alias'],
   ])('refuses variables with %s', (_, input, message) => {

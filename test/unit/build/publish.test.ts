@@ -63,7 +63,7 @@ test('an archive replaces an archive, and nothing else', async () => {
   for (const content of ['ssh-ed25519 AAAA', '', '{"imageLayoutVersion":"1.0.0"}']) {
     writeFileSync(join(cwd, 'victim/authorized_keys'), content);
     expect(await put({ archive: './victim/authorized_keys' })).toMatch(
-      /^error: spec\.build\.bundle\.archive: .*authorized_keys is there already, and is no OCI archive: it is not replaced/,
+      /^error: spec\.build\.bundle\.archive: .*authorized_keys exists and is not an OCI archive, so it is not replaced/,
     );
     expect(readFileSync(join(cwd, 'victim/authorized_keys'), 'utf8')).toBe(content);
   }
@@ -77,7 +77,7 @@ test('a layout takes no part of itself from elsewhere, and is made in nothing th
   mkdirSync(join(cwd, 'linked'));
   symlinkSync(join(directory, 'elsewhere'), join(cwd, 'linked/blobs'));
   expect(await put({ layout: 'linked' })).toMatch(
-    /^error: spec\.build\.bundle\.layout: .*is outside of what a spec may use/,
+    /^error: spec\.build\.bundle\.layout: .*is outside the paths that this spec may use/,
   );
   expect(readdirSync(join(directory, 'elsewhere/sha256'))).toEqual([]);
   expect(await put({ layout: 'victim' })).toMatch(/is not an OCI layout/);
@@ -92,7 +92,7 @@ test.each(['../out', '/etc/image-builder-test', 'link/out'])('nothing is written
   ] as const) {
     expect(await put(one)).toMatch(
       new RegExp(
-        `^error: spec\\.build\\.bundle\\.${field}: .* is outside of what a spec may use here; it is allowed by --allow-output`,
+        `^error: spec\\.build\\.bundle\\.${field}: .* is outside the paths that this spec may use; allow it with --allow-output`,
       ),
     );
   }

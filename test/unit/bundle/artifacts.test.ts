@@ -13,10 +13,10 @@ test('the UUID of the root file system is kept', () => {
 });
 
 test.each([1, '', '6C1FFBC1-84B7-8BD1-A7A1-1D6EBC9C5F0E', '../6c1ffbc1', null])(
-  '%j is no UUID',
+  '%j is not a UUID',
   (rootFSUUID) => {
     expect(() => parse({ rootFSUUID })).toThrow(
-      '/profiles/artifacts.json of example: qcows.node.rootFSUUID is no UUID',
+      '/profiles/artifacts.json of example: qcows.node.rootFSUUID is not a UUID',
     );
   },
 );

@@ -33,7 +33,7 @@ const other = (changes: Partial<Subject> = {}) =>
 test('the same bundle does not differ from itself', () => {
   const comparison = compareBundles(subject(), subject());
   expect(comparison).toMatchObject({ identical: true, variables: [], packages: [], images: [], unknown: [] });
-  expect(renderText(comparison)).toContain('The two are the same.');
+  expect(renderText(comparison)).toContain('The two are identical.');
 });
 
 test('a variable that several profiles have is told once', () => {
@@ -146,14 +146,14 @@ test('a bundle of the predecessor is compared as far as it tells', () => {
     other({ artifacts: { qcows: { node: { ...node, md5: 'n', partitions } } } }),
   );
   expect(comparison.unknown).toEqual([
-    'a does not tell its packages',
-    'a does not tell the partitions of node.qcow2',
+    'a does not list its packages',
+    'a does not describe the partitions of node.qcow2',
   ]);
   expect(comparison.packages).toEqual([]);
   expect(comparison.images).toEqual([
     { name: 'node', change: 'changed', size: { after: 512 * MIB }, virtualSize: { after: 4096 * MIB } },
   ]);
-  expect(renderText(comparison)).toContain('Not compared: a does not tell its packages');
+  expect(renderText(comparison)).toContain('Not compared: a does not list its packages');
 });
 
 test('text', () => {

@@ -217,7 +217,7 @@ describe('what is wrong', () => {
       'in the table',
       disk(root, { ...biosGrub, part_start: '0MiB' }, esp, boot),
       'partitions[1].part_start',
-      /"0MiB" is inside of the partition table/,
+      /"0MiB" is inside the partition table/,
     ],
     [
       'overlap',
@@ -235,13 +235,13 @@ describe('what is wrong', () => {
       'duplicate mount',
       disk(root, biosGrub, esp, { ...boot, mount: '/' }),
       'partitions[3].mount',
-      /"\/" is the mount point of partitions\[0\] already/,
+      /"\/" is already the mount point of partitions\[0\]/,
     ],
     [
       'second ESP',
       disk(root, biosGrub, esp, { ...boot, flags: ['esp'], filesystem: { type: 'vfat' } }),
       'partitions[3].flags',
-      /partitions\[2\] is the esp partition already/,
+      /partitions\[2\] is already the esp partition/,
     ],
     [
       'ESP of another type',
@@ -253,7 +253,7 @@ describe('what is wrong', () => {
       'root on vfat',
       disk({ ...root, filesystem: { type: 'vfat' } }, biosGrub, esp, boot),
       'partitions[0].filesystem.type',
-      /"vfat" cannot hold the root/,
+      /"vfat" cannot contain the root/,
     ],
     [
       'no file system',

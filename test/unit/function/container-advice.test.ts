@@ -1,7 +1,7 @@
 // What the function in a container says it would need.
 import { adviceFor, withContainerAdvice } from '../../../functions/image-builder/container-advice.ts';
 import { ImageBuilderError, InvalidInputError } from '../../../image-builder/base/diagnostics/error.ts';
-import { RegistryError } from '../../../image-builder/oci/registry-error.ts';
+import { RegistryError } from '../../../image-builder/oci/http/registry-error.ts';
 
 const online = { hasNetwork: true, uid: 0 };
 const offline = { hasNetwork: false, uid: 65534 };

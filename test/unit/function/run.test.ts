@@ -116,7 +116,7 @@ describe('functionConfig of kind ConfigMap, ImageBuilder', () => {
     const { ok, findings } = await run(configMap({ configPath: '/profiles/profile_odd.json' }));
     expect(ok).toBe(true);
     expect(findings.map(({ message }) => message)).toEqual([
-      'a[1] has the control character U+007F, with which kustomize fails',
+      'a[1] has the control character U+007F, on which kustomize fails',
     ]);
   });
 
@@ -257,7 +257,7 @@ describe('what people and programs are told', () => {
       expect.stringMatching(
         /^error: .*osconfig\.files\[1\]\.file_content: has Ansible's tag !unsafe, .*\{% raw %\}/,
       ),
-      'error: ImageBuilder/x: spec.build.qcows: has a tag that is not known [INVALID_INPUT]',
+      'error: ImageBuilder/x: spec.build.qcows: has an unknown tag [INVALID_INPUT]',
     ]);
     expect(output).toContain(item);
   });

@@ -101,7 +101,7 @@ test.each([
   [
     'encrypted data',
     [{ ...userData, stringData: { userData: new ForeignValue('!vault') } }, host, networkData],
-    'Secret user-data has Ansible\'s tag !vault, which is not read here (decrypt it by "ansible-vault decrypt" before) at userData',
+    'Secret user-data has Ansible\'s tag !vault, which is not supported (decrypt it first with "ansible-vault decrypt") at userData',
   ],
   ['binary data', [{ ...userData, data: { userData: '/w==' } }, host, networkData], 'not UTF-8'],
   [

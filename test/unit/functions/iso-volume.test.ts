@@ -48,12 +48,12 @@ async function told(volume: string, outputFileName = 'ephemeral.iso'): Promise<s
 
 test('below the directory of the render, and over nothing but an ISO', async () => {
   expect(await told('/srv/images')).toMatch(
-    /^error: container\.volume: \/srv\/images\/ephemeral\.iso is outside of what a spec may use here; it is allowed by --allow-output/,
+    /^error: container\.volume: \/srv\/images\/ephemeral\.iso is outside the paths that this spec may use; allow it with --allow-output/,
   );
-  expect(await told(join(cwd, '..'))).toMatch(/is outside of what a spec may use here/);
+  expect(await told(join(cwd, '..'))).toMatch(/is outside the paths that this spec may use/);
   writeFileSync(join(cwd, 'images/authorized_keys'), 'key');
   expect(await told(join(cwd, 'images'), 'authorized_keys')).toMatch(
-    /authorized_keys is there already, and is no ISO: it is not replaced/,
+    /authorized_keys exists and is not an ISO, so it is not replaced/,
   );
   const iso = Buffer.alloc(40_000);
   iso.write('CD001', 16 * 2048 + 1);

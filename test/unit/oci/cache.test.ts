@@ -128,7 +128,7 @@ it.each([0o777, 0o775, 0o702])('is not used where others may write (%o)', async 
   expect(await openCache(join(directory, 'cache'))).toBeUndefined();
 });
 
-it('is not used where it is no directory', async () => {
+it('is not used where it is not a directory', async () => {
   writeFileSync(join(directory, 'cache'), '');
   expect(await openCache(join(directory, 'cache'))).toBeUndefined();
   expect(await openCache(join(directory, 'cache/below'))).toBeUndefined();

@@ -216,7 +216,7 @@ describe('history', () => {
   it('counts only when it fits the layers', () => {
     const layer = { mediaType: '', digest: DIGEST, size: 1 };
     const manifest = {
-      kind: 'manifest',
+      schemaVersion: 2,
       mediaType: '',
       config: layer,
       layers: [layer, layer],
@@ -249,7 +249,7 @@ describe('history', () => {
       { mediaType: '', digest: DIGEST, size: 1 },
       { mediaType: '', digest: DIGEST, size: 2 },
     ];
-    const manifest = { kind: 'manifest', mediaType: '', config: lower, annotations: {} } as const;
+    const manifest = { schemaVersion: 2, mediaType: '', config: lower, annotations: {} } as const;
     const config = (steps: string[]) =>
       parseConfig(
         Buffer.from(JSON.stringify({ history: steps.map((created_by) => ({ created_by })) })),
@@ -263,7 +263,7 @@ describe('history', () => {
 
   it('is not believed about a path where a COPY may have put a link', () => {
     const layers = [1, 2, 3].map((size) => ({ mediaType: '', digest: DIGEST, size }));
-    const manifest = { kind: 'manifest', mediaType: '', config: layers[0], layers, annotations: {} } as const;
+    const manifest = { schemaVersion: 2, mediaType: '', config: layers[0], layers, annotations: {} } as const;
     const kept = (...steps: string[]) =>
       planByHistory(
         manifest as never,
@@ -332,7 +332,7 @@ describe('manifests', () => {
       annotations,
     });
     const index = (...manifests: ReturnType<typeof entry>[]) =>
-      ({ kind: 'index', mediaType: '', manifests, annotations: {} }) as const;
+      ({ schemaVersion: 2, mediaType: '', manifests, annotations: {} }) as const;
     const [amd, arm] = [entry('linux', 'amd64'), entry('linux', 'arm64')];
     const wanted = { os: 'linux', architecture: 'arm64' };
     expect(choosePlatform(index(amd, arm), wanted, false, 'x')).toBe(arm);

@@ -21,7 +21,7 @@ test.each([
       return true;
     } catch (error) {
       expect((error as Error).message).toMatch(
-        /^error: spec\.build\.executor\.container\.image: .* is not started without permission; it is allowed by IMAGE_BUILDER_IMAGES=/,
+        /^error: spec\.build\.executor\.container\.image: starting .* needs permission; allow it with IMAGE_BUILDER_IMAGES=/,
       );
       return false;
     }

@@ -149,8 +149,8 @@ describe('a policy that is not to be believed', () => {
   });
 
   test('it is no file', async () => {
-    expect(await messageOf({ machineFile: '/dev/zero' })).toMatch(/is no regular file/);
-    expect(await messageOf({ machineFile: directory })).toMatch(/is no regular file/);
+    expect(await messageOf({ machineFile: '/dev/zero' })).toMatch(/is not a regular file/);
+    expect(await messageOf({ machineFile: directory })).toMatch(/is not a regular file/);
     const loop = join(directory, 'loop');
     symlinkSync(loop, loop);
     expect(await messageOf({ machineFile: loop })).toMatch(/cannot be read: ELOOP/);

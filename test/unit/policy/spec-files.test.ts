@@ -60,7 +60,7 @@ test('nothing outside, however it is named, and its absence looks the same', asy
     expect([path, await codeOf(path)]).toEqual([path, 'PATH_OUTSIDE']);
   const message = async (path: string) => (await files.read(path).catch(({ message }) => message)) as string;
   const expected = (path: string) =>
-    `${path} is outside of what a spec may use here; it is allowed by --allow-path ${path} (command line), or by IMAGE_BUILDER_ALLOW_PATHS=${path} (environment), or by "read: [${path}]" in /etc/image-builder/policy.yaml or ~/.config/image-builder/policy.yaml`;
+    `${path} is outside the paths that this spec may use; allow it with --allow-path ${path} (command line), or with IMAGE_BUILDER_ALLOW_PATHS=${path} (environment), or with "read: [${path}]" in /etc/image-builder/policy.yaml or ~/.config/image-builder/policy.yaml`;
   for (const path of [join(directory, 'outside'), join(directory, 'nothing')]) {
     expect(await message(path)).toBe(expected(path));
   }
@@ -105,7 +105,7 @@ test('regular files of a decent size only, and nothing is waited for', async () 
   expect((await files.read('inside', 4)).toString()).toBe('text');
 });
 
-test('links that lead to themselves, and what is no text', async () => {
+test('links that lead to themselves, and what is not text', async () => {
   symlinkSync('loop', join(cwd, 'loop'));
   expect(await codeOf('loop')).toBe('PATH_LOOP');
   expect(await codeOf('absent')).toBe('PATH_MISSING');

@@ -96,12 +96,12 @@ test.each<[string, () => void, RegExp]>([
   [
     'another recipe',
     () => writeFileSync(join(left, 'entry.json'), JSON.stringify(record({ recipe: 'c'.repeat(64) }))),
-    /its recipe is another/,
+    /its recipe differs/,
   ],
   [
     'the record of another',
     () => writeFileSync(join(left, 'entry.json'), JSON.stringify(record({ key: 'c'.repeat(64) }))),
-    /that of another entry/,
+    /belongs to another entry/,
   ],
   [
     'a file that leads out',
@@ -110,7 +110,7 @@ test.each<[string, () => void, RegExp]>([
         join(left, 'entry.json'),
         JSON.stringify(record({ files: { '../../../../../secret': { size: 7, sha256 } } })),
       ),
-    /has a file of the name/,
+    /has a file named/,
   ],
   [
     'a link for a file',
@@ -138,7 +138,7 @@ test.each<[string, () => void, RegExp]>([
       rmSync(left, { recursive: true });
       symlinkSync(directory, left);
     },
-    /it is no directory/,
+    /it is not a directory/,
   ],
   ['a link for the mark', () => symlinkSync(secret, join(left, 'origin')), /neither a file nor a directory/],
 ])('%s', async (_, change, reason) => {

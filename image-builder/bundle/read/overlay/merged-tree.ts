@@ -170,7 +170,7 @@ export class OverlayTree {
 
   /**
    * Walks to a directory. With `create`, whatever is missing or in the way becomes a directory of that layer; for a
-   * whiteout (`marker`) only what is not known yet: it makes nothing, and hides nothing that is no directory.
+   * whiteout (`marker`) only what is not known yet: it makes nothing, and hides nothing that is not a directory.
    */
   #walk(path: string, create: { layer: number; marker: boolean } | undefined): DirectoryNode | undefined {
     const remaining = new Way(path);

@@ -54,7 +54,7 @@ export async function readOverlay(
     const outcome = await readDown(layerCount, query, watch, scans, scan, exhaustive);
     if (outcome) return outcome;
   }
-  throw new BundleError('NOT_A_FILE', `links in the image lead through more than ${ROUND_LIMIT} places`);
+  throw new BundleError('NOT_A_FILE', `links in the image lead through more than ${ROUND_LIMIT} steps`);
 }
 
 /** One way down. Undefined when the watch list has grown and a further round is needed. */
@@ -135,7 +135,7 @@ function resolve(
   for (const path of query.files) {
     file(path, true);
     if (tree.lookup(path, () => true).state === 'loop') {
-      throw new BundleError('NOT_A_FILE', `/${path} leads in a circle of symbolic links`);
+      throw new BundleError('NOT_A_FILE', `/${path} is a loop of symbolic links`);
     }
   }
   for (const path of query.optional ?? []) {

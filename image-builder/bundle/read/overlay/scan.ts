@@ -1,7 +1,7 @@
 // One pass over one layer: notes the entries that are watched, with their content where it is wanted.
 
 import { throwIfCancelled } from '../../../base/diagnostics/cancelled.ts';
-import { RegistryError } from '../../../oci/registry-error.ts';
+import { RegistryError } from '../../../oci/http/registry-error.ts';
 import type { TarEntry, TarReader } from '../../../oci/tar/reader.ts';
 import type { Verification } from '../verification.ts';
 import { cleanPath, nameOf, parentOf, walkKey } from './path.ts';
@@ -90,9 +90,9 @@ export function spend(budget: ScanBudget, what: 'entries' | 'noted' | 'expanded'
   const nouns = { entries: 'entries', noted: 'links and names', expanded: 'bytes when decompressed' };
   throw new RegistryError(
     'TOO_LARGE',
-    `the layers of the image have more ${nouns[what]} than any sensible one`,
+    `the layers of the image have more ${nouns[what]} than any legitimate one`,
     {
-      hint: 'It was made to keep its readers busy, or is not what you mean to read.',
+      hint: 'It may have been made to keep readers busy, or is not the intended image.',
     },
   );
 }

@@ -120,7 +120,7 @@ describe('kustomizations', () => {
     }
     const { lines, status } = await examine({ kustomization: path });
     expect(lines).toContainEqual(
-      expect.stringMatching(/^warning: .*without --enable-exec kustomize leaves it out/),
+      expect.stringMatching(/^warning: .*without --enable-exec kustomize silently skips it/),
     );
     expect(status).toBe(0);
   });

@@ -56,6 +56,7 @@ const FILES = {
   '/etc/default/kdump-tools': 'USE_KDUMP=1\n',
   '/etc/default/kubelet': 'KUBELET_EXTRA_ARGS=\n',
   '/usr/lib/systemd/system/kubelet.service': '[Service]\n',
+  '/usr/lib/systemd/system/ssh.service': '[Service]\nExecStart=true\n',
   '/usr/lib/systemd/system/ssh.socket': '[Socket]\n',
 };
 
@@ -295,7 +296,7 @@ describe('debconf', () => {
 test('the image has the preferred mirror, with sources where they are wanted', async () => {
   const own = await textOf('/etc/apt/sources.list.d/own.sources');
   expect(own).toMatch(/^Types: deb deb-src\nURIs: http:\/\/[^/]*\/absent$/m);
-  expect(observed.steps.join('\n')).toContain('a mirror failed, trying');
+  expect(observed.steps.join('\n')).toContain('a mirror failed; trying');
 });
 
 test('the alternative names of network interfaces', async () => {
@@ -369,6 +370,10 @@ test('services as the predecessor sets them up', async () => {
   const link = async (path: string) => (await inTree('readlink', join('etc/systemd/system', path))).trim();
   expect(await link('multi-user.target.wants/systemd-networkd.service')).toMatch(
     /systemd-networkd\.service$/,
+  );
+  // Without a config drive cloud-init makes no host keys.
+  expect(await link('ssh.service.wants/image-builder-host-keys.service')).toBe(
+    '/etc/systemd/system/image-builder-host-keys.service',
   );
   for (const unit of ['ssh.socket', 'apt-daily.timer', 'apt-daily-upgrade.timer'])
     expect(await link(unit)).toBe('/dev/null');

@@ -13,7 +13,7 @@ import { buildRootfs } from '../../../../image-builder/stages/rootfs/build-rootf
 import { cleanTree } from '../../../../image-builder/stages/rootfs/clean.ts';
 import type { RootfsError } from '../../../../image-builder/stages/rootfs/rootfs-error.ts';
 import { buildPackages, FileServer, forgetKey, makeKey, publishFlat } from '../../support/apt-repository.ts';
-import { stageContext } from '../../support/stage.ts';
+import { type Observed, stageContext } from '../../support/stage.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'failures-'));
 let parent: string;
@@ -98,10 +98,14 @@ describe('osconfig', () => {
     parent = join(context.outputDir, 'rootfs.tar');
   });
 
-  const configure = async (name: string, osconfig: NonNullable<BuildSpec['rootfs']>['osconfig'] = {}) => {
+  const configure = async (
+    name: string,
+    osconfig: NonNullable<BuildSpec['rootfs']>['osconfig'] = {},
+    observed: Observed = { steps: [], lines: [] },
+  ) => {
     const build: BuildSpec = { rootfs: { osconfig } };
     const resolved = await resolveBuild('node', build, { cwd: directory });
-    const context = await stageContext(directory, name);
+    const context = await stageContext(directory, name, { observed });
     const error = await configureRootfs(
       { parent, osconfig: resolved.rootfs.osconfig, scripts: [] },
       context,
@@ -137,11 +141,17 @@ describe('osconfig', () => {
     writeFileSync(join(directory, 'www/tool'), 'tool');
     const server = new FileServer(join(directory, 'www'));
     try {
-      const url = `${await server.start()}/tool`;
-      const error = await configure('download', {
-        fetch_from_url: [{ url, dest: '/opt/tool', checksum: `sha256:${'0'.repeat(64)}` }],
-      });
+      // Of a password like that Ansible takes what follows the first @ for the host, and asks for its address.
+      server.logins.set('/', 'ci:F3tch@Passw0rd/1');
+      const observed: Observed = { steps: [], lines: [] };
+      const url = `${(await server.start()).replace('//', '//ci:F3tch@Passw0rd%2F1@')}/tool`;
+      const error = await configure(
+        'download',
+        { fetch_from_url: [{ url, dest: '/opt/tool', checksum: `sha256:${'0'.repeat(64)}` }] },
+        observed,
+      );
       expect(error.output?.join('\n')).toMatch(/checksum/i);
+      expect(JSON.stringify([error.findings(), observed])).not.toMatch(/F3tch|Passw0rd/);
     } finally {
       await server.stop();
     }

@@ -146,7 +146,7 @@ test('packages of another architecture are locked, fetched and chosen like these
   expect(await context.sandbox.run(['dpkg-deb', '--field', archive, 'Architecture'])).toBe('arm64\n');
 });
 
-describe('a package that cannot be had', () => {
+describe('a package that is not available', () => {
   /** The packages of Debian are in the cache, that of the vendor is not. */
   const failureOf = async (source: string | string[] = `${url}/vendor`): Promise<RootfsError> => {
     const sha256 = lock.packages.find(({ name }) => name === 'vendor-agent')?.sha256 ?? '';

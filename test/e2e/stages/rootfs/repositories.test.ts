@@ -157,17 +157,17 @@ test('each of several is named, with its field and what apt says of it', async (
   const findings = error.findings().map(({ field, message }) => [field, message.split('\n')]);
   expect(Object.fromEntries(findings)).toEqual({
     [`${base}.packages[0]`]: [
-      'the package hello-tset cannot be had',
+      'the package hello-tset is not available',
       '  | E: Unable to locate package hello-tset',
       expect.stringMatching(/^hint: did you mean hello-test\?/),
     ],
     [`${base}.packages[1]`]: [
-      'the package hello-test:i386 cannot be had',
+      'the package hello-test:i386 is not available',
       expect.stringMatching(/hello-test:i386/),
       'hint: an image has packages of one architecture, here amd64',
     ],
     [`${base}.packages[2]`]: [
-      'the package gone cannot be had',
+      'the package gone is not available',
       '  | E: Unable to locate package gone',
       expect.stringMatching(/^hint: check its name/),
     ],
@@ -267,7 +267,7 @@ test('a login in the address opens the repository, and is nowhere else', async (
 });
 
 test.each<[string, (armoured: string) => string]>([
-  ['has lines that end in CR LF', (armoured) => armoured.replaceAll('\n', '\r\n')],
+  ['has CR LF line endings', (armoured) => armoured.replaceAll('\n', '\r\n')],
   ['has other text before the line', (armoured) => `pub ed25519\n${armoured}`],
   ['has no empty line between', (armoured) => armoured.replace('\n\n', '\n')],
   ['is the base64 of a key', (armoured) => Buffer.from(armoured).toString('base64')],
@@ -364,7 +364,7 @@ describe('of a list of mirrors the first that works is used', () => {
     const observed: Observed = { steps: [], lines: [] };
     const error = await failureOf({ source: [first(), `${url}/flat`] }, {}, observed);
     expect(error.code).toBe('INSTALLATION_FAILED');
-    expect(observed.steps.join('\n')).toContain(`a mirror failed, trying ${url}/flat`);
+    expect(observed.steps.join('\n')).toContain(`a mirror failed; trying ${url}/flat`);
   });
 
   test('when none works, the last one is told', async () => {

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { buildSync } from 'esbuild';
 import type { BundleReading } from '../../../../image-builder/bundle/read/read-bundle.ts';
 import type { ReadBundleOptions } from '../../../../image-builder/bundle/read/read-options.ts';
-import { RegistryError, type RegistryErrorCode } from '../../../../image-builder/oci/registry-error.ts';
+import { RegistryError, type RegistryErrorCode } from '../../../../image-builder/oci/http/registry-error.ts';
 
 export type { BundleReading, ReadBundleOptions };
 
@@ -44,7 +44,14 @@ function startReader(): ChildProcess {
   directory = mkdtempSync(join(tmpdir(), 'bun-reader-'));
   const program = join(directory, 'reading-program.cjs');
   const entryPoints = [join(__dirname, 'reading-program.ts')];
-  buildSync({ entryPoints, outfile: program, bundle: true, platform: 'node', logLevel: 'error' });
+  buildSync({
+    entryPoints,
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    conditions: ['bun'],
+    logLevel: 'error',
+  });
   const child = spawn(bun, [program], { stdio: ['pipe', 'pipe', 'inherit'] });
   createInterface({ input: child.stdout }).on('line', (line) => {
     const { id, event, reading, error } = JSON.parse(line);

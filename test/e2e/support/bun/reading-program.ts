@@ -1,7 +1,7 @@
 // Reads bundles in the runtime that starts it, as asked for line by line in JSON; see read.ts.
 import { createInterface } from 'node:readline';
 import { readBundle } from '../../../../image-builder/bundle/read/read-bundle.ts';
-import { RegistryError } from '../../../../image-builder/oci/registry-error.ts';
+import { RegistryError } from '../../../../image-builder/oci/http/registry-error.ts';
 import type { Question } from './read.ts';
 
 const running = new Map<number, AbortController>();

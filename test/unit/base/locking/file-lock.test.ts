@@ -15,7 +15,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 test.each([
   ['symbolic link', symlinkSync, /is a symbolic link/],
-  ['hard link', linkSync, /another name of a file/],
+  ['hard link', linkSync, /a hard link to a file/],
 ])('a %s is no lock, and its target stays as it is', async (_, place, message) => {
   const path = join(directory, 'lock');
   place(victim, path);

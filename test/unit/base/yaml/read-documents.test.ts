@@ -19,7 +19,7 @@ test('everything that is wrong, with its place', () => {
   expect(problems).toEqual([
     expect.stringMatching(/!vault.*ansible-vault decrypt.* at line 10, column 4$/),
     expect.stringMatching(/!unsafe.*raw.* at line 12, column 8$/),
-    'a tag that is not known at line 13, column 4',
+    'an unknown tag at line 13, column 4',
   ]);
   expect(readDocuments('a: [\n').problems).toEqual([expect.stringMatching(/ at line 2, column 1$/)]);
   expect(readDocuments('a: *none\n').problems).toEqual(['its aliases cannot be resolved']);

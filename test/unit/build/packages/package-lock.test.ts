@@ -68,7 +68,7 @@ describe('checkLock', () => {
     [
       'a new package',
       (build) => build.rootfs.multistrap.packages.push('htop'),
-      /other packages: \+htop; run "image-builder lock" again/,
+      /a different set of packages: \+htop; run "image-builder lock" again/,
     ],
     [
       'another distribution',

@@ -298,7 +298,7 @@ it('says what is wrong with the directory', async () => {
   writeFileSync(at('target'), '');
   await expect(copy(`oci:${at('old')}`)).rejects.toMatchObject({
     code: 'WRITE_FAILED',
-    message: expect.stringContaining('it is no directory'),
+    message: expect.stringContaining('it is not a directory'),
   });
 });
 

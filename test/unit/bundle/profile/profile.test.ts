@@ -54,10 +54,10 @@ describe('parseProfile', () => {
   test.each([
     ['not json', 'NOT_JSON', 'is not JSON'],
     ['', 'NOT_JSON', 'is not JSON'],
-    ['[]', 'NOT_AN_OBJECT', 'holds a list'],
-    ['"x"', 'NOT_AN_OBJECT', 'holds a string'],
-    ['1.20', 'NOT_AN_OBJECT', 'holds a number'],
-    ['null', 'NOT_AN_OBJECT', 'holds null'],
+    ['[]', 'NOT_AN_OBJECT', 'contains a list'],
+    ['"x"', 'NOT_AN_OBJECT', 'contains a string'],
+    ['1.20', 'NOT_AN_OBJECT', 'contains a number'],
+    ['null', 'NOT_AN_OBJECT', 'contains null'],
     ['{"kind": "x", "metadata": 1}', 'RESERVED_KEY', 'has the variable kind, metadata'],
   ])('refuses %s', (json, code, message) => {
     const call = () => parseProfile(profile(json));

@@ -135,9 +135,9 @@ it.each([
     return error.message;
   };
   expect(await ask({ username: 'u', password: 'wrong' })).toContain(
-    'the credentials found for it were refused',
+    'the credentials found for it were rejected',
   );
-  expect(await ask()).toContain('no credentials are known for it');
+  expect(await ask()).toContain('no credentials were found for it');
   server.closeAllConnections();
   server.close();
 });

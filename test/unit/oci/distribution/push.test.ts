@@ -6,8 +6,8 @@ import type { ProgressEvent } from '../../../../image-builder/base/diagnostics/p
 import { type Digest, digestOf } from '../../../../image-builder/oci/digest.ts';
 import { type PushOptions, pushImage } from '../../../../image-builder/oci/distribution/push.ts';
 import type { ImageSource } from '../../../../image-builder/oci/image-source.ts';
-import type { Descriptor } from '../../../../image-builder/oci/manifest.ts';
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from '../../../../image-builder/oci/media-types.ts';
+import type { Descriptor } from '../../../../image-builder/oci/model.ts';
 import { parseReference, type RegistryReference } from '../../../../image-builder/oci/reference.ts';
 import {
   type PushRequest,

@@ -54,7 +54,7 @@ test.each<[string, BuildSpec]>([
   ['spec.build.rootfs.multistrap.repos_append[0].keyring_file', repository('/dev/zero')],
 ])('%s leads nowhere else: %j', async (field, build) => {
   const message = await told(build);
-  expect(message).toMatch(/is outside of what a spec may use here; it is allowed by --allow-path/);
+  expect(message).toMatch(/is outside the paths that this spec may use; allow it with --allow-path/);
   expect(message.startsWith(`${field}: `)).toBe(true);
   expect(message).not.toContain('hunter3');
 });

@@ -2,13 +2,13 @@
 // what the standard has (https://compression.spec.whatwg.org/), and, as the formats want it, any number of gzip members and
 // zstd frames. Node's knows neither.
 
-import { corrupt } from '../registry-error.ts';
-import { withCheckedWindow } from './zstd-blocks.ts';
+import { corrupt } from '../../oci/http/registry-error.ts';
+import { withCheckedWindow } from '../zstd-blocks.ts';
 
 declare const DecompressionStream: new (format: 'gzip' | 'zstd') => TransformStream<Uint8Array, Uint8Array>;
 
 /** Decompresses a stream. @throws RegistryError CORRUPT, TOO_LARGE for a window that is, and what the stream throws */
-export async function* decodeByWeb(
+export async function* decode(
   stream: AsyncIterable<Uint8Array>,
   format: 'gzip' | 'zstd',
   what: string,

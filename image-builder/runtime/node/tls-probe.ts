@@ -2,7 +2,7 @@
 // exchange with a local registry.
 
 import { connect } from 'node:net';
-import { CLIENT_HELLO, isTlsAnswer } from './tls-hello.ts';
+import { CLIENT_HELLO, isTlsAnswer } from '../../oci/http/tls-hello.ts';
 
 /**
  * Sends a ClientHello, and nothing else, and looks at the first byte of the answer. A failure of any other kind is left

@@ -1,4 +1,4 @@
-// OCI layout directories with several tags (image-layout.md): adding a bundle leaves the others alone.
+// Writes OCI layout directories with several tags (image-layout.md): adding an image leaves the others alone.
 import { statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,27 +6,34 @@ import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { errnoOf } from '../../base/diagnostics/errno.ts';
 import { isTemporary, replaceFile, sweepLeftovers } from '../../base/files/replace.ts';
 import { lockDirectory } from '../../base/locking/file-lock.ts';
-import { addFile, blobPath } from './blobs.ts';
-import { type Descriptor, type Manifest, OCI_INDEX, OCI_MANIFEST } from './manifest.ts';
-import { BundleWriteError } from './write-error.ts';
+import { OCI_INDEX, OCI_MANIFEST } from '../media-types.ts';
+import type { Descriptor, Index, Manifest } from '../model.ts';
+import { addFile } from './blobs.ts';
+import {
+  blobPath,
+  blobsDirectory,
+  INDEX_FILE,
+  LAYOUT_CONTENT,
+  LAYOUT_FILE,
+  tagged,
+  tagOf,
+} from './format.ts';
+import { LayoutError } from './layout-error.ts';
 
-/** Annotation of a tag (annotations.md). */
-const REF_NAME = 'org.opencontainers.image.ref.name';
-
-interface Index {
-  schemaVersion: 2;
-  mediaType?: string;
-  manifests: Descriptor[];
+/** An image in a layout directory of its own. */
+export interface LayoutImage {
+  directory: string;
+  manifest: Descriptor;
 }
 
 /**
- * Adds a bundle to the layout in `directory`, which is made when absent, with what refers to it where it comes from. Blobs
+ * Adds an image to the layout in `directory`, which is made when absent, with what refers to it where it comes from. Blobs
  * come first, then the index by rename, and only then what no tag needs any more goes: at every moment the layout is
  * complete.
- * @throws BundleWriteError when the directory is something else, or cannot be written
+ * @throws LayoutError when the directory is something else, or cannot be written
  */
 export async function addToLayout(
-  bundle: { directory: string; manifest: Descriptor },
+  image: LayoutImage,
   directory: string,
   tag: string,
   signal?: AbortSignal,
@@ -36,27 +43,23 @@ export async function addToLayout(
     const lock = await lockDirectory(directory, signal);
     try {
       const index = await readIndex(directory);
-      const blobs = join(directory, 'blobs', 'sha256');
+      const blobs = blobsDirectory(directory);
       await mkdir(blobs, { recursive: true });
       for (const place of [directory, blobs]) await sweepLeftovers(place, 0);
-      const referrers = await referrersIn(bundle.directory, bundle.manifest.digest);
-      for (const descriptor of await allBlobsOf(bundle)) {
+      const referrers = await referrersIn(image.directory, image.manifest.digest);
+      for (const descriptor of await allBlobsOf(image)) {
         throwIfCancelled(signal);
-        await addFile(
-          blobPath(join(bundle.directory, 'blobs', 'sha256'), descriptor.digest),
-          blobs,
-          descriptor.digest,
-        );
+        await addFile(blobPath(blobsDirectory(image.directory), descriptor.digest), blobs, descriptor.digest);
       }
       const replaced = index.manifests.filter((manifest) => tagOf(manifest) === tag);
       const others = index.manifests.filter((manifest) => tagOf(manifest) !== tag);
-      const orphans = await orphansOf(directory, replaced, [...others, bundle.manifest]);
+      const orphans = await orphansOf(directory, replaced, [...others, image.manifest]);
       const known = new Set([...orphans, ...referrers].map(({ digest }) => digest));
       const kept = others.filter(({ digest }) => !known.has(digest));
-      const added = [{ ...bundle.manifest, annotations: { [REF_NAME]: tag } }, ...referrers];
-      await replaceFile(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}', { durable: true });
+      const added = [tagged(image.manifest, tag), ...referrers];
+      await replaceFile(join(directory, LAYOUT_FILE), LAYOUT_CONTENT, { durable: true });
       await replaceFile(
-        join(directory, 'index.json'),
+        join(directory, INDEX_FILE),
         JSON.stringify({ ...index, manifests: [...kept, ...added] }),
         { durable: true },
       );
@@ -66,28 +69,24 @@ export async function addToLayout(
     }
   } catch (error) {
     throwIfCancelled(signal);
-    if (errnoOf(error) === undefined || error instanceof BundleWriteError) throw error;
-    throw new BundleWriteError('BUNDLE_WRITE_FAILED', `cannot write the OCI layout ${directory}`, {
+    if (errnoOf(error) === undefined || error instanceof LayoutError) throw error;
+    throw new LayoutError('LAYOUT_WRITE_FAILED', `cannot write the OCI layout ${directory}`, {
       cause: error,
       hint: (error as Error).message,
     });
   }
 }
 
-/** Whether the layout has the bundle under the tag, with what refers to it, every blob in its full size. */
-export async function layoutHas(
-  directory: string,
-  tag: string,
-  bundle: { directory: string; manifest: Descriptor },
-): Promise<boolean> {
+/** Whether the layout has the image under the tag, with what refers to it, every blob in its full size. */
+export async function layoutHas(directory: string, tag: string, image: LayoutImage): Promise<boolean> {
   try {
     const tagged = await findTagged(directory, tag);
-    if (tagged?.digest !== bundle.manifest.digest) return false;
-    const blobs = join(directory, 'blobs', 'sha256');
+    if (tagged?.digest !== image.manifest.digest) return false;
+    const blobs = blobsDirectory(directory);
     const listed = new Set((await readIndex(directory)).manifests.map(({ digest }) => digest));
-    const referrers = await referrersIn(bundle.directory, bundle.manifest.digest);
+    const referrers = await referrersIn(image.directory, image.manifest.digest);
     if (!referrers.every(({ digest }) => listed.has(digest))) return false;
-    const wanted = await allBlobsOf(bundle);
+    const wanted = await allBlobsOf(image);
     // Synchronous: a render asks for fifty of them, and each would cost ten times as much by Node's threads.
     return wanted.every(({ digest, size }) => statSync(blobPath(blobs, digest)).size === size);
   } catch {
@@ -95,26 +94,20 @@ export async function layoutHas(
   }
 }
 
-/** The image that a layout has under a tag. @throws BundleWriteError when the directory is something else */
+/** The image that a layout has under a tag. @throws LayoutError when the directory is something else */
 export async function findTagged(directory: string, tag: string): Promise<Descriptor | undefined> {
   return (await readIndex(directory)).manifests.find((manifest) => tagOf(manifest) === tag);
 }
 
 /** The blobs of an image manifest in a layout: itself, configuration and layers. */
 export async function blobsOf(directory: string, descriptor: Descriptor): Promise<Descriptor[]> {
-  const file = blobPath(join(directory, 'blobs', 'sha256'), descriptor.digest);
+  const file = blobPath(blobsDirectory(directory), descriptor.digest);
   const manifest: Manifest = JSON.parse(await readFile(file, 'utf8'));
   return [descriptor, manifest.config, ...manifest.layers];
 }
 
-/** The same with the blobs of everything that refers to the bundle there. */
-export async function allBlobsOf({
-  directory,
-  manifest,
-}: {
-  directory: string;
-  manifest: Descriptor;
-}): Promise<Descriptor[]> {
+/** The same with the blobs of everything that refers to the image there. */
+export async function allBlobsOf({ directory, manifest }: LayoutImage): Promise<Descriptor[]> {
   const all = [manifest, ...(await referrersIn(directory, manifest.digest))];
   return (await Promise.all(all.map((one) => blobsOf(directory, one)))).flat();
 }
@@ -128,7 +121,7 @@ export async function referrersIn(directory: string, digest: string): Promise<De
 }
 
 async function subjectOf(directory: string, { digest }: Descriptor): Promise<string | undefined> {
-  const file = blobPath(join(directory, 'blobs', 'sha256'), digest);
+  const file = blobPath(blobsDirectory(directory), digest);
   const manifest: { subject?: Descriptor } = JSON.parse(await readFile(file, 'utf8'));
   return manifest.subject?.digest;
 }
@@ -146,11 +139,11 @@ async function orphansOf(
 async function readIndex(directory: string): Promise<Index> {
   let text: string;
   try {
-    text = await readFile(join(directory, 'index.json'), 'utf8');
+    text = await readFile(join(directory, INDEX_FILE), 'utf8');
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
     const names = (await readdir(directory)).filter(
-      (name) => name !== 'blobs' && name !== 'oci-layout' && !isTemporary(name),
+      (name) => name !== 'blobs' && name !== LAYOUT_FILE && !isTemporary(name),
     );
     if (names.length === 0) return { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] };
     throw notALayout(directory, `it has no index.json, but ${names[0]}`);
@@ -161,18 +154,14 @@ async function readIndex(directory: string): Promise<Index> {
   } catch (error) {
     throw notALayout(directory, 'its index.json is not JSON', error);
   }
-  throw notALayout(directory, 'its index.json is no OCI index');
+  throw notALayout(directory, 'its index.json is not an OCI index');
 }
 
-function notALayout(directory: string, reason: string, cause?: unknown): BundleWriteError {
-  return new BundleWriteError('BUNDLE_DESTINATION_INVALID', `${directory} is not an OCI layout: ${reason}`, {
+function notALayout(directory: string, reason: string, cause?: unknown): LayoutError {
+  return new LayoutError('LAYOUT_INVALID', `${directory} is not an OCI layout: ${reason}`, {
     cause,
-    hint: 'name an empty or new directory, or one that holds an OCI layout',
+    hint: 'name an empty or new directory, or one that contains an OCI layout',
   });
-}
-
-function tagOf(descriptor: Descriptor): string | undefined {
-  return descriptor.annotations?.[REF_NAME];
 }
 
 /** Removes blobs of the replaced images that no other image of the layout has; unknown files stay. */
@@ -192,7 +181,7 @@ async function removeUnreferenced(
     return;
   }
   for (const digest of doomed) {
-    if (!needed.has(digest)) await rm(blobPath(join(directory, 'blobs', 'sha256'), digest), { force: true });
+    if (!needed.has(digest)) await rm(blobPath(blobsDirectory(directory), digest), { force: true });
   }
 }
 
@@ -200,7 +189,7 @@ async function removeUnreferenced(
 async function collect(directory: string, descriptor: Descriptor, digests: Set<string>): Promise<void> {
   if (digests.has(descriptor.digest)) return;
   digests.add(descriptor.digest);
-  const file = blobPath(join(directory, 'blobs', 'sha256'), descriptor.digest);
+  const file = blobPath(blobsDirectory(directory), descriptor.digest);
   // Anything that is not an image manifest may be an index or an artifact; both name what they need the same way.
   const content: Partial<Manifest & Index> = JSON.parse(await readFile(file, 'utf8'));
   if (descriptor.mediaType === OCI_MANIFEST || content.config) {

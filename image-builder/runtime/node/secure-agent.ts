@@ -5,11 +5,11 @@ import https from 'node:https';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { RegistryError } from '../registry-error.ts';
-import { READ_AHEAD_BYTES, type TlsSettings } from './connection-settings.ts';
-import { isUnknownAuthority } from './network-error.ts';
-import { proxyAuthorization } from './proxy.ts';
-import { proxyRefuses, proxyUnusable } from './proxy-error.ts';
+import { READ_AHEAD_BYTES, type TlsSettings } from '../../oci/http/connection-settings.ts';
+import { isUnknownAuthority } from '../../oci/http/network-error.ts';
+import { proxyAuthorization } from '../../oci/http/proxy.ts';
+import { proxyRefuses, proxyUnusable } from '../../oci/http/proxy-error.ts';
+import { RegistryError } from '../../oci/http/registry-error.ts';
 
 /**
  * The pool of connections to one host.

@@ -2,7 +2,7 @@
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { speaksTls } from '../../../../image-builder/oci/http/tls-probe.ts';
+import { speaksTls } from '../../../image-builder/runtime/node/tls-probe.ts';
 
 const opened: Server[] = [];
 afterEach(() => {

@@ -2,15 +2,15 @@
 // (OCI image-spec image-layout.md).
 
 import { resolve } from 'node:path';
-import { type Digest, splitDigest } from '../digest.ts';
+import type { Digest } from '../digest.ts';
+import { RegistryError } from '../http/registry-error.ts';
 import type { ByteRange, ImageSource, MayRead, Root } from '../image-source.ts';
-import { type Descriptor, type Index, MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
+import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { isManifest, OCI_INDEX, OCI_MANIFEST } from '../media-types.ts';
+import type { Descriptor, Index } from '../model.ts';
 import { type FileReference, formatReference } from '../reference.ts';
-import { RegistryError } from '../registry-error.ts';
-import { DirectoryFiles, type Files, openArchiveFiles, readSmall } from './named-files.ts';
-
-const REF_NAME = 'org.opencontainers.image.ref.name';
+import { DirectoryFiles, type Files, openArchiveFiles, readSmall } from '../sources/named-files.ts';
+import { blobName, INDEX_FILE, tagOf } from './format.ts';
 
 /** Opens `oci:` and `oci-archive:` references. @param mayRead for the files of a directory */
 export async function openLayout(reference: FileReference, mayRead?: MayRead): Promise<ImageSource> {
@@ -34,7 +34,7 @@ class LayoutSource implements ImageSource {
     this.name = formatReference(reference);
     const { range } = files;
     if (range)
-      this.range = (descriptor: Descriptor, part: ByteRange) => range(blobPath(descriptor.digest), part);
+      this.range = (descriptor: Descriptor, part: ByteRange) => range(blobName(descriptor.digest), part);
   }
 
   get cost() {
@@ -51,11 +51,11 @@ class LayoutSource implements ImageSource {
   }
 
   async manifest(descriptor: Descriptor): Promise<Buffer> {
-    return readSmall(this.#files, blobPath(descriptor.digest), MANIFEST_LIMIT_BYTES, this.name);
+    return readSmall(this.#files, blobName(descriptor.digest), MANIFEST_LIMIT_BYTES, this.name);
   }
 
   async *blob(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
-    const path = blobPath(descriptor.digest);
+    const path = blobName(descriptor.digest);
     if ((await this.#files.size(path)) === undefined) {
       throw new RegistryError('NOT_FOUND', `${this.name} has no blob ${descriptor.digest}`, {
         hint: 'The layout is incomplete; copy the image again.',
@@ -67,10 +67,10 @@ class LayoutSource implements ImageSource {
   /** They stand in index.json without a tag, and are known by their subject. */
   async *referrers(digest: Digest): AsyncGenerator<Descriptor> {
     for (const entry of (await this.#index()).manifests) {
-      if (entry.annotations?.[REF_NAME] !== undefined || !isManifest(entry.mediaType)) continue;
+      if (tagOf(entry) !== undefined || !isManifest(entry.mediaType)) continue;
       const content = await this.manifest(entry);
       const manifest = parseManifest(content, entry.mediaType, `the manifest ${entry.digest}`);
-      if (manifest.kind !== 'manifest' || manifest.subject?.digest !== digest) continue;
+      if ('manifests' in manifest || manifest.subject?.digest !== digest) continue;
       const { artifactType = manifest.config.mediaType, annotations } = manifest;
       yield { ...entry, artifactType, annotations: { ...annotations, ...entry.annotations } };
     }
@@ -84,11 +84,7 @@ class LayoutSource implements ImageSource {
     const { digest, tag } = this.#reference;
     const { manifests } = await this.#index();
     if (digest) return manifests.find((entry) => entry.digest === digest) ?? this.#unlisted(digest);
-    const tags = [
-      ...new Set(
-        manifests.map((entry) => entry.annotations?.[REF_NAME]).filter((name) => name !== undefined),
-      ),
-    ];
+    const tags = [...new Set(manifests.map((entry) => tagOf(entry)).filter((name) => name !== undefined))];
     const chosen =
       tag === undefined ? onlyOne(manifests) : distinct(manifests.filter((entry) => namedBy(entry, tag)));
     if (chosen.length === 1 && chosen[0]) return chosen[0];
@@ -112,20 +108,20 @@ class LayoutSource implements ImageSource {
 
   /** A manifest that index.json does not list (part of a nested index, or kept untagged). */
   async #unlisted(digest: Digest): Promise<Descriptor> {
-    const content = await readSmall(this.#files, blobPath(digest), MANIFEST_LIMIT_BYTES, this.name);
+    const content = await readSmall(this.#files, blobName(digest), MANIFEST_LIMIT_BYTES, this.name);
     const { mediaType } = parseManifest(content, '', `the manifest ${digest}`);
     return { mediaType: mediaType || OCI_MANIFEST, digest, size: content.length };
   }
 
   async #index(): Promise<Index> {
-    if ((await this.#files.size('index.json')) === undefined) {
+    if ((await this.#files.size(INDEX_FILE)) === undefined) {
       throw new RegistryError('NOT_FOUND', `${this.name} is not an OCI layout: it has no index.json`, {
-        hint: 'Check the path; for the output of `docker save` write docker-archive:FILE.',
+        hint: 'Check the path; for the output of `docker save` use docker-archive:FILE.',
       });
     }
-    const content = await readSmall(this.#files, 'index.json', MANIFEST_LIMIT_BYTES, this.name);
+    const content = await readSmall(this.#files, INDEX_FILE, MANIFEST_LIMIT_BYTES, this.name);
     const index = parseManifest(content, OCI_INDEX, `index.json of ${this.name}`);
-    if (index.kind !== 'index')
+    if (!('manifests' in index))
       throw new RegistryError('INVALID_MANIFEST', `index.json of ${this.name} is not an index`);
     return index;
   }
@@ -134,7 +130,7 @@ class LayoutSource implements ImageSource {
 /** Without a tag: the only image, else the only one that has a tag (what refers to it has none), else the latest. */
 function onlyOne(manifests: readonly Descriptor[]): Descriptor[] {
   const images = manifests.filter(({ artifactType }) => artifactType === undefined);
-  const tagged = manifests.filter((entry) => entry.annotations?.[REF_NAME] !== undefined);
+  const tagged = manifests.filter((entry) => tagOf(entry) !== undefined);
   const latest = manifests.filter((entry) => namedBy(entry, 'latest'));
   const choices = [manifests, images, tagged, latest].map(distinct);
   return choices.find(({ length }) => length === 1) ?? manifests.slice();
@@ -147,11 +143,6 @@ function distinct(entries: readonly Descriptor[]): Descriptor[] {
 
 /** Tools write the bare tag or the whole reference into the annotation. */
 function namedBy(entry: Descriptor, tag: string): boolean {
-  const name = entry.annotations?.[REF_NAME];
+  const name = tagOf(entry);
   return name === tag || name?.endsWith(`:${tag}`) === true;
-}
-
-function blobPath(digest: Digest): string {
-  const { algorithm, hex } = splitDigest(digest);
-  return `blobs/${algorithm}/${hex}`;
 }

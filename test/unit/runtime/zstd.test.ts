@@ -1,8 +1,8 @@
 // Zstandard without a decoder in Node: hostile frames, and streams that are cut anywhere.
 
-import { unzstd } from '../../../../image-builder/oci/codec/zstd.ts';
-import { blockByBlock } from '../../../../image-builder/oci/codec/zstd-blocks.ts';
-import { RegistryError } from '../../../../image-builder/oci/registry-error.ts';
+import { RegistryError } from '../../../image-builder/oci/http/registry-error.ts';
+import { unzstd } from '../../../image-builder/runtime/node/zstd.ts';
+import { blockByBlock } from '../../../image-builder/runtime/zstd-blocks.ts';
 
 const MIB = 1024 * 1024;
 const LIMIT = 128 * MIB;

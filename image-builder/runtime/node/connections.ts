@@ -2,8 +2,8 @@
 
 import http from 'node:http';
 import type { Env } from '../../base/env.ts';
-import { READ_AHEAD_BYTES, type TlsSettings } from './connection-settings.ts';
-import { proxyAuthorization, proxyFor } from './proxy.ts';
+import { READ_AHEAD_BYTES, type TlsSettings } from '../../oci/http/connection-settings.ts';
+import { proxyAuthorization, proxyFor } from '../../oci/http/proxy.ts';
 
 /** Node passes what is for the stream on to the socket, though its types do not say so. */
 const PLAIN_OPTIONS = { keepAlive: true, readableHighWaterMark: READ_AHEAD_BYTES };
@@ -86,7 +86,7 @@ export class Connections {
     const known = this.#agents.get(key);
     if (known) return known;
     const settings = await this.#tlsFor(url.host);
-    const { secureAgent } = await import('./secure.ts');
+    const { secureAgent } = await import('./secure-agent.ts');
     return this.#agent(key, () => secureAgent(settings, proxy, this.#connectTimeout));
   }
 

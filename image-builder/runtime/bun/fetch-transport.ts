@@ -1,23 +1,22 @@
-// Requests by the fetch of Bun, in which the native executable runs: it starts in a third of the time that node:http
-// takes there, knows proxies, authorities and client certificates by request, and fails with the codes of Node.
+// Requests by the fetch of Bun, which knows proxies, authorities and client certificates by request, and fails with the codes of Node.
 // https://bun.com/docs/runtime/networking/fetch
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Env } from '../../base/env.ts';
-import type { Cost } from '../image-source.ts';
-import type { TlsSettings } from './connection-settings.ts';
-import { FetchedBody, Watched } from './fetched-body.ts';
-import { isUnknownAuthority } from './network-error.ts';
-import { proxyFor } from './proxy.ts';
-import { proxyRefuses, proxyUnusable } from './proxy-error.ts';
-import { CLIENT_HELLO, isTlsAnswer } from './tls-hello.ts';
+import type { TlsSettings } from '../../oci/http/connection-settings.ts';
+import { isUnknownAuthority } from '../../oci/http/network-error.ts';
+import { proxyFor } from '../../oci/http/proxy.ts';
+import { proxyRefuses, proxyUnusable } from '../../oci/http/proxy-error.ts';
+import { CLIENT_HELLO, isTlsAnswer } from '../../oci/http/tls-hello.ts';
 import {
+  type Cost,
   type HttpRequest,
   type HttpResponse,
   type Patience,
   type Transport,
   USER_AGENT,
-} from './transport.ts';
+} from '../../oci/http/transport.ts';
+import { FetchedBody, Watched } from './fetched-body.ts';
 
 /** What is used of Bun. */
 interface Bun {
@@ -59,7 +58,7 @@ interface Trust {
 }
 
 /** Sends what has no stream for a body; that is left to `streaming`. */
-export class BunTransport implements Transport {
+export class FetchTransport implements Transport {
   readonly #environment: Env;
   readonly #tlsFor: (host: string) => Promise<TlsSettings>;
   readonly #patience: Patience;
@@ -125,7 +124,7 @@ export class BunTransport implements Transport {
         if (index === trusts.length - 1 || !isUnknownAuthority(error)) throw error;
       }
     }
-    throw new TypeError('nothing verifies certificates');
+    throw new TypeError('certificates are not verified');
   }
 
   speaksTls(url: URL, signal?: AbortSignal): Promise<boolean> {

@@ -1,20 +1,31 @@
-// Requests by node:http.
+// Requests by node:http. Bun has that too, and uses it for bodies that are streams.
 
 import http from 'node:http';
-import type { Cost } from '../image-source.ts';
-import type { Connections } from './connection.ts';
-import { networkError } from './network-error.ts';
-import { sendStream } from './streamed-body.ts';
+import type { Env } from '../../base/env.ts';
+import type { TlsSettings } from '../../oci/http/connection-settings.ts';
+import { networkError } from '../../oci/http/network-error.ts';
+import { sendStream } from '../../oci/http/streamed-body.ts';
 import {
+  type Cost,
   expired,
   type HttpRequest,
   type HttpResponse,
   type Patience,
   type Transport,
   USER_AGENT,
-} from './transport.ts';
+} from '../../oci/http/transport.ts';
+import { Connections } from './connections.ts';
 
-export class NodeTransport implements Transport {
+/** @param tlsFor TLS settings of a `host[:port]` */
+export function httpTransport(
+  env: Env,
+  tlsFor: (host: string) => Promise<TlsSettings>,
+  patience: Patience,
+): Transport {
+  return new HttpTransport(new Connections(env, tlsFor, patience.connectTimeout), patience);
+}
+
+class HttpTransport implements Transport {
   readonly #connections: Connections;
   readonly #patience: Patience;
 
@@ -92,7 +103,7 @@ export class NodeTransport implements Transport {
     // Headers that drip in are no answer either.
     outgoing.once('finish', () => {
       const answering = setTimeout(
-        () => outgoing.destroy(expired(url, 'gave no answer', idleTimeout)),
+        () => outgoing.destroy(expired(url, 'did not respond', idleTimeout)),
         idleTimeout,
       );
       for (const event of ['response', 'close']) outgoing.once(event, () => clearTimeout(answering));

@@ -2,9 +2,9 @@
 
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { corrupt } from '../registry-error.ts';
-import { DECODER_CHUNK_BYTES, throughDecoder } from './node-decoder.ts';
-import { blockByBlock, WINDOW_LIMIT_BYTES, withCheckedWindow } from './zstd-blocks.ts';
+import { corrupt } from '../../oci/http/registry-error.ts';
+import { blockByBlock, WINDOW_LIMIT_BYTES, withCheckedWindow } from '../zstd-blocks.ts';
+import { DECODER_CHUNK_BYTES, throughDecoder } from './decoder.ts';
 
 /** What the types of Node 20 do not know. */
 type NativeDecoder = Transform & { bytesWritten: number };

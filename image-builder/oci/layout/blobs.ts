@@ -1,22 +1,14 @@
-// Blobs of an OCI layout (image-layout.md): files named by their digest, shared between directories where possible.
-import { createHash } from 'node:crypto';
+// Writes blobs of an OCI layout: files named by their digest, shared between directories where possible.
 import { constants, copyFile, link, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { makeBeside } from '../../base/files/replace.ts';
-import type { Descriptor } from './manifest.ts';
-
-const SHA256 = /^sha256:[0-9a-f]{64}$/;
-
-/** The file of a blob in a `blobs/sha256` directory. */
-export function blobPath(blobs: string, digest: string): string {
-  if (!SHA256.test(digest)) throw new TypeError(`not a SHA-256 digest: ${digest}`);
-  return join(blobs, digest.slice('sha256:'.length));
-}
+import { digestOf } from '../digest.ts';
+import type { Descriptor } from '../model.ts';
+import { blobPath } from './format.ts';
 
 /** Adds a blob of JSON. */
 export async function addJson(value: unknown, mediaType: string, blobs: string): Promise<Descriptor> {
   const bytes = Buffer.from(JSON.stringify(value));
-  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  const digest = digestOf(bytes);
   await writeFile(blobPath(blobs, digest), bytes);
   return { mediaType, digest, size: bytes.length };
 }

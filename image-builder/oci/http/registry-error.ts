@@ -1,6 +1,6 @@
 // The errors of everything that talks to registries, layouts and archives.
 
-import { type ErrorOptions, ImageBuilderError } from '../base/diagnostics/error.ts';
+import { type ErrorOptions, ImageBuilderError } from '../../base/diagnostics/error.ts';
 
 export type RegistryErrorCode =
   /** The reference has no form that we know. */
@@ -44,7 +44,7 @@ export type RegistryErrorCode =
   /** A configuration file (registries.conf, certificates, proxy) is unusable. */
   | 'CONFIGURATION';
 
-/** Thrown by `image-builder/registry`. */
+/** Thrown by everything in `oci`, but for writing layouts. */
 export class RegistryError extends ImageBuilderError<RegistryErrorCode> {
   /** HTTP status, when an answer of a registry is the reason. */
   readonly status?: number;
@@ -58,5 +58,5 @@ export class RegistryError extends ImageBuilderError<RegistryErrorCode> {
 /** Compressed data that its decoder refuses. */
 export function corrupt(what: string, cause: unknown): RegistryError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new RegistryError('CORRUPT', `${what} does not decompress: ${reason}`, { cause });
+  return new RegistryError('CORRUPT', `${what} cannot be decompressed: ${reason}`, { cause });
 }

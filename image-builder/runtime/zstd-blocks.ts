@@ -1,7 +1,7 @@
 // Cuts a zstd stream behind each of its blocks (RFC 8878, 3.1.1), for a decoder that gives all that its input holds at
 // once: four bytes can stand for 128 KiB, so that a few KiB would fill the memory.
 
-import { RegistryError } from '../registry-error.ts';
+import { RegistryError } from '../oci/http/registry-error.ts';
 
 const MAGIC = 0xfd2fb528;
 /** The low four bits vary. */

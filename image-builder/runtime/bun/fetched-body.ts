@@ -1,8 +1,7 @@
 // The body of an answer of fetch, at the pace of its reader, and the watch over a peer that falls silent.
 
-import type { Cost } from '../image-source.ts';
-import { networkError } from './network-error.ts';
-import { expired, type ResponseBody } from './transport.ts';
+import { networkError } from '../../oci/http/network-error.ts';
+import { type Cost, expired, type ResponseBody } from '../../oci/http/transport.ts';
 
 /** Waits for a peer, and says what is wrong with it. */
 export class Watched {

@@ -2,7 +2,7 @@
 
 import { Readable, type Transform } from 'node:stream';
 import { createGunzip, gunzipSync } from 'node:zlib';
-import { corrupt } from '../registry-error.ts';
+import { corrupt } from '../../oci/http/registry-error.ts';
 
 /** Of the output of decoders. */
 export const DECODER_CHUNK_BYTES = 128 * 1024;
