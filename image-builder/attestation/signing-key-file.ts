@@ -1,6 +1,7 @@
 // The private key that signs: a file that the caller names. Nothing of it is shown.
 import { readFile, stat } from 'node:fs/promises';
 import { invalidInput } from '../base/diagnostics/error.ts';
+import type { Env } from '../base/env.ts';
 import { PASSPHRASE_VARIABLE, parseSigningKey, type SigningKey } from './keys.ts';
 
 /** Names the file when no option does. */
@@ -13,10 +14,7 @@ const LIMIT = 64 * 1024;
  * @param option the file, as given by `--key`
  * @throws InvalidInputError when there is none, or it cannot be read; TrustError TRUST_KEY_UNUSABLE
  */
-export async function readSigningKey(
-  option: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<SigningKey> {
+export async function readSigningKey(option: string | undefined, env: Env): Promise<SigningKey> {
   const file = option ?? env[SIGNING_KEY_VARIABLE];
   const where = option === undefined ? SIGNING_KEY_VARIABLE : '--key';
   if (!file)

@@ -1,5 +1,5 @@
 // Builds what a spec describes, or finds it in the store: the engine's front door.
-import { InvalidInputError } from '../base/diagnostics/error.ts';
+import { invalidInput } from '../base/diagnostics/error.ts';
 import { localReference } from '../bundle/local-reference.ts';
 import type { BundleContents } from '../bundle/model.ts';
 import { findMissing } from '../pipeline/lookup.ts';
@@ -46,14 +46,10 @@ function mayStay({ whenMissing, bundle }: ResolvedBuild): boolean {
 /** An ISO carries cloud-init's passwords and keys, so it has no place in a bundle that is published. */
 function refuseIso({ iso }: ResolvedBuild): void {
   if (iso === undefined) return;
-  throw new InvalidInputError([
-    {
-      severity: 'error',
-      field: 'spec.build.iso',
-      message:
-        'a bundle has no ISO; create it with image-builder iso, an IsoConfiguration or the builder container',
-    },
-  ]);
+  throw invalidInput(
+    'spec.build.iso',
+    'a bundle has no ISO; create it with image-builder iso, an IsoConfiguration or the builder container',
+  );
 }
 
 /**

@@ -2,7 +2,8 @@
 // was built here.
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type Finding, InvalidInputError } from '../../base/diagnostics/error.ts';
+import { invalidInput } from '../../base/diagnostics/error.ts';
+import type { Env } from '../../base/env.ts';
 import { findEntry } from '../../pipeline/lookup.ts';
 import type { PlannedStage } from '../../pipeline/plan.ts';
 import { explainNoPush } from '../../policy/push-rules.ts';
@@ -73,26 +74,22 @@ export async function openShared(
   });
 }
 
-async function signingKeyOf(env: Readonly<Record<string, string | undefined>>, cwd: string) {
+async function signingKeyOf(env: Env, cwd: string) {
   const file = env[SIGNING_KEY];
   if (!file) return undefined;
   const { parsePrivateKey } = await import('../../store/shared/trust.ts');
   const key = parsePrivateKey(await readKeyFile(SIGNING_KEY, resolve(cwd, file)));
   if (key) return key;
   const message = `${file} contains no Ed25519 private key (openssl genpkey -algorithm ed25519)`;
-  throw new InvalidInputError([wrong(SIGNING_KEY, message)]);
+  throw invalidInput(SIGNING_KEY, message);
 }
 
 async function readKeyFile(variable: string, file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (cause) {
-    throw new InvalidInputError([wrong(variable, `cannot be read: ${(cause as Error).message}`)], { cause });
+    throw invalidInput(variable, `cannot be read: ${(cause as Error).message}`, { cause });
   }
-}
-
-function wrong(field: string, message: string): Finding {
-  return { severity: 'error', field, message };
 }
 
 /**

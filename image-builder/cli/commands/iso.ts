@@ -31,7 +31,7 @@ export function register(program: Command): void {
     ]);
     const { readIsoEntry } = await import('../../stages/iso/iso-entry.ts');
     const { readOsconfigEntry } = await import('../../stages/osconfig/osconfig-entry.ts');
-    const { InvalidInputError } = await import('../../base/diagnostics/error.ts');
+    const { invalidInput } = await import('../../base/diagnostics/error.ts');
     const { join, resolve } = await import('node:path');
     const { mkdir } = await import('node:fs/promises');
     const context = contextOf(command);
@@ -41,7 +41,7 @@ export function register(program: Command): void {
     const { resolved: asWritten } = await readBuildFile(file, surroundings);
     if (asWritten.iso === undefined) {
       const message = 'is missing: the file does not describe an ISO';
-      throw new InvalidInputError([{ severity: 'error', field: 'spec.build.iso', message, file }]);
+      throw invalidInput({ field: 'spec.build.iso', file }, message);
     }
     requireLocal(asWritten, 'image-builder iso');
     const { resolved, pinned } = await onEarlierResults(asWritten, options.reuse, surroundings);
