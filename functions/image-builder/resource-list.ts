@@ -25,11 +25,11 @@ export type ResourceListErrorCode =
   | 'INVALID_YAML'
   /** Standard input has more than one YAML document. */
   | 'SEVERAL_DOCUMENTS'
-  /** The document is no ResourceList, or a malformed one. */
+  /** The document is not a ResourceList, or is malformed. */
   | 'NOT_A_RESOURCE_LIST'
-  /** A version of ResourceList that this release does not know. */
+  /** This release does not support the version of the ResourceList. */
   | 'UNSUPPORTED_VERSION'
-  /** The answer holds something that YAML cannot carry. */
+  /** The answer contains something that YAML cannot represent. */
   | 'UNWRITABLE';
 
 /** The input of the function is not a ResourceList that it understands. */

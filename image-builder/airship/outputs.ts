@@ -8,7 +8,7 @@ import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { ImageBuilderError } from '../base/diagnostics/error.ts';
 import type { CutRequest } from './request.ts';
 
-/** The volume does not take the results. */
+/** The results cannot be written to the volume. */
 export class OutputError extends ImageBuilderError<'VOLUME_NOT_WRITABLE'> {}
 
 /** What was cut. */

@@ -22,7 +22,7 @@ export async function readSigningKey(option: string | undefined, env: Env): Prom
   let pem: string;
   try {
     const { size } = await stat(file);
-    if (size > LIMIT) throw new Error(`it has ${size} bytes, which is no key`);
+    if (size > LIMIT) throw new Error(`it has ${size} bytes, so it is not a key`);
     pem = await readFile(file, 'utf8');
   } catch (cause) {
     throw invalidInput(where, `${file} cannot be read: ${(cause as Error).message}`, { cause });

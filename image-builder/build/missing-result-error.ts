@@ -3,9 +3,9 @@ import { type Finding, ImageBuilderError } from '../base/diagnostics/error.ts';
 import { formatBuildCommand, type SpecSource } from './spec-source.ts';
 
 export type MissingCode =
-  /** No store has the result, and the render is not to build it. */
+  /** No store has the result, and the render must not build it. */
   | 'RESULT_MISSING'
-  /** The build was started in the background; a later render finds its result. */
+  /** The build was started in the background; a later render will find its result. */
   | 'BUILD_TRIGGERED'
   /** The build is running in the background. */
   | 'BUILD_RUNNING'

@@ -14,7 +14,7 @@ import type { Store } from '../store/store.ts';
 /** The stages whose earlier results can be used: those that all images of a build share. */
 export type ReusableStage = 'rootfs' | 'osconfig';
 
-/** There is no earlier result. */
+/** There is no earlier result to reuse. */
 export class ReuseError extends ImageBuilderError<'NOTHING_TO_REUSE'> {}
 
 /** A build on earlier results. */

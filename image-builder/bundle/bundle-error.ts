@@ -7,23 +7,23 @@ export type BundleErrorCode =
   | 'FILE_NOT_FOUND'
   /** The image has no profiles: it is not a bundle. */
   | 'NOT_A_BUNDLE'
-  /** The path is not a regular file, or leads in a circle. */
+  /** The path is not a regular file, or is a loop of links. */
   | 'NOT_A_FILE'
-  /** The file is larger than one that is read whole may be. */
+  /** The file is larger than the limit for files that are read whole. */
   | 'FILE_TOO_LARGE'
-  /** A profile is not JSON, or a checksum file not a checksum. */
+  /** A file of the bundle has invalid content: a profile that is not JSON, a checksum file without a checksum, ... */
   | 'INVALID_CONTENT'
-  /** A file is not what its checksum says. */
+  /** A file does not match its checksum. */
   | 'CHECKSUM_MISMATCH'
   /** The bundle has no bill of materials, or none of the disk that was asked for. */
   | 'SBOM_MISSING'
-  /** There is a file that is not to be replaced. */
+  /** A file exists that must not be replaced. */
   | 'FILE_EXISTS'
-  /** Where files are to be kept is a directory of somebody else, or none. */
+  /** The directory for the files is not a directory, or belongs to somebody else. */
   | 'UNSAFE_DIRECTORY'
-  /** A reference in a file is written so that it cannot be replaced. */
+  /** A reference in a file is written in a form that cannot be replaced. */
   | 'NOT_EDITABLE'
-  /** The file system does not take it. */
+  /** The file could not be written. */
   | 'WRITE_FAILED';
 
 /** Thrown by `image-builder/bundle`. */

@@ -2,15 +2,15 @@
 import { ImageBuilderError } from '../base/diagnostics/error.ts';
 
 export type DiskErrorCode =
-  /** The content of the tree needs more room than its partition has. */
+  /** The content of the tree does not fit into its partition. */
   | 'DOES_NOT_FIT'
-  /** The tree lacks something that a bootable image needs (a kernel, an initramfs), or a path in it cannot be trusted. */
+  /** The tree lacks part of a bootable image (a kernel, an initramfs), or contains an unsafe path. */
   | 'TREE_UNUSABLE'
-  /** Neither the image nor this machine has the boot loader's files. */
+  /** Neither the image nor this machine has the files of the boot loader. */
   | 'NO_BOOT_LOADER'
-  /** A step took longer than the variables allow. */
+  /** A step exceeded the time limit set by the variables. */
   | 'TIMEOUT'
-  /** qemu-img has written an image with something in it that it was not expected to write. */
+  /** qemu-img wrote an image with unexpected contents. */
   | 'QCOW2_UNEXPECTED';
 
 /** An error of disk assembly. */

@@ -2,13 +2,13 @@
 import { ImageBuilderError } from '../base/diagnostics/error.ts';
 
 export type ContainerErrorCode =
-  /** No engine is installed, or not the one that was asked for. */
+  /** No engine is installed, or not the requested one. */
   | 'ENGINE_MISSING'
-  /** The engine is installed and does not answer. */
+  /** The engine is installed but does not answer. */
   | 'ENGINE_REFUSES'
-  /** The image is neither there nor can be pulled. */
+  /** The image does not exist locally and cannot be pulled. */
   | 'IMAGE_MISSING'
-  /** The container ended in a way that its program did not choose. */
+  /** The container ended abnormally. */
   | 'CONTAINER_FAILED';
 
 /** A container engine cannot do what was asked of it. */

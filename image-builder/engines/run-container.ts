@@ -11,7 +11,7 @@ import { ContainerError } from './engine-error.ts';
 /** What the program answers on standard output. */
 export type ContainerAnswer<Result> = { result: Result } | { findings: Finding[] };
 
-/** The program in the container has failed; carries its own findings. */
+/** The program in the container failed; carries its findings. */
 export class ContainedError extends ImageBuilderError<'BUILD_FAILED'> {
   readonly #findings: Finding[];
 

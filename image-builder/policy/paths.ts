@@ -6,19 +6,19 @@ import { errnoOf } from '../base/diagnostics/errno.ts';
 import { type Finding, ImageBuilderError, InvalidInputError } from '../base/diagnostics/error.ts';
 
 export type PathErrorCode =
-  /** It leads out of what the spec may use. */
+  /** The path is outside the paths that the spec may use. */
   | 'PATH_OUTSIDE'
-  /** There is nothing. */
+  /** The path does not exist. */
   | 'PATH_MISSING'
-  /** Symbolic links lead to each other. */
+  /** The path is a loop of symbolic links. */
   | 'PATH_LOOP'
-  /** It is a directory, a device, a fifo or a socket. */
+  /** The path is a directory, a device, a fifo or a socket. */
   | 'NOT_A_FILE'
-  /** It is larger than such a file can be. */
+  /** The file is larger than the limit for such files. */
   | 'FILE_TOO_LARGE'
-  /** The system refuses it. */
+  /** The operating system refuses access to the path. */
   | 'PATH_UNREADABLE'
-  /** Something else than an earlier result is there already. */
+  /** Something other than an earlier result already exists there. */
   | 'OUTPUT_TAKEN';
 
 /** A path of a spec that cannot be used. The message says all in one line, to be put behind a field. */

@@ -4,7 +4,7 @@ import { type ErrorOptions, ImageBuilderError } from '../base/diagnostics/error.
 export type ToolErrorCode =
   /** Tools are not installed. */
   | 'TOOL_MISSING'
-  /** A tool exited non-zero or was killed by somebody else. */
+  /** A tool failed or was killed. */
   | 'TOOL_FAILED';
 
 /** A tool could not run or failed; `output` holds its last lines. */

@@ -5,19 +5,19 @@ import { type ErrorOptions, ImageBuilderError } from '../base/diagnostics/error.
 export type StoreErrorCode =
   /** The store is not writable for this user. */
   | 'STORE_READ_ONLY'
-  /** The file system of the store has no room left. */
+  /** The file system of the store is full. */
   | 'STORE_FULL'
   /** The store cannot be read or written. */
   | 'STORE_UNUSABLE'
-  /** A newer release has written the store. */
+  /** The store was written by a newer release. */
   | 'STORE_LAYOUT_UNKNOWN'
   /** The store has no such entry. */
   | 'STORE_ENTRY_MISSING'
-  /** Files of an entry are not those that were recorded. */
+  /** Files of an entry differ from its record. */
   | 'STORE_ENTRY_CORRUPT'
-  /** What is imported is no archive of a store, or is damaged. */
+  /** The imported file is not an archive of a store, or is damaged. */
   | 'STORE_ARCHIVE_INVALID'
-  /** Others than the user could have put something into the store. */
+  /** Other users could have modified the store. */
   | 'STORE_NOT_PRIVATE';
 
 /** The store could not do what it was asked for. */
@@ -54,7 +54,7 @@ export function storeFailure(error: unknown, doing: string, directory: string): 
   });
 }
 
-/** The file system of the store has no room left. */
+/** The file system of the store is full. */
 export function storeFull(directory: string, what: string, cause: unknown, output?: string[]): StoreError {
   return new StoreError('STORE_FULL', `${what}: no space left for the store ${directory}`, {
     cause,

@@ -9,7 +9,7 @@ export function cliReference(): string {
   const sections = program.commands.flatMap((command) => describe(command, 'image-builder'));
   return [
     '# Command line',
-    'Every command, as `--help` tells it. Results go to standard output, everything else to standard error; the exit status is 0 only when the command did what it says.',
+    'Every command, as described by `--help`. Results go to standard output, everything else to standard error. The exit status is 0 only if the command succeeded.',
     '## Options of every command',
     optionTable(program.options),
     ...sections,

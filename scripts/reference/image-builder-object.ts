@@ -24,7 +24,7 @@ interface Field {
   description: string;
 }
 
-/** Markdown of every field of the ImageBuilder object, a table for each part that has a page of its own in people's minds. */
+/** Markdown of every field of the ImageBuilder object, in one table for each of {@link SECTIONS}. */
 export function objectReference(): string {
   const { spec } = (imageBuilderSchema as Schema).properties ?? {};
   const fields = spec ? walk('spec', spec) : [];
@@ -35,7 +35,7 @@ export function objectReference(): string {
   }
   return [
     '# The ImageBuilder object',
-    'Every field of `spec`, generated from the JSON Schema (`image-builder schema` prints it for editors). A field that ends in `[]` is a list, `<name>` stands for a name of your choice, *required* is meant within the object around it. What the variables do, and their defaults, is in [variables.md](variables.md).',
+    'Every field of `spec`, generated from the JSON Schema (`image-builder schema` prints it for editors). A field that ends in `[]` is an item of a list, `<name>` is a name of your choice, and *required* applies within the enclosing object. [Variables](variables.md) explains what the variables do, and their defaults.',
     ...[...sections].flatMap(([title, rows]) => [`## ${title}`, table(rows)]),
   ].join('\n\n');
 }
@@ -86,6 +86,8 @@ function describe(path: string, schema: Schema): Field {
 function typeOf(schema: Schema): string {
   const { type, items, anyOf, enum: values } = schema;
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
+  // Variables accept every spelling of a boolean in YAML 1.1.
+  if (values?.includes(true)) return 'boolean, in any spelling of YAML 1.1';
   if (values) return values.map((value) => `\`${String(value)}\``).join(' or ');
   if (anyOf) return [...new Set(anyOf.map(typeOf))].join(' or ');
   if (type === 'array') return items?.type === 'object' || !items ? 'list' : `list of ${typeOf(items)}`;

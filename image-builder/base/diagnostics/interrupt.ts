@@ -7,7 +7,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** How long cleaning up may take, in milliseconds: what a caller waits before it kills is seldom more. */
 const GRACE = 30_000;
 
-/** The run was ended by a signal; reason of the AbortSignal. */
+/** A signal ended the run. */
 export class InterruptedError extends ImageBuilderError<'INTERRUPTED'> {
   /** What a shell reports for a process that the signal ended: 130 for SIGINT, 143 for SIGTERM. */
   readonly exitCode: number;

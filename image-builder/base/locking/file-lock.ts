@@ -9,7 +9,7 @@ import { throwIfCancelled } from '../diagnostics/cancelled.ts';
 import { errnoOf } from '../diagnostics/errno.ts';
 import { ImageBuilderError } from '../diagnostics/error.ts';
 
-/** Files cannot be locked here. */
+/** Files cannot be locked on this file system or machine. */
 export class LockError extends ImageBuilderError<'LOCK_FAILED'> {}
 
 /** A lock that this process holds. */

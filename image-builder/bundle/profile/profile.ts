@@ -10,7 +10,7 @@ export type ProfileErrorCode =
   | 'NOT_JSON'
   /** The profile is JSON, but not a map. */
   | 'NOT_AN_OBJECT'
-  /** A variable has the name of a field that every catalogue has. */
+  /** A variable has the name of a field that every catalogue contains. */
   | 'RESERVED_KEY';
 
 /** A profile that cannot become a catalogue. */

@@ -3,15 +3,15 @@ import { ImageBuilderError } from '../../base/diagnostics/error.ts';
 import { LayoutError, type LayoutErrorCode } from '../../oci/layout/layout-error.ts';
 
 export type BundleWriteErrorCode =
-  /** A name that a file, a tag or a repository cannot have. */
+  /** An invalid name of a file, a tag or a repository. */
   | 'BUNDLE_NAME_INVALID'
-  /** A disk image or profile that cannot be packed. */
+  /** A disk image or profile cannot be packed. */
   | 'BUNDLE_SOURCE_INVALID'
-  /** Something else is where the bundle is to be written. */
+  /** Something else exists where the bundle is to be written. */
   | 'BUNDLE_DESTINATION_INVALID'
-  /** The image below the bundle is unusable: another architecture, no function, damaged. */
+  /** The base image is unusable: another architecture, no function, or damaged. */
   | 'BUNDLE_BASE_INVALID'
-  /** This installation has no base for bundles of that architecture. */
+  /** This installation has no base for bundles of this architecture. */
   | 'BUNDLE_BASE_MISSING'
   /** The bundle could not be written. */
   | 'BUNDLE_WRITE_FAILED';

@@ -7,7 +7,7 @@ import { contextOf } from '../context.ts';
 export function register(program: Command): void {
   program
     .command('run-build', { hidden: true })
-    .description('build what a line of JSON on standard input describes (internal) (internal) (internal)')
+    .description('build what a line of JSON on standard input describes (internal)')
     .action(async (_options: unknown, command: Command) => {
       const { runContainedBuild } = await import('../../build/container/worker.ts');
       const answer = await runContainedBuild(process.stdin, contextOf(command));

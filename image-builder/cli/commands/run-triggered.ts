@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 export function register(program: Command): void {
   program
     .command('run-triggered', { hidden: true })
-    .description('build in the background what standard input describes (internal) (internal) (internal)')
+    .description('build in the background what standard input describes (internal)')
     .action(async () => {
       const { runTriggeredBuild } = await import('../../build/background/main.ts');
       await runTriggeredBuild();

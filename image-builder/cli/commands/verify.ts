@@ -26,9 +26,7 @@ export function register(program: Command): void {
     .option('--max-age <time>', 'oldest signature that counts: 90d, 12h, 30m, 600s')
     .option('--builder <uri>', 'builder.id that the provenance must name')
     .addOption(
-      new Option('-o, --output <format>', 'format of the answer')
-        .choices(['text', 'json', 'yaml'])
-        .default('text'),
+      new Option('-o, --output <format>', 'output format').choices(['text', 'json', 'yaml']).default('text'),
     );
   addTimeoutOption(addRegistryOptions(command)).action(
     async (reference: string, flags: TrustFlags & { output: 'text' | 'json' | 'yaml' }) => {

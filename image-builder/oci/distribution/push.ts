@@ -75,7 +75,7 @@ export async function pushImage(
     const name = formatReference(target);
     throw new RegistryError(
       'INVALID_REFERENCE',
-      `${name} has a digest; push to a tag, the digest follows from the content from the content`,
+      `${name} has a digest; push to a tag, the digest follows from the content`,
     );
   }
   throwIfCancelled(options.signal);

@@ -3,43 +3,43 @@
 import { type ErrorOptions, ImageBuilderError } from '../../base/diagnostics/error.ts';
 
 export type RegistryErrorCode =
-  /** The reference has no form that we know. */
+  /** The image reference is malformed. */
   | 'INVALID_REFERENCE'
   /** The manifest, blob, tag, layout or archive does not exist. */
   | 'NOT_FOUND'
-  /** The registry wants (other) credentials. */
+  /** The registry requires (other) credentials. */
   | 'UNAUTHORIZED'
-  /** The credentials are known and not sufficient. */
+  /** The credentials are valid but not sufficient. */
   | 'DENIED'
   /** A credential store or helper failed. */
   | 'CREDENTIALS'
-  /** The host could not be reached, or the connection broke. */
+  /** The host could not be reached, or the connection broke off. */
   | 'NETWORK'
-  /** Nothing came for too long. */
+  /** No data arrived in time. */
   | 'TIMEOUT'
   /** The server's or the client's certificate was refused. */
   | 'TLS'
-  /** The registry limits how often we may ask (429). */
+  /** The registry limits the rate of requests (429). */
   | 'RATE_LIMITED'
-  /** The registry answered something that it should not. */
+  /** The registry gave an unexpected answer. */
   | 'SERVER'
-  /** The registry does not take what refers to an image, or loses it. */
+  /** The registry does not accept referrers of an image, or loses them. */
   | 'REFERRERS'
-  /** Too many redirects, or one that may not be followed. */
+  /** There are too many redirects, or one that must not be followed. */
   | 'REDIRECT'
-  /** Content does not have the digest or the size that its descriptor promises. */
+  /** Content does not match the digest or size of its descriptor. */
   | 'DIGEST_MISMATCH'
-  /** Content is larger than any sensible one. */
+  /** Content exceeds the size limit. */
   | 'TOO_LARGE'
-  /** A manifest, index or config that is malformed. */
+  /** A manifest, index or config is malformed. */
   | 'INVALID_MANIFEST'
-  /** A media type or compression that cannot be read. */
+  /** The media type or compression is not supported. */
   | 'UNSUPPORTED_MEDIA_TYPE'
-  /** An index without a manifest for the platform. */
+  /** The index has no manifest for the platform. */
   | 'NO_MATCHING_PLATFORM'
-  /** Compressed data that does not decompress. */
+  /** Compressed data cannot be decompressed. */
   | 'CORRUPT'
-  /** Not in the cache, and the network is not to be used. */
+  /** The content is not in the cache, and the network must not be used. */
   | 'OFFLINE'
   /** A configuration file (registries.conf, certificates, proxy) is unusable. */
   | 'CONFIGURATION';

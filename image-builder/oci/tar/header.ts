@@ -7,7 +7,7 @@ export type TarErrorCode =
   | 'INVALID_TAR'
   /** The tar ends in the middle of an entry. */
   | 'TRUNCATED_TAR'
-  /** A header of the tar, or what it announces, is beyond any sensible size. */
+  /** A header of the tar exceeds the limits. */
   | 'TAR_TOO_LARGE';
 
 /** Thrown for archives that are damaged, or hostile. */

@@ -4,7 +4,7 @@ import { ImageBuilderError } from '../../base/diagnostics/error.ts';
 export type OsconfigErrorCode =
   /** A task of the role failed: a script, a download, a unit that does not exist, ... */
   | 'TASK_FAILED'
-  /** The initramfs could not be made. */
+  /** The initramfs could not be built. */
   | 'INITRAMFS_FAILED';
 
 export class OsconfigError extends ImageBuilderError<OsconfigErrorCode> {}

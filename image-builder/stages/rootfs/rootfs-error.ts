@@ -2,27 +2,27 @@
 import { type ErrorOptions, type Finding, ImageBuilderError } from '../../base/diagnostics/error.ts';
 
 export type RootfsErrorCode =
-  /** A repository cannot be fetched from. */
+  /** A repository cannot be reached or read. */
   | 'REPOSITORY_UNREACHABLE'
-  /** The Release file of a repository has expired, or is from the future. */
+  /** The Release file of a repository has expired or is dated in the future. */
   | 'REPOSITORY_OUTDATED'
-  /** There is no room for what is fetched. */
+  /** There is no space for the fetched files. */
   | 'DISK_FULL'
-  /** A repository is not signed, or by another key than the one that the spec names. */
+  /** A repository is not signed, or not by the key that the spec names. */
   | 'REPOSITORY_UNTRUSTED'
-  /** The key of a repository cannot be had. */
+  /** The key of a repository is not available. */
   | 'KEY_UNAVAILABLE'
-  /** A package does not exist, or not in that version, or what it depends on cannot be installed. */
+  /** A package, its version or one of its dependencies is not available. */
   | 'PACKAGE_UNAVAILABLE'
   /** Packages that would be installed do not work together. */
   | 'PACKAGES_INCOMPATIBLE'
-  /** A package of the lock file is nowhere to be had. */
+  /** A package of the lock file is no longer available. */
   | 'LOCKED_PACKAGE_GONE'
-  /** Under the name and version of a package of the lock file there is another file. */
+  /** A package with the locked name and version has different content. */
   | 'LOCKED_PACKAGE_CHANGED'
-  /** A repository has no SHA-256 of a package, so that it cannot be locked. */
+  /** A repository provides no SHA-256 of a package, so it cannot be locked. */
   | 'NOT_LOCKABLE'
-  /** Packages could be fetched, but not installed. */
+  /** Packages were fetched, but could not be installed. */
   | 'INSTALLATION_FAILED';
 
 export class RootfsError extends ImageBuilderError<RootfsErrorCode> {
