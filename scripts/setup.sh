@@ -154,8 +154,8 @@ install_newest_kustomize() {
   rmdir "$work"
 }
 
-# What signs and verifies container images, from Debian's next release: no older one has cosign 3. The programs are
-# static, so they run here as they are; apt's own configuration and state stay as they are.
+# What signs and verifies container images, from Debian's next release: no older one has cosign 3. The programs
+# need nothing but libc, so they run here as they are; apt's own configuration and state stay as they are.
 install_cosign() {
   local work options
   [ -x .cache/bin/cosign ] && [ -x .cache/bin/oras ] && return 0
@@ -163,7 +163,7 @@ install_cosign() {
   work=$(mktemp -d)
   trap 'rm -rf "$work"' RETURN
   mkdir -p "$work/lists/partial" "$work/archives/partial" .cache/bin
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${DEBIAN_MIRROR:-http://deb.debian.org/debian} forky main" >"$work/sources.list"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian forky main" >"$work/sources.list"
   options=(-qq -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$work/lists"
     -o Dir::Cache="$work" -o Dir::Cache::Archives="$work/archives" -o APT::Sandbox::User= )
   apt-get "${options[@]}" update >&2

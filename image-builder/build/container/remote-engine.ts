@@ -43,6 +43,7 @@ export async function buildElsewhere(
 ): Promise<BundleContents> {
   const env = options.env ?? process.env;
   refuseBase(resolved);
+  refuseAttestation(resolved);
   requirePush(resolved.bundle, options.policy);
   const { name, bundle } = resolved;
   const directory = await placeOf(resolved, options);
@@ -99,4 +100,11 @@ function refuseBase({ bundle }: ResolvedBuild): void {
   const message =
     'a base image cannot be passed to a remote engine; build without one, or with the executor local';
   throw invalidInput('spec.build.bundle.base', message);
+}
+
+/** What a bundle was built from, and that it has booted, is in the store of the engine's machine. */
+function refuseAttestation({ bundle: { attest, repository } }: ResolvedBuild): void {
+  if (repository === undefined || !(attest?.provenance || attest?.bootTest)) return;
+  const message = 'provenance and bootTest must be false for a remote engine, which keeps what they say';
+  throw invalidInput('spec.build.bundle.attest', message);
 }

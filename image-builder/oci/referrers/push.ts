@@ -17,7 +17,7 @@ export interface StoredReferrer extends StoredManifest {
 }
 
 /** How often an update is tried that others have undone. */
-const ATTEMPTS = 8;
+const ATTEMPTS = 6;
 
 /** Who has read the index before it was written may write for so long afterwards. Milliseconds. */
 const SETTLE_MS = 300;

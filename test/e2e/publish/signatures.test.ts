@@ -429,6 +429,19 @@ test('a registry that takes no referrers does not get the tag either', async () 
   }
 });
 
+test('a list that others overwrite again and again is given up, and said so', async () => {
+  const reference = await publish(plain.host);
+  // As if somebody else had always written last.
+  const { host, server } = await startProxy(plain.host, (path, method) =>
+    method === 'PUT' && path.includes('/manifests/sha256-') ? { status: 201, body: '' } : undefined,
+  );
+  try {
+    await expect(sign(reference.replace(plain.host, host))).rejects.toMatchObject({ code: 'REFERRERS' });
+  } finally {
+    server.close();
+  }
+});
+
 describe.each([
   ['without a list of referrers', () => plain.host],
   ['with a list of referrers', () => listing.host],
