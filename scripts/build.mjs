@@ -29,6 +29,7 @@ const EVALUATED = [
   ...['assets', 'defaults', 'release', 'schema', 'template-program'].map(
     (name) => `image-builder/embedded/${name}.ts`,
   ),
+  'image-builder/runtime/fzstd-source.ts',
   'image-builder/stages/stage-code.ts',
 ];
 /** The module that is replaced by the code that Ajv generates. */
@@ -86,7 +87,7 @@ const replaceKnownModules = {
 };
 
 /** Libraries that most runs do not need. */
-const RARE_LIBRARIES = /^(?:execa|fzstd|smol-toml|tar-stream)$/;
+const RARE_LIBRARIES = /^(?:execa|smol-toml|tar-stream)$/;
 /** Libraries that most runs of the commands that read published images do not need. */
 const RARE_WHEN_READING = /^yaml$/;
 
@@ -130,7 +131,8 @@ const packLibraries = (names) => ({
 const CODE_FOR_VM = { 'dynamic-import': false };
 
 /** Directories of the npm packages that a program contains, from the bundler's own records. */
-const bundledPackages = new Set();
+// fzstd is carried as text, which the bundler does not look into.
+const bundledPackages = new Set(['node_modules/fzstd']);
 const recordPackages = {
   name: 'record-packages',
   setup(build) {

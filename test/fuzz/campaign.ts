@@ -5,6 +5,8 @@ import { Random } from './random.ts';
 /** A part of the program that reads what others have written. */
 export interface Target<Input = unknown> {
   name: string;
+  /** Seconds of processor time that one input may take; default {@link LONGEST}. */
+  longest?: number;
   /** The same choices give the same input. */
   generate(random: Random): Input;
   /**
@@ -51,7 +53,8 @@ export async function run(target: Target, { seconds, seed, at }: Campaign): Prom
       result.refused++;
     }
     const took = processorTime() - from;
-    if (took > LONGEST) throw failure(target, input, seed, index, new Violation(`took ${took.toFixed(1)} s`));
+    if (took > (target.longest ?? LONGEST))
+      throw failure(target, input, seed, index, new Violation(`took ${took.toFixed(1)} s`));
     const grown = process.memoryUsage.rss() - before;
     if (grown > GROWTH) {
       throw failure(target, input, seed, index, new Violation(`the process has grown by ${grown >> 20} MiB`));

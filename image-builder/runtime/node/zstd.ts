@@ -105,17 +105,16 @@ class Replay {
 
 /** @param stream in pieces that complete one block at most: all that a piece holds is in memory at once */
 async function* byFzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
-  const { Decompress } = await import('fzstd');
-  const output: Uint8Array[] = [];
-  const decompressor = new Decompress((chunk) => output.push(chunk));
-  const push = (chunk: Uint8Array, final: boolean) => {
-    try {
-      decompressor.push(chunk, final);
-    } catch (error) {
+  const { FzstdThread } = await import('./fzstd-thread.ts');
+  const thread = await FzstdThread.open();
+  const push = (chunk: Uint8Array, final: boolean) =>
+    thread.push(chunk, final).catch((error: unknown) => {
       throw corrupt(what, error);
-    }
-    return output.splice(0);
-  };
-  for await (const chunk of stream) yield* push(chunk, false);
-  yield* push(new Uint8Array(0), true);
+    });
+  try {
+    for await (const chunk of stream) yield* await push(chunk, false);
+    yield* await push(new Uint8Array(0), true);
+  } finally {
+    await thread.close();
+  }
 }

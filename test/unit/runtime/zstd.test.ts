@@ -83,6 +83,36 @@ test('a window that is too large is refused in the first frame and in later ones
   await expect(collect(blockByBlock(pieces(single, 100), LIMIT, 'a layer'))).rejects.toThrow(/window/);
 });
 
+/** A compressed block (3.1.1.3) in the last frame of a stream. */
+const compressed = (content: Buffer) => {
+  const header = Buffer.alloc(3);
+  header.writeUIntLE((content.length << 3) | 4 | 1, 0, 3);
+  return frame([header, content]);
+};
+
+// On Node 20 a decoder that believes them is busy with one for minutes, with the other for ever.
+test.each([
+  ['sequences that take no bits', Buffer.from([0, 255, 0xff, 0xff, 0x54, 35, 2, 52, 1])],
+  ['weights that take no bits', Buffer.from([0x02, 0x40, 0x01, 4, 0xf0, 0x03, 0xff, 0x80, 0, 0, 0, 0, 0])],
+])(
+  '%s end soon, and nothing else waits for them',
+  async (_, content) => {
+    let ticks = 0;
+    const clock = setInterval(() => ticks++, 10);
+    const started = Date.now();
+    await expect(collect(unzstd(pieces(compressed(content), 1000), 'it'))).rejects.toMatchObject({
+      code: 'CORRUPT',
+    });
+    const waited = Date.now() - started;
+    clearInterval(clock);
+    expect(waited).toBeLessThan(20_000);
+    expect(ticks).toBeGreaterThan(waited / 100);
+    // The next one is none the worse.
+    expect(Buffer.concat(await collect(unzstd(pieces(SEVERAL, 7), 'it'))).toString()).toBe('first aaa last');
+  },
+  30_000,
+);
+
 test('what is no zstd is refused by the decoder', async () => {
   const damaged = Buffer.concat([
     frame([block('raw', Buffer.from('x'), true)]),
