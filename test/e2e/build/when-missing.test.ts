@@ -250,7 +250,7 @@ describe('Trigger', () => {
       }
       killBackground(log);
       await waitFor(() => codeOf(render(wanted)) === 'TRIGGERED_BUILD_FAILED');
-      expect(render(wanted).results[0]?.message).toContain('has ended 3 times without saying why');
+      expect(render(wanted).results[0]?.message).toContain('ended 3 times without reporting a reason');
       // Somebody else has built it meanwhile.
       await putBundle(wanted);
       expect(render(wanted).status).toBe(0);

@@ -238,7 +238,7 @@ describe('what goes wrong', () => {
     const small = [{ ...ROOT, part_end: '400MiB' }, BIOS_GRUB, ESP, BOOT];
     await expect(assembleDisk(request(small, file()), stage)).rejects.toMatchObject({
       code: 'DOES_NOT_FIT',
-      message: expect.stringMatching(/^\/ holds \d+\S* MiB, its partition \(number 1\) has 200 MiB$/),
+      message: expect.stringMatching(/^\/ needs \d+\S* MiB, its partition \(number 1\) has 200 MiB$/),
     });
   });
 
@@ -250,7 +250,7 @@ describe('what goes wrong', () => {
     await expect(assembleDisk(request([...STANDARD, ...DATA], file()), stage)).rejects.toMatchObject({
       code: 'TREE_UNUSABLE',
       message:
-        'mkfs.xfs cannot take over the content of /var/lib/xfs: /var/lib/xfs/a name has white space or quotes in its ' +
+        'mkfs.xfs cannot store the content of /var/lib/xfs: /var/lib/xfs/a name has white space or quotes in its ' +
         'name or target; /var/lib/xfs/many/file-1 has hard links; /var/lib/xfs/many/linked has hard links',
       hint: 'Make /var/lib/xfs an ext4.',
     });
@@ -276,7 +276,7 @@ describe('what goes wrong', () => {
     ]);
     await expect(assembleDisk(request(STANDARD, file(), hostile), stage)).rejects.toMatchObject({
       code: 'TREE_UNUSABLE',
-      message: expect.stringMatching(/^\/etc in the root file system leads over a symbolic link/),
+      message: expect.stringMatching(/^\/etc in the root file system passes through a symbolic link/),
     });
     expect(readdirSync(outside)).toEqual([]);
   });

@@ -173,7 +173,7 @@ describe('this machine', () => {
   test('an engine whose daemon is not there, and one that does not let this user in', async () => {
     const absent = await examine({ environment: { DOCKER_HOST: `unix://${directory}/nothing.sock` } });
     expect(absent.lines).toContainEqual(
-      expect.stringMatching(/^warning: docker is installed and does not answer: .*is the daemon running/),
+      expect.stringMatching(/^warning: docker is installed but does not answer: .*is the daemon running/),
     );
     const user = ordinaryUser();
     if (!user) return console.warn('there is no ordinary user: the refusal is not tried');
@@ -208,7 +208,7 @@ describe('this machine', () => {
     if (!user) return console.warn('there is no ordinary user with subordinate ids');
     const { lines } = await examine({ as: asUser(user), environment: { HOME: directory } });
     expect(lines).toContain('ok: user namespaces work');
-    expect(lines).toContain('ok: the tools for QCOWs are there');
+    expect(lines).toContain('ok: the tools for QCOWs are installed');
   });
 
   test('KVM whose guests never end, as in a broken nested machine', async () => {

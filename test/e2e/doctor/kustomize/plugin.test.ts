@@ -102,7 +102,7 @@ describe('doctor', () => {
     });
     const findings = await examine([path], { HOME: directory, PATH: process.env.PATH });
     const messages = findings.map(({ message, file }) => `${file?.split('/').at(-1)}: ${message}`).join('\n');
-    expect(messages).toContain('kustomization.yaml: kustomize fails with every function under validators');
+    expect(messages).toContain('kustomization.yaml: kustomize fails on every function under validators');
     expect(messages).toContain("image.yaml: ./fn is not an executable from the kustomization's directory");
     expect(messages).toContain('kustomization.yaml: has no annotation config.kubernetes.io/function');
     expect(messages).toContain('missing.yaml: cannot be read');

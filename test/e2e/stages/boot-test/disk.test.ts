@@ -237,7 +237,7 @@ describe('with the screen as its last console', () => {
     await stage.sandbox.run(['rm', join(wants, 'data.mount')]);
     expect(error).toMatchObject({
       code: 'BOOT_FAILED',
-      message: expect.stringMatching(/systemd went into emergency mode: Failed to mount data\.mount/),
+      message: expect.stringMatching(/systemd entered emergency mode: Failed to mount data\.mount/),
       evidence: {
         console: expect.stringContaining('Linux version'),
         screenshot: screenshotOf('unmountable'),

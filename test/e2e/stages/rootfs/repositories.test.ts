@@ -164,7 +164,7 @@ test('each of several is named, with its field and what apt says of it', async (
     [`${base}.packages[1]`]: [
       'the package hello-test:i386 is not available',
       expect.stringMatching(/hello-test:i386/),
-      'hint: an image has packages of one architecture, here amd64',
+      'hint: an image has packages of a single architecture, here amd64',
     ],
     [`${base}.packages[2]`]: [
       'the package gone is not available',
