@@ -11,7 +11,7 @@ const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar';
 
 /**
  * Makes the base for this machine's architecture and for those that scripts/function-base.sh was asked for before.
- * Without Debian's packages there is none, which is told: everything else works.
+ * Without Debian's packages there is none, which is reported: everything else works.
  */
 export async function writeFunctionBases(root, dist) {
   const runtimes = join(root, '.cache/function-base');

@@ -2,7 +2,7 @@
 # Runs every check and every test, and ends with the line `N passed, N failed, N skipped`.
 # Arguments go to jest, for example: scripts/test.sh test/e2e/stages/rootfs
 #
-# The unit tests run first: whatever they find is told within minutes, before anything is built.
+# The unit tests run first: their findings appear within minutes, before anything is built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -12,7 +12,7 @@ export interface Answer {
   /** Text for standard output. */
   output: string;
   findings: Finding[];
-  /** What people are told on standard error. */
+  /** Lines for standard error. */
   lines: string[];
 }
 
@@ -31,7 +31,7 @@ export async function answer(run: (context: RunContext) => Promise<Answer>): Pro
     else for (const line of lines) writeLine(line);
     writeOut(output);
   } catch (error) {
-    // Each program has error classes of its own: what ours throws is told here, not by whoever has unpacked us.
+    // Each program has its own error classes: our errors are reported here, not by the program that unpacked us.
     fail(findingsOf(error).map(formatFinding));
   } finally {
     interrupt.dispose();

@@ -61,7 +61,7 @@ export async function runOnQuestion(
   }
 }
 
-/** What people are told: all but mere information, with the object that it is about. */
+/** What people see: everything except mere information, with the object it concerns. */
 export function linesOf(findings: readonly Finding[], config: FunctionConfig | undefined): string[] {
   const object = printable([config?.kind, config?.name].filter(Boolean).join('/'));
   return findings

@@ -8,7 +8,7 @@ import { openStore, storePath } from '../store/store.ts';
 import { type CutOptions, specOf } from './cut.ts';
 import type { PreparedBase } from './root-file-system.ts';
 
-/** Builds the configured root file system; what it was made from is not needed any more and goes. */
+/** Builds the configured root file system; what it was made from is no longer needed and is removed. */
 export async function prepare(base: PreparedBase, options: CutOptions): Promise<void> {
   const { resolveBuild } = await import('../spec/variables/resolve.ts');
   const { buildStages } = await import('../build/build.ts');

@@ -78,7 +78,7 @@ function withVariablesOf(
 ): ResolvedBuild {
   const base = rootfs && inputsOf<RootfsInputs>('rootfs', rootfs);
   const common = osconfig && inputsOf<OsconfigInputs>('osconfig', osconfig);
-  // What is installed already is no business of the lock file.
+  // Packages that are already installed do not concern the lock file.
   const { lock, ...unlocked } = resolved;
   return {
     ...unlocked,

@@ -7,7 +7,7 @@ import { runProgram } from './run-program.ts';
 /** Runs the command of the process's arguments, whichever it is. */
 export function runEveryCommand(): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // A reader that goes away (`| head`) is no news.
+    // A reader that goes away (`| head`) needs no report.
     fail(error.code === 'EPIPE' ? [] : [`error: standard output cannot be written: ${error.message}`]);
   });
   return runProgram(COMMANDS);

@@ -39,7 +39,7 @@ export class LiveDisplay {
     this.#options = options;
     this.#now = now;
     this.#timer = setInterval(() => this.#draw(), REFRESH_MILLISECONDS);
-    // Showing progress is no reason to stay alive.
+    // Showing progress must not keep the process alive.
     this.#timer.unref();
   }
 
@@ -71,7 +71,7 @@ export class LiveDisplay {
     const elapsed = formatSeconds((this.#now() - stage.startedAt) / 1000);
     const others = this.#running.size > 1 ? ` (+${this.#running.size - 1} more)` : '';
     const parts = [`${name}${others}`, elapsed, stage.bytes, stage.detail].filter((part) => part !== '');
-    // One column is left free: a full line would wrap, and could not be cleared any more.
+    // One column is left free: a full line would wrap, and could no longer be cleared.
     this.#terminal.write(CLEAR_LINE + parts.join('  ').slice(0, (this.#terminal.columns ?? 80) - 1));
   }
 }

@@ -1,4 +1,4 @@
-// One interface for every place that an image can be read from. Sources deliver bytes; they are believed by nobody:
+// One interface for every place that an image can be read from. Sources deliver bytes, and nobody trusts them:
 // checking against digests is done by the callers, once, in image.ts.
 
 import type { Digest } from './digest.ts';

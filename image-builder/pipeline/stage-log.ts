@@ -10,7 +10,7 @@ export interface StageLog {
   close(): Promise<void>;
 }
 
-/** Begins the log anew. */
+/** Starts a new log. */
 export async function openStageLog(path: string): Promise<StageLog> {
   // It may be another user's.
   await rm(path, { force: true }).catch(() => {});

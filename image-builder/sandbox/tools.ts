@@ -1,4 +1,4 @@
-// Which tools a build needs, and which Debian package has each: all that are missing are told at once, before
+// Which tools a build needs, and which Debian package has each: all missing ones are reported at once, before
 // anything is built.
 import { findExecutable, toolPath } from './environment.ts';
 import { ToolError } from './tool-error.ts';

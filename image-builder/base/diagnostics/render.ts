@@ -4,7 +4,7 @@ import { printableLines } from './printable.ts';
 import type { ProgressEvent, Reporter } from './progress.ts';
 import { redactCredentials } from './redact.ts';
 
-/** How much is told. */
+/** How much is reported. */
 export interface PlainOptions {
   /** Also the lines that tools print. */
   verbose?: boolean;

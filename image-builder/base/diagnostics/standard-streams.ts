@@ -32,11 +32,11 @@ export function mayBeTerminal(fd: 0 | 2): boolean {
 
 /** Writes to standard output; what a slow non-blocking pipe does not take goes out as a stream. */
 export function writeOut(text: string | Uint8Array): void {
-  // A reader that goes away (`| head`) is no reason for a stack trace.
+  // A reader that goes away (`| head`) does not justify a stack trace.
   write(1, text, () => fail([]));
 }
 
-/** Writes a line to standard error; that nobody reads it is no failure. */
+/** Writes a line to standard error; it is not a failure if nobody reads it. */
 export function writeLine(line: string): void {
   write(2, `${line}\n`, () => {});
 }

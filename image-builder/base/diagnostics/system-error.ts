@@ -1,4 +1,4 @@
-// What the operating system refuses anywhere: no fault of the program, so it is told without a stack.
+// What the operating system refuses anywhere: not a fault of the program, so it is reported without a stack.
 import { tmpdir } from 'node:os';
 import { errnoOf } from './errno.ts';
 

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** Temporary names of {@link makeBeside}; the name in place is no part, which may be as long as names can be. */
+/** Temporary names of {@link makeBeside}; the final name is not part of them, because it may be as long as names can be. */
 const TEMPORARY = /^\.image-builder-[0-9a-f-]{36}$/;
 
 // O_EXCL never follows a link at the name itself (open(2)); O_NOFOLLOW says so to whoever reads this.
@@ -69,7 +69,7 @@ export async function makeBeside<Result>(
     await rename(temporary, path);
     return result;
   } finally {
-    // Also when all went well: a link to the very file in place is no reason for rename(2) to remove a name.
+    // Also on success: rename(2) removes no name if both are links to the same file.
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
   }
 }

@@ -63,7 +63,7 @@ function plain<Value>(value: Value): Value {
   return JSON.parse(JSON.stringify(value));
 }
 
-/** The text of values that several objects share; data does not change any more when it is written. */
+/** The text of values that several objects share; data no longer changes when it is written. */
 const texts = new WeakMap<object, { indent: string; text: string }>();
 
 /** @param indent that of the lines of a block */

@@ -50,7 +50,7 @@ export function isEmpty({ contents }: Document): boolean {
  */
 export const PARSE_OPTIONS = { schema: 'failsafe', customTags, resolveKnownTags: false } as const;
 
-/** Line breaks of YAML 1.1 and of regular expressions, not of YAML 1.2: what is behind one would be no comment any more. */
+/** Line breaks of YAML 1.1 and of regular expressions, not of YAML 1.2: whatever follows one would no longer be a comment. */
 const ODD_BREAKS = /[\u0085\u2028\u2029]/g;
 
 /** The lines of a comment, each behind a `#`. */

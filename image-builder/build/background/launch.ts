@@ -61,7 +61,7 @@ const STATE = 'state.json';
 const LOG = 'log';
 /** Findings of the attempt that failed. */
 const FAILURE = 'failure.json';
-/** A build that vanished (the machine restarted, somebody killed it) is started again, but not for ever. */
+/** A build that vanished (the machine restarted, somebody killed it) is started again, but not forever. */
 const MAX_ATTEMPTS = 3;
 
 /**

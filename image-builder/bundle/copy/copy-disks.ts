@@ -21,7 +21,7 @@ import { openWorkplace } from './workplace.ts';
 
 /** How a copy behaves. */
 export interface CopyOptions extends ReadBundleOptions {
-  /** Files that are no copies of the bundle's are replaced. */
+  /** Replace files that are not copies of the bundle's. */
   force?: boolean;
 }
 
@@ -38,7 +38,7 @@ export interface Copy {
   /** With the digest. */
   reference: string;
   files: CopiedFile[];
-  /** Names beside the images that are no images, and were left alone. */
+  /** Names beside the images that are not images, and were skipped. */
   leftOut: string[];
 }
 

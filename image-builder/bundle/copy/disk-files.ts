@@ -43,7 +43,7 @@ export interface CopySource {
   wanted: WantedFile[];
   /** Uppermost first. */
   layers: Descriptor[];
-  /** Names of files beside them that are no images. */
+  /** Names of files beside them that are not images. */
   leftOut: string[];
 }
 

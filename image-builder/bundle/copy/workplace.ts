@@ -1,5 +1,5 @@
 // Where a copy keeps what it has downloaded and unpacked until it is right: a directory of its own inside the target, in
-// which nobody else may write, used by one process at a time, and taken up again by the next one.
+// which nobody else may write, used by one process at a time, and resumed by the next one.
 
 import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';

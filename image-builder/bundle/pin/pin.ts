@@ -113,7 +113,7 @@ function registryReference(text: string): RegistryReference | undefined {
     const reference = parseReference(text);
     return reference.transport === 'registry' ? reference : undefined;
   } catch {
-    // Placeholders and the like are no references.
+    // Placeholders and the like are not references.
     return undefined;
   }
 }

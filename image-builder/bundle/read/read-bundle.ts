@@ -131,7 +131,7 @@ function profilesOf(files: ImageFiles, paths: string[] | undefined, where: strin
   const found =
     paths?.map(cleanPath) ??
     (files.directories.get(DIRECTORY) ?? []).filter(isProfileName).map((name) => `${DIRECTORY}/${name}`);
-  // A name in the directory that is no file (a dangling link, a directory) is no profile.
+  // A name in the directory that is not a file (a dangling link, a directory) is not a profile.
   const readable = paths ? found : found.filter((path) => files.files.has(path));
   if (readable.length === 0) {
     throw new BundleError(

@@ -1,5 +1,5 @@
 // What one read of metadata may cost at most, in time and requests: a registry that answers a byte at a time, or has
-// another range for every byte, must not keep a render for ever. Copies of disks have no such end.
+// another range for every byte, must not keep a render forever. Copies of disks have no such end.
 
 import type { Env } from '../../base/env.ts';
 import { RegistryError } from '../../oci/http/registry-error.ts';

@@ -92,7 +92,7 @@ export async function writeQcowLayer(
   };
   const written = writeLayer([{ path, source: qcow.path }], target, { ...options, signal }).catch(stopOthers);
   const computed = checksumFile(qcow.path, { ...options, signal }).catch(stopOthers);
-  // Whoever is told of a failure may remove the files: nothing reads or writes them any more then.
+  // Whoever learns of a failure may remove the files, so nothing may read or write them after that.
   await Promise.allSettled([written, computed]);
   const [layer, checksums] = [await written, await computed];
   const { fileName, partitions, rootFSUUID } = qcow;

@@ -24,7 +24,7 @@ export function primaryEndpoint(reference: RegistryReference, insecure: boolean)
   return endpointAt(reference.registry, reference.repository, insecure);
 }
 
-/** An endpoint that is no mirror. */
+/** An endpoint that is not a mirror. */
 export function endpointAt(registry: string, repository: string, insecure: boolean): Endpoint {
   return {
     host: apiHost(registry),

@@ -1,5 +1,5 @@
 // Uploads one blob (OCI distribution-spec v1.1, "Pushing blobs"): not at all when the repository has it, by mounting it
-// from another repository of the registry, or in chunks that are taken up again where the registry says it stands.
+// from another repository of the registry, or in chunks that are resumed where the registry says it stands.
 
 import type { Digest } from '../digest.ts';
 import { isBroken } from '../http/client.ts';
@@ -22,7 +22,7 @@ export type UploadOutcome = 'present' | 'mounted' | 'uploaded';
 export interface UploadOptions {
   /** Repositories of the same registry that may have the blob. */
   mountFrom?: readonly string[];
-  /** Told of the bytes that the registry has taken. May go back when an upload begins anew. */
+  /** Called with the bytes that the registry has accepted. May go back when an upload starts over. */
   onProgress?: (done: number) => void;
 }
 
@@ -146,7 +146,7 @@ class Upload {
     return true;
   }
 
-  /** Bytes that the registry has of this upload; undefined when it knows nothing of it any more. */
+  /** Bytes that the registry has of this upload; undefined if it no longer knows the upload. */
   async #status(location: URL): Promise<number | undefined> {
     try {
       const request = { method: 'GET' as const };
@@ -289,7 +289,7 @@ function isRefusal(error: unknown): boolean {
 
 const TEMPORARY = new Set([408, 416, 429, 500, 502, 503, 504]);
 
-/** Whether it is worth asking the registry where the upload stands. An upload that it has lost (404) begins anew. */
+/** Whether it is worth asking the registry where the upload stands. An upload that it has lost (404) starts over. */
 function mayPass(error: unknown): boolean {
   if (isBroken(error)) return true;
   if (!(error instanceof RegistryError) || error.status === undefined) return false;

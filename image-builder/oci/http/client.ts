@@ -195,7 +195,7 @@ function isTemporary(error: unknown): boolean {
   );
 }
 
-/** Whether an answer broke off on its way: asking again may help. */
+/** Whether an answer broke off in transit: asking again may help. */
 export function isBroken(error: unknown): boolean {
   return error instanceof RegistryError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
 }

@@ -1,5 +1,5 @@
 // Blobs of a remote image by way of files: downloaded once, checked, then read as often as needed. A download that was
-// cut off, even by the end of the process, is taken up again; one that its reader left early as well, if it is needed.
+// cut off, even by the end of the process, is resumed; one that its reader left early as well, if it is needed.
 
 import { createReadStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';

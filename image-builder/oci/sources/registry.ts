@@ -74,7 +74,7 @@ export class RegistrySource implements ImageSource {
     return (await this.#fetchManifest(descriptor.digest, descriptor.digest)).content;
   }
 
-  /** The whole blob. A connection that breaks is taken up again where it ended. */
+  /** The whole blob. A connection that breaks is resumed where it ended. */
   async *blob(descriptor: Descriptor, start = 0): AsyncGenerator<Uint8Array> {
     let offset = start;
     for (let attempt = 0; offset < descriptor.size || offset === 0; attempt++) {

@@ -100,7 +100,7 @@ class HttpTransport implements Transport {
       if (!socket.connecting) ready();
       else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', ready);
     });
-    // Headers that drip in are no answer either.
+    // Headers that drip in do not count as an answer either.
     outgoing.once('finish', () => {
       const answering = setTimeout(
         () => outgoing.destroy(expired(url, 'did not respond', idleTimeout)),

@@ -68,7 +68,7 @@ export async function resolveBuild(
     common: await readCheckedScripts(manifests, 'common', findings),
     qcow: await readCheckedScripts(manifests, 'qcow', findings),
   };
-  // What is no map of variables has none to render.
+  // A value that is not a map of variables has none to render.
   if (findings.length > 0) throw new InvalidInputError(findings);
   const rendered = withoutOwn(
     await renderTemplates(builtInScope(distribution, given), given, findings, options.signal),

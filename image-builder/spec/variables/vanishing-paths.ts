@@ -1,4 +1,4 @@
-// Paths of an image that nothing can be put at: they are made anew by each node, or emptied when the image is finished.
+// Paths of an image that nothing can be put at: they are created by each node, or emptied when the image is finished.
 // Pure.
 import { posix } from 'node:path';
 

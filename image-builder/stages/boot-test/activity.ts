@@ -1,4 +1,4 @@
-// Whether a machine still does something: an emulated one on a busy host is slow, which is no fault of its image.
+// Whether a machine still does something: an emulated one on a busy host is slow, which is not the fault of its image.
 import { availableParallelism, loadavg } from 'node:os';
 import type { Monitor } from './monitor.ts';
 

@@ -14,7 +14,7 @@ const AFTERMATH_MILLISECONDS = 2000;
 const STALL_MILLISECONDS = 12_000;
 /** How often the monitor is asked; the screen only when the console has been silent for so long. */
 const LOOK_MILLISECONDS = 5000;
-/** A machine that has done something within this time before its end is on its way. */
+/** A machine that did something within this time before its end is making progress. */
 const PATIENCE_SECONDS = 30;
 /** What QEMU has said last is read within this time after its end. */
 const LAST_WORDS_MILLISECONDS = 1000;
@@ -91,7 +91,7 @@ export async function runMachine(
         else finish({ reason: 'exited', how });
       });
       child.stderr?.setEncoding('utf8').on('data', (text: string) => errors.push(...text.trim().split('\n')));
-      // Writing to a machine that has ended is no news.
+      // Writing to a machine that has ended needs no report.
       child.stdin?.on('error', () => {});
       child.stdout?.setEncoding('utf8').on('data', (text: string) => {
         stall?.refresh();

@@ -74,7 +74,7 @@ function kernelVersion(packages: InstalledPackages): { kernel_version?: string }
   return newest === undefined ? {} : { kernel_version: newest };
 }
 
-/** A key is told by its digest: all of it says no more, and is longer than everything else. */
+/** A key is recorded by its digest: the full key says no more, and is longer than everything else. */
 function publicRepository({ keyring, ...repository }: ResolvedRepository): Record<string, unknown> {
   return {
     ...repositoryWithoutCredentials(repository),

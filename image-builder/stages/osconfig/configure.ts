@@ -112,7 +112,7 @@ export async function configureQcowTree(inputs: QcowTreeConfiguration, context: 
   if (scripts.length === 0 && !qcowDiffers(osconfig, common)) return;
   const before = await fingerprintInitramfs(tree, context);
   await runOsconfig({ tree, context: 'qcow', osconfig, before: common, scripts }, context);
-  // Most QCOWs differ in what is no business of the initramfs.
+  // Most QCOWs differ in ways that do not concern the initramfs.
   if ((await fingerprintInitramfs(tree, context)) !== before) await makeInitramfs(tree, cacheDir, context);
   await cleanTree(tree, context, ownIdentity(osconfig, common));
 }

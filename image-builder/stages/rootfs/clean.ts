@@ -1,4 +1,4 @@
-// Takes out of a tree what belongs to the machine that built it, or must be made anew on each node.
+// Removes from a tree what belongs to the machine that built it, or must be created by each node.
 import { enterTree } from '../../sandbox/enter-tree.ts';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 

@@ -242,7 +242,7 @@ function putDirectory(parent: DirectoryNode, name: string, existing: Node | unde
 
 function whiteOut(parent: DirectoryNode, name: string, layer: number, work: Work): void {
   const existing = parent.children.get(name);
-  // What this layer itself put there stays, but nothing below shows through any more.
+  // What this layer itself put there stays, but nothing below shows through.
   if (existing?.kind === 'directory' && (existing.layer === layer || hasOwn(existing, layer, work))) {
     hideLower(existing, layer, work);
     existing.complete = true;

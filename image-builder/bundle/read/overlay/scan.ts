@@ -134,7 +134,7 @@ async function addContent(
   tar: TarReader,
   budget: ScanBudget,
 ): Promise<void> {
-  // Too large is no error yet: an upper layer may hide this file.
+  // Too large is not an error yet: an upper layer may hide this file.
   if (entry.size > budget.file || entry.size > budget.left) return;
   budget.left -= entry.size;
   entry.content = await tar.content();

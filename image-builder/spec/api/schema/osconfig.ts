@@ -132,7 +132,7 @@ export const Limit = strictObject({
   }),
 });
 
-/** Seconds; GRUB waits for ever with -1. */
+/** Seconds; with -1 GRUB waits forever. */
 const GrubTimeout = Type.Unsafe<string | number>({
   ...NumberText,
   minimum: -1,
