@@ -26,7 +26,7 @@ const development = process.argv[2] === '--dev';
 
 /** Modules that are replaced by the values that they export; all of these must be JSON. */
 const EVALUATED = [
-  ...['assets', 'defaults', 'release', 'schema', 'template-program'].map(
+  ...['assets', 'defaults', 'guest-program', 'release', 'schema', 'template-program'].map(
     (name) => `image-builder/embedded/${name}.ts`,
   ),
   'image-builder/runtime/fzstd-source.ts',

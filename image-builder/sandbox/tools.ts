@@ -12,7 +12,8 @@ export type Task =
   | 'xfs'
   | 'iso'
   | 'boot-test-amd64'
-  | 'boot-test-arm64';
+  | 'boot-test-arm64'
+  | 'config-drive';
 
 /** Tool → Debian package. */
 const TOOLS: Record<Task, Record<string, string>> = {
@@ -41,6 +42,7 @@ const TOOLS: Record<Task, Record<string, string>> = {
   iso: { mksquashfs: 'squashfs-tools', xorriso: 'xorriso', 'mkfs.vfat': 'dosfstools', mcopy: 'mtools' },
   'boot-test-amd64': { 'qemu-system-x86_64': 'qemu-system-x86' },
   'boot-test-arm64': { 'qemu-system-aarch64': 'qemu-system-arm' },
+  'config-drive': { xorriso: 'xorriso' },
 };
 
 /** A tool that is not there. */

@@ -9,6 +9,7 @@ interface BootTestFlags {
   medium?: 'disk' | 'cdrom' | 'usb';
   secureBoot?: boolean;
   seed?: string;
+  kubernetes?: 'preflight';
   memory: number;
   logs?: string;
 }
@@ -40,6 +41,14 @@ export function register(program: Command): void {
     )
     .option('--secure-boot', 'enforce Secure Boot (with --firmware uefi)')
     .option('--seed <file>', 'image file with a cloud-init seed, attached as a second disk')
+    .addOption(
+      new Option(
+        '--kubernetes <proof>',
+        'let kubeadm inside of the image prove that it is a node. preflight: its checks, and a dry run of init',
+      )
+        .choices(['preflight'])
+        .conflicts('seed'),
+    )
     .option('--memory <MiB>', 'memory of the virtual machine', wholeNumber, 2048)
     .option(
       '--logs <directory>',
@@ -54,7 +63,8 @@ export function register(program: Command): void {
       const { architecture, timeout, memory, secureBoot = false, medium, seed } = flags;
       const { firmware = architecture === 'arm64' ? 'uefi' : 'bios' } = flags;
       const { evidenceIn } = await import('../boot-evidence.ts');
-      const { seconds, accelerator, unitFailures } = await evidenceIn(flags.logs, (screenshot) =>
+      const { kubernetesTests, warningsIn } = await import('../../stages/boot-test/kubernetes-tests.ts');
+      const { seconds, accelerator, unitFailures, guest } = await evidenceIn(flags.logs, (screenshot) =>
         bootTest(image, {
           architecture,
           format,
@@ -65,13 +75,19 @@ export function register(program: Command): void {
           screenshot,
           ...(medium ? { medium } : {}),
           ...(seed ? { seed } : {}),
+          ...(flags.kubernetes ? { tests: kubernetesTests() } : {}),
           progress: progressOf('boot-test', report),
           signal,
         }),
       );
       for (const said of unitFailures) process.stderr.write(`warning: ${said}\n`);
+      for (const { name, seconds, output } of guest?.results ?? []) {
+        for (const warning of warningsIn(output)) process.stderr.write(`warning: ${name}: ${warning}\n`);
+        process.stdout.write(`${name}: met after ${seconds.toFixed(1)} s\n`);
+      }
+      const reached = guest ? 'all tests met' : 'login prompt';
       process.stdout.write(
-        `${image} boots: login prompt after ${seconds.toFixed(1)} s (${firmware}, ${accelerator})\n`,
+        `${image} boots: ${reached} after ${seconds.toFixed(1)} s (${firmware}, ${accelerator})\n`,
       );
     });
 }

@@ -2,6 +2,7 @@
 import type { Static } from 'typebox';
 import type * as schema from './schema/image-builder.ts';
 
+export type { ImageTests } from './schema/image-tests.ts';
 export type { KubernetesVariables } from './schema/kubernetes.ts';
 export type { LivecdcontentVariables } from './schema/livecdcontent.ts';
 export type { DebconfSelection, MultistrapVariables, Repository } from './schema/multistrap.ts';

@@ -4,6 +4,7 @@ import { type Finding, InvalidInputError, invalidInput } from '../../base/diagno
 import { SpecFiles } from '../../policy/spec-files.ts';
 import type { BuildSpec, Repository } from '../api/types.ts';
 import { parseImageBuilder, parseRendered } from '../api/validate.ts';
+import { resolveBootTest } from './boot-test.ts';
 import {
   DEFAULT_DISTRIBUTION,
   type DistributionData,
@@ -146,10 +147,7 @@ export async function resolveBuild(
     ...(iso && { iso }),
     bundle: resolveBundle(build),
     ...(build.store && { store: build.store }),
-    bootTest: {
-      timeout: build.bootTest?.timeout ?? 0,
-      firmware: build.bootTest?.firmware ?? (architecture === 'arm64' ? ['uefi'] : ['bios', 'uefi']),
-    },
+    bootTest: resolveBootTest(build, architecture, findings),
     executor: build.executor ?? { local: {} },
     whenMissing: build.whenMissing ?? 'Build',
   };

@@ -247,6 +247,19 @@ export interface ResolvedQcowImage {
   scripts: ScriptFile[];
 }
 
+/** A script of sh that must end with status 0 in the booted image. */
+export interface ImageTest {
+  /** What it is about, in words: `sysctl net.ipv4.ip_forward`. */
+  name: string;
+  script: string;
+  timeoutSeconds: number;
+  /** What it must print, but for white space around it; absent: that does not matter. */
+  expected?: string;
+}
+
+/** What kubeadm inside of a booted image proves. `preflight`: its checks, and a dry run of `init`. */
+export type KubernetesProof = NonNullable<NonNullable<BuildSpec['bootTest']>['kubernetes']>;
+
 /** A Kubernetes node, `spec.build.kubernetes`; what it consists of is among the variables. */
 export interface ResolvedKubernetes {
   /** As it was asked for: `1.37`, `1.37.2` or `1.37.2-1.1`. */
@@ -316,7 +329,13 @@ export interface ResolvedBuild {
   /** The registry by which results of stages are shared. */
   store?: NonNullable<BuildSpec['store']>;
   /** `timeout` in seconds, 0: no boot test. */
-  bootTest: { timeout: number; firmware: ('bios' | 'uefi')[] };
+  bootTest: {
+    timeout: number;
+    firmware: ('bios' | 'uefi')[];
+    kubernetes?: KubernetesProof;
+    /** `spec.build.tests`. */
+    tests?: ImageTest[];
+  };
   executor: NonNullable<BuildSpec['executor']>;
   /** What happens when the result is in no store. */
   whenMissing: NonNullable<BuildSpec['whenMissing']>;

@@ -8,6 +8,8 @@ export type BootErrorCode =
   | 'KERNEL_CRASHED'
   /** The image did not reach the login prompt in time. */
   | 'TIMEOUT'
+  /** Tests inside the booted image have failed. */
+  | 'TESTS_FAILED'
   /** QEMU exited by itself, or could not be started. */
   | 'EMULATOR_FAILED'
   /** This machine has no UEFI firmware for virtual machines. */

@@ -3,13 +3,17 @@ import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { StageContext } from '../../sandbox/stage-context.ts';
+import type { ImageTest } from '../../spec/variables/resolved.ts';
 import { type Accelerator, KvmMemory } from './accelerator.ts';
 import { BootError } from './boot-error.ts';
+import { writeConfigDrive } from './config-drive.ts';
 import { LOGIN_PROMPT } from './console.ts';
 import { type Architecture, emulatesReliably, isNative } from './emulator.ts';
 import { findUefiFirmware } from './firmware.ts';
+import { type GuestFindings, GuestReport } from './guest-tests.ts';
 import { type Machine, machineArguments } from './qemu-command.ts';
 import { runMachine } from './run-machine.ts';
+import { judge } from './verdict.ts';
 
 export interface BootTestOptions {
   /** Default: amd64. */
@@ -28,6 +32,8 @@ export interface BootTestOptions {
   memoryMib?: number;
   /** Image file with a cloud-init seed, attached as a second, read-only disk. */
   seed?: string;
+  /** Run inside of the booted image, handed in by a config drive in the place of a seed. */
+  tests?: readonly ImageTest[];
   /** File for the screen of a machine that fails, as PNG. */
   screenshot?: string;
   progress?: Pick<StageContext, 'step' | 'output'>;
@@ -43,6 +49,8 @@ export interface BootTestResult {
   console: string;
   /** What systemd has said of units that failed, which does not keep a machine from its login prompt. */
   unitFailures: string[];
+  /** What the tests have found; absent without any. */
+  guest?: GuestFindings;
 }
 
 /** How often the kernel must crash before that is believed of an unreliable emulator. */
@@ -51,15 +59,17 @@ const processKvm = new KvmMemory();
 
 /**
  * Boots `image` and resolves when its console shows what is expected. The image is not changed.
- * @throws BootError; at once when the kernel panics, or the boot loader, the initramfs or systemd gives up, with the last
- *   lines of the console, the units that failed and the screen.
+ * @throws BootError TESTS_FAILED when it boots and a test inside of it is not met; at once when the kernel panics, or the
+ *   boot loader, the initramfs or systemd gives up, with the last lines of the console, the units that failed and the screen.
  */
 export async function bootTest(image: string, options: BootTestOptions): Promise<BootTestResult> {
   const { architecture = 'amd64', kvm = processKvm, progress, timeoutSeconds } = options;
   const scratch = await mkdtemp(join(tmpdir(), 'image-builder-boot-'));
   const deadline = timeoutSeconds > 0 ? performance.now() + timeoutSeconds * 1000 : undefined;
   try {
-    const machine = await describeMachine(resolve(image), options);
+    const { tests } = options;
+    const seed = tests ? await writeConfigDrive(scratch, tests) : options.seed;
+    const machine = await describeMachine(resolve(image), { ...options, ...(seed && { seed }) });
     const reliable = await emulatesReliably(architecture);
     const verdict = isNative(architecture) ? await kvm.verdict() : 'absent';
     if (verdict === 'works' || verdict === 'unknown') {
@@ -95,6 +105,7 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
       };
       if (machine.uefi && uefi) await copyFile(machine.uefi.variables, uefi.variables);
       const started = performance.now();
+      const guestReport = tests && new GuestReport(tests);
       const console = await runMachine(
         machineArguments({
           ...machine,
@@ -104,6 +115,7 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
         {
           architecture,
           expect: options.expect ?? LOGIN_PROMPT,
+          ...(guestReport && { guestReport }),
           onLine: (line) => progress?.output(line),
           watchForStall,
           scratch,
@@ -114,7 +126,14 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
       );
       if (console === undefined) return undefined;
       const { text, unitFailures } = console;
-      return { seconds: (performance.now() - started) / 1000, accelerator, console: text, unitFailures };
+      const guest = guestReport && judge(guestReport, text);
+      return {
+        seconds: (performance.now() - started) / 1000,
+        accelerator,
+        console: text,
+        unitFailures,
+        ...(guest && { guest }),
+      };
     }
   } finally {
     await rm(scratch, { recursive: true, force: true });
@@ -143,5 +162,6 @@ async function describeMachine(
     memoryMib,
     ...(uefi ? { uefi } : {}),
     ...(seed ? { seed: resolve(seed) } : {}),
+    ...(options.tests ? { reports: true } : {}),
   };
 }

@@ -9,13 +9,21 @@ export const bootTest = describeStage<BootTestInputs, BootTestFacts>({
     (bootTest.timeout > 0 ? Object.keys(qcows).sort() : []).flatMap((name) =>
       bootTest.firmware.map((firmware) => ({
         name: `boot-test/${name}/${firmware}`,
-        inputs: { firmware, architecture: rootfs.multistrap.rootfs_arch },
+        inputs: {
+          firmware,
+          architecture: rootfs.multistrap.rootfs_arch,
+          ...(bootTest.kubernetes && { kubernetes: bootTest.kubernetes }),
+          ...(bootTest.tests && { tests: bootTest.tests }),
+        },
         parents: [`qcow/${name}`],
         // That an image has booted stays true when QEMU is upgraded.
         tools: [],
         fetches: false,
       })),
     ),
-  tasks: ({ architecture }) => [`boot-test-${architecture}`],
+  tasks: ({ architecture, kubernetes, tests }) => [
+    `boot-test-${architecture}`,
+    ...(kubernetes || tests ? (['config-drive'] as const) : []),
+  ],
   load: () => import('./run.ts'),
 });

@@ -2,9 +2,12 @@
 import type { Accelerator } from './accelerator.ts';
 import type { Architecture } from './emulator.ts';
 import type { UefiFirmware } from './firmware.ts';
+import { REPORT_PORT } from './guest-tests.ts';
 
 /** The descriptor of the process of QEMU that its monitor is connected to. */
 export const MONITOR_DESCRIPTOR = 3;
+/** The descriptor that its report port is connected to. */
+export const REPORT_DESCRIPTOR = 4;
 
 /** A virtual machine with a serial console on standard input and output, and a monitor. */
 export interface Machine {
@@ -19,6 +22,8 @@ export interface Machine {
   memoryMib: number;
   /** A second disk, read-only: a cloud-init seed. */
   seed?: string;
+  /** Whether it has a port for the report of tests inside of it. */
+  reports?: boolean;
 }
 
 /** Arguments of QEMU for the machine's architecture. */
@@ -38,6 +43,7 @@ export function machineArguments(machine: Machine): string[] {
     // A network with DHCP and nothing behind it: what waits for a network gets one, and nothing is downloaded.
     ...['-nic', 'user,model=virtio-net-pci,restrict=on'],
     ...['-device', 'virtio-scsi-pci,id=scsi'],
+    ...(machine.reports ? REPORT_PORT_ARGUMENTS : []),
     ...firmwareArguments(uefi),
     ...bootDriveArguments(machine),
     ...(machine.seed
@@ -48,6 +54,12 @@ export function machineArguments(machine: Machine): string[] {
       : []),
   ];
 }
+
+// A port of virtio: on every architecture, and without a terminal that changes what goes through.
+const REPORT_PORT_ARGUMENTS = [
+  ...['-chardev', `socket,id=report,fd=${REPORT_DESCRIPTOR}`, '-device', 'virtio-serial-pci'],
+  ...['-device', `virtserialport,chardev=report,name=${REPORT_PORT}`],
+];
 
 // Firmware that enforces Secure Boot keeps its variables in system management mode. Without graphics SeaBIOS too talks
 // to the serial port.

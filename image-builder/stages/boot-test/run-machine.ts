@@ -6,7 +6,9 @@ import { Activity, adviseOnLateUnits } from './activity.ts';
 import { BootError } from './boot-error.ts';
 import { findFailure, LOGIN_PROMPT, SerialConsole } from './console.ts';
 import { type Architecture, EMULATORS } from './emulator.ts';
+import type { GuestReport } from './guest-tests.ts';
 import { Monitor } from './monitor.ts';
+import { REPORT_DESCRIPTOR } from './qemu-command.ts';
 
 /** After a failure shows, the lines that explain it are still to come. */
 const AFTERMATH_MILLISECONDS = 2000;
@@ -23,6 +25,8 @@ const KEPT_LINES = 40;
 export interface RunMachineOptions {
   architecture: Architecture;
   expect: RegExp;
+  /** Gets what the machine writes to its report port. When that is complete the machine is where it should be, not before. */
+  guestReport?: GuestReport;
   onLine: (line: string) => void;
   /** Gives up when the console is silent for a while. */
   watchForStall: boolean;
@@ -53,14 +57,14 @@ export async function runMachine(
   machineArguments: readonly string[],
   options: RunMachineOptions,
 ): Promise<SerialConsole | undefined> {
-  const { signal, deadline } = options;
+  const { signal, deadline, guestReport } = options;
   throwIfCancelled(signal);
   const console = new SerialConsole(options.expect);
   const activity = new Activity();
   const errors: string[] = [];
   const child = spawn(EMULATORS[options.architecture].command, machineArguments, {
-    // The last one is MONITOR_DESCRIPTOR.
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+    // The last ones are MONITOR_DESCRIPTOR and REPORT_DESCRIPTOR.
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe', guestReport ? 'pipe' : 'ignore'],
     detached: true,
   });
   const monitor = new Monitor(child.stdio[3] as Duplex, options.scratch);
@@ -98,9 +102,17 @@ export async function runMachine(
         activity.notePrinted();
         for (const line of console.write(text)) options.onLine(line);
         const { verdict } = console;
-        if (verdict.state === 'reached') finish({ reason: 'reached' });
+        if (verdict.state === 'reached' && !guestReport) finish({ reason: 'reached' });
         if (verdict.state === 'failed') after(AFTERMATH_MILLISECONDS, { ...verdict, reason: 'failed' });
       });
+      if (guestReport) {
+        const port = child.stdio[REPORT_DESCRIPTOR] as Duplex;
+        port.setEncoding('utf8').on('error', () => {});
+        port.on('data', (text: string) => {
+          guestReport.write(text);
+          if (guestReport.isComplete) finish({ reason: 'reached' });
+        });
+      }
       const look = async () => {
         await activity.look(monitor);
         // The initramfs says on the last console of the command line only that it gives up.
@@ -168,7 +180,9 @@ function errorOf(
     }
     case 'timeout': {
       const expected = options.expect === LOGIN_PROMPT ? 'a login prompt' : String(options.expect);
-      const message = `the console did not show ${expected} within ${options.timeoutSeconds} s`;
+      const message = options.guestReport
+        ? `the tests inside of the machine had not ended within ${options.timeoutSeconds} s: ${options.guestReport.progress}`
+        : `the console did not show ${expected} within ${options.timeoutSeconds} s`;
       return new BootError('TIMEOUT', message, { output, hint: activity.advise(PATIENCE_SECONDS) });
     }
     case 'exited':

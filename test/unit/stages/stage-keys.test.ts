@@ -193,6 +193,7 @@ const CLASSIFIED: Record<keyof BuildSpec, 'variables' | 'nothing'> = {
   bundle: 'nothing',
   // Its firmware names the stages of the test; the bundle does not depend on them.
   bootTest: 'nothing',
+  tests: 'nothing',
   executor: 'nothing',
   whenMissing: 'nothing',
 };
@@ -226,6 +227,17 @@ test('names, places and tests reach nothing', () => {
   nothing((build) => Object.assign(build.bundle, { layout: '/x', tag: 'x', repository: 'r', push: true }));
   nothing((build) => Object.assign(build.bootTest, { timeout: 300 }));
   for (const whenMissing of ['Trigger', 'Fail']) nothing((build) => Object.assign(build, { whenMissing }));
+});
+
+test('what kubeadm has to prove reaches the boot tests alone', () => {
+  const booted = keysOf({ ...resolved, bootTest: { ...resolved.bootTest, timeout: 60 } });
+  const proven = keysOf({
+    ...resolved,
+    bootTest: { ...resolved.bootTest, timeout: 60, kubernetes: 'preflight' },
+  });
+  const changed = [...booted.keys()].filter((name) => booted.get(name) !== proven.get(name));
+  expect(changed).toEqual([...booted.keys()].filter((name) => name.startsWith('boot-test/')));
+  expect(changed).not.toEqual([]);
 });
 
 test('a base image reaches the bundle, by its digest alone', () => {

@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import { MAX_AGE_PATTERN, REQUIREMENTS } from '../../../attestation/trust-settings.ts';
 import { MirrorList, strictObject } from './common.ts';
+import { ImageTests } from './image-tests.ts';
 import { KubernetesVariables } from './kubernetes.ts';
 import { LivecdcontentVariables } from './livecdcontent.ts';
 import { MultistrapVariables } from './multistrap.ts';
@@ -304,14 +305,22 @@ export const BuildSpec = strictObject(
         timeout: Type.Optional(
           Type.Integer({
             minimum: 0,
-            description: 'Seconds to wait for the login prompt; 0 (default): no boot test.',
+            description:
+              'Seconds to wait for the login prompt, or for the end of the tests; 0: no boot test. Default: 0, with kubernetes or tests 1200.',
           }),
         ),
         firmware: Type.Optional(
           Type.Array(Type.Union([Type.Literal('bios'), Type.Literal('uefi')]), { minItems: 1 }),
         ),
+        kubernetes: Type.Optional(
+          Type.Literal('preflight', {
+            description:
+              'What kubeadm inside of the booted image has to prove. preflight: its checks, and a dry run of init.',
+          }),
+        ),
       }),
     ),
+    tests: Type.Optional(ImageTests),
     executor: Type.Optional(
       strictObject(
         {

@@ -124,7 +124,7 @@ describe('parseImageBuilder', () => {
       'spec.build.bootTest.Timeout': 'unknown field; did you mean timeout?',
     });
     expect(findings({ build: { bootTest: { seconds: 1 } } })).toEqual({
-      'spec.build.bootTest.seconds': 'unknown field; expected one of: timeout, firmware',
+      'spec.build.bootTest.seconds': 'unknown field; expected one of: timeout, firmware, kubernetes',
     });
     expect(findings({ build: { bootTest: { imeout: 1, fimrware: 1 } } })).toEqual({
       'spec.build.bootTest.imeout': 'unknown field; did you mean timeout?',
