@@ -31,7 +31,7 @@ build_packages=(
 )
 test_packages=(
   docker-registry nginx-light podman skopeo umoci apache2-utils apt-utils dpkg-dev gnupg openssl python3 python3-venv docker.io
-  iptables busybox-static buildah xfsprogs qemu-efi-aarch64
+  iptables busybox-static buildah xfsprogs qemu-efi-aarch64 gcc libc6-dev libseccomp-dev pkg-config
 )
 
 install_debian_packages() {
@@ -205,4 +205,8 @@ if [ "${1:-}" = --tests ]; then
 fi
 if [ -n "${1:-}" ]; then install_bun; fi
 install_kustomize
-if [ "${1:-}" = --tests ]; then install_newest_kustomize; fi
+if [ "${1:-}" = --tests ]; then
+  install_newest_kustomize
+  # What a Kubernetes node consists of, compiled from its sources: some ten minutes, once.
+  scripts/kubernetes-packages.sh
+fi

@@ -1,0 +1,169 @@
+// A node from spec.build.kubernetes with the real kubelet, kubeadm, containerd and runc, booted before it is published: kubeadm
+// says that it is one, spec.build.tests hold, and kubeadm sees each fact that is broken afterwards.
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { GuestTestResult } from '../../../../image-builder/stages/boot-test/guest-tests.ts';
+import { kubernetesTests, warningsIn } from '../../../../image-builder/stages/boot-test/kubernetes-tests.ts';
+import { executable } from '../../support/executables.ts';
+import { type KubernetesPackages, serveKubernetesPackages } from '../../support/kubernetes-packages.ts';
+
+const MINOR = '1.37';
+const directory = mkdtempSync(join(tmpdir(), 'kubernetes-node-'));
+const env = { ...process.env, IMAGE_BUILDER_STORE: join(directory, 'store') };
+const cli = executable('image-builder');
+const PREFLIGHT = kubernetesTests().find(({ name }) => name === 'kubeadm preflight')?.script ?? '';
+let packages: KubernetesPackages;
+
+const spec = (kubernetes: object, packageNames: string[] = []) => ({
+  apiVersion: 'airshipit.org/v1alpha1',
+  kind: 'ImageBuilder',
+  metadata: { name: 'node' },
+  spec: {
+    build: {
+      distribution: 'debian-13',
+      kubernetes,
+      rootfs: {
+        multistrap: {
+          kernel_base_pkg: 'linux-image-cloud-amd64',
+          packages: ['dbus', 'iproute2', ...packageNames],
+          multistrap_retries: 0,
+          repos_append: [packages.docker],
+        },
+        osconfig: { grub: { GRUB_TIMEOUT: 0 } },
+      },
+      bundle: { layout: 'out' },
+    },
+  },
+});
+
+/** Not the synchronous form: the repositories are served by this process. */
+const build = (object: object, ...options: string[]) => {
+  writeFileSync(join(directory, 'node.yaml'), JSON.stringify(object));
+  return promisify(execFile)(cli, ['build', 'node.yaml', ...options], {
+    cwd: directory,
+    env,
+    maxBuffer: 1 << 26,
+  });
+};
+
+beforeAll(async () => {
+  packages = await serveKubernetesPackages(directory, 'trixie');
+});
+afterAll(async () => {
+  await packages?.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe('what the repositories decide is told before anything is fetched', () => {
+  test.each([
+    [
+      'a minor that the repository does not have',
+      '1.38',
+      [],
+      'spec.build.kubernetes.version',
+      'have 1.37.2-1.1',
+    ],
+    ['a release that it does not have', '1.37.9', [], 'spec.build.kubernetes.version', 'have 1.37.2-1.1'],
+    [
+      'a containerd of the distribution that is too old',
+      '1.37',
+      ['containerd/trixie'],
+      'spec.build.rootfs.multistrap.packages[2]',
+      'kubelet 1.37.2-1.1 needs containerd 2 or newer, and the repositories give containerd 1.7.',
+    ],
+  ])('%s', async (_what, version, names, field, message) => {
+    const object = spec({ version, ...packages.source(MINOR) }, names);
+    const failed = await build(object, '--dry-run').catch((error) => error);
+    expect(failed.stderr).toContain(field);
+    expect(failed.stderr).toContain(message);
+  });
+});
+
+describe('a node', () => {
+  let report: { state: string; failedUnits: string[]; results: GuestTestResult[] };
+  const resultOf = (name: string) => report.results.find((one) => one.name === name);
+
+  // Each breaks one fact of the running node, lets kubeadm see it, and puts it back.
+  const broken = (name: string, breakIt: string, says: string, mendIt: string) => ({
+    name,
+    command: `${breakIt}; ( ${PREFLIGHT} ) >/run/preflight 2>&1 || true; ${mendIt}; grep -e ${says} /run/preflight`,
+    timeout: 300,
+  });
+  const tests = {
+    packages: [
+      { name: 'kubelet', version: '1.37.2-1.1' },
+      { name: 'containerd', installed: false },
+    ],
+    files: [
+      { path: '/etc/crictl.yaml', mode: '0644', contains: 'containerd.sock' },
+      { path: '/etc/containerd/config.toml', contains: 'registry.k8s.io/pause:3.10.2' },
+    ],
+    units: [{ name: 'containerd', active: true, enabled: true }],
+    sysctl: [{ name: 'net.ipv4.ip_forward', value: 1 }],
+    mounts: [{ path: '/', type: 'ext4' }],
+    cloudInit: 'done',
+    commands: [
+      { name: 'holds', command: 'apt-mark showhold' },
+      { name: 'runtime', command: 'crictl version; crictl info --output json', timeout: 120 },
+      { name: 'order', command: 'systemctl show --property=After kubelet' },
+      broken(
+        'forwarding is off',
+        'sysctl -qw net.ipv4.ip_forward=0',
+        "'ip_forward.* are not set to 1'",
+        'sysctl -qw net.ipv4.ip_forward=1',
+      ),
+      broken(
+        'the runtime is not there',
+        'systemctl stop containerd',
+        "'ERROR CRI'",
+        'systemctl start containerd',
+      ),
+    ],
+  };
+
+  beforeAll(async () => {
+    const object = spec({ version: MINOR, ...packages.source(MINOR) });
+    const bootTest = { kubernetes: 'preflight', firmware: ['bios'], timeout: 1800 };
+    Object.assign(object.spec.build, { bootTest, tests });
+    await build(object);
+    const entries = join(directory, 'store/entries');
+    const entry = readdirSync(entries).find((name) => name.startsWith('boot-test-')) ?? '';
+    report = JSON.parse(readFileSync(join(entries, entry, 'tests.json'), 'utf8'));
+  }, 2_400_000);
+
+  test('kubeadm finds everything that it wants, and would set up a control plane', () => {
+    for (const name of ['kubeadm preflight', 'kubeadm init --dry-run']) {
+      const met = resultOf(name);
+      expect(met).toMatchObject({ isMet: true });
+      // By the default kernel command line.
+      expect(warningsIn(met?.output ?? '')).toEqual([
+        '[WARNING SystemVerification]: missing optional cgroups: hugetlb',
+      ]);
+    }
+  });
+
+  test('every test is met, and nothing has failed', () => {
+    expect(report.results.filter(({ isMet }) => !isMet)).toEqual([]);
+    expect(report).toMatchObject({ state: 'running', failedUnits: [] });
+    expect(report.results.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['no unit has failed', 'package kubelet', 'command forwarding is off']),
+    );
+  });
+
+  test('the packages of Kubernetes are held', () => {
+    const held = resultOf('command holds')?.output.split('\n');
+    expect(held).toEqual(
+      expect.arrayContaining(['cri-tools', 'kubeadm', 'kubectl', 'kubelet', 'kubernetes-cni']),
+    );
+  });
+
+  test('the runtime is containerd 2, which gives control groups to systemd, and starts before the kubelet', () => {
+    const { output = '' } = resultOf('command runtime') ?? {};
+    expect(output).toMatch(/RuntimeVersion:\s+v?2\./);
+    expect(output).toMatch(/"SystemdCgroup": ?true/);
+    expect(resultOf('command order')?.output).toContain('containerd.service');
+  });
+});
