@@ -46,6 +46,10 @@ networks:
 services: []
 `;
 
+/** The newest profile is built and booted; of the other supported ones the packages are chosen. */
+const NEWEST = 'k8s-1.37';
+const SUPPORTED = ['k8s-1.36', 'k8s-1.35'];
+
 const spec = (distribution: string) => ({
   apiVersion: 'airshipit.org/v1alpha1',
   kind: 'ImageBuilder',
@@ -54,8 +58,9 @@ const spec = (distribution: string) => ({
     build: {
       distribution,
       manifests: 'site/manifests',
-      profile: 'k8s-1.34',
+      profile: NEWEST,
       rootfs: {
+        multistrap: { packages_append: ['docker-ce', 'docker-ce-cli'] },
         osconfig: {
           kubelet: { extra_systemd_args: [{ name: '--node-ip', value: '192.0.2.1' }, { name: '--v=2' }] },
           user_management: [
@@ -93,7 +98,10 @@ describe.each(distributions)('%s with the default manifests', (distribution) => 
   const reports: Record<string, Record<string, string>> = {};
 
   beforeAll(async () => {
-    repositories = await serveNodeRepositories(directory, CODENAMES[distribution] as string);
+    repositories = await serveNodeRepositories(directory, CODENAMES[distribution] as string, [
+      NEWEST,
+      ...SUPPORTED,
+    ]);
     writeFileSync(join(directory, 'image.yaml'), JSON.stringify(spec(distribution)));
     // Not the synchronous form: the repositories are served by this process.
     const { stdout } = await promisify(execFile)(cli, ['build', 'image.yaml'], {
@@ -153,10 +161,25 @@ describe.each(distributions)('%s with the default manifests', (distribution) => 
     const profile = catalogues.find(
       ({ metadata }) => (metadata as { name: string }).name === 'profile_multistrap',
     );
+    const version = repositories.k8sVersions[NEWEST];
     expect(profile).toMatchObject({
-      k8s_version: repositories.k8sVersion,
-      kubernetes: { version: 'v1.34.2' },
+      k8s_version: version,
+      kubernetes: { version: `v${version?.replace(/-.*/, '')}` },
     });
+  });
+
+  test.each(SUPPORTED)('the packages of the profile %s can be had', async (name) => {
+    const object = spec(distribution);
+    const build = { distribution, manifests: object.spec.build.manifests, profile: name };
+    writeFileSync(join(directory, `${name}.yaml`), JSON.stringify({ ...object, spec: { build } }));
+    const args = ['build', `${name}.yaml`, '--dry-run', '--exit-code', '--output', 'json'];
+    const { stdout } = await promisify(execFile)(cli, args, { cwd: directory, env, maxBuffer: 1 << 26 });
+    const [{ packages }] = JSON.parse(stdout);
+    const version = repositories.k8sVersions[name];
+    expect(packages).toMatchObject({ kubelet: version, kubeadm: version, kubectl: version });
+    // From 1.36 on the kubelet needs containerd 2.
+    const containerd = name === 'k8s-1.35' ? 'containerd' : 'containerd.io';
+    expect(Object.keys(packages).filter((one) => one.startsWith('containerd'))).toEqual([containerd]);
   });
 
   describe.each(Object.keys(QCOWS) as (keyof typeof QCOWS)[])('%s', (name) => {
@@ -212,7 +235,7 @@ describe.each(distributions)('%s with the default manifests', (distribution) => 
     });
 
     test('has Kubernetes in the version of the spec; the kubelet gets its arguments', () => {
-      expect(report['kubelet-version']).toBe(repositories.k8sVersion);
+      expect(report['kubelet-version']).toBe(repositories.k8sVersions[NEWEST]);
       expect(report.kubelet).toBe('--config=/var/lib/kubelet/config.yaml --node-ip=192.0.2.1 --v=2');
       expect(report.sources).toContain('kubernetes.sources');
     });

@@ -97,16 +97,16 @@ export function publishFlat(directory: string, key?: SigningKey, fields: readonl
   sign(directory, key);
 }
 
-/** A repository with a suite and the component `main`; the packages are those of `directory`/pool. */
-export function publishSuite(directory: string, suite: string, key?: SigningKey): void {
+/** A repository with a suite of one component; the packages are those of `directory`/pool. */
+export function publishSuite(directory: string, suite: string, key?: SigningKey, component = 'main'): void {
   const release = join(directory, 'dists', suite);
-  const binary = join(release, 'main/binary-amd64');
+  const binary = join(release, component, 'binary-amd64');
   mkdirSync(binary, { recursive: true });
   writeFileSync(join(binary, 'Packages'), archive(directory, 'packages', 'pool'));
   const options = [
     ['Suite', suite],
     ['Codename', suite],
-    ['Components', 'main'],
+    ['Components', component],
     ['Architectures', 'amd64'],
   ].flatMap(([name, value]) => ['-o', `APT::FTPArchive::Release::${name}=${value}`]);
   writeFileSync(join(release, 'Release'), archive(directory, 'release', ...options, `dists/${suite}`));

@@ -10,6 +10,7 @@ import {
   makeKey,
   publishFlat,
   publishSuite,
+  type SigningKey,
   type TestPackage,
 } from './apt-repository.ts';
 
@@ -87,11 +88,14 @@ const DOCKER_PACKAGES: TestPackage[] = [
   { name: 'docker-ce-cli', version: '5:29.0.2-1~debian', files: { '/usr/bin/docker': daemon('docker') } },
 ];
 
+/** The hosts of the profiles, by the directory that they are here. */
+const HOSTS = { 'https://pkgs.k8s.io': 'kubernetes', 'https://download.docker.com': 'docker' };
+
 /** Repositories that are being served, and manifests that name them. */
 export interface NodeRepositories {
-  /** Of the Kubernetes packages; there are newer ones. */
-  k8sVersion: string;
-  /** The product's manifests and profiles, in which Kubernetes' and Docker's repositories are these. */
+  /** Version of the Kubernetes packages by profile; there are newer ones. */
+  k8sVersions: Record<string, string>;
+  /** The product's manifests and profiles, in which the hosts of Kubernetes' and Docker's repositories are these. */
   manifests: string;
   profiles: string;
   stop(): Promise<void>;
@@ -100,21 +104,18 @@ export interface NodeRepositories {
 /**
  * @param directory for everything; it must exist.
  * @param codename suite of Docker's repository.
+ * @param names profiles that are to be built.
  */
-export async function serveNodeRepositories(directory: string, codename: string): Promise<NodeRepositories> {
+export async function serveNodeRepositories(
+  directory: string,
+  codename: string,
+  names: readonly string[],
+): Promise<NodeRepositories> {
   const www = join(directory, 'www');
   const key = makeKey(directory, 'vendor');
-  const k8sVersion = '1.34.2-1.1';
-  const others = ['kubernetes-cni', 'cri-tools'].map((name) => ({ name, version: '1.7.1-1.1' }));
-  buildPackages(join(www, 'kubernetes'), [
-    ...kubernetesPackages(k8sVersion),
-    ...kubernetesPackages('1.34.3-1.1'),
-    ...others,
-  ]);
-  publishFlat(join(www, 'kubernetes'), key);
-  buildPackages(join(www, 'docker/pool'), DOCKER_PACKAGES);
-  publishSuite(join(www, 'docker'), codename, key);
-  writeFileSync(join(www, 'key.asc'), key.armoured);
+  buildPackages(join(www, 'docker/linux/debian/pool'), DOCKER_PACKAGES);
+  publishSuite(join(www, 'docker/linux/debian'), codename, key, 'stable');
+  writeFileSync(join(www, 'docker/linux/debian/gpg'), key.armoured);
   const server = new FileServer(www);
   const url = await server.start();
 
@@ -123,14 +124,17 @@ export async function serveNodeRepositories(directory: string, codename: string)
   for (const name of ['manifests', 'profiles'])
     cpSync(join(root, name), join(site, name), { recursive: true });
   const sha256 = createHash('sha256').update(key.armoured).digest('hex');
-  const keyring = `${url}/key.asc\n    keyring_checksum: sha256:${sha256}`;
-  const profile = join(site, 'profiles/k8s-1.34/manifests/rootfs/multistrap-vars.yaml');
-  const text = readFileSync(profile, 'utf8')
-    .replace(/https:\S+\/deb$/m, `${url}/kubernetes`)
-    .replace(/https:\S+\.key$/m, keyring);
-  writeFileSync(profile, `${text}${dockerRepository(keyring, url, codename)}`);
+  const k8sVersions: Record<string, string> = {};
+  for (const name of names) {
+    const file = join(site, 'profiles', name, 'manifests/rootfs/multistrap-vars.yaml');
+    let text = readFileSync(file, 'utf8');
+    k8sVersions[name] = publishKubernetes(join(www, 'kubernetes'), text, key);
+    for (const [host, path] of Object.entries(HOSTS)) text = text.replaceAll(host, `${url}/${path}`);
+    text = text.replace(/(suite: )trixie/, `$1${codename}`);
+    writeFileSync(file, text.replace(/^( *)keyring_url: .*/gm, `$&\n$1keyring_checksum: sha256:${sha256}`));
+  }
   return {
-    k8sVersion,
+    k8sVersions,
     manifests: join(site, 'manifests'),
     profiles: join(site, 'profiles'),
     async stop() {
@@ -140,10 +144,15 @@ export async function serveNodeRepositories(directory: string, codename: string)
   };
 }
 
-const dockerRepository = (keyring: string, url: string, codename: string) => `  - name: docker
-    source: ${url}/docker
-    suite: ${codename}
-    components: main
-    keyring_url: ${keyring}
-    packages: [docker-ce, docker-ce-cli, containerd.io]
-`;
+/** The repository of a profile, where pkgs.k8s.io has it, with a patch release more; returns the profile's version. */
+function publishKubernetes(www: string, profile: string, key: SigningKey): string {
+  const [, path = ''] = /source: https:\/\/pkgs\.k8s\.io(\S+)/.exec(profile) ?? [];
+  const [, version = ''] = /^k8s_version: (\S+)/m.exec(profile) ?? [];
+  const next = version.replace(/\.(\d+)-/, (_, patch) => `.${Number(patch) + 1}-`);
+  const others = ['kubernetes-cni', 'cri-tools'].map((name) => ({ name, version: '1.7.1-1.1' }));
+  const directory = join(www, path);
+  buildPackages(directory, [...kubernetesPackages(version), ...kubernetesPackages(next), ...others]);
+  publishFlat(directory, key);
+  writeFileSync(join(directory, 'Release.key'), key.armoured);
+  return version;
+}
