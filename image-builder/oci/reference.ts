@@ -38,6 +38,7 @@ const FILE_TRANSPORT = /^(oci|oci-archive|docker-archive):(?!\/\/(?!\/))/;
 const REGISTRY_SCHEME = /^(?:docker|oci):\/\/(?=[^/])/;
 const DOMAIN = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?$/;
 const PATH_COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+const TRANSPORT_AS_HOST = /^(?:oci|oci-archive|docker-archive|docker-daemon):/;
 const TAG = /^\w[\w.-]{0,127}$/;
 
 /**
@@ -103,6 +104,9 @@ function parseRegistry(text: string, rest: string): RegistryReference {
   // Docker Hub's official images live under library/.
   const repository = registry === 'docker.io' && !path.includes('/') ? `library/${path}` : path;
 
+  // Behind a blank or a scheme it would be taken for a registry, and written down it would be a place on this machine.
+  if (TRANSPORT_AS_HOST.test(first))
+    throw invalid(text, `"${first}" begins like a transport, and is no host`);
   if (isDomain && !isRegistryHost(first))
     throw invalid(text, `"${first}" is not a host name or address with an optional port`);
   if (path === '') throw invalid(text, 'it names no repository');
