@@ -36,6 +36,7 @@ test('what a report leaves out is not met, whatever else it says', () => {
   const report = new GuestReport(tests);
   report.write(lines({ event: 'complete' }, null, 7, [], { event: 'end' }, end('three', 0)));
   report.write('no JSON\n');
+  expect(report.results).toEqual([]);
   expect(report.unmet.map(({ name }) => name)).toEqual(['one', 'two']);
 });
 
@@ -46,6 +47,21 @@ test('what a test prints is compared with what is expected, but for white space 
   ]);
   report.write(lines({ ...end('one', 0), output: 'said\n' }, end('two', 0)));
   expect(report.unmet).toMatchObject([{ name: 'two', expected: '', output: 'said' }]);
+});
+
+test('of each test the first result counts', () => {
+  const report = new GuestReport(tests);
+  report.write(lines(end('one', 1), ...Array.from({ length: 1000 }, () => end('one', 0))));
+  expect(report.results).toMatchObject([{ name: 'one', isMet: false, status: 1 }]);
+});
+
+test('what an image says moves no cursor', () => {
+  const report = new GuestReport(tests);
+  report.write(
+    lines({ event: 'begin', name: '\u001b[2J' }, { ...end('one', 0), output: 'a\u001b[2Jb\r\n\tc' }),
+  );
+  expect(report.results[0]?.output).toBe('a[2Jb\n\tc');
+  expect(report.progress).toBe('no test had begun');
 });
 
 test('a line without an end takes no memory', () => {
