@@ -121,6 +121,12 @@ describe('a node', () => {
         "'ERROR CRI'",
         'systemctl start containerd',
       ),
+      broken(
+        'the kubelet is not enabled',
+        'systemctl -q disable kubelet',
+        "'WARNING Service-kubelet'",
+        'systemctl -q enable kubelet',
+      ),
     ],
   };
 
