@@ -88,14 +88,11 @@ const DOCKER_PACKAGES: TestPackage[] = [
   { name: 'docker-ce-cli', version: '5:29.0.2-1~debian', files: { '/usr/bin/docker': daemon('docker') } },
 ];
 
-/** The hosts of the profiles, by the directory that they are here. */
-const HOSTS = { 'https://pkgs.k8s.io': 'kubernetes', 'https://download.docker.com': 'docker' };
-
 /** Repositories that are being served, and manifests that name them. */
 export interface NodeRepositories {
   /** Version of the Kubernetes packages by profile; there are newer ones. */
   k8sVersions: Record<string, string>;
-  /** The product's manifests and profiles, in which the hosts of Kubernetes' and Docker's repositories are these. */
+  /** The product's manifests and profiles, in which Kubernetes' and Docker's repositories are these. */
   manifests: string;
   profiles: string;
   stop(): Promise<void>;
@@ -126,13 +123,23 @@ export async function serveNodeRepositories(
   const sha256 = createHash('sha256').update(key.armoured).digest('hex');
   const k8sVersions: Record<string, string> = {};
   for (const name of names) {
-    const file = join(site, 'profiles', name, 'manifests/rootfs/multistrap-vars.yaml');
-    let text = readFileSync(file, 'utf8');
-    k8sVersions[name] = publishKubernetes(join(www, 'kubernetes'), text, key);
-    for (const [host, path] of Object.entries(HOSTS)) text = text.replaceAll(host, `${url}/${path}`);
-    text = text.replace(/(suite: )trixie/, `$1${codename}`);
-    writeFileSync(file, text.replace(/^( *)keyring_url: .*/gm, `$&\n$1keyring_checksum: sha256:${sha256}`));
+    const file = join(site, 'profiles', name, 'manifests/rootfs/kubernetes-vars.yaml');
+    const text = readFileSync(file, 'utf8');
+    const [, version = '', minor] = /^version: ((\d+\.\d+)\S*)/m.exec(text) ?? [];
+    k8sVersions[name] = version;
+    const path = `kubernetes/${minor}`;
+    publishKubernetes(join(www, path), version, key);
+    const own = { source: `${url}/${path}`, keyringURL: `${url}/${path}/Release.key` };
+    writeFileSync(file, `${text}${yaml({ ...own, keyringChecksum: `sha256:${sha256}` })}`);
   }
+  // In the place of download.docker.com, which the profiles mean from 1.36 on.
+  const docker = `${url}/docker/linux/debian`;
+  const repository = {
+    ...{ name: 'docker', source: docker, suite: codename, components: 'stable' },
+    ...{ keyring_url: `${docker}/gpg`, keyring_checksum: `sha256:${sha256}` },
+  };
+  const variables = join(site, 'manifests/rootfs/multistrap-vars.yaml');
+  writeFileSync(variables, `${readFileSync(variables, 'utf8')}${yaml({ repos_append: [repository] })}`);
   return {
     k8sVersions,
     manifests: join(site, 'manifests'),
@@ -144,15 +151,17 @@ export async function serveNodeRepositories(
   };
 }
 
-/** The repository of a profile, where pkgs.k8s.io has it, with a patch release more; returns the profile's version. */
-function publishKubernetes(www: string, profile: string, key: SigningKey): string {
-  const [, path = ''] = /source: https:\/\/pkgs\.k8s\.io(\S+)/.exec(profile) ?? [];
-  const [, version = ''] = /^k8s_version: (\S+)/m.exec(profile) ?? [];
+/** Lines of a variable file. */
+const yaml = (variables: object): string =>
+  Object.entries(variables)
+    .map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`)
+    .join('');
+
+/** The repository of a minor version, shaped as those of pkgs.k8s.io, with a patch release more. */
+function publishKubernetes(directory: string, version: string, key: SigningKey): void {
   const next = version.replace(/\.(\d+)-/, (_, patch) => `.${Number(patch) + 1}-`);
   const others = ['kubernetes-cni', 'cri-tools'].map((name) => ({ name, version: '1.7.1-1.1' }));
-  const directory = join(www, path);
   buildPackages(directory, [...kubernetesPackages(version), ...kubernetesPackages(next), ...others]);
   publishFlat(directory, key);
   writeFileSync(join(directory, 'Release.key'), key.armoured);
-  return version;
 }
