@@ -252,7 +252,7 @@ describe('what goes wrong', () => {
       message:
         'mkfs.xfs cannot store the content of /var/lib/xfs: /var/lib/xfs/a name has white space or quotes in its ' +
         'name or target; /var/lib/xfs/many/file-1 has hard links; /var/lib/xfs/many/linked has hard links',
-      hint: 'Make /var/lib/xfs an ext4.',
+      hint: 'Use ext4 for /var/lib/xfs.',
     });
     await stage.sandbox.run(['rm', linked, spaced]);
   });
