@@ -15,8 +15,9 @@ export const ajvOptions: Options = {
 type Schema = Record<string, unknown>;
 
 /**
- * The schema with every object that occurs more than once (units, files, users, all variables of osconfig, ...) defined
- * once and referred to.
+ * The schema with every object (the build, a unit, a file, a user, all variables of osconfig, ...) defined once and
+ * referred to. JavaScript engines compile a function when it is first called: of the validator, a render that reads a
+ * bundle needs a small part.
  */
 export function ajvSchema(): Schema {
   const root: Schema = JSON.parse(JSON.stringify(ImageBuilder));
@@ -27,26 +28,32 @@ export function ajvSchema(): Schema {
     return schema;
   });
   const definitions = new Map<string, { name: string; schema: Schema }>();
-  const shared = visitObjects(root, (schema, original) => {
+  const referring = visitObjects(root, (schema, original, isAlternative) => {
     const text = JSON.stringify(original);
-    if ((occurrences.get(text) ?? 0) < 2) return schema;
-    const known = definitions.get(text) ?? { name: `shared${definitions.size}`, schema };
+    // What is wrong with an alternative is told by its place in the schema (schema-errors.ts), so it stays there.
+    if (text === JSON.stringify(root) || (isAlternative && occurrences.get(text) === 1)) return schema;
+    const known = definitions.get(text) ?? { name: `object${definitions.size}`, schema };
     definitions.set(text, known);
     return { $ref: `#/$defs/${known.name}` };
   });
   const $defs = Object.fromEntries([...definitions.values()].map(({ name, schema }) => [name, schema]));
-  return { ...shared, $defs };
+  return { ...referring, $defs };
 }
 
 /** Replaces each schema of an object with named properties, the innermost first. */
-function visitObjects(value: Schema, replace: (schema: Schema, original: Schema) => Schema): Schema {
-  const visit = (node: unknown): unknown => {
-    if (Array.isArray(node)) return node.map(visit);
+function visitObjects(
+  value: Schema,
+  replace: (schema: Schema, original: Schema, isAlternative: boolean) => Schema,
+): Schema {
+  const visit = (node: unknown, isAlternative: boolean): unknown => {
+    if (Array.isArray(node)) return node.map((item) => visit(item, isAlternative));
     if (typeof node !== 'object' || node === null) return node;
     const original = node as Schema;
-    const visited = Object.fromEntries(Object.entries(original).map(([key, child]) => [key, visit(child)]));
+    const visited = Object.fromEntries(
+      Object.entries(original).map(([key, child]) => [key, visit(child, key === 'anyOf')]),
+    );
     const isObject = original.type === 'object' && typeof original.properties === 'object';
-    return isObject ? replace(visited, original) : visited;
+    return isObject ? replace(visited, original, isAlternative) : visited;
   };
-  return visit(value) as Schema;
+  return visit(value, false) as Schema;
 }

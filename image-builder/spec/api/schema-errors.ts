@@ -8,6 +8,8 @@ import { similarName } from './similar.ts';
 
 /** The part of a JSON Schema that the messages are made of. */
 interface Schema {
+  /** Leads to an object (ajv-input.ts). */
+  $ref?: string;
   type?: string | string[];
   const?: unknown;
   enum?: unknown[];
@@ -83,7 +85,7 @@ function expectation(schema: Schema): string {
     const names = withoutSpellings(choices.map(String));
     return `${names.length > 1 ? 'one of ' : ''}${names.join(', ')}`;
   }
-  const types = [schema.type ?? []].flat();
+  const types = [schema.type ?? (schema.$ref === undefined ? [] : 'object')].flat();
   if (schema.pattern === undefined) return types.map(nameOfType).join(' or ') || 'something else';
   const words = patternInWords(schema.pattern);
   const others = types.filter((type) => type !== 'string').map(nameOfType);

@@ -167,7 +167,7 @@ describe('a package that is not available', () => {
   test('is named, with what there is instead', async () => {
     const error = await failureOf();
     expect(error).toMatchObject({ code: 'LOCKED_PACKAGE_GONE', field: 'spec.build.lock' });
-    expect(error.output).toEqual(['vendor-agent 1.0 is gone; there is 2.0']);
+    expect(error.output).toEqual(['vendor-agent 1.0 is gone; available: 2.0']);
   });
 
   test('is not taken when another file has its place', async () => {
