@@ -25,9 +25,10 @@ try {
 }
 
 async function measure() {
-  const { assembleDisk, createLocalSandbox } = await loadEngine(directory, {
+  const { assembleDisk, createLocalSandbox, progressOf } = await loadEngine(directory, {
     assembleDisk: 'disk/assemble.ts',
     createLocalSandbox: 'sandbox/local-sandbox.ts',
+    progressOf: 'sandbox/stage-context.ts',
   });
   const tree = join(directory, 'tree');
   const workDir = join(directory, 'work');
@@ -37,7 +38,8 @@ async function measure() {
   await sandbox.run(['tar', '-xpf', resolve(archive), '--exclude=./dev/*', '-C', tree, '--numeric-owner']);
   const output = join(directory, 'disk.qcow2');
   const context = {
-    ...{ stage: 'bench', workDir, outputDir: directory, sandbox, report: () => {} },
+    ...progressOf('bench', () => {}),
+    ...{ workDir, outputDir: directory, sandbox },
     ...{ signal: new AbortController().signal, sourceDateEpoch: 1_700_000_000 },
   };
   const request = {

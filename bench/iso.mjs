@@ -6,16 +6,15 @@ import { loadEngine } from './engine.mjs';
 /** @returns the seconds of each run */
 export async function timeIso(archive, directory, runs) {
   mkdirSync(directory, { recursive: true });
-  const { assembleIso, createLocalSandbox, unpackRootfs, openMemory, spareMemory } = await loadEngine(
-    directory,
-    {
+  const { assembleIso, createLocalSandbox, progressOf, unpackRootfs, openMemory, spareMemory } =
+    await loadEngine(directory, {
       assembleIso: 'disk/live-iso.ts',
       createLocalSandbox: 'sandbox/local-sandbox.ts',
+      progressOf: 'sandbox/stage-context.ts',
       unpackRootfs: 'stages/osconfig/configure.ts',
       openMemory: 'sandbox/tmpfs.ts',
       spareMemory: 'sandbox/tmpfs.ts',
-    },
-  );
+    });
   const sandbox = await createLocalSandbox();
   const times = [];
   for (let run = 0; run < runs; run++) {
@@ -24,7 +23,8 @@ export async function timeIso(archive, directory, runs) {
     mkdirSync(workDir);
     const memory = await openMemory(sandbox, join(workDir, 'memory'), await spareMemory());
     const context = {
-      ...{ stage: 'iso', workDir, outputDir: workDir, sandbox: memory?.sandbox ?? sandbox, report: () => {} },
+      ...progressOf('iso', () => {}),
+      ...{ workDir, outputDir: workDir, sandbox: memory?.sandbox ?? sandbox },
       ...{ signal: new AbortController().signal, sourceDateEpoch: 1_700_000_000, ...(memory && { memory }) },
     };
     const tree = await unpackRootfs(archive, context);
