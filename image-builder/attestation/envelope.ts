@@ -2,6 +2,7 @@
 // bundle v0.3 (https://github.com/sigstore/protobuf-specs), signed by a key of one's own. No certificates, no
 // transparency log: nothing but the key is needed to check one.
 import { sign, verify } from 'node:crypto';
+import { isRecord } from '../base/record.ts';
 import type { SigningKey, TrustedKey } from './keys.ts';
 import { parseStrictJson } from './strict-json.ts';
 
@@ -109,7 +110,5 @@ function fromBase64(text: unknown): Buffer | undefined {
 }
 
 function fieldsOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : {};
+  return isRecord(value) ? value : {};
 }

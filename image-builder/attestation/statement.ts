@@ -1,4 +1,6 @@
 // in-toto statements about bundles (https://github.com/in-toto/attestation/tree/main/spec/v1): what is said, of what.
+
+import { isRecord } from '../base/record.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 const STATEMENT_V1 = 'https://in-toto.io/Statement/v1';
@@ -49,12 +51,12 @@ export function parseStatement(payload: Uint8Array): Statement | { reason: strin
   } catch (error) {
     return { reason: `has a statement that is not clear: ${(error as Error).message}` };
   }
-  if (!isMap(document)) return { reason: 'has a statement that is no JSON object' };
+  if (!isRecord(document)) return { reason: 'has a statement that is no JSON object' };
   const { _type, subject, predicateType, predicate = {} } = document;
   if (_type !== STATEMENT_V1 && _type !== STATEMENT_V01)
     return { reason: `has a statement of an unknown type, ${JSON.stringify(_type)?.slice(0, 80)}` };
   if (typeof predicateType !== 'string') return { reason: 'does not say what kind of statement it has' };
-  if (!isMap(predicate)) return { reason: 'has a predicate that is no JSON object' };
+  if (!isRecord(predicate)) return { reason: 'has a predicate that is no JSON object' };
   if (!Array.isArray(subject) || subject.length === 0)
     return { reason: 'is about nothing: it has no subject' };
   return { subject: subject.map(parseSubject), predicateType, predicate };
@@ -62,16 +64,16 @@ export function parseStatement(payload: Uint8Array): Statement | { reason: strin
 
 /** What is not text is dropped: it matches nothing. */
 function parseSubject(value: unknown): Subject {
-  const { name, digest, annotations } = isMap(value) ? value : {};
+  const { name, digest, annotations } = isRecord(value) ? value : {};
   return {
     name: typeof name === 'string' ? name : '',
     digest: texts(digest),
-    ...(isMap(annotations) && { annotations: texts(annotations) }),
+    ...(isRecord(annotations) && { annotations: texts(annotations) }),
   };
 }
 
 function texts(value: unknown): Record<string, string> {
-  const entries = isMap(value) ? Object.entries(value) : [];
+  const entries = isRecord(value) ? Object.entries(value) : [];
   return Object.fromEntries(entries.filter((one): one is [string, string] => typeof one[1] === 'string'));
 }
 
@@ -80,8 +82,4 @@ export function subjectOf({ subject }: Statement, digest: string): Subject | und
   const colon = digest.indexOf(':');
   const [algorithm, hex] = [digest.slice(0, colon), digest.slice(colon + 1)];
   return subject.find((one) => Object.hasOwn(one.digest, algorithm) && one.digest[algorithm] === hex);
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

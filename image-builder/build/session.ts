@@ -55,8 +55,7 @@ export async function planBuild(given: ResolvedBuild, options: PlanningOptions):
   const env = options.env ?? process.env;
   const believes = options.believes ?? (await findBelief(resolved, options.policy));
   const store = await openStore(storeDirectory(env, options), believes);
-  const sourceDateEpoch = readSourceDateEpoch(env);
-  const ofBuild = stagesOf(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
+  const ofBuild = stagesOf(resolved, { sourceDateEpoch: readSourceDateEpoch(env) });
   const definitions = ofBuild.map(({ definition }) => definition);
   const tools = await toolVersions(
     new Set(definitions.flatMap((definition) => definition.tools)),

@@ -1,6 +1,7 @@
 // What Metal3's current releases refuse in `image` of their objects, of which its schemas say little: Cluster API Provider
 // Metal3 (CAPM3) from v1.13, Bare Metal Operator (BMO) from v0.14. Pure: whoever has rendered the objects hands them over.
 import type { Finding } from '../base/diagnostics/error.ts';
+import { isRecord } from '../base/record.ts';
 
 /** `image` of a BareMetalHost, a Metal3Machine or a Metal3MachineTemplate, as it was written. */
 type Image = Readonly<Record<string, unknown>>;
@@ -20,8 +21,11 @@ export function checkMetal3(object: Readonly<Record<string, unknown>>, file: str
   const place = Object.hasOwn(PLACES, String(object.kind)) ? PLACES[String(object.kind)] : undefined;
   const [group, version] = String(object.apiVersion).split('/');
   if (place === undefined || group !== place.group) return [];
-  const image = place.path.reduce<unknown>((value, name) => (isMap(value) ? value[name] : undefined), object);
-  if (!isMap(image)) return [];
+  const image = place.path.reduce<unknown>(
+    (value, name) => (isRecord(value) ? value[name] : undefined),
+    object,
+  );
+  if (!isRecord(image)) return [];
   const { name } = (object.metadata ?? {}) as { name?: unknown };
   return checkImage(image, version === 'v1beta2').map(({ severity, field, message }) => ({
     severity,
@@ -73,8 +77,4 @@ function checkImage(image: Image, isV1beta2: boolean): Finding[] {
 
 function isEmpty(value: unknown): boolean {
   return value === undefined || value === null || value === '';
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 // Parses manifests, indexes and image configs, and believes nothing
 // (OCI image-spec manifest.md, image-index.md, config.md; Docker image manifest v2 schema 2).
 
+import { isRecord } from '../base/record.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { RegistryError } from './http/registry-error.ts';
 import { isIndex, isManifest, OCI_INDEX, OCI_MANIFEST } from './media-types.ts';
@@ -28,7 +29,7 @@ export function parseManifest(content: Uint8Array, declaredType: string, what: s
     );
   }
   const mediaType = manifestType(document, declaredType, what);
-  const annotations = isObject(document.annotations) && { annotations: stringMap(document.annotations) };
+  const annotations = isRecord(document.annotations) && { annotations: stringMap(document.annotations) };
   if (isIndex(mediaType)) {
     const manifests = descriptors(document.manifests, 'manifests', what);
     return { schemaVersion: 2, mediaType, manifests, ...annotations };
@@ -42,7 +43,7 @@ export function parseManifest(content: Uint8Array, declaredType: string, what: s
     layers,
     ...annotations,
     ...(typeof document.artifactType === 'string' && { artifactType: document.artifactType }),
-    ...(isObject(document.subject) && { subject: descriptor(document.subject, 'subject', what) }),
+    ...(isRecord(document.subject) && { subject: descriptor(document.subject, 'subject', what) }),
   };
 }
 
@@ -52,8 +53,8 @@ export function parseManifest(content: Uint8Array, declaredType: string, what: s
  */
 export function parseConfig(content: Uint8Array, what: string): ImageConfig {
   const document = parseObject(content, what);
-  const settings = isObject(document.config) ? document.config : {};
-  const rootfs = isObject(document.rootfs) ? document.rootfs : {};
+  const settings = isRecord(document.config) ? document.config : {};
+  const rootfs = isRecord(document.rootfs) ? document.rootfs : {};
   return {
     ...parsePlatform(document),
     ...(typeof document.created === 'string' && { created: document.created }),
@@ -63,7 +64,7 @@ export function parseConfig(content: Uint8Array, what: string): ImageConfig {
       diff_ids: list(rootfs.diff_ids).filter((id): id is Digest => typeof id === 'string' && isDigest(id)),
     },
     history: list(document.history)
-      .filter(isObject)
+      .filter(isRecord)
       .map((entry) => ({
         ...(typeof entry.created_by === 'string' && { created_by: entry.created_by }),
         ...(entry.empty_layer === true && { empty_layer: true }),
@@ -107,7 +108,7 @@ function descriptors(value: unknown, field: string, what: string): Descriptor[] 
 }
 
 function descriptor(value: unknown, field: string, what: string): Descriptor {
-  if (!isObject(value)) throw invalid(what, `"${field}" is not a descriptor`);
+  if (!isRecord(value)) throw invalid(what, `"${field}" is not a descriptor`);
   const { mediaType, digest, size } = value;
   if (typeof digest !== 'string' || !isDigest(digest)) {
     throw invalid(what, `"${field}.digest" is ${JSON.stringify(digest)}, not a sha256 or sha512 digest`);
@@ -120,7 +121,7 @@ function descriptor(value: unknown, field: string, what: string): Descriptor {
     mediaType: typeof mediaType === 'string' ? mediaType : '',
     digest,
     size,
-    ...(isObject(value.annotations) && { annotations: stringMap(value.annotations) }),
+    ...(isRecord(value.annotations) && { annotations: stringMap(value.annotations) }),
     ...(platform && { platform }),
     ...(typeof value.artifactType === 'string' && { artifactType: value.artifactType }),
     ...(typeof value.data === 'string' && { data: Buffer.from(value.data, 'base64') }),
@@ -128,7 +129,7 @@ function descriptor(value: unknown, field: string, what: string): Descriptor {
 }
 
 function parsePlatform(value: unknown): Platform | undefined {
-  if (!isObject(value)) return undefined;
+  if (!isRecord(value)) return undefined;
   const { os, architecture, variant } = value;
   if (typeof os !== 'string' || typeof architecture !== 'string') return undefined;
   return { os, architecture, ...(typeof variant === 'string' && variant !== '' && { variant }) };
@@ -144,12 +145,12 @@ function parseObject(content: Uint8Array, what: string): Record<string, unknown>
   } catch (cause) {
     throw new RegistryError('INVALID_MANIFEST', `${what} is not JSON`, { cause });
   }
-  if (!isObject(document)) throw invalid(what, 'it is not a JSON object');
+  if (!isRecord(document)) throw invalid(what, 'it is not a JSON object');
   return document;
 }
 
 function stringMap(value: unknown): Record<string, string> {
-  if (!isObject(value)) return {};
+  if (!isRecord(value)) return {};
   return Object.fromEntries(
     Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   );
@@ -157,10 +158,6 @@ function stringMap(value: unknown): Record<string, string> {
 
 function list(value: unknown): unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function invalid(what: string, problem: string): RegistryError {

@@ -1,5 +1,6 @@
 // What differs between the inputs of two builds. Pure.
 import { redactCredentials } from '../base/diagnostics/redact.ts';
+import { isRecord } from '../base/record.ts';
 
 /** A value that was added, removed or replaced. */
 export interface Change {
@@ -18,7 +19,7 @@ const HIDDEN = '(hidden)';
 /** The differences between two values of plain data, in the order of `after`. */
 export function changesBetween(before: unknown, after: unknown, path = ''): Change[] {
   if (isList(before) && isList(after)) return listChanges(before, after, path);
-  if (isMap(before) && isMap(after)) {
+  if (isRecord(before) && isRecord(after)) {
     const names = new Set([...Object.keys(before), ...Object.keys(after)]);
     return [...names].flatMap((name) => {
       const field = path ? `${path}.${name}` : name;
@@ -74,7 +75,7 @@ function listChanges(before: readonly unknown[], after: readonly unknown[], path
 function byName(items: readonly unknown[]): Map<string, unknown> | undefined {
   const named = new Map<string, unknown>();
   for (const item of items) {
-    if (!isMap(item) || typeof item.name !== 'string' || named.has(item.name)) return undefined;
+    if (!isRecord(item) || typeof item.name !== 'string' || named.has(item.name)) return undefined;
     named.set(item.name, item);
   }
   return named;
@@ -82,8 +83,4 @@ function byName(items: readonly unknown[]): Map<string, unknown> | undefined {
 
 function isList(value: unknown): value is readonly unknown[] {
   return Array.isArray(value);
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

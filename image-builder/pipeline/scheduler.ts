@@ -11,7 +11,7 @@ import { findEntry } from './lookup.ts';
 import type { PlannedStage } from './plan.ts';
 import { createSlots, type Slots } from './semaphore.ts';
 import type { Tree } from './stage-directories.ts';
-import { Performer, type PerformOptions } from './stage-runner.ts';
+import { Performer, type PerformOptions, secondsSince } from './stage-runner.ts';
 
 /** The surroundings of all stages. */
 export interface RunOptions extends PerformOptions {
@@ -195,8 +195,4 @@ function parseNote(line: string, stage: string): ProgressEvent | undefined {
   } catch {
     return undefined;
   }
-}
-
-function secondsSince(began: number): number {
-  return (performance.now() - began) / 1000;
 }

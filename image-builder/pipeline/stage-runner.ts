@@ -259,4 +259,5 @@ export class Performer {
   }
 }
 
-const secondsSince = (began: number): number => (performance.now() - began) / 1000;
+/** Wall time since `began`, a time of `performance.now()`. */
+export const secondsSince = (began: number): number => (performance.now() - began) / 1000;

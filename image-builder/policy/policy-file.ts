@@ -3,6 +3,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { MAX_AGE_PATTERN, REQUIREMENTS } from '../attestation/trust-settings.ts';
 import { type Finding, InvalidInputError, invalidInput } from '../base/diagnostics/error.ts';
 import { type FieldPath, formatFieldPath } from '../base/diagnostics/field-path.ts';
+import { isRecord } from '../base/record.ts';
 import type { BundleRule, TrustedStore } from './policy.ts';
 
 /** The content of a policy file. What is absent is left to the other sources of the policy, and to the defaults. */
@@ -64,7 +65,7 @@ const repository: Check = (value, path, findings) => {
 const map =
   (fields: Readonly<Record<string, Check>>, required: readonly string[] = []): Check =>
   (value, path, findings) => {
-    if (!isMap(value)) return report(findings, path, value, 'a map');
+    if (!isRecord(value)) return report(findings, path, value, 'a map');
     for (const [name, inner] of Object.entries(value)) {
       const check = Object.hasOwn(fields, name) ? fields[name] : undefined;
       if (check) check(inner, [...path, name], findings);
@@ -88,7 +89,7 @@ const trust = map(
       if (!Number.isSafeInteger(value) || Number(value) < 1) report(findings, path, value, 'a number from 1');
     },
     claims: (value, path, findings) => {
-      if (!isMap(value)) return report(findings, path, value, 'a map of texts');
+      if (!isRecord(value)) return report(findings, path, value, 'a map of texts');
       for (const [name, claim] of Object.entries(value)) text(claim, [...path, name], findings);
     },
     maxAge: (value, path, findings) => {
@@ -180,8 +181,4 @@ function report(findings: Finding[], path: FieldPath, value: unknown, expected: 
 
 function problem(path: FieldPath, message: string): Finding {
   return { severity: 'error', message, ...(path.length > 0 && { field: formatFieldPath(path) }) };
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

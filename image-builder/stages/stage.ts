@@ -10,7 +10,7 @@ import type { ResolvedBuild } from '../spec/variables/resolved.ts';
 /** What a plan takes from elsewhere than the spec. */
 export interface PlanOptions {
   /** Set by the caller's SOURCE_DATE_EPOCH; otherwise the packages decide. Seconds since the epoch. */
-  sourceDateEpoch?: number;
+  sourceDateEpoch?: number | undefined;
 }
 
 /** Where a build works, as far as its stages need to know. */

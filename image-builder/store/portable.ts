@@ -6,6 +6,8 @@
 //   entries/<kind>-<key>/<path>
 //
 // Reading is strict: an archive comes from somewhere else.
+
+import { isRecord } from '../base/record.ts';
 import { BOOKKEEPING, type EntryRecord, entryName } from './entry.ts';
 import { StoreError } from './errors.ts';
 
@@ -48,10 +50,10 @@ export function parseRecord(text: string, name: string): EntryRecord {
   if (typeof recipe !== 'string' || !SHA256.test(recipe)) throw invalid(`${name} has no recipe`);
   if (typeof stage !== 'string' || typeof build !== 'string')
     throw invalid(`${name} does not record its stage`);
-  if (![tools, parents, facts, files].every(isMap)) throw invalid(`the record of ${name} is incomplete`);
+  if (![tools, parents, facts, files].every(isRecord)) throw invalid(`the record of ${name} is incomplete`);
   for (const [path, file] of Object.entries(files as Record<string, unknown>)) {
     checkPath(path, name);
-    const { size, sha256 } = isMap(file) ? file : {};
+    const { size, sha256 } = isRecord(file) ? file : {};
     if (!Number.isSafeInteger(size) || (size as number) < 0 || !SHA256.test(String(sha256)))
       throw invalid(`${name} does not record size and digest of ${JSON.stringify(path)}`);
   }
@@ -81,10 +83,6 @@ function parseJson(text: string, what: string): Record<string, unknown> {
   } catch (error) {
     throw invalid(`${what} is not JSON`, error);
   }
-  if (!isMap(value)) throw invalid(`${what} must be an object`);
+  if (!isRecord(value)) throw invalid(`${what} must be an object`);
   return value;
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

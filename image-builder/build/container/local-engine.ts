@@ -158,8 +158,7 @@ async function noteContained(
 ): Promise<void> {
   const bundle = await findBundle(store, { stages, targets: ['bundle'] }, signal);
   if (!bundle) return;
-  const sourceDateEpoch = readSourceDateEpoch(env);
-  const ofBuild = stagesOf(resolved, sourceDateEpoch === undefined ? {} : { sourceDateEpoch });
+  const ofBuild = stagesOf(resolved, { sourceDateEpoch: readSourceDateEpoch(env) });
   const inputs = new Map(ofBuild.map(({ definition }) => [definition.name, definition.inputs]));
   await noteBuild(
     store,

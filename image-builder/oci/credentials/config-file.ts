@@ -1,6 +1,7 @@
 // Docker's config.json, podman's auth.json and Kubernetes pull secrets: one format, slightly different keys
 // (docker login reference; containers-auth.json(5); Kubernetes "Pull an Image from a Private Registry").
 
+import { isRecord } from '../../base/record.ts';
 import { RegistryError } from '../http/registry-error.ts';
 import type { Credential, PullSecret } from './credentials.ts';
 
@@ -29,16 +30,16 @@ export function parseCredentialConfig(text: string, origin: string): CredentialC
       hint: 'Log in again, or remove the file.',
     });
   }
-  if (!isObject(document)) throw new RegistryError('CREDENTIALS', `${origin} is not a JSON object`);
+  if (!isRecord(document)) throw new RegistryError('CREDENTIALS', `${origin} is not a JSON object`);
   const isLegacy =
     document.auths === undefined && document.credsStore === undefined && document.credHelpers === undefined;
   // .dockercfg is the `auths` object itself.
-  const entries = isObject(document.auths) ? document.auths : isLegacy ? document : {};
+  const entries = isRecord(document.auths) ? document.auths : isLegacy ? document : {};
   const auths = new Map<string, Credential | 'empty'>();
   for (const [key, entry] of Object.entries(entries)) {
-    if (isObject(entry)) auths.set(normalizeKey(key), parseEntry(entry, key, origin));
+    if (isRecord(entry)) auths.set(normalizeKey(key), parseEntry(entry, key, origin));
   }
-  const helpers = isObject(document.credHelpers) ? document.credHelpers : {};
+  const helpers = isRecord(document.credHelpers) ? document.credHelpers : {};
   return {
     origin,
     auths,
@@ -152,8 +153,4 @@ export function fromPair(username: string, password: string): Credential {
   return username === '<token>'
     ? { kind: 'refresh-token', token: password }
     : { kind: 'password', username, password };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

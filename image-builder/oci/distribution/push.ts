@@ -5,6 +5,7 @@ import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { formatBytes } from '../../base/diagnostics/render.ts';
 import { checkContent, type Digest } from '../digest.ts';
+import { distinct } from '../distinct.ts';
 import { RegistryError } from '../http/registry-error.ts';
 import type { ImageSource } from '../image-source.ts';
 import { parseManifest } from '../manifest.ts';
@@ -184,10 +185,6 @@ async function readManifests(source: ImageSource): Promise<StoredManifest[]> {
 function blobsOf({ content, mediaType, digest }: StoredManifest): Descriptor[] {
   const parsed = parseManifest(content, mediaType, `the manifest ${digest}`);
   return 'manifests' in parsed ? [] : [parsed.config, ...parsed.layers];
-}
-
-function distinct(blobs: Descriptor[]): Descriptor[] {
-  return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
 }
 
 /** The blobs of one push, and how far they are. */

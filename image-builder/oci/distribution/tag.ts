@@ -2,6 +2,7 @@
 // repository into another (distribution-spec, "Pushing Manifests", "Mounting a blob from another repository"). No layer
 // travels.
 import { type Digest, digestOf, isDigest } from '../digest.ts';
+import { distinct } from '../distinct.ts';
 import { readBody } from '../http/client.ts';
 import { RegistryError } from '../http/registry-error.ts';
 import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
@@ -108,10 +109,6 @@ async function fetchChildren(client: DistributionClient, root: StoredManifest): 
 function blobsOf({ content, mediaType, digest }: StoredManifest): Descriptor[] {
   const parsed = parseManifest(content, mediaType, digest);
   return 'manifests' in parsed ? [] : [parsed.config, ...parsed.layers];
-}
-
-function distinct(blobs: Descriptor[]): Descriptor[] {
-  return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
 }
 
 async function mount(client: DistributionClient, { digest }: Descriptor, from: string): Promise<void> {

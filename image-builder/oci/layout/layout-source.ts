@@ -3,6 +3,7 @@
 
 import { resolve } from 'node:path';
 import type { Digest } from '../digest.ts';
+import { distinct } from '../distinct.ts';
 import { RegistryError } from '../http/registry-error.ts';
 import type { ByteRange, ImageSource, MayRead, Root } from '../image-source.ts';
 import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
@@ -134,11 +135,6 @@ function onlyOne(manifests: readonly Descriptor[]): Descriptor[] {
   const latest = manifests.filter((entry) => namedBy(entry, 'latest'));
   const choices = [manifests, images, tagged, latest].map(distinct);
   return choices.find(({ length }) => length === 1) ?? manifests.slice();
-}
-
-/** One entry for each digest: containerd and buildx list an image once for each of its names. */
-function distinct(entries: readonly Descriptor[]): Descriptor[] {
-  return [...new Map(entries.map((entry) => [entry.digest, entry])).values()];
 }
 
 /** Tools write the bare tag or the whole reference into the annotation. */

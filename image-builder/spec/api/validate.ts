@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import type { ErrorObject } from 'ajv';
 import { type Finding, InvalidInputError } from '../../base/diagnostics/error.ts';
 import { type FieldPath, formatFieldPath, pathOfPointer } from '../../base/diagnostics/field-path.ts';
+import { isRecord } from '../../base/record.ts';
 import { withNumbersAsWritten } from './exact-numbers.ts';
 import { describeErrors } from './schema-errors.ts';
 import { isTemplate } from './template.ts';
@@ -49,7 +50,7 @@ const isTemplateOfVariable = ({ instancePath, data }: ErrorObject) =>
 
 function parse(value: unknown, errors: readonly ErrorObject[]): ImageBuilder {
   const findings = describeErrors(errors, value);
-  const spec = isObject(value) && isObject(value.spec) ? value.spec : undefined;
+  const spec = isRecord(value) && isRecord(value.spec) ? value.spec : undefined;
   if (spec) findings.push(...checkUnion(spec), ...checkBundle(spec.bundle), ...checkPublishing(spec.build));
   if (findings.length > 0) throw new InvalidInputError(findings);
   return value as ImageBuilder;
@@ -65,7 +66,7 @@ function checkUnion(spec: Record<string, unknown>): Finding[] {
 
 /** What is pushed needs a place. */
 function checkPublishing(build: unknown): Finding[] {
-  const bundle = isObject(build) && isObject(build.bundle) ? build.bundle : {};
+  const bundle = isRecord(build) && isRecord(build.bundle) ? build.bundle : {};
   if (bundle.repository !== undefined) return [];
   return (['push', 'disks'] as const)
     .filter((name) => bundle[name] === true)
@@ -74,11 +75,11 @@ function checkPublishing(build: unknown): Finding[] {
 
 /** Profiles of `spec.bundle` stay below /profiles, and no two of them give the same catalogue. */
 function checkBundle(bundle: unknown): Finding[] {
-  const profiles = isObject(bundle) && Array.isArray(bundle.profiles) ? bundle.profiles : [];
+  const profiles = isRecord(bundle) && Array.isArray(bundle.profiles) ? bundle.profiles : [];
   const findings: Finding[] = [];
   const seen = new Map<string, number>();
   for (const [index, profile] of profiles.entries()) {
-    if (!isObject(profile) || typeof profile.path !== 'string') continue;
+    if (!isRecord(profile) || typeof profile.path !== 'string') continue;
     const field = ['spec', 'bundle', 'profiles', index];
     if (profile.path.startsWith('/profiles/') && !posix.normalize(profile.path).startsWith('/profiles/')) {
       findings.push(invalid([...field, 'path'], `${profile.path} is outside /profiles of the bundle`));
@@ -99,10 +100,6 @@ type ProfileSelection = NonNullable<BundleSpec['profiles']>[number];
 /** The name of the catalogue of a selected profile. */
 export function catalogueName({ path, name }: ProfileSelection): string {
   return name ?? posix.basename(path, '.json');
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function invalid(path: readonly (string | number)[], message: string): Finding {

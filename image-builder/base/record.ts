@@ -1,0 +1,6 @@
+// Whether a value of unknown origin has named fields.
+
+/** A map as JSON and YAML have it: no list, not null. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
