@@ -1,14 +1,12 @@
 // What the regular expressions of the schema ask for, in words.
-import { FILE_MODE, MIRROR, ONE_LINE } from './patterns.ts';
+import { FILE_MODE, MIRROR, NAME, OBJECT_NAME, ONE_LINE, REPOSITORY } from './patterns.ts';
 
 /** By the expression; short ones that explain themselves are left out. */
 const WORDS: Readonly<Record<string, string>> = {
-  '^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$':
-    'lower-case letters and digits, with "-", "_" or "." only between them',
-  '^((?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*)*$':
+  [NAME]: 'lower-case letters and digits, with "-", "_" or "." only between them',
+  [REPOSITORY]:
     'a lower-case repository without tag or digest, such as registry.example.org/site/qcow-bundle',
-  '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$':
-    'a DNS name: lower-case letters and digits, with "-" and "." only between them',
+  [OBJECT_NAME]: 'a DNS name: lower-case letters and digits, with "-" and "." only between them',
   [ONE_LINE]: 'text on one line, without control characters',
   [MIRROR]: 'a URI, such as http://deb.debian.org/debian',
   '^(0|[1-9][0-9]{0,9})$': 'digits',

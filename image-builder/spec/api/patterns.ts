@@ -17,3 +17,13 @@ export const FILE_MODE = `^(?:(0o?)?[0-7]{3,4}|${CLAUSE}(?:,${CLAUSE})*)$`;
  * read files of this machine (mirror+file); those are not among these.
  */
 export const MIRROR = '^(?:(?:tor\\+)?https?|ftp|file|copy):[^\\s\\p{Cc}]+$';
+
+/** A name of something in the object: a distribution, a profile, a QCOW, a catalogue. */
+export const NAME = '^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$';
+
+/** Name of an object of Kubernetes: a subdomain (RFC 1123). */
+export const OBJECT_NAME = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
+
+/** A repository with its registry, without tag and digest. Docker Hub may be left out. */
+export const REPOSITORY =
+  '^((?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*)*$';

@@ -1,7 +1,7 @@
 // Every variable changes the keys of exactly the stages that it influences.
 import { planStages } from '../../../image-builder/pipeline/plan.ts';
+import { BuildSpec as BuildSchema } from '../../../image-builder/spec/api/schema/build.ts';
 import { Ignored } from '../../../image-builder/spec/api/schema/common.ts';
-import { BuildSpec as BuildSchema } from '../../../image-builder/spec/api/schema/image-builder.ts';
 import { LivecdcontentVariables } from '../../../image-builder/spec/api/schema/livecdcontent.ts';
 import { MultistrapVariables } from '../../../image-builder/spec/api/schema/multistrap.ts';
 import { OsconfigVariables } from '../../../image-builder/spec/api/schema/osconfig.ts';
