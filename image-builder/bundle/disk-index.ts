@@ -10,13 +10,13 @@ import type { ImageSource, Root } from '../oci/image-source.ts';
 import { parseManifest } from '../oci/manifest.ts';
 import { OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from '../oci/media-types.ts';
 import type { Descriptor, Manifest } from '../oci/model.ts';
-import { referrerManifestOf } from '../oci/referrers/read.ts';
 import { EMPTY_CONFIG, EMPTY_CONFIG_CONTENT, type ReferrerManifest } from '../oci/referrers/referrer.ts';
 import { RangedByteReader } from '../oci/tar/byte-reader.ts';
 import { TarReader } from '../oci/tar/reader.ts';
 import type { Artifacts, QcowArtifact } from './model.ts';
 import { QCOWS_DIRECTORY } from './model.ts';
-import { DISK_ANNOTATION, SPDX, sbomReferrer } from './sbom-referrer.ts';
+import { sbomReferrer } from './sbom-referrer.ts';
+import { listSboms, openSbom } from './sboms.ts';
 
 /** What a disk manifest is. */
 export const DISK_ARTIFACT_TYPE = 'application/vnd.airshipit.image-builder.disk.v1';
@@ -116,14 +116,16 @@ async function sbomsOf(
   subjects: readonly { subject: Descriptor; file?: string }[],
 ): Promise<Attached[]> {
   const found: Attached[] = [];
-  for await (const descriptor of source.referrers?.(bundle) ?? []) {
-    const described = descriptor.annotations?.[DISK_ANNOTATION];
-    if (descriptor.artifactType !== SPDX || described === undefined) continue;
-    const [layer] = (await referrerManifestOf(source, descriptor)).layers;
-    if (!layer) continue;
+  for await (const sbom of listSboms(source, bundle)) {
+    const described = sbom.file;
+    if (described === undefined) continue;
+    const document = await openSbom(source, sbom);
     for (const { subject, file } of subjects)
       if (file === undefined || file === described)
-        found.push({ subject: subject.digest, manifest: sbomReferrer({ file: described }, subject, layer) });
+        found.push({
+          subject: subject.digest,
+          manifest: sbomReferrer({ file: described }, subject, document.descriptor),
+        });
   }
   return found;
 }

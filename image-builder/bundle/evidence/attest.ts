@@ -9,10 +9,10 @@ import { parseManifest } from '../../oci/manifest.ts';
 import type { Descriptor } from '../../oci/model.ts';
 import type { RegistryReference } from '../../oci/reference.ts';
 import type { NewReferrer } from '../../oci/referrers/attached.ts';
-import { referrerContentOf, referrerManifestOf } from '../../oci/referrers/read.ts';
 import { diskManifest } from '../disk-index.ts';
 import type { Artifacts, QcowArtifact } from '../model.ts';
-import { DISK_ANNOTATION, SPDX } from '../sbom-referrer.ts';
+import { SPDX } from '../sbom-referrer.ts';
+import { listSboms, openSbom, type SbomDocument } from '../sboms.ts';
 import { findStatements } from './find-statements.ts';
 import { claimsOf, isoTime, subjectFor } from './sign.ts';
 import { PREDICATE_TYPE_ANNOTATION, statementReferrer } from './statement-referrer.ts';
@@ -45,9 +45,6 @@ export interface Provenance {
 interface Draft extends Statement {
   manifests: Descriptor[];
 }
-
-/** A bill of materials is no larger. Bytes. */
-const SBOM_LIMIT = 64 * 1024 * 1024;
 
 /**
  * The statements that are demanded and that nobody who holds the key has made there.
@@ -88,7 +85,7 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
     some.map(({ digest }) => subjectFor(name, digest, claims));
   const disks = Object.values(artifacts.qcows).filter((one): one is QcowArtifact => one.sha256 !== undefined);
   const fileSubject = ({ file, sha256 }: QcowArtifact): Subject => ({ name: file, digest: { sha256 } });
-  const sboms = request.sbom || provenance ? await sbomsOf(source, root.digest) : [];
+  const sboms = request.sbom || provenance ? await documentsOf(source, root.digest) : [];
   const drafts: Draft[] = [];
   const add = (
     predicateType: string,
@@ -105,25 +102,25 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
 
   if (request.signature) add(PREDICATES.signature, {}, manifests, []);
   if (provenance) {
-    const byproducts = sboms.map(({ file, layer }) => ({
+    const byproducts = sboms.map(({ file, document }) => ({
       name: `${file.replace(/\.qcow2$/, '')}.spdx.json`,
       mediaType: SPDX,
-      digest: { sha256: layer.digest.replace(/^sha256:/, '') },
+      digest: { sha256: document.descriptor.digest.replace(/^sha256:/, '') },
     }));
     const runDetails = { ...provenance.runDetails, byproducts };
     add(PREDICATES.provenance, { buildDefinition: provenance.buildDefinition, runDetails }, manifests, disks);
   }
   if (request.sbom)
-    for (const { file, read } of sboms) {
+    for (const { file, document } of sboms) {
       const described = disks.filter((disk) => disk.file === file);
       const own = new Set<Digest>([
         root.digest,
         ...described.map((disk) => diskManifest(disk).descriptor.digest),
       ]);
-      const document = JSON.parse((await read()).toString('utf8'));
+      const spdx = JSON.parse((await document.read()).toString('utf8'));
       add(
         PREDICATES.sbom,
-        document,
+        spdx,
         manifests.filter(({ digest }) => own.has(digest)),
         described,
       );
@@ -152,16 +149,11 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
   return drafts;
 }
 
-/** The bills of materials that refer to the bundle. */
-async function sbomsOf(source: ImageSource, digest: Digest) {
-  const found: { file: string; layer: Descriptor; read: () => Promise<Buffer> }[] = [];
-  for await (const descriptor of source.referrers?.(digest) ?? []) {
-    const file = descriptor.annotations?.[DISK_ANNOTATION];
-    if (descriptor.artifactType !== SPDX || file === undefined) continue;
-    const manifest = await referrerManifestOf(source, descriptor);
-    const [layer] = manifest.layers;
-    if (layer) found.push({ file, layer, read: () => referrerContentOf(source, manifest, SBOM_LIMIT, file) });
-  }
+/** The bills of materials that refer to the bundle, by the names of their disks. */
+async function documentsOf(source: ImageSource, digest: Digest) {
+  const found: { file: string; document: SbomDocument }[] = [];
+  for await (const sbom of listSboms(source, digest))
+    if (sbom.file !== undefined) found.push({ file: sbom.file, document: await openSbom(source, sbom) });
   return found.sort((a, b) => (a.file < b.file ? -1 : 1));
 }
 

@@ -14,7 +14,7 @@ export function register(program: Command): void {
     .option('--disk <name>', 'which disk, when the bundle has several');
   addTimeoutOption(addRegistryOptions(command)).action(
     async (reference: string, flags: { disk?: string }) => {
-      const { readSbom } = await import('../../bundle/read/sboms.ts');
+      const { readSbom } = await import('../../bundle/read/read-sbom.ts');
       writeOut(await readSbom(reference, flags.disk, await engineOptions(command)));
     },
   );

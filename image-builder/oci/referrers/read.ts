@@ -36,6 +36,13 @@ export async function describeReferrer(
   };
 }
 
+/** The descriptor of a referrer's only layer. @throws RegistryError when there is not exactly one */
+export function referrerLayerOf({ layers }: Manifest, what: string): Descriptor {
+  const [layer, ...others] = layers;
+  if (layer && others.length === 0) return layer;
+  throw new RegistryError('INVALID_MANIFEST', `${what} has ${layers.length} layers, expected one`);
+}
+
 /**
  * The content of a referrer's only layer.
  * @param limit refused above this size, in bytes
@@ -43,13 +50,11 @@ export async function describeReferrer(
  */
 export async function referrerContentOf(
   source: ImageSource,
-  { layers }: Manifest,
+  manifest: Manifest,
   limit: number,
   what: string,
 ): Promise<Buffer> {
-  const [layer, ...others] = layers;
-  if (!layer || others.length > 0)
-    throw new RegistryError('INVALID_MANIFEST', `${what} has ${layers.length} layers, expected one`);
+  const layer = referrerLayerOf(manifest, what);
   if (layer.size > limit)
     throw new RegistryError('TOO_LARGE', `${what} has ${layer.size} bytes, more than ${limit}`);
   if (layer.data) {

@@ -25,7 +25,7 @@ import { findStatements } from '../../../image-builder/bundle/evidence/find-stat
 import { verifyBundle } from '../../../image-builder/bundle/evidence/verify.ts';
 import type { BundleContents } from '../../../image-builder/bundle/model.ts';
 import { readBundle } from '../../../image-builder/bundle/read/read-bundle.ts';
-import { readSbom } from '../../../image-builder/bundle/read/sboms.ts';
+import { readSbom } from '../../../image-builder/bundle/read/read-sbom.ts';
 import { openSource } from '../../../image-builder/oci/open.ts';
 import { parseReference } from '../../../image-builder/oci/reference.ts';
 import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';

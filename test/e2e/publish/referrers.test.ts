@@ -3,7 +3,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readSbom } from '../../../image-builder/bundle/read/sboms.ts';
+import { readSbom } from '../../../image-builder/bundle/read/read-sbom.ts';
 import { pushReference } from '../../../image-builder/oci/distribution/push.ts';
 import { tagImage } from '../../../image-builder/oci/distribution/tag.ts';
 import { parseReference, type RegistryReference } from '../../../image-builder/oci/reference.ts';

@@ -1,17 +1,10 @@
-// The bills of materials that come with a bundle.
-import type { Digest } from '../../oci/digest.ts';
-import type { ImageSource } from '../../oci/image-source.ts';
-import type { Descriptor } from '../../oci/model.ts';
+// Reads the bill of materials of a disk, for whoever names a bundle and a disk.
 import { parseReference } from '../../oci/reference.ts';
-import { describeReferrer, referrerContentOf, referrerManifestOf } from '../../oci/referrers/read.ts';
 import { BundleError } from '../bundle-error.ts';
-import { DISK_ANNOTATION, SPDX } from '../sbom-referrer.ts';
+import { type ListedSbom, listSboms, openSbom } from '../sboms.ts';
 import { openImage } from './open-image.ts';
 import { withinLimits } from './read-limits.ts';
 import type { ReadBundleOptions } from './read-options.ts';
-
-/** A hundred times as large as that of a node image. Bytes. */
-const LIMIT = 64 * 1024 * 1024;
 
 /**
  * Reads the SPDX document of a disk.
@@ -27,28 +20,18 @@ export async function readSbom(
   return withinLimits(options, async (limited) => {
     const { image, close } = await openImage(parseReference(text), limited);
     try {
-      const found = await sbomsOf(image.source, image.digest);
-      const chosen = chooseSbom(found, disk, text);
-      const manifest = await referrerManifestOf(image.source, chosen);
-      return await referrerContentOf(image.source, manifest, LIMIT, `the bill of materials ${chosen.digest}`);
+      const found: ListedSbom[] = [];
+      for await (const sbom of listSboms(image.source, image.digest)) found.push(sbom);
+      const document = await openSbom(image.source, chooseSbom(found, disk, text));
+      return await document.read();
     } finally {
       await close();
     }
   });
 }
 
-async function sbomsOf(source: ImageSource, digest: Digest): Promise<Descriptor[]> {
-  const found: Descriptor[] = [];
-  for await (const descriptor of source.referrers?.(digest) ?? []) {
-    const { artifactType, annotations } = await describeReferrer(source, descriptor);
-    if (artifactType === SPDX) found.push({ ...descriptor, annotations });
-  }
-  return found;
-}
-
-function chooseSbom(found: readonly Descriptor[], disk: string | undefined, text: string): Descriptor {
-  const nameOf = ({ annotations }: Descriptor) =>
-    annotations?.[DISK_ANNOTATION]?.replace(/\.qcow2$/, '') ?? 'unnamed';
+function chooseSbom(found: readonly ListedSbom[], disk: string | undefined, text: string): ListedSbom {
+  const nameOf = ({ file }: ListedSbom) => file?.replace(/\.qcow2$/, '') ?? 'unnamed';
   const names = [...new Set(found.map(nameOf))].sort();
   const wanted = disk?.replace(/\.qcow2$/, '') ?? (names.length === 1 ? names[0] : undefined);
   const chosen = found.find((one) => nameOf(one) === wanted);
