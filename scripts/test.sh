@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 
 scripts/setup.sh --tests
 npm run --silent build:native
-npx tsc --noEmit
-npx biome check --reporter=summary
+npx --no-install tsc --noEmit
+npx --no-install biome check --reporter=summary
 
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
@@ -19,7 +19,7 @@ status=0
 run_jest() {
   local lane=$1
   shift
-  npx jest --maxWorkers=3 --json --outputFile="$reports/$lane.json" --testLocationInResults "$@" >/dev/null || status=$?
+  npx --no-install jest --maxWorkers=3 --json --outputFile="$reports/$lane.json" --testLocationInResults "$@" >/dev/null || status=$?
 }
 
 if [ $# -gt 0 ]; then

@@ -1,18 +1,19 @@
-// The real kustomizes: 4.5.4 from npm, a 5.x from where scripts/setup.sh or the user has put it, and the newest.
+// The real kustomizes: 4.5.4 and the newest as scripts/setup.sh fetches them, and a 5.x, also from where the user has put it.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(__dirname, '../../..');
 
-const newest = join(root, '.cache/bin/kustomize-5.8');
+const fetched = (version: string): string | undefined =>
+  [join(root, `.cache/bin/kustomize-${version}`)].find((path) => existsSync(path));
 
 /** The executables by version; the tests of those that are not there are reported as skipped. */
 export function kustomizeVersions(): [version: string, path: string | undefined][] {
   return [
-    ['4.5.4', join(root, 'node_modules/.bin/kustomize')],
+    ['4.5.4', fetched('4.5')],
     ['5', kustomize5()],
-    ['5.8', existsSync(newest) ? newest : undefined],
+    ['5.8', fetched('5.8')],
   ];
 }
 
