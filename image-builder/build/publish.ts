@@ -60,7 +60,7 @@ export interface Published {
 /**
  * Publishes the bundle everywhere that the spec names. Costs one request to a registry where nothing has changed.
  * @returns the reference that counts: in the registry if there is one, else the archive's or the layout's
- * @throws BundleWriteError, RegistryError; InvalidInputError for a place where the policy wants nothing
+ * @throws BundleWriteError, LayoutError, RegistryError; InvalidInputError for a place where the policy wants nothing
  */
 export async function publish(
   resolved: ResolvedBuild,

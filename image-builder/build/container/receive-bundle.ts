@@ -8,7 +8,7 @@ import { failed, runToEnd } from '../../engines/run-container.ts';
 /**
  * Puts the bundle into the layout in `directory`, unless it is there.
  * @param sender a container that prints the tar of a layout
- * @throws ContainerError, BundleWriteError
+ * @throws ContainerError, BundleWriteError, LayoutError
  */
 export async function fetchBundle(
   engine: ContainerEngine,

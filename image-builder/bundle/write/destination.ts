@@ -4,7 +4,7 @@ import { writeArchive } from '../../oci/layout/write-archive.ts';
 import { addToLayout, type LayoutImage } from '../../oci/layout/write-directory.ts';
 import { localReference } from '../local-reference.ts';
 import type { BundleReference } from '../model.ts';
-import { asBundleError, BundleWriteError } from './write-error.ts';
+import { BundleWriteError } from './write-error.ts';
 
 /** Where a bundle goes. `path` is as the user gave it, relative to the working directory. */
 export interface BundleDestination {
@@ -17,7 +17,7 @@ const TAG = /^\w[\w.-]{0,127}$/;
 
 /**
  * Publishes the bundle under its tag. What had the tag before is replaced in one step.
- * @throws BundleWriteError, LockError
+ * @throws BundleWriteError BUNDLE_NAME_INVALID, LayoutError, LockError
  */
 export async function publishBundle(
   bundle: LayoutImage,
@@ -29,9 +29,7 @@ export async function publishBundle(
   }
   const path = resolve(options.cwd, destination.path);
   const write = destination.kind === 'layout' ? addToLayout : writeArchive;
-  await write(bundle, path, destination.tag, options.signal).catch((error: unknown) => {
-    throw asBundleError(error);
-  });
+  await write(bundle, path, destination.tag, options.signal);
   return referenceOf(destination, bundle.manifest.digest);
 }
 

@@ -10,8 +10,9 @@ import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { blobsDirectory, INDEX_FILE, LAYOUT_FILE } from '../../oci/layout/format.ts';
+import { LayoutError } from '../../oci/layout/layout-error.ts';
 import { addToLayout, findTagged, layoutHas } from '../../oci/layout/write-directory.ts';
-import { asBundleError, BundleWriteError } from './write-error.ts';
+import { BundleWriteError } from './write-error.ts';
 
 /** Whether the layout has a bundle, known by its digest alone, complete under the tag. */
 export async function layoutHasDigest(directory: string, tag: string, digest: string): Promise<boolean> {
@@ -23,7 +24,7 @@ export async function layoutHasDigest(directory: string, tag: string, digest: st
  * Adds the bundle in `archive` to the layout in `directory`. Every blob is checked against its digest before the
  * layout names it.
  * @param wanted the digest that the manifest must have
- * @throws BundleWriteError when the archive is something else, or the directory cannot be written
+ * @throws BundleWriteError when the archive is something else, LayoutError when the directory cannot be written
  */
 export async function receiveLayout(
   archive: Readable,
@@ -37,13 +38,13 @@ export async function receiveLayout(
   const staging = await mkdtemp(join(blobs, '.incoming-'));
   try {
     await unpack(archive, staging, signal);
-    const manifest = await findTagged(staging, tag);
+    const manifest = await findTagged(staging, tag).catch((error: Error) => {
+      throw damaged(error.message, error);
+    });
     if (manifest?.digest !== wanted) throw damaged(`it has no ${wanted} under tag ${tag}`);
     if (!(await layoutHas(staging, tag, { directory: staging, manifest })))
       throw damaged('blobs are missing');
     await addToLayout({ directory: staging, manifest }, directory, tag, signal);
-  } catch (error) {
-    throw asBundleError(error);
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
@@ -53,7 +54,7 @@ async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (cause) {
-    throw new BundleWriteError('BUNDLE_WRITE_FAILED', `cannot write the OCI layout ${path}`, {
+    throw new LayoutError('LAYOUT_WRITE_FAILED', `cannot write the OCI layout ${path}`, {
       cause,
       hint: (cause as Error).message,
     });

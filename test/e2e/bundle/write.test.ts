@@ -187,7 +187,7 @@ describe('what is refused leaves nothing behind', () => {
 
   test('a directory that is no layout', async () => {
     await writeFile(join(await mkdirIn(cwd, 'mine'), 'thesis.txt'), 'precious');
-    await refused(() => writeBundle(both(), layout('mine'), { cwd }), 'BUNDLE_DESTINATION_INVALID');
+    await refused(() => writeBundle(both(), layout('mine'), { cwd }), 'LAYOUT_INVALID');
     expect(await readdir(join(cwd, 'mine'))).toEqual(['thesis.txt']);
   });
 

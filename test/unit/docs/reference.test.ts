@@ -13,13 +13,14 @@ test.each(Object.entries(referencePages(root)))(
   },
 );
 
+const sources = ['image-builder', 'functions'].flatMap((directory) =>
+  readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => readFileSync(join(root, directory, path), 'utf8')),
+);
+
 /** Codes where errors are made: `new StoreError('STORE_FULL'`, `code: 'DISK_FULL'`. */
 function usedCodes(): string[] {
-  const sources = ['image-builder', 'functions'].flatMap((directory) =>
-    readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.ts'))
-      .map((path) => readFileSync(join(root, directory, path), 'utf8')),
-  );
   return sources.flatMap((source) =>
     [...source.matchAll(/(?:new \w*Error\(|\bcode: )\s*'([A-Z][A-Z0-9_]+)'/g)].map(([, code = '']) => code),
   );
@@ -30,6 +31,12 @@ test('every code that an error is made with is documented', () => {
   const used = usedCodes();
   expect(used.length).toBeGreaterThan(100);
   expect(used.filter((code) => !documented.has(code))).toEqual([]);
+});
+
+test('every documented code occurs where something goes wrong, not in its list alone', () => {
+  const whole = sources.join('\n');
+  const codes = new Set(errorCodes(root, ['image-builder', 'functions']).map(({ code }) => code));
+  expect([...codes].filter((code) => whole.split(`'${code}'`).length < 3)).toEqual([]);
 });
 
 test('every error code has a docstring', () => {

@@ -13,7 +13,7 @@ test.each([
   ['a directory that is not mounted', new RegistryError('NOT_FOUND', 'x'), online, 'mounts: ['],
   [
     'a directory that is not writable',
-    coded('BUNDLE_WRITE_FAILED', system('EACCES')),
+    coded('LAYOUT_WRITE_FAILED', system('EACCES')),
     offline,
     '--as-current-user',
   ],

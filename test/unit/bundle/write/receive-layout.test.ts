@@ -57,6 +57,10 @@ test.each<[string, () => TestEntry[]]>([
     },
   ],
   ['a blob too few', () => entries.filter((one) => one !== entries.find(isBlob))],
+  [
+    'an index that is none',
+    () => entries.map((one) => (one.name === 'index.json' ? { ...one, content: Buffer.from('{}') } : one)),
+  ],
   ['no index', () => entries.filter(({ name }) => name !== 'index.json')],
   ['nothing at all', () => []],
 ])('is refused with %s', async (_, sent) => {
