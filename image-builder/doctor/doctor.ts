@@ -4,8 +4,8 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
-import type { Finding } from '../base/diagnostics/error.ts';
 import type { Env } from '../base/env.ts';
+import type { DoctorFinding } from './finding.ts';
 import { checkKustomization } from './kustomization.ts';
 import { pluginHomes, pluginPath } from './kustomize/plugin.ts';
 import {
@@ -25,7 +25,7 @@ import { checkTools } from './tools.ts';
  * Checks the machine, the kustomizations below these directories, and files with rendered objects (`-`: standard input).
  * @returns findings of every severity; what is in order has the tag `outcome: ok`.
  */
-export async function examine(paths: string[], environment: Env): Promise<Finding[]> {
+export async function examine(paths: string[], environment: Env): Promise<DoctorFinding[]> {
   const machine: MachineFacts = { uid: process.getuid?.(), userName: userInfo().username, probe };
   const version = await kustomizeVersion(probe);
   const findings = [

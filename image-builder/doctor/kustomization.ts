@@ -2,6 +2,7 @@
 // read-kustomization.ts finds the files.
 import { parseDocument } from 'yaml';
 import type { Finding } from '../base/diagnostics/error.ts';
+import { type DoctorCode, type DoctorFinding, finding, ok } from './finding.ts';
 
 /** The lists of a kustomization that name functions. */
 export const FUNCTION_LISTS = ['generators', 'transformers', 'validators'] as const;
@@ -43,7 +44,7 @@ interface FunctionSpec {
 const OUR_KINDS = ['ImageBuilder', 'IsoConfiguration'];
 
 /** Everything that is suspicious in one kustomization, worst first. */
-export function checkKustomization(kustomization: Kustomization, facts: RenderFacts): Finding[] {
+export function checkKustomization(kustomization: Kustomization, facts: RenderFacts): DoctorFinding[] {
   const findings = kustomization.functions.flatMap((configured) =>
     checkFunction(configured, kustomization, facts),
   );
@@ -56,27 +57,32 @@ function checkFunction(
   configured: ConfiguredFunction,
   { file }: Kustomization,
   facts: RenderFacts,
-): Finding[] {
+): DoctorFinding[] {
   const annotation = annotationOf(configured.object);
   const ours = isOurs(configured.object);
   if (!ours && annotation === undefined) return [];
-  const findings: Finding[] = [];
-  const say = (severity: Finding['severity'], message: string, field?: string, where = configured.file) =>
-    findings.push({ severity, message, file: where, ...(field === undefined ? {} : { field }) });
+  const findings: DoctorFinding[] = [];
+  const say: Say = (severity, code, message, field, where = configured.file) =>
+    findings.push(finding(severity, code, message, { field, file: where }));
 
   if (configured.list === 'validators') {
     say(
       'error',
+      'FUNCTION_UNDER_VALIDATORS',
       'kustomize fails on every function under validators; list it last under transformers, where it passes items through',
       `validators[${configured.index}]`,
       file,
     );
   }
+  const builderImage = ours ? builderImageOf(configured.object) : undefined;
+  if (builderImage !== undefined && !hasDigest(builderImage))
+    say('warning', 'IMAGE_WITHOUT_DIGEST', byTag(builderImage), 'spec.build.executor.container.image');
   const kind = String(configured.object.kind ?? '');
   if (annotation === undefined) {
     if (!facts.hasPlugin(kind)) {
       say(
         'error',
+        'FUNCTION_ANNOTATION_MISSING',
         'has no annotation config.kubernetes.io/function, and no plugin is installed: add the annotation, or run `image-builder install-plugin`',
         'metadata.annotations',
       );
@@ -86,7 +92,7 @@ function checkFunction(
   const field = 'metadata.annotations[config.kubernetes.io/function]';
   const spec = parseAnnotation(annotation);
   if (spec === undefined || (spec.exec === undefined) === (spec.container === undefined)) {
-    say('error', 'is not YAML with exactly one of exec and container', field);
+    say('error', 'FUNCTION_ANNOTATION_INVALID', 'is not YAML with exactly one of exec and container', field);
     return findings;
   }
   if (spec.exec) checkExec(spec.exec, configured, facts, say, field);
@@ -94,7 +100,13 @@ function checkFunction(
   return findings;
 }
 
-type Say = (severity: Finding['severity'], message: string, field?: string) => void;
+type Say = (
+  severity: Finding['severity'],
+  code: DoctorCode,
+  message: string,
+  field: string,
+  file?: string,
+) => void;
 
 function checkExec(
   exec: NonNullable<FunctionSpec['exec']>,
@@ -104,16 +116,27 @@ function checkExec(
   field: string,
 ): void {
   if (typeof exec.path !== 'string' || exec.path === '') {
-    say('error', 'exec has no path', `${field}.exec.path`);
+    say('error', 'FUNCTION_ANNOTATION_INVALID', 'exec has no path', `${field}.exec.path`);
   } else if (!facts.isExecutable(exec.path, configured.file)) {
     const base = exec.path.includes('/') ? "from the kustomization's directory" : 'on PATH';
-    say('error', `${exec.path} is not an executable ${base}`, `${field}.exec.path`);
+    say(
+      'error',
+      'FUNCTION_NOT_EXECUTABLE',
+      `${exec.path} is not an executable ${base}`,
+      `${field}.exec.path`,
+    );
   }
   if (exec.args !== undefined && facts.kustomizeVersion && olderThan(facts.kustomizeVersion, [5, 7])) {
-    say('error', `args exist from kustomize 5.7 on; this is ${facts.kustomizeVersion}`, `${field}.exec.args`);
+    say(
+      'error',
+      'FUNCTION_ARGUMENTS_IGNORED',
+      `args exist from kustomize 5.7 on; this is ${facts.kustomizeVersion}`,
+      `${field}.exec.args`,
+    );
   }
   say(
     'warning',
+    'FUNCTION_NEEDS_FLAGS',
     'runs with `kustomize build --enable-alpha-plugins --enable-exec` only: without --enable-exec kustomize silently skips it and exits with 0. `kubectl kustomize` has no such flag; use `image-builder install-plugin` there',
     field,
   );
@@ -125,6 +148,9 @@ function checkContainer(
   say: Say,
   field: string,
 ): void {
+  const functionImage = String(container.image ?? '');
+  if (!hasDigest(functionImage))
+    say('info', 'IMAGE_WITHOUT_DIGEST', byTag(functionImage), `${field}.container.image`);
   const network = container.network === true || container.network === 'true';
   const spec = (object.spec ?? {}) as Record<string, unknown>;
   if (isOurs(object) && spec.build !== undefined) {
@@ -132,12 +158,14 @@ function checkContainer(
     if (executor?.container === undefined) {
       say(
         'error',
+        'CONTAINER_WITHOUT_TOOLS',
         'a container function has no tools: build with exec, or with spec.build.executor.container on an engine whose socket is mounted',
         `${field}.container`,
       );
     } else {
       say(
         'warning',
+        'CONTAINER_NEEDS_ENGINE',
         'builds with `kustomize build --as-current-user --mount type=bind,src=/var/run/docker.sock,dst=/var/run/docker.sock,rw=true` only, or with DOCKER_HOST in `envs` and `network: true`',
         `${field}.container`,
       );
@@ -147,6 +175,7 @@ function checkContainer(
   if (Array.isArray(mounts) && mounts.some(({ src }) => String(src).startsWith('/'))) {
     say(
       'error',
+      'CONTAINER_MOUNTS_REFUSED',
       'kustomize 5 refuses absolute paths in the annotation, and kustomize 4 ignores mounts there: use `kustomize build --mount`',
       `${field}.container.mounts`,
     );
@@ -156,51 +185,72 @@ function checkContainer(
   if (remote && !network) {
     say(
       'error',
+      'CONTAINER_WITHOUT_NETWORK',
       'reads from a registry, but has no network: add `network: true`',
       `${field}.container.network`,
     );
   }
   if (network)
-    say('warning', 'needs `kustomize build --enable-alpha-plugins --network`', `${field}.container.network`);
+    say(
+      'warning',
+      'FUNCTION_NEEDS_FLAGS',
+      'needs `kustomize build --enable-alpha-plugins --network`',
+      `${field}.container.network`,
+    );
 }
 
+/** The image that the build is said to run in. */
+function builderImageOf(object: Record<string, unknown>): string | undefined {
+  const { build } = (object.spec ?? {}) as {
+    build?: { executor?: { container?: { image?: unknown } } | null } | null;
+  };
+  const image = build?.executor?.container?.image;
+  return typeof image === 'string' ? image : undefined;
+}
+
+const hasDigest = (image: string) => /@sha256:[0-9a-f]{64}$/.test(image);
+
+const byTag = (image: string) =>
+  `${image} has no digest: whoever may push it decides what is run; name it as ${image}@sha256:...`;
+
 /** Builtin replacements run before the transformers of the same kustomization: a catalogue of theirs comes too late. */
-function checkReplacements({ file, content, functions }: Kustomization): Finding[] {
+function checkReplacements({ file, content, functions }: Kustomization): DoctorFinding[] {
   const transforms = functions.some(
     ({ list, object }) => list !== 'generators' && (isOurs(object) || annotationOf(object) !== undefined),
   );
   if (!transforms || !Array.isArray(content.replacements)) return [];
-  return content.replacements.flatMap((replacement, index): Finding[] => {
+  return content.replacements.flatMap((replacement, index): DoctorFinding[] => {
     const kind = (replacement as { source?: { kind?: unknown } } | null)?.source?.kind;
     if (kind !== 'VariableCatalogue') return [];
     return [
-      {
-        severity: 'error',
-        file,
-        field: `replacements[${index}].source`,
-        message:
-          'runs before the transformers of this kustomization, so their catalogue is not there yet: list the function under generators, or move it to a base that this kustomization names under resources',
-      },
+      finding(
+        'error',
+        'REPLACEMENT_TOO_EARLY',
+        'runs before the transformers of this kustomization, so their catalogue is not there yet: list the function under generators, or move it to a base that this kustomization names under resources',
+        { file, field: `replacements[${index}].source` },
+      ),
     ];
   });
 }
 
 /** Whether kustomize itself is fit. */
-export function checkKustomizeVersion(version: string): Finding {
+export function checkKustomizeVersion(version: string): DoctorFinding {
   const message = `kustomize ${version}`;
   if (olderThan(version, [4, 5])) {
-    return {
-      severity: 'error',
-      message: `${message} is too old: 4.5 or newer is needed, 5.x recommended`,
-    };
+    return finding(
+      'error',
+      'KUSTOMIZE_OLD',
+      `${message} is too old: 4.5 or newer is needed, 5.x recommended`,
+    );
   }
   if (olderThan(version, [5, 0])) {
-    return {
-      severity: 'warning',
-      message: `${message}: objects annotated config.kubernetes.io/local-config stay in the output before 5.x`,
-    };
+    return finding(
+      'warning',
+      'KUSTOMIZE_OLD',
+      `${message}: objects annotated config.kubernetes.io/local-config stay in the output before 5.x`,
+    );
   }
-  return { severity: 'info', message, tags: { outcome: 'ok' } };
+  return ok(message);
 }
 
 /** Whether a version such as `v4.5.4` is older than `[major, minor]`. */

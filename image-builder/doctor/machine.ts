@@ -2,7 +2,7 @@
 import { access, constants, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Finding } from '../base/diagnostics/error.ts';
+import { type DoctorFinding, finding, ok } from './finding.ts';
 import { checkKustomizeVersion } from './kustomization.ts';
 
 /** How a command ended; `missing` when there is no such executable. */
@@ -25,11 +25,6 @@ export interface MachineFacts {
   probe: Probe;
 }
 
-const info = (message: string): Finding => ({ severity: 'info', message });
-/** Something that is as it should be. */
-const ok = (message: string): Finding => ({ severity: 'info', message, tags: { outcome: 'ok' } });
-const warning = (message: string): Finding => ({ severity: 'warning', message });
-
 /** The version of kustomize, without `v`; undefined when there is none, empty when it does not tell. */
 export async function kustomizeVersion(probe: Probe): Promise<string | undefined> {
   const result = await probe(['kustomize', 'version'], 10);
@@ -38,18 +33,25 @@ export async function kustomizeVersion(probe: Probe): Promise<string | undefined
 }
 
 /** kustomize on PATH. */
-export function checkKustomize(version: string | undefined): Finding[] {
-  if (version === undefined) return [warning('kustomize is not on PATH; 4.5 or newer renders the examples')];
+export function checkKustomize(version: string | undefined): DoctorFinding[] {
+  if (version === undefined)
+    return [
+      finding('warning', 'KUSTOMIZE_MISSING', 'kustomize is not on PATH; 4.5 or newer renders the examples'),
+    ];
   if (version === '')
     return [
-      info('kustomize does not report its version, because it was built from source; 4.5 or newer is needed'),
+      finding(
+        'info',
+        'KUSTOMIZE_VERSION_UNKNOWN',
+        'kustomize does not report its version, because it was built from source; 4.5 or newer is needed',
+      ),
     ];
   return [checkKustomizeVersion(version)];
 }
 
 /** The engines that run container functions and the container executor. */
-export async function checkEngines(probe: Probe): Promise<Finding[]> {
-  const findings: Finding[] = [];
+export async function checkEngines(probe: Probe): Promise<DoctorFinding[]> {
+  const findings: DoctorFinding[] = [];
   let usable = 0;
   for (const engine of ['docker', 'podman', 'nerdctl']) {
     const result = await probe([engine, 'info', '--format', '{{json .}}'], 20);
@@ -61,18 +63,28 @@ export async function checkEngines(probe: Probe): Promise<Finding[]> {
     }
     const said = `${result.stderr}${result.stdout.match(/"ServerErrors":\["([^"]*)/)?.[1] ?? ''}`;
     findings.push(
-      warning(`${engine} is installed but does not answer: ${firstLine(said)}${engineHint(said)}`),
+      finding(
+        'warning',
+        'ENGINE_REFUSES',
+        `${engine} is installed but does not answer: ${firstLine(said)}${engineHint(said)}`,
+      ),
     );
   }
   if (findings.length === 0)
     findings.push(
-      warning(
+      finding(
+        'warning',
+        'ENGINE_MISSING',
         'there is no container engine: container functions and the container executor need docker, podman or nerdctl',
       ),
     );
   else if (usable > 0 && !findings.some(({ message }) => message === 'docker answers')) {
     findings.push(
-      warning('kustomize starts container functions with `docker` only; podman-docker provides that command'),
+      finding(
+        'warning',
+        'DOCKER_COMMAND_MISSING',
+        'kustomize starts container functions with `docker` only; podman-docker provides that command',
+      ),
     );
   }
   return findings;
@@ -86,29 +98,33 @@ function engineHint(said: string): string {
 }
 
 /** What a build by an ordinary user needs: subordinate ids and the tools that use them. */
-export async function checkUserNamespaces({ uid, userName, probe }: MachineFacts): Promise<Finding[]> {
+export async function checkUserNamespaces({ uid, userName, probe }: MachineFacts): Promise<DoctorFinding[]> {
   if (uid === undefined || uid === 0) return [ok('builds run as root')];
-  const findings: Finding[] = [];
+  const findings: DoctorFinding[] = [];
   for (const file of ['/etc/subuid', '/etc/subgid']) {
     const text = await readFile(file, 'utf8').catch(() => '');
     if (!hasSubordinateRange(text, userName, uid)) {
-      findings.push({
-        severity: 'error',
-        file,
-        message: `${userName} has no range of 65536 ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${userName}`,
-      });
+      findings.push(
+        finding(
+          'error',
+          'SUBORDINATE_IDS_MISSING',
+          `${userName} has no range of 65536 ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${userName}`,
+          { file },
+        ),
+      );
     }
   }
   if (findings.length > 0) return findings;
   const trial = await probe(['unshare', '--user', '--map-root-user', '--map-auto', '--mount', 'true'], 10);
   if (trial.status === 0) return [ok('user namespaces work')];
   if (trial.status === 'missing')
-    return [{ severity: 'error', message: 'unshare is missing (Debian package util-linux)' }];
+    return [finding('error', 'TOOL_MISSING', 'unshare is missing (Debian package util-linux)')];
   return [
-    {
-      severity: 'error',
-      message: `user namespaces do not work: ${firstLine(trial.stderr)} (install uidmap; sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)`,
-    },
+    finding(
+      'error',
+      'USER_NAMESPACES_REFUSED',
+      `user namespaces do not work: ${firstLine(trial.stderr)} (install uidmap; sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)`,
+    ),
   ];
 }
 
@@ -128,7 +144,7 @@ const BOOT_SECTOR = Buffer.concat([
 ]);
 
 /** Whether KVM is there, usable, and faster than emulation: the smallest guest is booted with both. */
-export async function checkKvm({ probe }: MachineFacts): Promise<Finding[]> {
+export async function checkKvm({ probe }: MachineFacts): Promise<DoctorFinding[]> {
   const tcg = 'boot tests use emulation (TCG), which is slow';
   if (
     !(await access('/dev/kvm').then(
@@ -136,14 +152,16 @@ export async function checkKvm({ probe }: MachineFacts): Promise<Finding[]> {
       () => false,
     ))
   )
-    return [info(`there is no /dev/kvm: ${tcg}`)];
+    return [finding('info', 'KVM_MISSING', `there is no /dev/kvm: ${tcg}`)];
   if (
     !(await access('/dev/kvm', constants.R_OK | constants.W_OK).then(
       () => true,
       () => false,
     ))
   ) {
-    return [warning(`/dev/kvm is not accessible: ${tcg}; add the user to the group kvm`)];
+    return [
+      finding('warning', 'KVM_DENIED', `/dev/kvm is not accessible: ${tcg}; add the user to the group kvm`),
+    ];
   }
   const directory = await mkdtemp(join(tmpdir(), 'image-builder-doctor-'));
   try {
@@ -173,14 +191,18 @@ export async function checkKvm({ probe }: MachineFacts): Promise<Finding[]> {
     const virtual = await boot('kvm');
     if (virtual.status !== 33) {
       return [
-        warning(
+        finding(
+          'warning',
+          'KVM_BROKEN',
           `KVM does not work here (${firstLine(virtual.stderr) || `guest ended with ${virtual.status}`}): ${tcg}`,
         ),
       ];
     }
     if (emulated.status === 33 && virtual.seconds > 2 * emulated.seconds && virtual.seconds > 1) {
       return [
-        warning(
+        finding(
+          'warning',
+          'KVM_SLOW',
           `KVM is slower than emulation here (${virtual.seconds.toFixed(1)} s against ${emulated.seconds.toFixed(1)} s), as in a nested virtual machine: ${tcg}`,
         ),
       ];

@@ -2,8 +2,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import type { Finding } from '../base/diagnostics/error.ts';
 import { readStandardInput } from '../base/diagnostics/standard-streams.ts';
+import { type DoctorFinding, finding } from './finding.ts';
 import { type ConfiguredFunction, FUNCTION_LISTS, type Kustomization } from './kustomization.ts';
 
 const NAMES = ['kustomization.yaml', 'kustomization.yml', 'Kustomization'];
@@ -14,7 +14,7 @@ const RESOURCE_LISTS = ['resources', 'components', 'bases'];
 export interface ReadKustomizations {
   kustomizations: Kustomization[];
   /** Files that cannot be read or parsed. */
-  findings: Finding[];
+  findings: DoctorFinding[];
 }
 
 /** Reads the kustomization of a directory and all local ones that it names, each once; remote ones are left alone. */
@@ -54,7 +54,9 @@ export async function readKustomizations(path: string): Promise<ReadKustomizatio
   );
   await visit(isFile ? dirname(start) : start);
   if (result.kustomizations.length === 0 && result.findings.length === 0) {
-    result.findings.push({ severity: 'info', message: 'there is no kustomization', file: start });
+    result.findings.push(
+      finding('info', 'KUSTOMIZATION_MISSING', 'there is no kustomization', { file: start }),
+    );
   }
   return result;
 }
@@ -65,8 +67,8 @@ export async function readKustomizations(path: string): Promise<ReadKustomizatio
  */
 export async function readRendered(
   path: string,
-): Promise<{ objects: Record<string, unknown>[]; findings: Finding[] } | undefined> {
-  const findings: Finding[] = [];
+): Promise<{ objects: Record<string, unknown>[]; findings: DoctorFinding[] } | undefined> {
+  const findings: DoctorFinding[] = [];
   if (path === '-') return { objects: parseObjects(await readStandardInput(), path, findings), findings };
   const isFile = await stat(path).then(
     (stats) => stats.isFile(),
@@ -81,7 +83,7 @@ async function readFunctions(
   index: number,
   entry: string,
   { file }: Kustomization,
-  findings: Finding[],
+  findings: DoctorFinding[],
 ): Promise<ConfiguredFunction[]> {
   // kustomize takes the object itself in place of its file.
   if (/\n|^\s*[{a-zA-Z]+\s*:\s/.test(entry)) {
@@ -121,26 +123,26 @@ async function localDirectory(from: string, entry: string): Promise<string | und
     : undefined;
 }
 
-async function readObjects(file: string, findings: Finding[]): Promise<Record<string, unknown>[]> {
+async function readObjects(file: string, findings: DoctorFinding[]): Promise<Record<string, unknown>[]> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    findings.push({ severity: 'error', message: `cannot be read: ${(error as Error).message}`, file });
+    findings.push(
+      finding('error', 'FILE_UNREADABLE', `cannot be read: ${(error as Error).message}`, { file }),
+    );
     return [];
   }
   return parseObjects(text, file, findings);
 }
 
-function parseObjects(text: string, file: string, findings: Finding[]): Record<string, unknown>[] {
+function parseObjects(text: string, file: string, findings: DoctorFinding[]): Record<string, unknown>[] {
   return parseAllDocuments(text).flatMap((document) => {
     const [error] = document.errors;
     if (error) {
-      findings.push({
-        severity: 'error',
-        message: `is not valid YAML: ${error.message.split('\n')[0]}`,
-        file,
-      });
+      findings.push(
+        finding('error', 'INVALID_YAML', `is not valid YAML: ${error.message.split('\n')[0]}`, { file }),
+      );
       return [];
     }
     const value: unknown = document.toJS();

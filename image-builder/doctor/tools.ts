@@ -1,6 +1,6 @@
 // Whether the tools that builds need are on this machine, by what they are needed for.
-import type { Finding } from '../base/diagnostics/error.ts';
 import { findMissingTools, type Task } from '../sandbox/tools.ts';
+import { type DoctorFinding, finding, ok } from './finding.ts';
 
 const PURPOSES: readonly { what: string; tasks: readonly Task[]; severity: 'warning' | 'info' }[] = [
   { what: 'builds on this machine', tasks: ['sandbox', 'rootfs', 'osconfig'], severity: 'warning' },
@@ -12,14 +12,13 @@ const PURPOSES: readonly { what: string; tasks: readonly Task[]; severity: 'warn
 ];
 
 /** @param directories where tools are looked for; default: PATH and the sbin directories */
-export function checkTools(directories?: readonly string[]): Finding[] {
+export function checkTools(directories?: readonly string[]): DoctorFinding[] {
   return PURPOSES.map(({ what, tasks, severity }) => {
     const missing = findMissingTools(tasks, directories);
-    if (missing.length === 0)
-      return { severity: 'info', message: `the tools for ${what} are installed`, tags: { outcome: 'ok' } };
+    if (missing.length === 0) return ok(`the tools for ${what} are installed`);
     const names = missing.map(({ tool }) => tool).join(', ');
     const packages = [...new Set(missing.map((one) => one.package))].sort().join(' ');
     const advice = `apt-get install --no-install-recommends ${packages}`;
-    return { severity, message: `${names} for ${what} not found: ${advice}` };
+    return finding(severity, 'TOOL_MISSING', `${names} for ${what} not found: ${advice}`);
   });
 }

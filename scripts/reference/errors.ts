@@ -14,6 +14,15 @@ export interface ErrorCode {
 const CLASS = /((?:\/\*\*(?:[^*]|\*(?!\/))*\*\/\s*)?)export class (\w+) extends ImageBuilderError<([^>{]+)>/g;
 const UNION_MEMBER = /((?:\/\*\*(?:[^*]|\*(?!\/))*\*\/\s*)?)\|?\s*'([A-Z][A-Z0-9_]+)'/g;
 
+/** What the doctor finds has codes too; no class carries them. */
+const DOCTOR = { file: 'image-builder/doctor/finding.ts', union: 'DoctorCode' };
+
+/** Every code of what the doctor finds, sorted. */
+export function doctorCodes(root: string): Omit<ErrorCode, 'thrownAs'>[] {
+  const union = unionOf(readFileSync(join(root, DOCTOR.file), 'utf8'), DOCTOR.union) ?? '';
+  return membersOf(union).sort((a, b) => (a.code < b.code ? -1 : 1));
+}
+
 /** Every code of the errors in the TypeScript sources below these directories of `root`, sorted. */
 export function errorCodes(root: string, directories: readonly string[]): ErrorCode[] {
   const codes = directories.flatMap((directory) =>
@@ -64,13 +73,17 @@ const textOf = (comment: string): string =>
 
 /** Markdown of all codes. */
 export function errorReference(root: string): string {
-  const rows = errorCodes(root, ['image-builder', 'functions']).map(
-    ({ code, thrownAs, meaning }) =>
-      `| \`${code}\` | ${thrownAs && `\`${thrownAs}\``} | ${meaning.replaceAll('|', '\\|')} |`,
+  const cell = (meaning: string) => meaning.replaceAll('|', '\\|');
+  const errors = errorCodes(root, ['image-builder', 'functions']).map(
+    ({ code, thrownAs, meaning }) => `| \`${code}\` | ${thrownAs && `\`${thrownAs}\``} | ${cell(meaning)} |`,
   );
+  const findings = doctorCodes(root).map(({ code, meaning }) => `| \`${code}\` | ${cell(meaning)} |`);
   return [
     '# Error codes',
     'Every error has a code. It is printed in brackets at the end of the error line, is `code` in the lines of `--log-format json`, and `tags.code` in the results of the KRM function. Codes do not change; messages may.',
-    ['| code | class | meaning |', '| --- | --- | --- |', ...rows].join('\n'),
+    ['| code | class | meaning |', '| --- | --- | --- |', ...errors].join('\n'),
+    '## What `image-builder doctor` finds',
+    'Each finding has a code too, except for what is in order.',
+    ['| code | meaning |', '| --- | --- |', ...findings].join('\n'),
   ].join('\n\n');
 }

@@ -23,7 +23,7 @@ export interface Finding {
   line?: number;
   /** That line with carets below, as two lines; without values that may be secrets. */
   excerpt?: string;
-  /** Machine-readable extras: `code`, which every error has; the cost of a read, ... */
+  /** Machine-readable extras: `code`, which every error and every finding of the doctor has; the cost of a read, ... */
   tags?: Record<string, string>;
 }
 
@@ -104,14 +104,14 @@ export function formatFinding(finding: Finding): string {
   return `${finding.severity}: ${describeFinding(finding)}`;
 }
 
-/** What a finding says, without its severity; its text may come from strangers. Errors end with their code. */
+/** What a finding says, without its severity; its text may come from strangers. What has a code ends its first line with it. */
 export function describeFinding(finding: Finding): string {
   const { message, field, file, line, excerpt } = finding;
   const place = file && `${file}${line === undefined ? '' : `:${line}`}`;
   const [first = '', ...others] = message.split('\n');
   // A finding about a file as a whole has the file as its subject.
   const subject = field || place;
-  const code = finding.severity === 'error' && finding.tags?.code ? ` [${finding.tags.code}]` : '';
+  const code = finding.tags?.code ? ` [${finding.tags.code}]` : '';
   const head = `${subject ? `${subject}: ` : ''}${first}${field && place ? ` (in ${place})` : ''}${code}`;
   return printableLines([head, ...(excerpt === undefined ? [] : [excerpt]), ...others].join('\n'));
 }

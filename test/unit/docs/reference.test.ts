@@ -1,7 +1,7 @@
 // The reference pages tell what the sources say.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCodes } from '../../../scripts/reference/errors.ts';
+import { doctorCodes, errorCodes } from '../../../scripts/reference/errors.ts';
 import { referencePages } from '../../../scripts/reference/pages.ts';
 
 const root = join(__dirname, '../../..');
@@ -35,12 +35,14 @@ test('every code that an error is made with is documented', () => {
 
 test('every documented code occurs where something goes wrong, not in its list alone', () => {
   const whole = sources.join('\n');
-  const codes = new Set(errorCodes(root, ['image-builder', 'functions']).map(({ code }) => code));
-  expect([...codes].filter((code) => whole.split(`'${code}'`).length < 3)).toEqual([]);
+  const codes = [...errorCodes(root, ['image-builder', 'functions']), ...doctorCodes(root)].map(
+    ({ code }) => code,
+  );
+  expect([...new Set(codes)].filter((code) => whole.split(`'${code}'`).length < 3)).toEqual([]);
 });
 
-test('every error code has a docstring', () => {
-  const codes = errorCodes(root, ['image-builder', 'functions']);
+test('every code has a docstring', () => {
+  const codes = [...errorCodes(root, ['image-builder', 'functions']), ...doctorCodes(root)];
   expect(codes.length).toBeGreaterThan(50);
   expect(codes.filter(({ meaning }) => meaning === '')).toEqual([]);
 });

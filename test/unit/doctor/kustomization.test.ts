@@ -113,3 +113,19 @@ test('subuid(5) names users by name or number', () => {
   expect(hasSubordinateRange(text, 'other', 1002)).toBe(false);
   expect(hasSubordinateRange(text, 'root', 0)).toBe(false);
 });
+
+test('images that are run are wanted by digest', () => {
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const image = (reference: string) => ({ build: { executor: { container: { image: reference } } } });
+  const told = (annotation: string, spec: Record<string, unknown>) =>
+    check([configured('generators', annotation, spec)]).filter((line) => line.includes('no digest'));
+  expect(told(EXEC, image('r.test/builder:v1'))).toEqual([
+    'warning spec.build.executor.container.image: r.test/builder:v1 has no digest: whoever may push it decides what is run; name it as r.test/builder:v1@sha256:...',
+  ]);
+  expect(told('container: {image: r.test/function:v1}', image(`r.test/builder:v1@${digest}`))).toEqual([
+    expect.stringMatching(/^info metadata\.annotations\[.*\]\.container\.image: r\.test\/function:v1 has no/),
+  ]);
+  expect(told(`container: {image: 'b@${digest}'}`, image(`c@${digest}`))).toEqual([]);
+  for (const executor of [null, { container: null }, { container: { image: 7 } }])
+    expect(told(EXEC, { build: { executor } })).toEqual([]);
+});

@@ -5,6 +5,7 @@ test('each purpose whose tools are missing is named, with the packages that brin
   expect(findings[1]).toEqual({
     severity: 'warning',
     message: expect.stringMatching(/\bsfdisk\b.* for QCOWs not found: apt-get install .*\bfdisk\b/),
+    tags: { code: 'TOOL_MISSING' },
   });
   expect(findings.filter(({ tags }) => tags?.outcome === 'ok')).toEqual([]);
   expect(findings.map(({ severity }) => severity)).toEqual([

@@ -40,10 +40,18 @@ interface Examination {
   path?: string;
   /** Command line that starts the doctor as somebody else. */
   as?: string[];
+  format?: 'plain' | 'json';
 }
 
-async function examine({ kustomization, environment, path = bin, as = [] }: Examination = {}) {
-  const [file = '', ...args] = [...as, process.execPath, program, 'doctor', kustomization ?? bin];
+async function examine({
+  kustomization,
+  environment,
+  path = bin,
+  as = [],
+  format = 'plain',
+}: Examination = {}) {
+  const doctor = ['--log-format', format, 'doctor', kustomization ?? bin];
+  const [file = '', ...args] = [...as, process.execPath, program, ...doctor];
   const result = await run(file, args, {
     cwd: directory,
     env: { ...process.env, PATH: `${path}:${process.env.PATH}`, ...environment },
@@ -71,9 +79,16 @@ spec: {image: {url: 'oci://r.example.org/a@sha256:aa', checksum: aa}}
   expect(rendered.status).toBe(1);
   expect(rendered.lines.filter((line) => line.startsWith('error:'))).toEqual([
     expect.stringMatching(
-      /^error: spec.image.checksum: BareMetalHost\/node-1 has checksum beside an oci:.*out.yaml\)$/,
+      /^error: spec.image.checksum: BareMetalHost\/node-1 has checksum beside an oci:.*out.yaml\) \[METAL3_CHECKSUM_UNWANTED\]$/,
     ),
   ]);
+
+  const { lines } = await examine({ kustomization: join(path, 'out.yaml'), format: 'json' });
+  const findings = lines.map((line) => JSON.parse(line));
+  expect(findings.filter(({ code }) => code === 'METAL3_CHECKSUM_UNWANTED')).toMatchObject([
+    { type: 'finding', severity: 'error', field: 'spec.image.checksum' },
+  ]);
+  expect(findings.filter(({ code, tags }) => (code === undefined) === (tags.outcome !== 'ok'))).toEqual([]);
 });
 
 async function kustomization(files: Record<string, string>): Promise<string> {
