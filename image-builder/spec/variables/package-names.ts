@@ -5,12 +5,15 @@
  * install one, but only when no package has that name (`g++`, `memtest86+` have).
  */
 const NAME = /^[a-z0-9][a-z0-9+.-]*[a-z0-9+.]$/;
-const REQUEST = /^([a-z0-9+.-]+)(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+|\/[A-Za-z0-9._/-]+)?$/;
+const REQUEST = /^([a-z0-9+.-]+)(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+\*?|\/[A-Za-z0-9._/-]+)?$/;
 
 /** Whether `text` is the name of a package and nothing else. */
 export const isPackageName = (text: string): boolean => NAME.test(text);
 
-/** Whether `text` asks apt for a package: name, optionally `:architecture`, `=version` or `/suite`. Never an option, never a removal. */
+/**
+ * Whether `text` asks apt for a package: name, optionally `:architecture`, `=version` (with `*` for its end, as the packages of
+ * `spec.build.kubernetes` have it) or `/suite`. Never an option, never a removal.
+ */
 export const isPackageRequest = (text: string): boolean => isPackageName(REQUEST.exec(text)?.[1] ?? '');
 
 /** The name in what {@link isPackageRequest} accepts. */

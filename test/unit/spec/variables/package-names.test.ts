@@ -12,13 +12,17 @@ test.each(['vim', 'g++', 'memtest86+', 'libstdc++6', '0ad', 'linux-image-6.12.48
   },
 );
 
-test.each(['vim=2:9.1.1230-2', 'libc6:i386', 'libc6:i386=2.41-12', 'vim/trixie-backports', 'g++=4:14.2.0-1'])(
-  '%s asks for a package, and is no name',
-  (request) => {
-    expect(isPackageRequest(request)).toBe(true);
-    expect(isPackageName(request)).toBe(false);
-  },
-);
+test.each([
+  'vim=2:9.1.1230-2',
+  'kubelet=1.37.2-*',
+  'libc6:i386',
+  'libc6:i386=2.41-12',
+  'vim/trixie-backports',
+  'g++=4:14.2.0-1',
+])('%s asks for a package, and is no name', (request) => {
+  expect(isPackageRequest(request)).toBe(true);
+  expect(isPackageName(request)).toBe(false);
+});
 
 // Options of apt and dpkg, removals, patterns, tasks, files, several at once.
 test.each([
