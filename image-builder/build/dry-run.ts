@@ -15,13 +15,13 @@ import type { InstalledPackages } from '../stages/rootfs/rootfs-entry.ts';
 import { RootfsError } from '../stages/rootfs/rootfs-error.ts';
 import type { BuildOptions } from './build-options.ts';
 import { type ExplainedStage, explainPlan } from './explain.ts';
-import type { PackageResolution } from './packages/resolution.ts';
+import type { RepositoryAnswer } from './packages/resolution.ts';
 import { planBuild } from './session.ts';
 
 /** Where the versions of the packages come from. */
 export type PackageSource =
   /** Every repository was fetched, and its signature verified with the key of the spec. */
-  | { from: 'repositories'; verified: PackageResolution['repositories'] }
+  | { from: 'repositories'; verified: RepositoryAnswer['repositories'] }
   | { from: 'lock' }
   /** The repositories could not be asked: names only. */
   | { from: 'spec'; unreachable: string };

@@ -1,16 +1,27 @@
 // What the store knows of how a bundle came to be: its provenance, and which disks have booted.
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../base/diagnostics/errno.ts';
 import type { Provenance } from '../bundle/evidence/attest.ts';
+import { DESCRIPTION_TYPE } from '../bundle/evidence/build-description.ts';
 import { version } from '../embedded/release.ts';
 import { hashOf } from '../pipeline/keys.ts';
 import { findEntry } from '../pipeline/lookup.ts';
-import type { ResolvedBuild } from '../spec/variables/resolved.ts';
+import { describeBuild } from '../spec/variables/description.ts';
+import { newLockFile } from '../spec/variables/lock-file.ts';
+import type { ResolvedBuild, ResolvedLock } from '../spec/variables/resolved.ts';
 import { withoutCredentials } from '../spec/variables/uri.ts';
+import { RESOLUTION_FILE } from '../stages/rootfs/rootfs-entry.ts';
 import { type Entry, listEntries } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';
+import { lockOf } from './packages/package-lock.ts';
 
 /** What can be said about a bundle. */
 export interface BuildEvidence {
   provenance: Provenance;
+  /** What the provenance names, for whoever builds it again; absent when the packages of the build are not known. */
+  description?: Buffer;
   bootTests: { disk: string; firmware: string }[];
 }
 
@@ -28,8 +39,10 @@ export async function evidenceOf(
   builder: string,
 ): Promise<BuildEvidence> {
   const stages = await stagesOf(store, bundle);
+  const description = await descriptionOf(resolved, stages.get('rootfs'));
   return {
-    provenance: provenanceOf(resolved, bundle, stages, builder),
+    provenance: provenanceOf(resolved, bundle, stages, builder, description),
+    ...(description && { description }),
     bootTests: await bootTestsOf(store, bundle),
   };
 }
@@ -56,6 +69,7 @@ function provenanceOf(
   bundle: Entry,
   stages: ReadonlyMap<string, Entry>,
   builder: string,
+  description: Buffer | undefined,
 ): Provenance {
   const ordered = [...stages].sort(([a], [b]) => (a < b ? -1 : 1));
   const tools = Object.assign({}, ...ordered.map(([, entry]) => entry.tools)) as Record<string, string>;
@@ -76,8 +90,20 @@ function provenanceOf(
         // Every variable, without secrets; as the profiles of the bundle tell them.
         variables: { sha256: hashOf(bundle.inputs) },
       },
-      internalParameters: { keys: Object.fromEntries(ordered.map(([stage, { key }]) => [stage, key])) },
+      internalParameters: {
+        keys: Object.fromEntries(ordered.map(([stage, { key }]) => [stage, key])),
+        recipes: Object.fromEntries(ordered.map(([stage, { recipe }]) => [stage, recipe])),
+      },
       resolvedDependencies: [
+        ...(description
+          ? [
+              {
+                name: 'build',
+                mediaType: DESCRIPTION_TYPE,
+                digest: { sha256: createHash('sha256').update(description).digest('hex') },
+              },
+            ]
+          : []),
         ...repositories,
         ...(typeof base === 'object' && base.digest
           ? [{ name: 'base', uri: base.image, digest: { sha256: base.digest.replace(/^sha256:/, '') } }]
@@ -89,6 +115,26 @@ function provenanceOf(
       metadata: { finishedOn: bundle.createdAt },
     },
   };
+}
+
+/** The build with the packages that were installed; they are known when the root file system is there, or there was a lock. */
+async function descriptionOf(
+  resolved: ResolvedBuild,
+  rootfs: Entry | undefined,
+): Promise<Buffer | undefined> {
+  const { lock = rootfs && (await installedLock(resolved, rootfs)) } = resolved;
+  if (!lock) return undefined;
+  const { sourceDateEpoch } = (rootfs?.inputs ?? {}) as { sourceDateEpoch?: number };
+  const file = newLockFile(resolved.rootfs.multistrap.rootfs_arch, lock);
+  return Buffer.from(`${JSON.stringify(describeBuild(resolved, file, sourceDateEpoch))}\n`);
+}
+
+async function installedLock(resolved: ResolvedBuild, rootfs: Entry): Promise<ResolvedLock | undefined> {
+  const text = await readFile(join(rootfs.directory, RESOLUTION_FILE), 'utf8').catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  return text === undefined ? undefined : lockOf(resolved, JSON.parse(text));
 }
 
 /** Of the very disks in the bundle: an entry exists when the machine has reached its login prompt, here or where it is believed. */

@@ -1,4 +1,5 @@
 // What is done with the bundle of a build once the store has it, wherever it was built.
+import type { Env } from '../base/env.ts';
 import type { BundleContents } from '../bundle/model.ts';
 import type { PlannedStage } from '../pipeline/plan.ts';
 import type { ResolvedBuild } from '../spec/variables/resolved.ts';
@@ -10,8 +11,11 @@ import { fileNameOf, type Store, storePath } from '../store/store.ts';
 import type { BuildOptions } from './build-options.ts';
 import { publish } from './publish.ts';
 
-/** `builder.id` of whoever says nothing else by IMAGE_BUILDER_BUILDER_ID. */
+/** `builder.id` of whoever says nothing else. */
 const DEFAULT_BUILDER = 'https://airshipit.org/image-builder';
+
+/** Who builds here, as statements name him. */
+export const builderId = (env: Env): string => env.IMAGE_BUILDER_BUILDER_ID || DEFAULT_BUILDER;
 
 /**
  * Puts the bundle of an entry where the spec says; a layout of the store is the place when it names none.
@@ -29,8 +33,7 @@ export async function publishEntry(
   const defaultLayout = storePath(store, 'bundles', fileNameOf(resolved.name));
   const evidence = async () => {
     const { evidenceOf } = await import('./evidence.ts');
-    const builder = (options.env ?? process.env).IMAGE_BUILDER_BUILDER_ID || DEFAULT_BUILDER;
-    return await evidenceOf(resolved, store, entry, builder);
+    return await evidenceOf(resolved, store, entry, builderId(options.env ?? process.env));
   };
   return { ...(await publish(resolved, bundle, { ...options, evidence, defaultLayout })), profiles };
 }

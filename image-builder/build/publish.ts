@@ -163,6 +163,7 @@ async function withStatements(
       source: image,
       ...{ target, artifacts, key, signature: attest.signature, sbom: attest.sbom, now: Date.now() / 1000 },
       ...(attest.provenance && evidence && { provenance: evidence.provenance }),
+      ...(evidence?.description && { description: evidence.description }),
       ...(attest.bootTest && evidence && { bootTests: evidence.bootTests }),
     };
     return new AttachedSource(image, await newStatements(wanted, there));

@@ -4,7 +4,7 @@ import { type Change, changesBetween } from '../../pipeline/input-changes.ts';
 import type { ResolvedBuild, ResolvedLock } from '../../spec/variables/resolved.ts';
 import { withoutCredentials } from '../../spec/variables/uri.ts';
 import { requestedPackages } from '../../stages/rootfs/apt-sources.ts';
-import type { PackageResolution } from './resolution.ts';
+import type { PackageResolution } from '../../stages/rootfs/resolution.ts';
 
 /** The lock of a build with these packages. */
 export function lockOf(

@@ -13,6 +13,7 @@ import { diskManifest } from '../disk-index.ts';
 import type { Artifacts, QcowArtifact } from '../model.ts';
 import { SPDX } from '../sbom-referrer.ts';
 import { listSboms, openSbom, type SbomDocument } from '../sboms.ts';
+import { descriptionReferrer } from './build-description.ts';
 import { findStatements } from './find-statements.ts';
 import { claimsOf, isoTime, subjectFor } from './sign.ts';
 import { PREDICATE_TYPE_ANNOTATION, statementReferrer } from './statement-referrer.ts';
@@ -29,6 +30,8 @@ export interface AttestRequest {
   sbom: boolean;
   /** SLSA provenance without the bills of materials. */
   provenance?: Provenance;
+  /** What the provenance names as the description of the build; goes with it. */
+  description?: Buffer;
   /** Which disks have booted by which firmware, by the name of the disk. */
   bootTests?: { disk: string; firmware: string }[];
   /** Seconds since the epoch. */
@@ -62,15 +65,19 @@ export async function newStatements(request: AttestRequest, there: ImageSource):
     new Set(drafts.map(({ predicateType }) => predicateType)),
   );
   const created = isoTime(now);
-  return drafts
-    .filter((draft) => !said.has(identityOf(draft)) && !said.has(draft.predicateType))
-    .flatMap(({ manifests, subject, predicateType, predicate }) => {
-      const dated = subject.map((one) =>
-        one.annotations ? { ...one, annotations: { ...one.annotations, created } } : one,
-      );
-      const content = signStatement(writeStatement({ subject: dated, predicateType, predicate }), key);
-      return manifests.map((manifest) => statementReferrer(manifest, { content, predicateType, created }));
-    });
+  const unsaid = drafts.filter((draft) => !said.has(identityOf(draft)) && !said.has(draft.predicateType));
+  const statements = unsaid.flatMap(({ manifests, subject, predicateType, predicate }) => {
+    const dated = subject.map((one) =>
+      one.annotations ? { ...one, annotations: { ...one.annotations, created } } : one,
+    );
+    const content = signStatement(writeStatement({ subject: dated, predicateType, predicate }), key);
+    return manifests.map((manifest) => statementReferrer(manifest, { content, predicateType, created }));
+  });
+  const provenance = unsaid.find(({ predicateType }) => predicateType === PREDICATES.provenance);
+  const [root] = provenance?.manifests ?? [];
+  return root && request.description
+    ? [...statements, descriptionReferrer(root, request.description)]
+    : statements;
 }
 
 async function draftsOf(request: AttestRequest): Promise<Draft[]> {

@@ -7,6 +7,7 @@ import {
   type Verdict,
 } from '../../attestation/policy.ts';
 import { PREDICATES } from '../../attestation/statement.ts';
+import type { Image } from '../../oci/image.ts';
 import { formatReference, parseReference } from '../../oci/reference.ts';
 import { openImage } from '../read/open-image.ts';
 import { readBundle } from '../read/read-bundle.ts';
@@ -36,6 +37,14 @@ export interface Verification {
   refused: Verdict['refused'];
 }
 
+/** A bundle that is what was demanded, while it is open. */
+export interface VerifiedBundle {
+  verification: Verification;
+  image: Image;
+  /** Statements that count, with what they say. */
+  statements: Verdict['trusted'];
+}
+
 /**
  * Makes sure that a bundle is what every policy demands.
  * @throws TrustError; RegistryError, BundleError
@@ -45,6 +54,19 @@ export async function verifyBundle(
   policies: readonly TrustPolicy[],
   options: Omit<ReadBundleOptions, 'trust'>,
 ): Promise<Verification> {
+  return await withVerified(text, policies, options, async ({ verification }) => verification);
+}
+
+/**
+ * Reads more of a bundle that is what every policy demands.
+ * @throws TrustError; RegistryError, BundleError
+ */
+export async function withVerified<Result>(
+  text: string,
+  policies: readonly TrustPolicy[],
+  options: Omit<ReadBundleOptions, 'trust'>,
+  use: (bundle: VerifiedBundle) => Promise<Result>,
+): Promise<Result> {
   const reference = parseReference(text);
   return withinLimits(options, async (limited) => {
     const { image, close } = await openImage(reference, limited);
@@ -67,7 +89,9 @@ export async function verifyBundle(
         enforceBootTests(verdict, policy, artifacts.qcows, name);
       }
       const all = examine(found, image.digest, keys);
-      return { image: name, trusted: all.trusted.map(vouchingOf), refused: [...refused, ...all.refused] };
+      const trusted = all.trusted.map(vouchingOf);
+      const verification = { image: name, trusted, refused: [...refused, ...all.refused] };
+      return await use({ verification, image, statements: all.trusted });
     } finally {
       await close();
     }

@@ -3,10 +3,11 @@ import { type Command, Option } from 'commander';
 import { invalidInput } from '../../base/diagnostics/error.ts';
 import { printable } from '../../base/diagnostics/printable.ts';
 import { writeOut } from '../../base/diagnostics/standard-streams.ts';
-import type { Verification } from '../../bundle/evidence/verify.ts';
+import { contextOf } from '../context.ts';
 import { printedValue } from '../printed-value.ts';
 import { addRegistryOptions, addTimeoutOption, engineOptions } from '../registry-options.ts';
 import { type TrustFlags, trustSettings } from '../trust-options.ts';
+import { verificationLines } from '../verification-text.ts';
 
 /** Adds the command to the program. */
 export function register(program: Command): void {
@@ -25,39 +26,59 @@ export function register(program: Command): void {
     )
     .option('--max-age <time>', 'oldest signature that counts: 90d, 12h, 30m, 600s')
     .option('--builder <uri>', 'builder.id that the provenance must name')
+    .option(
+      '--rebuild',
+      'also build it again from its signed provenance, in a store that is thrown away, and compare every digest; this runs what the builder has described',
+    )
+    .option(
+      '--secrets <file>',
+      'with --rebuild: values that the description leaves out, in YAML or JSON: a map from field to value',
+    )
+    .option(
+      '--sign-key <file>',
+      'with --rebuild: sign the bundle with this private key when its bytes are the same',
+    )
     .addOption(
       new Option('-o, --output <format>', 'output format').choices(['text', 'json', 'yaml']).default('text'),
     );
-  addTimeoutOption(addRegistryOptions(command)).action(
-    async (reference: string, flags: TrustFlags & { output: 'text' | 'json' | 'yaml' }) => {
-      const [{ verifyBundle }, { trustFor }, { parseReference }, { loadBundleRules }] = await Promise.all([
-        import('../../bundle/evidence/verify.ts'),
-        import('../../bundle/evidence/trust-rules.ts'),
-        import('../../oci/reference.ts'),
-        import('../../policy/load.ts'),
-      ]);
-      const settings = await trustSettings(flags);
-      const bundles = await loadBundleRules({ env: process.env, cwd: process.cwd() });
-      const rules = trustFor(parseReference(reference), { bundles }, settings, '--key');
-      if (rules.length === 0) throw invalidInput('--key', 'is missing: whose signature is trusted?');
-      const { trust: _, ...options } = await engineOptions(command);
-      const found = await verifyBundle(reference, rules, options);
-      writeOut(
-        flags.output === 'text'
-          ? `${text(found).map(printable).join('\n')}\n`
-          : await printedValue(found, flags.output),
-      );
-    },
-  );
+  addTimeoutOption(addRegistryOptions(command)).action(async (reference: string, flags: VerifyFlags) => {
+    const [{ verifyBundle }, { trustFor }, { parseReference }, { loadBundleRules }] = await Promise.all([
+      import('../../bundle/evidence/verify.ts'),
+      import('../../bundle/evidence/trust-rules.ts'),
+      import('../../oci/reference.ts'),
+      import('../../policy/load.ts'),
+    ]);
+    requireRebuild(flags);
+    const settings = await trustSettings(flags);
+    const bundles = await loadBundleRules({ env: process.env, cwd: process.cwd() });
+    const rules = trustFor(parseReference(reference), { bundles }, settings, '--key');
+    if (rules.length === 0) throw invalidInput('--key', 'is missing: whose signature is trusted?');
+    const { trust: _, ...options } = await engineOptions(command);
+    if (flags.rebuild) {
+      const { rebuildBundle } = await import('../rebuild.ts');
+      await rebuildBundle(reference, rules, options, { ...flags, context: contextOf(command) });
+      return;
+    }
+    const found = await verifyBundle(reference, rules, options);
+    writeOut(
+      flags.output === 'text'
+        ? `${verificationLines(found).map(printable).join('\n')}\n`
+        : await printedValue(found, flags.output),
+    );
+  });
 }
 
-function text({ image, trusted, refused }: Verification): string[] {
-  return [
-    `${image}`,
-    ...trusted.map(({ kind, key, claims }) => {
-      const said = Object.entries(claims).map(([name, value]) => ` ${name}=${value}`);
-      return `  ${kind} by the key ${key.slice(0, 16)}${said.join('')}`;
-    }),
-    ...refused.map(({ name, reason }) => `  not counted: ${name.slice(0, 19)} ${reason}`),
-  ];
+/** What commander parsed. */
+interface VerifyFlags extends TrustFlags {
+  rebuild?: boolean;
+  secrets?: string;
+  signKey?: string;
+  output: 'text' | 'json' | 'yaml';
+}
+
+/** Options that mean nothing alone. */
+function requireRebuild({ rebuild, secrets, signKey }: VerifyFlags): void {
+  if (rebuild) return;
+  if (secrets !== undefined) throw invalidInput('--secrets', 'needs --rebuild');
+  if (signKey !== undefined) throw invalidInput('--sign-key', 'needs --rebuild');
 }

@@ -52,7 +52,16 @@ export async function renderLockFile(
   files: SpecFiles,
 ): Promise<string> {
   const others = (await readLockFile(path, files))?.architectures ?? {};
-  const sections = Object.entries({ ...others, [architecture]: toSection(lock) });
+  return lockFileText({ ...others, [architecture]: toSection(lock) });
+}
+
+/** A lock file for one architecture. */
+export function newLockFile(architecture: Architecture, lock: ResolvedLock): string {
+  return lockFileText({ [architecture]: toSection(lock) });
+}
+
+function lockFileText(architectures: LockFile['architectures']): string {
+  const sections = Object.entries(architectures);
   const document = new Document({
     version: FORMAT,
     architectures: Object.fromEntries(sections.sort(([a], [b]) => (a < b ? -1 : 1))),

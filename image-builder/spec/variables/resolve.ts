@@ -45,6 +45,8 @@ export interface ResolveOptions {
   lockIsOptional?: boolean;
   /** Only the QCOWs of the object count, without what the manifests say of QCOWs. */
   onlyNamedQcows?: boolean;
+  /** What is in the variables is meant literally: none of it is a template. */
+  literal?: boolean;
   signal?: AbortSignal;
 }
 
@@ -71,10 +73,12 @@ export async function resolveBuild(
   };
   // A value that is not a map of variables has none to render.
   if (findings.length > 0) throw new InvalidInputError(findings);
-  const rendered = withoutOwn(
-    await renderTemplates(builtInScope(distribution, given), given, findings, options.signal),
-    given,
-  );
+  const rendered = options.literal
+    ? given
+    : withoutOwn(
+        await renderTemplates(builtInScope(distribution, given), given, findings, options.signal),
+        given,
+      );
   // A template that could not be rendered may have become anything.
   const parse = findings.length > 0 ? parseImageBuilder : parseRendered;
   const architecture = rendered.rootfs.multistrap?.some(({ values }) => values.rootfs_arch === 'arm64')

@@ -287,6 +287,11 @@ export interface ResolvedBuild {
   origins: Origins;
   /** The exact packages; absent: what the repositories have when it is built. */
   lock?: ResolvedLock;
+  /**
+   * What the repositories had when the same was built before: installed instead of what they have now, and in no key. Only
+   * for a store that is thrown away.
+   */
+  replay?: ResolvedLock;
   rootfs: {
     multistrap: ResolvedMultistrap;
     osconfig: ResolvedOsconfig;

@@ -16,13 +16,16 @@ import { cleanTree } from './clean.ts';
 import { renderSelections } from './debconf.ts';
 import type { Key } from './keyrings.ts';
 import { openLocked } from './locked.ts';
+import { type PackageResolution, resolutionOf } from './resolution.ts';
 import {
   ARCHIVES_FILE,
   type InstalledPackages,
   PACKAGES_FILE,
+  RESOLUTION_FILE,
   ROOTFS_FILE,
   type RootfsFacts,
 } from './rootfs-entry.ts';
+import { RootfsError } from './rootfs-error.ts';
 
 /** What a root file system is made of. */
 export interface RootfsSources extends ArchiveInputs {
@@ -67,6 +70,8 @@ export async function buildRootfs(
 
   context.step('pack the root file system');
   await writeFile(join(context.outputDir, ARCHIVES_FILE), `${JSON.stringify(packages.archives)}\n`);
+  if (packages.resolution)
+    await writeFile(join(context.outputDir, RESOLUTION_FILE), `${JSON.stringify(packages.resolution)}\n`);
   const installed = await writePackages(tree, context);
   await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
   return { sourceDateEpoch, tree, packages: installed };
@@ -86,6 +91,8 @@ interface ObtainedPackages {
   bytes: number;
   /** Where each of them is published. */
   archives: PackageArchive[];
+  /** What a lock file would say; absent when there is one, and when a repository does not tell hashes. */
+  resolution?: PackageResolution;
 }
 
 async function obtainPackages(inputs: RootfsSources, context: StageContext): Promise<ObtainedPackages> {
@@ -107,12 +114,17 @@ async function obtainPackages(inputs: RootfsSources, context: StageContext): Pro
   context.step(`choose and fetch ${names.length} packages and what they need`);
   const files = await archive.fetch(names, cacheDir);
   const { apt, keys, sourceText } = archive;
+  const resolution = await resolutionOf(archive, files, inputs).catch((error: unknown) => {
+    if (error instanceof RootfsError && error.code === 'NOT_LOCKABLE') return undefined;
+    throw error;
+  });
   return {
     apt,
     keys,
     sourceText,
     names,
-    sourceDateEpoch: sourceDateEpoch ?? (await newestRelease(apt.lists)),
+    ...(resolution && { resolution }),
+    sourceDateEpoch: sourceDateEpoch ?? resolution?.sourceDateEpoch ?? (await newestRelease(apt.lists)),
     bytes: sumOfSizes(files),
     archives: files.map((file) => {
       const { repository, path } = archive.locate(file) ?? {};

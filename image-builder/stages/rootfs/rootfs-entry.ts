@@ -11,6 +11,9 @@ export const PACKAGES_FILE = 'packages.json';
 /** The package files that were installed, a list of PackageArchive as JSON. */
 export const ARCHIVES_FILE = 'archives.json';
 
+/** What the repositories had, a PackageResolution as JSON; not there when one does not tell hashes, or a lock decided. */
+export const RESOLUTION_FILE = 'resolution.json';
+
 /** Versions of what is installed, by package name. */
 export type InstalledPackages = Record<string, { version: string; architecture: string }>;
 

@@ -7,7 +7,7 @@ import type { RootfsInputs } from './rootfs-inputs.ts';
 /** Leaves the tree unpacked for the stage after it. */
 export const run: StageWork<RootfsInputs, RootfsFacts> = async (
   { inputs, context },
-  { distribution, mirror, sources, lock, rootfs, origins },
+  { distribution, mirror, sources, lock, replay = lock, rootfs, origins },
   { cacheDir },
 ) => {
   const { tree, ...facts } = await buildRootfs(
@@ -15,7 +15,7 @@ export const run: StageWork<RootfsInputs, RootfsFacts> = async (
       distribution,
       mirror,
       sources,
-      ...(lock && { lock }),
+      ...(replay && { lock: replay }),
       multistrap: rootfs.multistrap,
       origins,
       cacheDir,

@@ -303,6 +303,43 @@ test('a bundle that goes to a registry is pushed, and what is pushed is what was
   });
 });
 
+test('whoever has only what is published builds the same bytes from it, and can say so with a key', () => {
+  const reference = `${registry.host}/site/bundle:v1`;
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  writeFileSync(join(cwd, 'second.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  writeFileSync(join(cwd, 'second.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
+  writeFileSync(join(cwd, 'first.pub'), (spec.store?.trust?.keys ?? []).join('\n'));
+  const verify = (...more: string[]) =>
+    runProcess([executable('image-builder'), 'verify', reference, '--key', 'first.pub', ...more], {
+      cwd,
+      env: {
+        ...process.env,
+        IMAGE_BUILDER_STORE: join(cwd, 'nobodys', 'store'),
+        IMAGE_BUILDER_CACHE: join(cwd, 'cache'),
+      },
+    });
+  const both = ['second.pub', '--threshold', '2'];
+  expect(verify(...both).status).toBe(1);
+  // A password's hash is no more in it than in the profiles.
+  const field = 'spec.build.rootfs.osconfig.user_management[0].password_hash';
+  expect(verify('--rebuild').stderr).toContain(`[REBUILD_NEEDS_SECRETS]\n  | ${field}`);
+  const [admin] = spec.rootfs?.osconfig?.user_management ?? [];
+  const rebuild = (hash: string | undefined) => {
+    writeFileSync(join(cwd, 'secrets.yaml'), JSON.stringify({ [field]: hash }));
+    const options = ['--secrets', 'secrets.yaml', '--sign-key', 'second.pem', '--output', 'json'];
+    return verify('--rebuild', ...options);
+  };
+  expect(rebuild('$6$another').stderr).toContain('[REBUILD_OTHER_BUILD]');
+  const { status, stdout, stderr } = rebuild(admin?.password_hash);
+  expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stderr).toContain('the scripts of that description run in the sandbox of this machine');
+  // The index, the config, the layers of base, disks, checksums and profiles, two disks, two bills of materials.
+  expect(JSON.parse(stdout).rebuild).toEqual({ same: expect.any(Number), different: [], tools: [] });
+  expect(JSON.parse(stdout).rebuild.same).toBeGreaterThanOrEqual(10);
+  expect(verify(...both).stdout).toContain('rebuiltBy=https://airshipit.org/image-builder');
+  expect(readdirSync(join(cwd, 'nobodys'))).toEqual([]);
+});
+
 /** The predicate that one of the keys has signed. */
 async function provenanceOf(reference: string, { keys }: TrustPolicy) {
   const source = await openSource(parseReference(reference));

@@ -1,8 +1,8 @@
 import { checkLock } from '../../../../image-builder/build/packages/check-lock.ts';
 import { driftOf, lockOf } from '../../../../image-builder/build/packages/package-lock.ts';
-import type { PackageResolution } from '../../../../image-builder/build/packages/resolution.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
 import type { ResolvedBuild } from '../../../../image-builder/spec/variables/resolved.ts';
+import type { PackageResolution } from '../../../../image-builder/stages/rootfs/resolution.ts';
 
 const resolution: PackageResolution = {
   packages: ['bash', 'vim'].map((name) => ({
@@ -14,7 +14,6 @@ const resolution: PackageResolution = {
     size: 1,
     sha256: 'a'.repeat(64),
   })),
-  repositories: [],
   keyrings: {},
   sourceDateEpoch: 10,
 };
