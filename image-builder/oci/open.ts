@@ -19,6 +19,8 @@ export interface SourceOptions {
   /** Default: the process's own environment. */
   environment?: Env;
   mayRead?: MayRead;
+  /** Base URLs of mirrors by registry, which are asked before those of the machine. Only for reading. */
+  mirrors?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** @throws RegistryError NOT_FOUND, CONFIGURATION */
@@ -55,15 +57,18 @@ export async function openRepository(
     { keychain },
     { endpointsFor },
     { tlsSettings },
+    { mirrorEndpoint },
   ] = await Promise.all([
     import('./distribution/repository-client.ts'),
     import('./http/client.ts'),
     import('./credentials/keychain.ts'),
     import('./credentials/registries-conf.ts'),
     import('./http/certificates.ts'),
+    import('./distribution/endpoint.ts'),
   ]);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const endpoints = await endpointsFor(reference, options.insecure ?? false, environment);
+  const mirrors = (options.mirrors?.[reference.registry] ?? []).map((url) => mirrorEndpoint(url, reference));
+  const endpoints = [...mirrors, ...(await endpointsFor(reference, options.insecure ?? false, environment))];
   const insecureHosts = new Set(endpoints.filter(({ insecure }) => insecure).map(({ host }) => host));
   const transport = await openTransport(
     environment,

@@ -9,8 +9,8 @@ export interface Endpoint {
   host: string;
   /** Repository name on that host; a mirror may keep it under a prefix. */
   repository: string;
-  /** Under which name credentials are looked up. */
-  credentialHost: string;
+  /** Under which name credentials are looked up; absent: it gets none. */
+  credentialHost?: string;
   /** Whether plain HTTP, and TLS that cannot be verified, will do. */
   insecure: boolean;
   /** A mirror is asked first and may fail. */
@@ -32,6 +32,24 @@ export function endpointAt(registry: string, repository: string, insecure: boole
     credentialHost: registry,
     insecure,
     mirror: false,
+    digestsOnly: false,
+  };
+}
+
+/**
+ * A mirror by its base URL; a path is put before the name of the repository. One without TLS gets no credentials unless it
+ * is on loopback: who names a mirror has no say in where this machine's logins go.
+ */
+export function mirrorEndpoint(mirror: string, { repository }: RegistryReference): Endpoint {
+  const { protocol, host, hostname, pathname } = new URL(mirror);
+  const path = pathname.replace(/^\/+|\/+$/g, '');
+  const insecure = protocol === 'http:';
+  return {
+    host,
+    repository: path === '' ? repository : `${path}/${repository}`,
+    ...(!insecure || isLoopback(hostname) ? { credentialHost: host } : {}),
+    insecure,
+    mirror: true,
     digestsOnly: false,
   };
 }

@@ -31,7 +31,9 @@ export class DistributionClient {
   ) {
     this.endpoint = endpoint;
     this.#client = client;
-    const find = () => credentials.find(endpoint.credentialHost, endpoint.repository);
+    const { credentialHost, repository } = endpoint;
+    const find = async () =>
+      credentialHost === undefined ? undefined : await credentials.find(credentialHost, repository);
     this.#auth = new Authenticator(client, find, `repository:${endpoint.repository}:${action}`);
   }
 
