@@ -21,7 +21,7 @@ export async function loadEngine(directory, modules) {
     // Where modules of image-builder/embedded find the source tree.
     define: { __dirname: JSON.stringify(join(root, 'image-builder/embedded')) },
     banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
     },
   });
   return import(pathToFileURL(outfile).href);

@@ -6,6 +6,7 @@ import { findMissing } from '../pipeline/lookup.ts';
 import type { ResolvedBuild } from '../spec/variables/resolved.ts';
 import { withPinnedBase } from '../stages/bundle/base-image.ts';
 import { readBundleEntry } from '../stages/bundle/bundle-entry.ts';
+import { withPinnedImages } from '../stages/preload/pin-images.ts';
 import type { Entry } from '../store/entry.ts';
 import type { BuildOptions } from './build-options.ts';
 import { publishEntry } from './finished-bundle.ts';
@@ -25,7 +26,8 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
   const { container } = given.executor;
   if (container && given.whenMissing === 'Build') {
     const { buildInContainer } = await import('./container/executor.ts');
-    return await buildInContainer(await withPinnedBase(given, options), container, options);
+    const pinned = await withPinnedImages(await withPinnedBase(given, options), options);
+    return await buildInContainer(pinned, container, options);
   }
   const session = await openSession(given, options);
   const entry = await obtainBundle(session);

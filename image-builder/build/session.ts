@@ -5,6 +5,7 @@ import { type PlannedStage, planStages } from '../pipeline/plan.ts';
 import type { ResolvedBuild } from '../spec/variables/resolved.ts';
 import { withPinnedBase } from '../stages/bundle/base-image.ts';
 import { stagesOf } from '../stages/index.ts';
+import { withPinnedImages } from '../stages/preload/pin-images.ts';
 import { checkDisks } from '../stages/qcow/check-disks.ts';
 import type { StageOfBuild } from '../stages/stage.ts';
 import { stageCode } from '../stages/stage-code.ts';
@@ -24,7 +25,7 @@ export type PlanningOptions = Pick<
 
 /** A planned build with the store that it looks into. */
 export interface BuildPlan {
-  /** With the digest of its base image. */
+  /** With the digests of its base image and of the images that its disks carry. */
   resolved: ResolvedBuild;
   store: Store;
   /** Parents come first. */
@@ -45,13 +46,13 @@ export interface BuildSession extends BuildPlan, Omit<BuildOptions, 'store'> {
 }
 
 /**
- * Plans a build; reads the versions of the tools and nothing else, but what a base image by tag stands for now.
+ * Plans a build; reads the versions of the tools and nothing else, but what images by tag stand for now.
  * @throws RegistryError when that cannot be found out; InvalidInputError for disks or a lock that do not fit
  */
 export async function planBuild(given: ResolvedBuild, options: PlanningOptions): Promise<BuildPlan> {
   checkDisks(given);
   checkLock(given);
-  const resolved = await withPinnedBase(given, options);
+  const resolved = await withPinnedImages(await withPinnedBase(given, options), options);
   const env = options.env ?? process.env;
   const believes = options.believes ?? (await findBelief(resolved, options.policy));
   const store = await openStore(storeDirectory(env, options), believes);

@@ -46,7 +46,7 @@ os.chroot(sys.argv[1])
 os.chdir("/")
 LIMIT = 4 << 20
 EXCLUDED = re.compile(
-    rb"^/(?:dev|proc|run|sys|tmp|var/(?:cache|log|tmp|lib/(?:apt|dpkg|ucf|pam|systemd|containerd|containers|docker)))(?:/|$)"
+    rb"^/(?:dev|proc|run|sys|tmp|var/(?:cache|log|tmp|lib/(?:apt|dpkg|ucf|pam|systemd|containerd|containers|docker|image-builder/preload)))(?:/|$)"
     rb"|^/boot/grub/[^/]+-(?:pc|efi)/|/__pycache__(?:/|$)|\\.pyc$"
 )
 
@@ -156,7 +156,8 @@ def licences():
 
 
 def images():
-    """Of CRI-O and podman by their lists, of Docker by its own, of containerd by the manifests in its store."""
+    """Of CRI-O and podman by their lists, of Docker by its own, of containerd by the manifests in its store,
+    and those that the disk carries for it."""
     found = {}
 
     def note(digest, names=()):
@@ -181,7 +182,18 @@ def images():
         manifest = parsed(blobs + b"/" + name) if small else None
         if isinstance(manifest, dict) and isinstance(manifest.get("layers"), list) and "config" in manifest:
             note("sha256:" + text(name))
-    return [{"digest": digest, "names": sorted(names)} for digest, names in sorted(found.items())]
+    carried = parsed(b"/var/lib/image-builder/preload/layout/index.json")
+    manifests = carried.get("manifests") if isinstance(carried, dict) else None
+    for manifest in manifests if isinstance(manifests, list) else []:
+        annotations = manifest.get("annotations") if isinstance(manifest, dict) else None
+        name = annotations.get("org.opencontainers.image.ref.name") if isinstance(annotations, dict) else None
+        if isinstance(name, str):
+            note(manifest.get("digest"), [name.partition("@")[0]])
+    # The name without a tag tells nothing beside the one with it.
+    return [
+        {"digest": digest, "names": sorted(names - {name.rpartition(":")[0] for name in names})}
+        for digest, names in sorted(found.items())
+    ]
 
 
 files, omitted = [], 0

@@ -3,5 +3,5 @@
 /** One identity of code for every kind of stage. */
 export const sameCode = (code: string): Record<string, string> =>
   Object.fromEntries(
-    ['rootfs', 'osconfig', 'qcow', 'iso', 'boot-test', 'bundle'].map((kind) => [kind, code]),
+    ['rootfs', 'osconfig', 'preload', 'qcow', 'iso', 'boot-test', 'bundle'].map((kind) => [kind, code]),
   );

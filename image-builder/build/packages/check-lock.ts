@@ -1,10 +1,11 @@
 // A lock file that was made for another spec is refused: it would silently leave out what was added since.
 import { InvalidInputError } from '../../base/diagnostics/error.ts';
+import { preloadReferences } from '../../spec/variables/kubernetes/preload.ts';
 import type { ResolvedBuild, ResolvedLock } from '../../spec/variables/resolved.ts';
 import { requestedPackages } from '../../stages/rootfs/apt-sources.ts';
 
 /** @throws InvalidInputError with everything that the lock and the spec disagree about */
-export function checkLock({ distribution, lock, rootfs }: ResolvedBuild): void {
+export function checkLock({ distribution, lock, rootfs, preload }: ResolvedBuild): void {
   if (lock === undefined) return;
   const { multistrap } = rootfs;
   const differences = [
@@ -14,6 +15,11 @@ export function checkLock({ distribution, lock, rootfs }: ResolvedBuild): void {
     ...difference('packages', lock.requested, requestedPackages(multistrap, distribution.boot_packages)),
     ...difference('unapproved packages', lock.unapproved, multistrap.unapproved_packages),
     ...missingRepositories(lock, multistrap.repos),
+    ...difference(
+      'container images',
+      Object.keys(lock.images ?? {}),
+      preload ? preloadReferences(preload) : [],
+    ),
   ];
   if (differences.length === 0) return;
   throw new InvalidInputError(

@@ -1,15 +1,16 @@
 // Locks a build: what the repositories have now becomes a lock file. Pure.
 
 import { type Change, changesBetween } from '../../pipeline/input-changes.ts';
-import type { ResolvedBuild, ResolvedLock } from '../../spec/variables/resolved.ts';
+import type { PinnedImage, ResolvedBuild, ResolvedLock } from '../../spec/variables/resolved.ts';
 import { withoutCredentials } from '../../spec/variables/uri.ts';
 import { requestedPackages } from '../../stages/rootfs/apt-sources.ts';
 import type { PackageResolution } from '../../stages/rootfs/resolution.ts';
 
-/** The lock of a build with these packages. */
+/** The lock of a build with these packages, and these images on its disks. */
 export function lockOf(
   { distribution, mirror, securityMirror, rootfs }: ResolvedBuild,
   { packages, keyrings, sourceDateEpoch }: PackageResolution,
+  images?: readonly PinnedImage[],
 ): ResolvedLock {
   return {
     distribution: distribution.name,
@@ -22,6 +23,7 @@ export function lockOf(
     requested: requestedPackages(rootfs.multistrap, distribution.boot_packages),
     unapproved: [...rootfs.multistrap.unapproved_packages].sort(),
     keyrings,
+    ...(images && { images: Object.fromEntries(images.map(({ reference, digest }) => [reference, digest])) }),
     packages,
   };
 }

@@ -21,13 +21,19 @@ export function register(program: Command): void {
         'A build with spec.build.lock installs exactly those packages, or fails.',
     );
   addPathOption(command).action(async (file: string, options: LockOptions, command: Command) => {
-    const [{ readBuildFile }, { resolvePackages }, { lockOf, driftOf }, { renderLockFile, readLock }] =
-      await Promise.all([
-        import('../spec-file.ts'),
-        import('../../build/packages/resolution.ts'),
-        import('../../build/packages/package-lock.ts'),
-        import('../../spec/variables/lock-file.ts'),
-      ]);
+    const [
+      { readBuildFile },
+      { resolvePackages },
+      { lockOf, driftOf },
+      { renderLockFile, readLock },
+      { currentImages },
+    ] = await Promise.all([
+      import('../spec-file.ts'),
+      import('../../build/packages/resolution.ts'),
+      import('../../build/packages/package-lock.ts'),
+      import('../../spec/variables/lock-file.ts'),
+      import('../../stages/preload/pin-images.ts'),
+    ]);
     const { dirname, join, resolve } = await import('node:path');
     const context = contextOf(command);
     const cwd = process.cwd();
@@ -40,7 +46,13 @@ export function register(program: Command): void {
     const path = named ?? join(beside, `${object.metadata.name}.lock.yaml`);
     const architecture = resolved.rootfs.multistrap.rootfs_arch;
     const before = resolved.lock ?? (await readLock(path, architecture, { files, lockIsOptional: true }));
-    const after = lockOf(resolved, await resolvePackages(resolved, context));
+    const resolution = await resolvePackages(resolved, context);
+    const credentials = { helpers: policy.credentialHelpers };
+    const images = await currentImages(resolved, resolution.packages, {
+      credentials,
+      signal: context.signal,
+    });
+    const after = lockOf(resolved, resolution, images);
     const drift = driftOf(before, after);
     process.stdout.write(renderDrift(before === undefined ? [] : drift));
     if (options.check) {
@@ -56,7 +68,9 @@ export function register(program: Command): void {
       await replaceFile(resolve(cwd, path), text, { durable: true });
     }
     const state = before === undefined ? 'written' : drift.length > 0 ? 'updated' : 'up to date';
-    process.stderr.write(`${path}: ${state}, ${after.packages.length} packages\n`);
+    process.stderr.write(
+      `${path}: ${state}, ${after.packages.length} packages${images ? `, ${images.length} container images` : ''}\n`,
+    );
     if (named === undefined) process.stderr.write(`builds use it with spec.build.lock: ${path}\n`);
   });
 }

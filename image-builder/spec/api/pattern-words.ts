@@ -24,6 +24,8 @@ const WORDS: Readonly<Record<string, string>> = {
   '^v?1\\.[0-9]{1,3}(?:\\.[0-9]{1,3}(?:-[0-9A-Za-z.+~]+)?)?$': 'a version such as 1.37, 1.37.2 or 1.37.2-1.1',
   '^(?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/[a-z0-9._/-]+(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$':
     'an image with its registry, such as registry.k8s.io/pause:3.10.2',
+  '^default$|^(?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/[a-z0-9._/-]+(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$':
+    'default, or an image with its registry, such as registry.k8s.io/pause:3.10.2',
   '^sha256:[0-9a-f]{64}$': 'sha256: and 64 hexadecimal digits',
   '^(sha256|sha384|sha512):[0-9a-f]+$': 'sha256:, sha384: or sha512: and hexadecimal digits',
   '^[a-z0-9][a-z0-9+.-]+$': 'the name of a package',

@@ -105,6 +105,7 @@ function checkSection(path: string, architecture: string, section: Section): voi
     (section.mirrors.security === undefined || isMirror(section.mirrors.security)) &&
     areAll(section.requested, isPackageRequest) &&
     areAll(section.unapproved, isPackageName) &&
+    Object.values(section.images ?? {}).every((digest) => /^sha256:[0-9a-f]{64}$/.test(String(digest))) &&
     entries.length > 0;
   if (complete && wrong === undefined) return;
   const what = wrong ? `the package ${wrong[0]} of ${architecture}` : `the section ${architecture}`;

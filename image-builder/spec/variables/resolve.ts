@@ -93,7 +93,10 @@ export async function resolveBuild(
   const { rootfs, qcows } = await checkScopes(rendered, files, isOwn, parse, findings);
   const choices = archiveChoices(mergeLayers(rootfs.multistrap ?? []));
   const mirrors = snapshotMirrors(build, distributionName, distribution, choices.snapshot) ?? near;
-  const node = await resolveKubernetes(rootfs, distribution, files, findings);
+  const node = await resolveKubernetes(rootfs, distribution, files, findings, {
+    lock: lock || undefined,
+    lockIsOptional: options.lockIsOptional ?? false,
+  });
   if (findings.length > 0) throw new InvalidInputError(findings);
   const multistrap = node.underMultistrap(
     mergeLayers([
@@ -121,6 +124,7 @@ export async function resolveBuild(
     name,
     ...(manifests.profile && { profile: manifests.profile }),
     ...(node.resolved && { kubernetes: node.resolved }),
+    ...(node.preload && { preload: node.preload }),
     distribution: {
       name: distributionName,
       family: distribution.family,

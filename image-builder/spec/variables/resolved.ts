@@ -188,6 +188,8 @@ export interface ResolvedLock {
   unapproved: string[];
   /** Keys that do not stand in the spec (`keyring_url`, `keyring_pkg`), by repository; as in `keyring`. */
   keyrings: Record<string, string>;
+  /** Digests of container images by reference; absent: none are carried. */
+  images?: Record<string, string>;
   /** Sorted by name. */
   packages: LockedPackage[];
 }
@@ -268,6 +270,26 @@ export interface ResolvedKubernetes {
   endOfLife?: string;
 }
 
+/** What an image reference stands for. */
+export interface PinnedImage {
+  /** As it is asked for, with its registry. */
+  reference: string;
+  /** `sha256:<hex>` of its manifest or index. */
+  digest: string;
+}
+
+/** The container images that disks carry (`spec.build.kubernetes.preload`). */
+export interface ResolvedPreload {
+  /** References, and `default`, as they were asked for. */
+  requested: string[];
+  /** Version of the kubeadm that `default` is about; absent without it, and while it is not known: before a lock is made. */
+  release?: string;
+  /** Base URLs that are asked before a registry, by its name. */
+  mirrors: Record<string, string[]>;
+  /** Sorted by their references; absent until somebody has asked the registries. */
+  images?: PinnedImage[];
+}
+
 /** `spec.build` with every default filled in. */
 export interface ResolvedBuild {
   /** metadata.name of the ImageBuilder object. */
@@ -276,6 +298,8 @@ export interface ResolvedBuild {
   profile?: ProfileFacts;
   /** Absent: nothing is said of Kubernetes as a whole. It changes nothing by itself. */
   kubernetes?: ResolvedKubernetes;
+  /** Absent: the disks carry no container images. */
+  preload?: ResolvedPreload;
   distribution: ResolvedDistribution;
   /** Base URI of the distribution's mirror without a trailing slash. */
   mirror: string;

@@ -7,13 +7,13 @@ import { type QcowInputs, qcowInputs } from './qcow-inputs.ts';
 export const qcow = describeStage<QcowInputs, QcowFacts>({
   kind: 'qcow',
   code: { sandbox: true, data: ['stages/osconfig/ansible'] },
-  define: ({ qcows }) =>
+  define: ({ qcows, preload }) =>
     Object.entries(qcows)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, image]) => ({
         name: `qcow/${name}`,
         inputs: qcowInputs(image),
-        parents: ['osconfig'],
+        parents: ['osconfig', ...(preload ? ['preload'] : [])],
         tools: TOOLS,
         fetches: fetchesIn('qcow', image),
       })),

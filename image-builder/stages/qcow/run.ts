@@ -6,6 +6,10 @@ import { assembleDisk } from '../../disk/assemble.ts';
 import type { PlannedPartition } from '../../disk/disk-plan.ts';
 import { configureQcowTree, unpackRootfs } from '../osconfig/configure.ts';
 import { readOsconfigEntry } from '../osconfig/osconfig-entry.ts';
+import { requireKubeadmImages } from '../preload/kubeadm-images.ts';
+import { placeImages } from '../preload/place.ts';
+import { readPreloadEntry } from '../preload/preload-entry.ts';
+import { requireSpace } from '../preload/space.ts';
 import type { StageWork } from '../stage.ts';
 import { writeBillOfMaterials } from './bill-of-materials.ts';
 import { menuOf } from './boot-menu.ts';
@@ -15,13 +19,15 @@ import type { QcowInputs } from './qcow-inputs.ts';
 /** Takes the tree that osconfig has left, if it is still there. */
 export const run: StageWork<QcowInputs, QcowFacts> = async (
   { stage, parents, tree, context },
-  { qcows, rootfs },
+  { qcows, rootfs, preload },
   { cacheDir },
 ) => {
   const name = stage.name.slice('qcow/'.length);
   const image = qcows[name];
   if (!image) throw new TypeError(`no QCOW ${name}`);
   const osconfig = readOsconfigEntry(parents.osconfig);
+  const images = preload && readPreloadEntry(parents.preload);
+  if (images) requireSpace(images.bytes, { qcows: { [name]: image }, rootfs });
   const root = tree ?? (await unpackRootfs(osconfig.file, context));
   await configureQcowTree(
     {
@@ -34,6 +40,10 @@ export const run: StageWork<QcowInputs, QcowFacts> = async (
     },
     context,
   );
+  if (images) {
+    await requireKubeadmImages(preload, root, osconfig.packages, context);
+    await placeImages(images, root, context);
+  }
   const fileName = `${image.qcow.img_name}.qcow2`;
   const output = join(context.outputDir, fileName);
   const disk = await assembleDisk(

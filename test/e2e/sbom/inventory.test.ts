@@ -75,6 +75,22 @@ beforeAll(async () => {
     `/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256/${'3'.repeat(64)}`,
     JSON.stringify({ config: {}, layers: [] }),
   );
+  const carried = { digest: `sha256:${'4'.repeat(64)}` };
+  const named = (name: unknown) => ({
+    ...carried,
+    annotations: { 'org.opencontainers.image.ref.name': name },
+  });
+  put(
+    '/var/lib/image-builder/preload/layout/index.json',
+    JSON.stringify({
+      manifests: [
+        named('registry.k8s.io/pause:3'),
+        named(`registry.k8s.io/pause@${carried.digest}`),
+        named(7),
+        7,
+      ],
+    }),
+  );
 });
 
 afterAll(() => stage.remove());
@@ -100,6 +116,7 @@ test('finds what the tree has, and nothing outside of it', async () => {
     { digest: `sha256:${'1'.repeat(64)}`, names: ['quay.io/coreos/etcd:v3'] },
     { digest: `sha256:${'2'.repeat(64)}`, names: ['pause'] },
     { digest: `sha256:${'3'.repeat(64)}`, names: [] },
+    { digest: `sha256:${'4'.repeat(64)}`, names: ['registry.k8s.io/pause:3'] },
   ]);
   expect(JSON.stringify(found)).not.toContain(sha256('password'));
 });

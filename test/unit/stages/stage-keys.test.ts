@@ -229,6 +229,31 @@ test('names, places and tests reach nothing', () => {
   for (const whenMissing of ['Trigger', 'Fail']) nothing((build) => Object.assign(build, { whenMissing }));
 });
 
+describe('the images that disks carry', () => {
+  const digest = (digit: string) => `sha256:${digit.repeat(64)}`;
+  const carrying = (preload: NonNullable<ResolvedBuild['preload']>) => keysOf({ ...resolved, preload });
+  const image = { reference: 'registry.k8s.io/pause:3.10.2', digest: digest('1') };
+  const preload = { requested: ['default'], release: '1.37.2', mirrors: {}, images: [image] };
+  const changedBy = (changes: Partial<typeof preload>) => {
+    const [one, other] = [carrying(preload), carrying({ ...preload, ...changes })];
+    return [...one.keys()].filter((name) => one.get(name) !== other.get(name));
+  };
+
+  test('reach the disks and the bundle, and neither the root file system nor the ISO', () => {
+    const carried = carrying(preload);
+    const changed = [...before.keys()].filter((name) => before.get(name) !== carried.get(name));
+    expect(changed).toEqual(['qcow/a', 'qcow/b', 'bundle']);
+    expect(changedBy({ images: [{ ...image, digest: digest('2') }] })).toEqual(['preload', ...changed]);
+  });
+
+  test('are their names and digests: not how they were asked for, nor where they are pulled from', () => {
+    expect(changedBy({ requested: [image.reference] })).toEqual([]);
+    expect(changedBy({ mirrors: { 'registry.k8s.io': ['https://mirror.example.org'] } as never })).toEqual(
+      [],
+    );
+  });
+});
+
 test('what kubeadm has to prove reaches the boot tests alone', () => {
   const booted = keysOf({ ...resolved, bootTest: { ...resolved.bootTest, timeout: 60 } });
   const proven = keysOf({

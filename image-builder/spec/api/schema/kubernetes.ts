@@ -66,10 +66,17 @@ export const KubernetesVariables = strictObject(
         Type.Array(Type.String({ pattern: '^https?://[^\\s\\p{Cc}?#@]+$' }), { minItems: 1 }),
         {
           description:
-            'Mirrors that the runtime asks before a registry: {registry.k8s.io: [https://mirror.example.org/k8s]}. A path is put before the name of the repository.',
+            'Mirrors that the runtime asks before a registry, and the build for the images of `preload`: {registry.k8s.io: [https://mirror.example.org/k8s]}. A path is put before the name of the repository.',
           additionalProperties: false,
         },
       ),
+    ),
+    preload: Type.Optional(
+      Type.Array(Type.String({ pattern: `^default$|${ImageName}` }), {
+        maxItems: 100,
+        description:
+          'Container images that the disks carry, and give to the runtime before the kubelet starts: references with their registry, and `default` for those that kubeadm of this version needs. A lock file pins their digests.',
+      }),
     ),
     kubeletConfiguration: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {

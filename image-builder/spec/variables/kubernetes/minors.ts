@@ -16,16 +16,20 @@ interface Minor {
   endOfLife: string;
   /** Tag of the image registry.k8s.io/pause that its kubeadm names. */
   pause: string;
+  /** The same of registry.k8s.io/etcd, of its newest release: other releases may name another. */
+  etcd: string;
+  /** The same of registry.k8s.io/coredns/coredns. */
+  coredns: string;
 }
 
 /** By the number after `1.`. */
 const MINORS: Readonly<Record<number, Minor>> = {
-  32: { endOfLife: '2026-02-28', pause: '3.10' },
-  33: { endOfLife: '2026-06-28', pause: '3.10' },
-  34: { endOfLife: '2026-10-27', pause: '3.10.1' },
-  35: { endOfLife: '2027-02-28', pause: '3.10.1' },
-  36: { endOfLife: '2027-06-28', pause: '3.10.2' },
-  37: { endOfLife: '2027-10-28', pause: '3.10.2' },
+  32: { endOfLife: '2026-02-28', pause: '3.10', etcd: '3.5.24-0', coredns: 'v1.11.3' },
+  33: { endOfLife: '2026-06-28', pause: '3.10', etcd: '3.5.24-0', coredns: 'v1.12.0' },
+  34: { endOfLife: '2026-10-27', pause: '3.10.1', etcd: '3.6.5-0', coredns: 'v1.12.1' },
+  35: { endOfLife: '2027-02-28', pause: '3.10.1', etcd: '3.6.6-0', coredns: 'v1.13.1' },
+  36: { endOfLife: '2027-06-28', pause: '3.10.2', etcd: '3.6.8-0', coredns: 'v1.14.2' },
+  37: { endOfLife: '2027-10-28', pause: '3.10.2', etcd: '3.7.0-0', coredns: 'v1.14.6' },
 };
 
 /** The oldest that {@link MINORS} has; what an older one needs is not known here. */
@@ -60,4 +64,24 @@ export const endOfLifeOf = ({ number }: KubernetesVersion): string | undefined =
 export function sandboxImageOf({ number }: KubernetesVersion): string {
   const newest = Math.max(...Object.keys(MINORS).map(Number));
   return `registry.k8s.io/pause:${(MINORS[number] ?? MINORS[newest])?.pause}`;
+}
+
+/** Programs of a control plane, and of every node, whose images have the version of Kubernetes. */
+const VERSIONED_IMAGES = ['kube-apiserver', 'kube-controller-manager', 'kube-proxy', 'kube-scheduler'];
+
+/**
+ * The images that kubeadm of a release names; undefined for a minor that was released after this program.
+ * @param release of the packages, `1.37.2` or `1.37.2-1.1`
+ */
+export function kubeadmImagesOf(release: string): string[] | undefined {
+  const version = parseVersion(release);
+  const minor = version && MINORS[version.number];
+  if (version === undefined || minor === undefined) return undefined;
+  const tag = `v${version.text.replace(/-.*/, '')}`;
+  return [
+    ...VERSIONED_IMAGES.map((name) => `registry.k8s.io/${name}:${tag}`),
+    `registry.k8s.io/coredns/coredns:${minor.coredns}`,
+    `registry.k8s.io/etcd:${minor.etcd}`,
+    `registry.k8s.io/pause:${minor.pause}`,
+  ];
 }

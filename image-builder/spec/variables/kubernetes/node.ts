@@ -9,6 +9,7 @@ import type {
 } from '../../api/types.ts';
 import { containerdConfig, hostsFile } from './containerd.ts';
 import { CONTAINERD_2_SINCE, type KubernetesVersion, packageVersion, sandboxImageOf } from './minors.ts';
+import { preloadVariables } from './preload.ts';
 import type { Runtime } from './runtime.ts';
 
 /** What lies below the variables that somebody has written. */
@@ -48,6 +49,7 @@ export function nodeVariables(
 ): NodeVariables {
   const { cgroupDriver = 'systemd', sandboxImage = sandboxImageOf(version), mirrors = {} } = block;
   const kubelet = kubeletConfiguration(block);
+  const carried = block.preload?.length ? preloadVariables() : { files: [], systemd: [] };
   const config = containerdConfig(version.number < CONTAINERD_2_SINCE ? 2 : 3, {
     sandboxImage,
     cgroupDriver,
@@ -76,7 +78,10 @@ export function nodeVariables(
         { name: 'net.bridge.bridge-nf-call-iptables', value: '1' },
         { name: 'net.bridge.bridge-nf-call-ip6tables', value: '1' },
       ],
-      files: files.map(({ name, content }) => ({ name, file_content: content, run_contexts: common })),
+      files: [
+        ...files.map(({ name, content }) => ({ name, file_content: content, run_contexts: common })),
+        ...carried.files,
+      ],
       systemd: [
         { name: 'containerd', enabled: true, run_contexts: common },
         {
@@ -86,6 +91,7 @@ export function nodeVariables(
           override: '[Unit]\nWants=containerd.service\nAfter=containerd.service\n',
           run_contexts: common,
         },
+        ...carried.systemd,
       ],
       user_scripts: [
         {

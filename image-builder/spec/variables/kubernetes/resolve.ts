@@ -9,7 +9,7 @@ import { type Layer, mergeLayers } from '../overrides.ts';
 import { packageList } from '../package-list.ts';
 import { nameOfRequest } from '../package-names.ts';
 import { checkRepositories, readKeyringFiles } from '../repositories.ts';
-import type { ResolvedBuild, ResolvedKubernetes } from '../resolved.ts';
+import type { ResolvedBuild, ResolvedKubernetes, ResolvedLock, ResolvedPreload } from '../resolved.ts';
 import type { Scope } from '../templates.ts';
 import { withoutCredentials } from '../uri.ts';
 import { toText } from '../values.ts';
@@ -17,6 +17,7 @@ import { inFile } from '../variable-files.ts';
 import { beneathMultistrap, beneathOsconfig } from './beneath.ts';
 import { endOfLifeOf, type KubernetesVersion, OLDEST_MINOR, parseVersion } from './minors.ts';
 import { type NodeVariables, nodeVariables, REPOSITORY } from './node.ts';
+import { resolvePreload } from './preload.ts';
 import { checkNode } from './rules.ts';
 import { chooseRuntime, requestedRuntimes, runtimeProblem } from './runtime.ts';
 
@@ -24,6 +25,8 @@ import { chooseRuntime, requestedRuntimes, runtimeProblem } from './runtime.ts';
 export interface KubernetesNode {
   /** What the build says of it. */
   resolved?: ResolvedKubernetes;
+  /** The container images that its disks carry. */
+  preload?: ResolvedPreload;
   /** @param merged the variables of the role multistrap with every layer merged */
   underMultistrap(merged: Record<string, unknown>): Record<string, unknown>;
   /** @param merged the variables of the role osconfig with every layer merged */
@@ -59,6 +62,7 @@ export async function resolveKubernetes(
   distribution: DistributionData,
   files: SpecFiles,
   findings: Finding[],
+  locked: { lock?: ResolvedLock | undefined; lockIsOptional?: boolean },
 ): Promise<KubernetesNode> {
   if (layers.length === 0) return NO_NODE;
   const block = mergeLayers(layers) as KubernetesVariables;
@@ -75,8 +79,15 @@ export async function resolveKubernetes(
   findings.push(...checkRuntimes(runtimes, version, distribution, originsOf(multistrap)));
   const variables = nodeVariables(block, version, chooseRuntime(version, distribution, runtimes));
   const repos = await withKeys(variables.multistrap.repos, files, report);
+  const preload = resolvePreload(
+    block,
+    version,
+    { ...locked, kubeadm: locked.lock?.packages.find(({ name }) => name === 'kubeadm')?.version },
+    (message) => report('preload', message),
+  );
   const endOfLife = endOfLifeOf(version);
   return {
+    ...(preload && { preload }),
     resolved: { version: version.text, ...(endOfLife !== undefined && { endOfLife }) },
     underMultistrap: (merged) => beneathMultistrap(merged, { ...variables.multistrap, repos }),
     underOsconfig: (merged) => beneathOsconfig(merged, variables.osconfig),

@@ -1,21 +1,30 @@
 // A node from spec.build.kubernetes with the real kubelet, kubeadm, containerd and runc, booted before it is published: kubeadm
-// says that it is one, spec.build.tests hold, and kubeadm sees each fact that is broken afterwards.
+// says that it is one, spec.build.tests hold, kubeadm sees each fact that is broken afterwards, and the images that the disk
+// carries are in the runtime.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { kubeadmImagesOf } from '../../../../image-builder/spec/variables/kubernetes/minors.ts';
 import type { GuestTestResult } from '../../../../image-builder/stages/boot-test/guest-tests.ts';
 import { kubernetesTests, warningsIn } from '../../../../image-builder/stages/boot-test/kubernetes-tests.ts';
+import { unpackRootfs } from '../../../../image-builder/stages/osconfig/configure.ts';
+import { requireKubeadmImages } from '../../../../image-builder/stages/preload/kubeadm-images.ts';
 import { executable } from '../../support/executables.ts';
+import { type KubernetesImages, serveKubernetesImages } from '../../support/kubernetes-images.ts';
 import { type KubernetesPackages, serveKubernetesPackages } from '../../support/kubernetes-packages.ts';
+import { testStage } from '../../support/stage-context.ts';
 
 const MINOR = '1.37';
+const RELEASE = '1.37.2';
+const IMAGES = kubeadmImagesOf(RELEASE) ?? [];
 const directory = mkdtempSync(join(tmpdir(), 'kubernetes-node-'));
 const env = { ...process.env, IMAGE_BUILDER_STORE: join(directory, 'store') };
 const cli = executable('image-builder');
 const PREFLIGHT = kubernetesTests().find(({ name }) => name === 'kubeadm preflight')?.script ?? '';
 let packages: KubernetesPackages;
+let images: KubernetesImages;
 
 const spec = (kubernetes: object, packageNames: string[] = []) => ({
   apiVersion: 'airshipit.org/v1alpha1',
@@ -51,9 +60,11 @@ const build = (object: object, ...options: string[]) => {
 
 beforeAll(async () => {
   packages = await serveKubernetesPackages(directory, 'trixie');
+  images = await serveKubernetesImages(directory, IMAGES);
 });
 afterAll(async () => {
   await packages?.stop();
+  await images?.stop();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -101,7 +112,10 @@ describe('a node', () => {
       { path: '/etc/crictl.yaml', mode: '0644', contains: 'containerd.sock' },
       { path: '/etc/containerd/config.toml', contains: 'registry.k8s.io/pause:3.10.2' },
     ],
-    units: [{ name: 'containerd', active: true, enabled: true }],
+    units: [
+      { name: 'containerd', active: true, enabled: true },
+      { name: 'image-builder-preload', active: true },
+    ],
     sysctl: [{ name: 'net.ipv4.ip_forward', value: 1 }],
     mounts: [{ path: '/', type: 'ext4' }],
     cloudInit: 'done',
@@ -109,6 +123,8 @@ describe('a node', () => {
       { name: 'holds', command: 'apt-mark showhold' },
       { name: 'runtime', command: 'crictl version; crictl info --output json', timeout: 120 },
       { name: 'order', command: 'systemctl show --property=After kubelet' },
+      { name: 'images', command: 'ctr --namespace k8s.io images list' },
+      { name: 'images of the CRI', command: 'crictl images --output json' },
       broken(
         'forwarding is off',
         'sysctl -qw net.ipv4.ip_forward=0',
@@ -131,7 +147,8 @@ describe('a node', () => {
   };
 
   beforeAll(async () => {
-    const object = spec({ version: MINOR, ...packages.source(MINOR) });
+    const { mirrors } = images;
+    const object = spec({ version: RELEASE, ...packages.source(MINOR), preload: ['default'], mirrors });
     const bootTest = { kubernetes: 'preflight', firmware: ['bios'], timeout: 1800 };
     Object.assign(object.spec.build, { bootTest, tests });
     await build(object);
@@ -171,5 +188,62 @@ describe('a node', () => {
     expect(output).toMatch(/RuntimeVersion:\s+v?2\./);
     expect(output).toMatch(/"SystemdCgroup": ?true/);
     expect(resultOf('command order')?.output).toContain('containerd.service');
+  });
+
+  const entryOf = (kind: string) => {
+    const entries = join(directory, 'store/entries');
+    return join(entries, readdirSync(entries).find((name) => name.startsWith(`${kind}-`)) ?? '');
+  };
+
+  test('the images that kubeadm needs are in the runtime by tag and digest, where the kubelet leaves them', () => {
+    const known = JSON.parse(resultOf('command images of the CRI')?.output ?? '{}').images as {
+      repoTags: string[];
+      repoDigests: string[];
+      pinned: boolean;
+    }[];
+    const found = known.flatMap(({ repoTags, repoDigests, pinned }) =>
+      repoTags.map((tag) => [tag, repoDigests, pinned]),
+    );
+    expect(found.sort()).toEqual(
+      IMAGES.map((reference) => [
+        reference,
+        [`${reference.replace(/:[^:]*$/, '')}@${images.digests[reference]}`],
+        true,
+      ]).sort(),
+    );
+    const list = resultOf('command images')?.output ?? '';
+    expect(list.match(/^registry\.k8s\.io\/.*io\.cri-containerd\.pinned=pinned/gm)).toHaveLength(
+      2 * IMAGES.length,
+    );
+    expect(resultOf('command order')?.output).toContain('image-builder-preload.service');
+  });
+
+  test('the bill of materials has them by digest', () => {
+    const document = JSON.parse(readFileSync(join(entryOf('qcow'), 'sbom.spdx.json'), 'utf8'));
+    const carried = document.packages.filter(
+      ({ primaryPackagePurpose }: { primaryPackagePurpose?: string }) =>
+        primaryPackagePurpose === 'CONTAINER',
+    );
+    expect(
+      Object.fromEntries(
+        carried.map(({ name, versionInfo }: { name: string; versionInfo: string }) => [name, versionInfo]),
+      ),
+    ).toEqual(images.digests);
+  });
+
+  test('a kubeadm that needs other images than default stands for is found out', async () => {
+    const stage = await testStage(0);
+    try {
+      const tree = await unpackRootfs(join(entryOf('osconfig'), 'rootfs.tar'), stage);
+      const installed = { kubeadm: { version: '1.37.2-1.1', architecture: 'amd64' } };
+      const default136 = { requested: ['default'], release: '1.36.3', mirrors: {} };
+      await expect(requireKubeadmImages(default136, tree, installed, stage)).rejects.toThrow(
+        /kubeadm v1\.37\.2 needs registry\.k8s\.io\/kube-apiserver:v1\.37\.2, .*registry\.k8s\.io\/etcd:3\.7\.0-0/,
+      );
+      const default137 = { ...default136, release: '1.37.2' };
+      await expect(requireKubeadmImages(default137, tree, installed, stage)).resolves.toBeUndefined();
+    } finally {
+      await stage.remove();
+    }
   });
 });

@@ -82,6 +82,13 @@ describe('checkLock', () => {
       /unapproved packages: -systemd-timesyncd/,
     ],
     [
+      'other container images',
+      (build) => {
+        Object.assign(build, { preload: { requested: ['registry.k8s.io/pause:3.10.2'], mirrors: {} } });
+      },
+      /a different set of container images: \+registry\.k8s\.io\/pause:3\.10\.2; run/,
+    ],
+    [
       'a repository that is gone',
       (build) => build.rootfs.multistrap.repos.shift(),
       /repositories that are gone: trixie/,

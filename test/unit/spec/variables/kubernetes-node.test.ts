@@ -6,7 +6,9 @@ import { parse as parseToml } from 'smol-toml';
 import { parse } from 'yaml';
 import { InvalidInputError } from '../../../../image-builder/base/diagnostics/error.ts';
 import type { BuildSpec } from '../../../../image-builder/spec/api/types.ts';
+import { parseImageBuilder } from '../../../../image-builder/spec/api/validate.ts';
 import { endOfLifeWarning } from '../../../../image-builder/spec/variables/end-of-life.ts';
+import { preloadReferences } from '../../../../image-builder/spec/variables/kubernetes/preload.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
 import type { ResolvedOsconfig } from '../../../../image-builder/spec/variables/resolved.ts';
 
@@ -386,4 +388,87 @@ test('the end of life of the version is told, of the profile only without one', 
     'Kubernetes 1.35.3 reached its end of life on 2027-02-28: it no longer gets fixes',
   );
   expect(at('2027-02-28')).toContain('the profile old');
+});
+
+describe('the container images that disks carry', () => {
+  const images = (preload: string[], block: object = {}) =>
+    resolve({ kubernetes: { version: '1.37.2', preload, ...block }, rootfs: small });
+  const writeLock = (version: string) => {
+    const kubeadm = { version, architecture: 'amd64', repository: 'r', path: 'p', size: 1 };
+    const section = {
+      ...{ distribution: 'debian-13', mirrors: { archive: 'http://mirror.example.org/debian' } },
+      ...{ sourceDateEpoch: 1, requested: [], unapproved: [], keyrings: {} },
+      packages: { kubeadm: { ...kubeadm, sha256: 'a'.repeat(64) } },
+    };
+    write('node.lock.yaml', JSON.stringify({ version: 1, architectures: { amd64: section } }));
+  };
+
+  test('default is what kubeadm of the release needs, and the sandbox image', async () => {
+    const { preload } = await images(['default', 'docker.io/library/busybox:1'], {
+      sandboxImage: 'registry.example.org/pause:1',
+    });
+    expect(preload && preloadReferences(preload)).toEqual([
+      'docker.io/library/busybox:1',
+      'registry.example.org/pause:1',
+      'registry.k8s.io/coredns/coredns:v1.14.6',
+      'registry.k8s.io/etcd:3.7.0-0',
+      'registry.k8s.io/kube-apiserver:v1.37.2',
+      'registry.k8s.io/kube-controller-manager:v1.37.2',
+      'registry.k8s.io/kube-proxy:v1.37.2',
+      'registry.k8s.io/kube-scheduler:v1.37.2',
+      'registry.k8s.io/pause:3.10.2',
+    ]);
+  });
+
+  test('of a minor version the release is that of the lock; without one default is refused', async () => {
+    const build = { kubernetes: { version: '1.37', preload: ['default'] } };
+    expect(await findingsOf(build)).toMatchObject([
+      {
+        field: 'spec.build.kubernetes.preload',
+        message: expect.stringContaining('the version is 1.37, whichever'),
+      },
+    ]);
+    writeLock('1.37.4-1.1');
+    const { preload } = await resolve({ ...build, lock: 'node.lock.yaml' });
+    expect(preload && preloadReferences(preload)).toContain('registry.k8s.io/kube-proxy:v1.37.4');
+    // Before there is a lock, nobody knows.
+    const open = await resolveBuild('node', { ...build, lock: 'absent.yaml' }, { cwd, lockIsOptional: true });
+    expect(open.preload && preloadReferences(open.preload)).toEqual([]);
+  });
+
+  test('default of a version that is newer than this program is refused', async () => {
+    expect(await findingsOf({ kubernetes: { version: '1.99.1', preload: ['default'] } })).toMatchObject([
+      {
+        field: 'spec.build.kubernetes.preload',
+        message: expect.stringContaining('1.99.1 are not known'),
+      },
+    ]);
+  });
+
+  test.each(['pause:3', 'defaults', 'oci:/tmp/x', 'registry.k8s.io/pause@sha256:1', 'r.example.org/A'])(
+    '%s is no image with its registry',
+    (reference) => {
+      const object = {
+        ...{ apiVersion: 'airshipit.org/v1alpha1', kind: 'ImageBuilder', metadata: { name: 'node' } },
+        spec: { build: { kubernetes: { preload: [reference] } } },
+      };
+      expect(() => parseImageBuilder(object)).toThrow(
+        /spec\.build\.kubernetes\.preload\[0\].*default, or an image with its registry/,
+      );
+    },
+  );
+
+  test('a program imports them before the kubelet starts; without images there is none', async () => {
+    const { rootfs } = await images(['registry.k8s.io/pause:3.10.2']);
+    const unit = rootfs.osconfig.systemd.find(({ name }) => name === 'image-builder-preload.service');
+    expect(unit).toMatchObject({
+      enabled: true,
+      file_content: expect.stringContaining('Before=kubelet.service'),
+    });
+    const program = rootfs.osconfig.files.find(({ name }) => name === '/usr/lib/image-builder/import-images');
+    expect(program).toMatchObject({ permissions: '0755' });
+    const none = await images([]);
+    expect(none.preload).toBeUndefined();
+    expect(none.rootfs.osconfig.systemd.map(({ name }) => name)).not.toContain(unit?.name);
+  });
 });

@@ -95,6 +95,7 @@ test.each([
   ['requested', ['vim-']],
   ['unapproved', ['vim\nPin: release *']],
   ['mirrors', { archive: 'http://locked.test/debian\nTrusted: yes' }],
+  ['images', { 'registry.k8s.io/pause:3.10.2': 'sha256:abc' }],
   ['mirrors', { archive: 'http://locked.test/debian', security: 'ssh://-oProxyCommand=id/' }],
 ])('a lock whose %s is %j is refused', async (field, value) => {
   await write({ ...lock, [field]: value });

@@ -1,0 +1,50 @@
+// A registry in the place of registry.k8s.io, as a mirror with a path: small images under the names of the real ones.
+import { join } from 'node:path';
+import { type BlobDescriptor, LayoutWriter } from '../../support/images.ts';
+import { skopeoCopy, startRegistry } from './registry.ts';
+
+/** Images that are being served. */
+export interface KubernetesImages {
+  /** For `spec.build.kubernetes.mirrors`. */
+  mirrors: Record<string, string[]>;
+  /** Digest of each image by its reference. */
+  digests: Record<string, string>;
+  stop(): Promise<void>;
+}
+
+/**
+ * @param directory for a layout; it must exist
+ * @param references of registry.k8s.io, with tags; each becomes a list of images for two architectures
+ */
+export async function serveKubernetesImages(
+  directory: string,
+  references: readonly string[],
+): Promise<KubernetesImages> {
+  const layout = join(directory, 'kubernetes-images');
+  const writer = new LayoutWriter(layout);
+  const registry = await startRegistry();
+  const digests: Record<string, string> = {};
+  const base = { entries: [{ name: 'etc/passwd', content: 'root:x:0:0:root:/root:/sbin/nologin\n' }] };
+  for (const reference of references) {
+    const members: BlobDescriptor[] = [];
+    for (const architecture of ['amd64', 'arm64']) {
+      const program = { entries: [{ name: 'program', content: `${reference} ${architecture}` }] };
+      members.push(await writer.image({ layers: [base, program], platform: { os: 'linux', architecture } }));
+    }
+    const index = writer.index(members);
+    digests[reference] = index.digest;
+    const name = reference.replace('registry.k8s.io/', '');
+    writer.tag(index, name);
+    await skopeoCopy(
+      `oci:${layout}:${name}`,
+      `docker://${registry.host}/k8s/${name}`,
+      '--all',
+      '--preserve-digests',
+    );
+  }
+  return {
+    mirrors: { 'registry.k8s.io': [`${registry.url}/k8s`] },
+    digests,
+    stop: () => registry.stop(),
+  };
+}
