@@ -92,45 +92,44 @@ def digests(path):
     return [one.hexdigest() for one in sums]
 
 
-# Packages name files as they have them: where a directory has become a link since, the file is behind it.
-places = {b"": b""}
-
-
-def place(directory):
-    if directory not in places:
-        above, _, name = directory.rpartition(b"/")
-        found = place(above) + b"/" + name
-        places[directory] = os.path.realpath(found).rstrip(b"/") if os.path.islink(found) else found
-    return places[directory]
-
-
-def canonical(path):
-    directory, _, name = path.rpartition(b"/")
-    return place(directory) + b"/" + name
-
-
 owned = set()
 information = b"/var/lib/dpkg/info"
 for name in listing(information):
     if name.endswith(b".list"):
-        owned.update(map(canonical, read(information + b"/" + name, 64 << 20).split(b"\\n")))
-owned.update(map(canonical, filter(lambda line: line.startswith(b"/"), read(b"/var/lib/dpkg/diversions").split(b"\\n"))))
+        owned.update(read(information + b"/" + name, 64 << 20).split(b"\\n"))
+owned.update(filter(lambda line: line.startswith(b"/"), read(b"/var/lib/dpkg/diversions").split(b"\\n")))
+
+unknown, links = [], []
 
 
-def unowned(directory):
+def walk(directory):
     with os.scandir(directory or b"/") as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        path = directory + b"/" + entry.name
-        if EXCLUDED.search(path):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from unowned(path)
-        elif entry.is_file(follow_symlinks=False) and path not in owned:
-            # The digest of a secret is a way to try what it could be.
-            if entry.stat(follow_symlinks=False).st_mode & stat.S_IROTH:
-                yield path
+        for entry in entries:
+            path = directory + b"/" + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if not EXCLUDED.search(path):
+                    walk(path)
+            elif entry.is_symlink():
+                if entry.is_dir():
+                    links.append(path)
+            elif path not in owned and entry.is_file(follow_symlinks=False) and not EXCLUDED.search(path):
+                # The digest of a secret is a way to try what it could be.
+                if entry.stat(follow_symlinks=False).st_mode & stat.S_IROTH:
+                    unknown.append(path)
 
+
+def unowned():
+    """Packages name files as they have them: where a directory has become a link since, the file is behind it."""
+    walk(b"")
+    if links:
+        linked = re.compile(b"(?:" + b"|".join(map(re.escape, sorted(links))) + b")/")
+        for path in filter(linked.match, owned):
+            directory, _, name = path.rpartition(b"/")
+            owned_elsewhere.add(os.path.realpath(directory).rstrip(b"/") + b"/" + name)
+    return sorted(path for path in unknown if path not in owned_elsewhere)
+
+
+owned_elsewhere = set()
 
 FIELD = re.compile(rb"^(?:(Files|License):[ \\t]*(.*?)[ \\t\\r]*|[ \\t]*)$", re.M | re.I)
 
@@ -197,14 +196,13 @@ def images():
 
 
 files, omitted = [], 0
-for path in unowned(b""):
+for path in unowned():
     if len(files) < request["most"]:
         sums = digests(path)
         if sums:
             files.append({"path": text(path), "sha1": sums[0], "sha256": sums[1]})
     else:
         omitted += 1
-files.sort(key=lambda file: file["path"])
 wanted = {}
 for path in request["wanted"]:
     try:
