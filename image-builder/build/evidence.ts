@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../base/diagnostics/errno.ts';
 import type { Provenance } from '../bundle/evidence/attest.ts';
+import type { PassedBootTest } from '../bundle/evidence/boot-predicate.ts';
 import { DESCRIPTION_TYPE } from '../bundle/evidence/build-description.ts';
 import { version } from '../embedded/release.ts';
 import { hashOf } from '../pipeline/keys.ts';
@@ -12,6 +13,7 @@ import { describeBuild } from '../spec/variables/description.ts';
 import { newLockFile } from '../spec/variables/lock-file.ts';
 import type { ResolvedBuild, ResolvedLock } from '../spec/variables/resolved.ts';
 import { withoutCredentials } from '../spec/variables/uri.ts';
+import { readBootTestEntry } from '../stages/boot-test/boot-test-entry.ts';
 import { RESOLUTION_FILE } from '../stages/rootfs/rootfs-entry.ts';
 import { type Entry, listEntries } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';
@@ -22,7 +24,7 @@ export interface BuildEvidence {
   provenance: Provenance;
   /** What the provenance names, for whoever builds it again; absent when the packages of the build are not known. */
   description?: Buffer;
-  bootTests: { disk: string; firmware: string }[];
+  bootTests: PassedBootTest[];
 }
 
 /** How to read `externalParameters` and `internalParameters`; docs/how-to/sign-and-verify-bundles.md. */
@@ -138,17 +140,17 @@ async function installedLock(resolved: ResolvedBuild, rootfs: Entry): Promise<Re
 }
 
 /** Of the very disks in the bundle: an entry exists when the machine has reached its login prompt, here or where it is believed. */
-async function bootTestsOf(store: Store, bundle: Entry): Promise<BuildEvidence['bootTests']> {
+export async function bootTestsOf(store: Store, bundle: Entry): Promise<PassedBootTest[]> {
   const disks = new Map(
     Object.entries(bundle.parents).flatMap(([stage, key]) =>
       stage.startsWith('qcow/') ? [[key, stage.slice('qcow/'.length)] as const] : [],
     ),
   );
-  const passed = (await listEntries(store)).flatMap(({ kind, parents, inputs, origin }) => {
-    if (kind !== 'boot-test' || !origin || !store.believes(origin)) return [];
+  const passed = (await listEntries(store)).flatMap((entry) => {
+    const { parents, origin } = entry;
+    if (entry.kind !== 'boot-test' || !origin || !store.believes(origin)) return [];
     const disk = Object.values(parents).flatMap((key) => disks.get(key) ?? [])[0];
-    const { firmware } = inputs as { firmware?: string };
-    return disk !== undefined && firmware ? [{ disk, firmware }] : [];
+    return disk === undefined ? [] : [{ disk, ...readBootTestEntry(entry) }];
   });
   const unique = new Map(passed.map((one) => [`${one.disk}/${one.firmware}`, one]));
   return [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);

@@ -20,6 +20,7 @@ import { register as registerPush } from './commands/push.ts';
 import { register as registerRunBuild } from './commands/run-build.ts';
 import { register as registerRunTriggered } from './commands/run-triggered.ts';
 import { register as registerSbom } from './commands/sbom.ts';
+import { register as registerScan } from './commands/scan.ts';
 import { register as registerSchema } from './commands/schema.ts';
 import { register as registerSign } from './commands/sign.ts';
 import { register as registerStore } from './commands/store.ts';
@@ -40,6 +41,7 @@ export const COMMANDS: readonly Register[] = [
   registerExtract,
   registerInspect,
   registerSbom,
+  registerScan,
   registerCopy,
   registerPin,
   registerPush,

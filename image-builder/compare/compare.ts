@@ -2,6 +2,7 @@
 
 import type { ArtifactPartition, Artifacts } from '../bundle/model.ts';
 import { type Change, changesBetween } from '../pipeline/input-changes.ts';
+import { compareDebianVersions } from '../scan/debian-version.ts';
 import type {
   Comparison,
   ImageChange,
@@ -10,7 +11,9 @@ import type {
   Subject,
   VariableChange,
 } from './comparison.ts';
-import { compareDebianVersions } from './debian-version.ts';
+import { compareEvidence } from './evidence.ts';
+import { compareMaterials } from './materials.ts';
+import { compareVulnerabilities } from './vulnerabilities.ts';
 
 /** Compares two bundles; `a` is the earlier one. */
 export function compareBundles(a: Subject, b: Subject): Comparison {
@@ -23,15 +26,20 @@ export function compareBundles(a: Subject, b: Subject): Comparison {
     variables: compareVariables(a, b),
     packages,
     images: compareImages(a.artifacts, b.artifacts),
-    unknown: identical ? [] : [...new Set([...unknownOf(a), ...unknownOf(b)])],
+    ...(a.evidence && b.evidence && { evidence: compareEvidence(a.evidence, b.evidence) }),
+    ...(a.materials && b.materials && { materials: compareMaterials(a.materials, b.materials) }),
+    ...(a.vulnerabilities &&
+      b.vulnerabilities && { vulnerabilities: compareVulnerabilities(a.vulnerabilities, b.vulnerabilities) }),
+    unknown: identical ? [] : [...new Set([...unknownOf(a, b), ...unknownOf(b, a)])],
   };
 }
 
 /** What a bundle does not tell. */
-function unknownOf({ name, packages, artifacts }: Subject): string[] {
+function unknownOf({ name, packages, artifacts, evidence }: Subject, other: Subject): string[] {
   const vague = Object.values(artifacts.qcows).filter(({ partitions }) => !partitions);
   return [
     ...(packages ? [] : [`${name} does not list its packages`]),
+    ...(evidence || !other.evidence ? [] : [`who has signed ${name} cannot be asked for`]),
     ...(vague.length > 0
       ? [`${name} does not describe the partitions of ${vague.map(({ file }) => file).join(', ')}`]
       : []),

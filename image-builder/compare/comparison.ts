@@ -2,6 +2,11 @@
 
 import type { Artifacts } from '../bundle/model.ts';
 import type { Change } from '../pipeline/input-changes.ts';
+import type { Vulnerability } from '../scan/vulnerability.ts';
+import type { EvidenceChanges } from './evidence.ts';
+import type { MaterialChange, Materials } from './materials.ts';
+import type { SubjectEvidence } from './subject-evidence.ts';
+import type { VulnerabilityChange } from './vulnerabilities.ts';
 
 /** One of the two bundles. */
 export interface Subject {
@@ -15,6 +20,12 @@ export interface Subject {
   /** Versions by package; absent for bundles that do not tell. */
   packages?: Readonly<Record<string, { version: string; architecture: string }>>;
   artifacts: Artifacts;
+  /** What is said of it; absent when that cannot be asked for. */
+  evidence?: SubjectEvidence;
+  /** What its bills of materials list; absent when nobody has asked. */
+  materials?: Materials;
+  /** What a database says of it; absent when none was given. */
+  vulnerabilities?: readonly Vulnerability[];
   /** What reading it has cost: HTTP requests, and bytes received or read from local files. */
   cost: { requests: number; bytes: number };
 }
@@ -67,6 +78,12 @@ export interface Comparison {
   variables: VariableChange[];
   packages: PackageChange[];
   images: ImageChange[];
+  /** Who has signed what, unchecked, and how the disks have booted. */
+  evidence?: EvidenceChanges;
+  /** Licences, files of no package, downloads and scripts; when that was asked for. */
+  materials?: MaterialChange[];
+  /** Known vulnerabilities that came or went; when there is a database. */
+  vulnerabilities?: VulnerabilityChange[];
   /** What could not be compared, and why. */
   unknown: string[];
 }

@@ -1,16 +1,10 @@
-// A comparison as a comment on a pull request: GitHub Flavored Markdown, which GitLab and Gitea read too.
-//
-// All texts come from whoever has published the bundles. They stand in <code>, with every character that Markdown or
-// HTML could take for its own as a character reference, which never forms structure (CommonMark 0.31, 2.5).
+// A comparison as a comment on a pull request.
+import { code as codeOf, harmless, section, table } from '../base/diagnostics/markdown.ts';
 import type { Change } from '../pipeline/input-changes.ts';
 import type { Comparison } from './comparison.ts';
 import { describeImage, describePartitionValue, describeValue, printable } from './describe.ts';
+import { hasChanges, sectionsOf } from './sections.ts';
 import { countPackages } from './text.ts';
-
-/** Longer lists are folded. */
-const FOLDED = 10;
-/** Rows of a list; the largest comment that GitHub takes has 65536 characters. */
-const MAX_ROWS = 100;
 
 /** The text of the comment. */
 export function renderMarkdown(comparison: Comparison): string {
@@ -26,7 +20,7 @@ export function renderMarkdown(comparison: Comparison): string {
     ),
   ];
   if (identical) parts.push('The two bundles are identical.');
-  else if (variables.length + packages.length + images.length === 0) parts.push('No known difference.');
+  else if (!hasChanges(comparison)) parts.push('No known difference.');
   if (images.length > 0) {
     const rows = images.map((image) => [code(image.name), describeImage(image).map(harmless).join('<br>')]);
     parts.push(section(`Images (${images.length})`, ['image', 'change'], rows));
@@ -54,6 +48,14 @@ export function renderMarkdown(comparison: Comparison): string {
     const title = `Variables (${variables.length})`;
     parts.push(section(title, ['variable', 'before', 'after', 'profiles'], rows));
   }
+  for (const { title, columns, rows } of sectionsOf(comparison))
+    parts.push(
+      section(
+        title,
+        columns,
+        rows.map((cells) => cells.map((cell) => (cell === '' ? '' : code(cell)))),
+      ),
+    );
   parts.push(...unknown.map((what) => `Not compared: ${harmless(printable(what))}.`));
   return `${parts.join('\n\n')}\n`;
 }
@@ -69,25 +71,4 @@ function changeCells(
   ];
 }
 
-function section(title: string, columns: readonly string[], rows: readonly string[][]): string {
-  const shown = rows.slice(0, MAX_ROWS);
-  const left = rows.length - shown.length;
-  const body = [table(columns, shown), ...(left > 0 ? [`… and ${left} more.`] : [])].join('\n\n');
-  if (rows.length <= FOLDED) return `**${title}**\n\n${body}`;
-  // Markdown inside of HTML is only read after an empty line.
-  return `<details><summary><b>${title}</b></summary>\n\n${body}\n\n</details>`;
-}
-
-function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(columns), line(columns.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-function code(text: string): string {
-  return `<code>${harmless(describeValue(text))}</code>`;
-}
-
-/** Letters, digits, blanks and a few signs stay; everything else is a character reference. */
-function harmless(text: string): string {
-  return text.replace(/[^\p{L}\p{N} .,;/+=()%→−⏎…-]/gu, (character) => `&#${character.codePointAt(0)};`);
-}
+const code = (text: string): string => codeOf(describeValue(text));

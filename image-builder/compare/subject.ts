@@ -1,18 +1,21 @@
 // Finds what the user wants to compare: a reference, a digest or key of the store, or an earlier build of a name. Only
 // metadata is read: kilobytes, however large the images are.
 
+import { TrustError } from '../attestation/error.ts';
 import { ExactNumber } from '../base/yaml/values.ts';
 import { localReference } from '../bundle/local-reference.ts';
 import { parseProfile } from '../bundle/profile/profile.ts';
 import { readPackages } from '../bundle/read/installed-packages.ts';
 import { readBundle } from '../bundle/read/read-bundle.ts';
 import type { ReadBundleOptions } from '../bundle/read/read-options.ts';
+import { RegistryError } from '../oci/http/registry-error.ts';
 import { LAYOUT_DIRECTORY, readBundleEntry } from '../stages/bundle/bundle-entry.ts';
 import { type Entry, listEntries } from '../store/entry.ts';
 import { StoreError } from '../store/errors.ts';
 import { findBuild, findByKey } from '../store/select.ts';
 import type { Store } from '../store/store.ts';
 import type { Subject } from './comparison.ts';
+import { evidenceAt, evidenceInStore } from './subject-evidence.ts';
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 /** The build before the last but N of a name. */
@@ -25,9 +28,13 @@ const EARLIER = /^(.+)~(\d{1,2})$/;
  * @throws StoreError when the store does not have it; RegistryError, TarError, BundleError
  */
 export async function readSubject(text: string, store: Store, options: ReadBundleOptions): Promise<Subject> {
-  const reading = await readBundle(await referenceOf(text, store), options);
+  const found = await find(text, store);
+  const reading = await readBundle(typeof found === 'string' ? found : layoutOf(found), options);
   const { image, digest } = reading.reference;
   const { packages, cost } = await readPackages(image, options);
+  const evidence = await (typeof found === 'string'
+    ? evidenceAt(image, options).catch(ifNotTold)
+    : evidenceInStore(store, found));
   return {
     name: text,
     image,
@@ -40,6 +47,7 @@ export async function readSubject(text: string, store: Store, options: ReadBundl
     ),
     ...(packages && { packages }),
     artifacts: reading.artifacts,
+    ...(evidence && { evidence }),
     cost: {
       requests: reading.cost.requests + cost.requests,
       bytes: reading.cost.bytes + cost.bytes,
@@ -47,15 +55,22 @@ export async function readSubject(text: string, store: Store, options: ReadBundl
   };
 }
 
-async function referenceOf(text: string, store: Store): Promise<string> {
+/** Whoever does not list statements has an answer to everything else. */
+function ifNotTold(error: unknown): undefined {
+  if (error instanceof RegistryError || error instanceof TrustError) return undefined;
+  throw error;
+}
+
+/** An entry of the store, or a reference. */
+async function find(text: string, store: Store): Promise<Entry | string> {
   const byKey = await findByKey(store, text, 'bundle');
-  if (byKey) return layoutOf(byKey);
+  if (byKey) return byKey;
   const [, name, back] = EARLIER.exec(text) ?? [];
-  if (name !== undefined) return layoutOf(await findBuild(store, name, Number(back)));
+  if (name !== undefined) return await findBuild(store, name, Number(back));
   if (!DIGEST.test(text)) return text;
   const bundles = (await listEntries(store)).filter(({ kind }) => kind === 'bundle');
   const found = bundles.find((entry) => readBundleEntry(entry).manifest.digest === text);
-  if (found) return layoutOf(found);
+  if (found) return found;
   throw new StoreError(
     'STORE_ENTRY_MISSING',
     `the store ${store.directory} has no bundle with the digest ${text}`,

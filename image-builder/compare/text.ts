@@ -2,13 +2,14 @@
 import type { Change } from '../pipeline/input-changes.ts';
 import type { Comparison, PackageChange } from './comparison.ts';
 import { describeImage, describePartitionValue, describeValue, printable } from './describe.ts';
+import { hasChanges, sectionsOf } from './sections.ts';
 
 /** Lines of text. */
 export function renderText(comparison: Comparison): string {
   const { a, b, identical, variables, packages, images, unknown } = comparison;
   const lines = [`a: ${printable(a.image)}`, `b: ${printable(b.image)}`];
   if (identical) lines.push('The two are identical.');
-  else if (variables.length + packages.length + images.length === 0) lines.push('No known difference.');
+  else if (!hasChanges(comparison)) lines.push('No known difference.');
   if (variables.length > 0) lines.push('', `Variables (${variables.length})`);
   for (const change of variables) {
     lines.push(`  ${changeLine(change, describeValue)}  [${change.profiles.map(describeValue).join(', ')}]`);
@@ -20,6 +21,9 @@ export function renderText(comparison: Comparison): string {
     lines.push(`  ${describeValue(image.name)}: ${describeImage(image).map(describeValue).join('; ')}`);
     const partitions = image.partitions ?? [];
     lines.push(...partitions.map((change) => `    ${changeLine(change, describePartitionValue)}`));
+  }
+  for (const { title, rows } of sectionsOf(comparison)) {
+    lines.push('', title, ...rows.map((cells) => `  ${cells.filter(Boolean).map(describeValue).join('  ')}`));
   }
   if (unknown.length > 0) lines.push('', ...unknown.map((what) => `Not compared: ${printable(what)}`));
   return `${lines.join('\n')}\n`;

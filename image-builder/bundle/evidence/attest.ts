@@ -13,6 +13,7 @@ import { diskManifest } from '../disk-index.ts';
 import type { Artifacts, QcowArtifact } from '../model.ts';
 import { SPDX } from '../sbom-referrer.ts';
 import { listSboms, openSbom, type SbomDocument } from '../sboms.ts';
+import { bootPredicate, type PassedBootTest } from './boot-predicate.ts';
 import { descriptionReferrer } from './build-description.ts';
 import { findStatements } from './find-statements.ts';
 import { claimsOf, isoTime, subjectFor } from './sign.ts';
@@ -33,7 +34,7 @@ export interface AttestRequest {
   /** What the provenance names as the description of the build; goes with it. */
   description?: Buffer;
   /** Which disks have booted by which firmware, by the name of the disk. */
-  bootTests?: { disk: string; firmware: string }[];
+  bootTests?: PassedBootTest[];
   /** Seconds since the epoch. */
   now: number;
 }
@@ -136,22 +137,8 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
     const booted = new Set(bootTests.map(({ disk }) => disk));
     const tested = Object.entries(artifacts.qcows).flatMap(([disk]) => (booted.has(disk) ? [disk] : []));
     const files = disks.filter((disk) => tested.some((one) => artifacts.qcows[one]?.file === disk.file));
-    const passedTests = bootTests.map(({ disk, firmware }) => {
-      const file = artifacts.qcows[disk]?.file ?? disk;
-      return `${file.replace(/\.qcow2$/, '')}/${firmware}`;
-    });
-    add(
-      PREDICATES.bootTest,
-      {
-        result: 'PASSED',
-        configuration: [{ name: 'login prompt in QEMU' }],
-        passedTests,
-        warnedTests: [],
-        failedTests: [],
-      },
-      manifests,
-      files,
-    );
+    const nameOf = (disk: string) => (artifacts.qcows[disk]?.file ?? disk).replace(/\.qcow2$/, '');
+    add(PREDICATES.bootTest, bootPredicate(bootTests, nameOf), manifests, files);
   }
   return drafts;
 }

@@ -5,6 +5,7 @@ import { type ListedSbom, listSboms, openSbom } from '../sboms.ts';
 import { openImage } from './open-image.ts';
 import { withinLimits } from './read-limits.ts';
 import type { ReadBundleOptions } from './read-options.ts';
+import { WHY_MISSING } from './read-sboms.ts';
 
 /**
  * Reads the SPDX document of a disk.
@@ -38,7 +39,7 @@ function chooseSbom(found: readonly ListedSbom[], disk: string | undefined, text
   if (chosen) return chosen;
   if (names.length === 0)
     throw new BundleError('SBOM_MISSING', `${text} has no bill of materials`, {
-      hint: 'It was built by an earlier release, or copied by a tool that leaves referrers behind; copy it with image-builder push or oras cp -r.',
+      hint: WHY_MISSING,
     });
   const problem = disk === undefined ? `has ${names.length} bills of materials` : `has none of ${disk}`;
   throw new BundleError('SBOM_MISSING', `${text} ${problem}`, {

@@ -189,6 +189,35 @@ test('each disk has a bill of materials that scanners understand: every package 
   }
 });
 
+test('scan finds in it what a database has of a package that is installed, and nothing else', () => {
+  const scan = (fixed: string, ...more: string[]) => {
+    const record = {
+      id: 'DEBIAN-CVE-2026-1',
+      affected: [
+        {
+          package: { ecosystem: 'Debian:13', name: 'dpkg' },
+          ranges: [{ type: 'ECOSYSTEM', events: [{ introduced: '0' }, { fixed }] }],
+          ecosystem_specific: { urgency: 'high' },
+        },
+      ],
+    };
+    writeFileSync(join(cwd, 'database.json'), JSON.stringify(record));
+    const database = ['--database', 'database.json', '--fail-on', 'high', '--output', 'json'];
+    return runProcess([executable('image-builder'), 'scan', 'oci:out:v1', ...database, ...more], options());
+  };
+  const { status, stdout } = scan('999');
+  expect(status).toBe(2);
+  expect(JSON.parse(stdout)).toMatchObject({
+    vulnerabilities: [{ id: 'CVE-2026-1', packages: ['dpkg'], disks: ['a.qcow2', 'b.qcow2'] }],
+  });
+  expect(scan('0.1').status).toBe(0);
+  writeFileSync(
+    join(cwd, 'second.pub'),
+    generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }),
+  );
+  expect(scan('0.1', '--key', 'second.pub').stderr).toContain('[TRUST_MISSING]');
+});
+
 test('the profiles tell every variable and no secret', () => {
   const profiles = first.contents.profiles.map(({ name, json }) => [name, JSON.parse(json)]);
   expect(profiles.map(([name]) => name)).toEqual(['profile_multistrap', 'profile_qcow_a', 'profile_qcow_b']);

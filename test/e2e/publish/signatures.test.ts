@@ -482,7 +482,9 @@ describe.each([
           buildDefinition: { buildType: 'https://example.org', externalParameters: {} },
           runDetails: { builder: { id: 'https://ci.example.org' } },
         },
-        bootTests: [{ disk: 'node', firmware: 'uefi' }],
+        bootTests: [
+          { disk: 'node', firmware: 'uefi', seconds: 12.5, accelerator: 'tcg', tests: ['ntp runs'] },
+        ],
       }),
       report: (event) => {
         if (event.type === 'step') uploads += 1;

@@ -18,7 +18,7 @@ let count = 0;
 async function commit(
   stage: string,
   parents: Record<string, string>,
-  more: { inputs?: object; key?: string } = {},
+  more: { inputs?: object; facts?: Record<string, unknown>; key?: string } = {},
 ): Promise<Entry> {
   count += 1;
   const key = more.key ?? `${count}`.padStart(64, '0');
@@ -34,7 +34,7 @@ async function commit(
     tools: { [`tool-${stage}`]: '1' },
     parents,
     inputs: more.inputs ?? {},
-    facts: {},
+    facts: more.facts ?? {},
   };
   return await commitEntry(store, provenance, output, { seconds: 1 });
 }
@@ -50,7 +50,15 @@ beforeAll(async () => {
     await commit('qcow/b', { osconfig: osconfig.key }),
     await commit('qcow/a', { osconfig: 'f'.repeat(64) }),
   ];
-  await commit('boot-test/a/uefi', { 'qcow/a': a.key }, { inputs: { firmware: 'uefi' } });
+  const tests = [{ name: 'ntp runs', script: 'true', timeoutSeconds: 1 }];
+  await commit(
+    'boot-test/a/uefi',
+    { 'qcow/a': a.key },
+    {
+      inputs: { firmware: 'uefi', kubernetes: 'preflight', tests },
+      facts: { seconds: 12.5, accelerator: 'tcg' },
+    },
+  );
   await commit('boot-test/a/bios', { 'qcow/a': a.key }, { inputs: { firmware: 'bios' } });
   // Another disk of the same name has booted: that says nothing about this one.
   await commit('boot-test/b/uefi', { 'qcow/b': other.key }, { inputs: { firmware: 'uefi' } });
@@ -70,8 +78,14 @@ const evidence = async (mirror = 'https://user:secret@deb.example.org/debian') =
 
 test('of the disks in the bundle, those that have booted', async () => {
   expect((await evidence()).bootTests).toEqual([
-    { disk: 'a', firmware: 'bios' },
-    { disk: 'a', firmware: 'uefi' },
+    { disk: 'a', firmware: 'bios', tests: [] },
+    {
+      disk: 'a',
+      firmware: 'uefi',
+      seconds: 12.5,
+      accelerator: 'tcg',
+      tests: ['kubernetes preflight', 'ntp runs'],
+    },
   ]);
 });
 

@@ -1,6 +1,6 @@
 // The order of versions against dpkg's own.
 import { execFileSync } from 'node:child_process';
-import { compareDebianVersions } from '../../../image-builder/compare/debian-version.ts';
+import { compareDebianVersions } from '../../../image-builder/scan/debian-version.ts';
 
 /** Pieces that versions are made of, the odd ones more often than in real life. */
 const PIECES = [

@@ -1,5 +1,5 @@
 // The order of Debian versions, by the examples of deb-version(7) and by what has gone wrong elsewhere.
-import { compareDebianVersions } from '../../../image-builder/compare/debian-version.ts';
+import { compareDebianVersions } from '../../../image-builder/scan/debian-version.ts';
 
 test.each([
   ['1.0', '1.0', 0],

@@ -1,0 +1,33 @@
+// What is signed of boot tests: a test result (https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md).
+
+/** A boot test that a disk has passed. */
+export interface PassedBootTest {
+  /** Name of the QCOW. */
+  disk: string;
+  firmware: string;
+  /** Until the login prompt, or the end of the tests inside of the image. */
+  seconds?: number;
+  /** QEMU's: `kvm`, `tcg`. */
+  accelerator?: string;
+  /** Names of the tests inside of the image. */
+  tests: string[];
+}
+
+/** @param nameOf the name of a disk in the statement: that of its file without its ending */
+export function bootPredicate(
+  tests: readonly PassedBootTest[],
+  nameOf: (disk: string) => string,
+): Record<string, unknown> {
+  const runs = tests.map(({ disk, firmware, ...run }): [string, object] => [
+    `${nameOf(disk)}/${firmware}`,
+    run,
+  ]);
+  return {
+    result: 'PASSED',
+    // Annotations of a resource descriptor may hold anything; how long it took decides nothing.
+    configuration: [{ name: 'login prompt in QEMU', annotations: Object.fromEntries(runs) }],
+    passedTests: runs.map(([name]) => name),
+    warnedTests: [],
+    failedTests: [],
+  };
+}
