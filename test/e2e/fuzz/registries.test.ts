@@ -1,0 +1,5 @@
+// References, challenges, logins and configurations of registries, as strangers may write them.
+import { GROUPS } from '../../fuzz/targets.ts';
+import { fuzzes } from '../support/fuzz-group.ts';
+
+fuzzes(GROUPS.registries);

@@ -1,0 +1,5 @@
+// Compressed data, ResourceLists and catalogues, as strangers may write them.
+import { GROUPS } from '../../fuzz/targets.ts';
+import { fuzzes } from '../support/fuzz-group.ts';
+
+fuzzes(GROUPS.streams);
