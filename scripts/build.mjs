@@ -13,10 +13,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deflateRawSync } from 'node:zlib';
-import { Ajv } from 'ajv';
-import standaloneCode from 'ajv/dist/standalone/index.js';
 import * as esbuild from 'esbuild';
 import { stringify } from 'yaml';
+import { compiledValidator, VALIDATOR } from './compiled-validator.mjs';
 import { writeFunctionBases } from './function-base.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -32,8 +31,6 @@ const EVALUATED = [
   'image-builder/runtime/fzstd-source.ts',
   'image-builder/stages/stage-code.ts',
 ];
-/** The module that is replaced by the code that Ajv generates. */
-const VALIDATOR = 'image-builder/spec/api/validator.ts';
 
 /** Bundles a module of the source tree and returns what it exports. */
 async function evaluate(path) {
@@ -64,16 +61,6 @@ function constants(exports) {
     .join('\n');
 }
 
-/** The validator as a module without Ajv's compiler. */
-async function compiledValidator() {
-  const { ajvOptions, ajvSchema } = await evaluate('image-builder/spec/api/ajv-input.ts');
-  const ajv = new Ajv({ ...ajvOptions, code: { source: true, esm: true } });
-  const code = standaloneCode.default(ajv, ajv.compile(ajvSchema()));
-  return code
-    .replace('export const validate =', 'export const validateImageBuilderSchema =')
-    .replace(/export default \w+;/, '');
-}
-
 const replaceKnownModules = {
   name: 'replace-known-modules',
   setup(build) {
@@ -81,7 +68,7 @@ const replaceKnownModules = {
       const name = relative(root, path);
       if (EVALUATED.includes(name)) return { contents: constants(await evaluate(name)), loader: 'js' };
       if (name !== VALIDATOR) return undefined;
-      return { contents: await compiledValidator(), loader: 'js', resolveDir: dirname(path) };
+      return { contents: compiledValidator(), loader: 'js', resolveDir: dirname(path) };
     });
   },
 };

@@ -1,7 +1,7 @@
 // The compiled JSON Schema validator of the ImageBuilder object.
 //
-// From the source tree Ajv compiles the schema when this module is imported; in the bundled executables
-// scripts/build.mjs has replaced the module by the code that Ajv generates, which spares Ajv and the compilation.
+// From the source tree Ajv compiles the schema when this module is imported; in the bundled executables and in tests the
+// code that Ajv generates takes the place of the module (scripts/compiled-validator.mjs), which spares the compilation.
 import { Ajv, type ErrorObject } from 'ajv';
 import { ajvOptions, ajvSchema } from './ajv-input.ts';
 
