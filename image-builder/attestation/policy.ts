@@ -1,9 +1,17 @@
 // Whether statements about a bundle are what its reader demands. Pure: the same statements, policy and time give the same
 // verdict. It is computed at each read, so that a key that is removed counts no more at once.
+import { isRecord } from '../base/record.ts';
 import { openBundle } from './envelope.ts';
 import { TrustError, type TrustErrorCode } from './error.ts';
 import type { TrustedKey } from './keys.ts';
-import { PREDICATES, parseStatement, type Statement, type Subject, subjectOf } from './statement.ts';
+import {
+  PREDICATES,
+  parseStatement,
+  SBOM_MANIFEST_ANNOTATION,
+  type Statement,
+  type Subject,
+  subjectOf,
+} from './statement.ts';
 
 /** What a reader may demand. */
 export type Requirement = 'signature' | 'provenance' | 'sbom' | 'bootTest';
@@ -47,16 +55,22 @@ export interface Verdict {
   refused: { name: string; reason: string }[];
   /** Digests (hex SHA-256) of disks of which a trusted key says that they have booted. */
   bootedDisks: ReadonlySet<string>;
+  /** Whether bills of materials that a trusted provenance names lie beside the bundle. */
+  hasNamedSboms: boolean;
 }
 
 /** The clock of a signer may be ahead by so much; seconds. */
 const CLOCK_SKEW = 300;
 
-/** Sorts statements into those that count and those that do not. */
+/**
+ * Sorts statements into those that count and those that do not.
+ * @param listed digests of all manifests that refer to the bundle
+ */
 export function examine(
   found: readonly FoundStatement[],
   digest: string,
   keys: readonly TrustedKey[],
+  listed: ReadonlySet<string> = new Set(),
 ): Verdict {
   const verdict = { trusted: [] as TrustedStatement[], refused: [] as Verdict['refused'] };
   for (const { name, content } of found) {
@@ -64,7 +78,11 @@ export function examine(
     if ('reason' in examined) verdict.refused.push({ name, reason: examined.reason });
     else verdict.trusted.push({ name, ...examined });
   }
-  return { ...verdict, bootedDisks: new Set(verdict.trusted.flatMap(bootedDisksOf)) };
+  return {
+    ...verdict,
+    bootedDisks: new Set(verdict.trusted.flatMap(bootedDisksOf)),
+    hasNamedSboms: verdict.trusted.some((one) => namesSboms(one, listed)),
+  };
 }
 
 function examineOne(content: Uint8Array, digest: string, keys: readonly TrustedKey[]) {
@@ -97,7 +115,7 @@ export function enforce(verdict: Verdict, policy: TrustPolicy, image: string, no
 
   for (const requirement of policy.require) {
     const statements = ofType(PREDICATES[requirement]);
-    if (statements.length > 0) continue;
+    if (statements.length > 0 || (requirement === 'sbom' && verdict.hasNamedSboms)) continue;
     const code = told.length > 0 ? 'TRUST_REFUSED' : 'TRUST_MISSING';
     fail(
       code,
@@ -211,6 +229,23 @@ function bootedDisksOf({ statement }: TrustedStatement): string[] {
   return statement.subject.flatMap(({ name, digest: { sha256 } }) =>
     sha256 !== undefined && tested.has(name.replace(/\.qcow2$/, '')) ? [sha256] : [],
   );
+}
+
+/** Whether it is a provenance that names bills of materials, and all of them are there. */
+function namesSboms({ statement }: TrustedStatement, listed: ReadonlySet<string>): boolean {
+  const manifests = sbomManifestsOf(statement);
+  return manifests.length > 0 && manifests.every((manifest) => listed.has(manifest));
+}
+
+/** Digests of the manifests of bills of materials that a provenance names. */
+export function sbomManifestsOf({ predicateType, predicate }: Statement): string[] {
+  if (predicateType !== PREDICATES.provenance || !isRecord(predicate.runDetails)) return [];
+  const { byproducts } = predicate.runDetails;
+  return (Array.isArray(byproducts) ? byproducts : []).flatMap((one) => {
+    const annotations = isRecord(one) && isRecord(one.annotations) ? one.annotations : {};
+    const manifest = annotations[SBOM_MANIFEST_ANNOTATION];
+    return typeof manifest === 'string' ? [manifest] : [];
+  });
 }
 
 function builderOf({ predicate }: Statement): unknown {

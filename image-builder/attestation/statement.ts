@@ -19,6 +19,9 @@ export const PREDICATES = {
   bootTest: 'https://in-toto.io/attestation/test-result/v0.1',
 } as const;
 
+/** Annotation of a byproduct in a provenance: digest of the manifest by which a bill of materials refers to the bundle. */
+export const SBOM_MANIFEST_ANNOTATION = 'org.airshipit.image-builder.manifest';
+
 /** What a statement is about. */
 export interface Subject {
   name: string;

@@ -2,7 +2,13 @@
 import { signStatement } from '../../attestation/envelope.ts';
 import type { SigningKey } from '../../attestation/keys.ts';
 import { examine } from '../../attestation/policy.ts';
-import { PREDICATES, type Statement, type Subject, writeStatement } from '../../attestation/statement.ts';
+import {
+  PREDICATES,
+  SBOM_MANIFEST_ANNOTATION,
+  type Statement,
+  type Subject,
+  writeStatement,
+} from '../../attestation/statement.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
 import { parseManifest } from '../../oci/manifest.ts';
@@ -110,10 +116,11 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
 
   if (request.signature) add(PREDICATES.signature, {}, manifests, []);
   if (provenance) {
-    const byproducts = sboms.map(({ file, document }) => ({
+    const byproducts = sboms.map(({ file, manifest, document }) => ({
       name: `${file.replace(/\.qcow2$/, '')}.spdx.json`,
       mediaType: SPDX,
       digest: { sha256: document.descriptor.digest.replace(/^sha256:/, '') },
+      annotations: { [SBOM_MANIFEST_ANNOTATION]: manifest },
     }));
     const runDetails = { ...provenance.runDetails, byproducts };
     add(PREDICATES.provenance, { buildDefinition: provenance.buildDefinition, runDetails }, manifests, disks);
@@ -145,9 +152,14 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
 
 /** The bills of materials that refer to the bundle, by the names of their disks. */
 async function documentsOf(source: ImageSource, digest: Digest) {
-  const found: { file: string; document: SbomDocument }[] = [];
+  const found: { file: string; manifest: string; document: SbomDocument }[] = [];
   for await (const sbom of listSboms(source, digest))
-    if (sbom.file !== undefined) found.push({ file: sbom.file, document: await openSbom(source, sbom) });
+    if (sbom.file !== undefined)
+      found.push({
+        file: sbom.file,
+        manifest: sbom.descriptor.digest,
+        document: await openSbom(source, sbom),
+      });
   return found.sort((a, b) => (a.file < b.file ? -1 : 1));
 }
 

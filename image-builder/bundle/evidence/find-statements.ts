@@ -25,12 +25,14 @@ export type Found = FoundStatement | { name: string; problem: string };
 /**
  * Yields statements about a manifest as they are found; whoever has enough stops.
  * @param kinds predicate types that are wanted; undefined: all
+ * @param listed gets the digests of everything that is listed, as far as the list was read
  * @throws TrustError TRUST_TOO_MANY; RegistryError when the registry cannot be asked: that is not "none"
  */
 export async function* findStatements(
   source: ImageSource,
   digest: Digest,
   kinds: ReadonlySet<string> | undefined,
+  listed: Set<string> = new Set(),
 ): AsyncGenerator<Found> {
   const untold: Descriptor[] = [];
   let count = 0;
@@ -43,6 +45,7 @@ export async function* findStatements(
     return await readStatement(source, descriptor, kinds);
   };
   for await (const descriptor of source.referrers?.(digest) ?? []) {
+    listed.add(descriptor.digest);
     const { artifactType = '', annotations } = descriptor;
     if (artifactType !== SIGSTORE_BUNDLE && artifactType !== '' && artifactType !== EMPTY_CONFIG.mediaType)
       continue;

@@ -5,6 +5,7 @@ import {
   examine,
   type FoundStatement,
   type Requirement,
+  sbomManifestsOf,
   type TrustPolicy,
   type Verdict,
 } from '../../attestation/policy.ts';
@@ -27,11 +28,12 @@ export interface TrustRequest {
   now: number;
 }
 
-/** A statement in the cache. What it is worth is found out each time. */
+/** What is in the cache of a bundle's statements. What they are worth is found out each time. */
 interface Remembered {
-  name: string;
-  /** Base64. */
-  content: string;
+  /** The content in base64. */
+  statements: { name: string; content: string }[];
+  /** Digests of bills of materials that were listed. */
+  sboms: string[];
 }
 
 /**
@@ -42,24 +44,28 @@ export async function requireTrust(request: TrustRequest, policy: TrustPolicy): 
   const { reference, digest, cache, now } = request;
   const rules = withDefaultClaims(policy, reference);
   const image = request.source.name;
-  const key = JSON.stringify([digest, [...policy.require].sort()]);
-  const remembered = await cache?.recall<Remembered[]>('statements', key);
+  const key = JSON.stringify([digest, [...policy.require].sort(), FORMAT]);
+  const remembered = await cache?.recall<Remembered>('statements', key);
   if (remembered) {
     const verdict = examine(
-      remembered.map(({ name, content }) => ({ name, content: Buffer.from(content, 'base64') })),
+      remembered.statements.map(({ name, content }) => ({ name, content: Buffer.from(content, 'base64') })),
       digest,
       policy.keys,
+      new Set(remembered.sboms),
     );
     if (satisfies(verdict, rules, image, now)) return verdict;
     // Newer ones may be there.
   }
-  const { verdict, used } = await collect(request, rules, image);
+  const { verdict, used, listed } = await collect(request, rules, image);
   enforce(verdict, rules, image, now);
-  await cache?.remember(
-    'statements',
-    key,
-    used.map(({ name, content }): Remembered => ({ name, content: Buffer.from(content).toString('base64') })),
-  );
+  const sboms = verdict.trusted
+    .flatMap(({ statement }) => sbomManifestsOf(statement))
+    .filter((manifest) => listed.has(manifest));
+  const statements = used.map(({ name, content }) => ({
+    name,
+    content: Buffer.from(content).toString('base64'),
+  }));
+  await cache?.remember('statements', key, { statements, sboms } satisfies Remembered);
   return verdict;
 }
 
@@ -68,30 +74,41 @@ async function collect(
   { source, digest, now }: TrustRequest,
   policy: TrustPolicy,
   image: string,
-): Promise<{ verdict: Verdict; used: FoundStatement[] }> {
+): Promise<{ verdict: Verdict; used: FoundStatement[]; listed: ReadonlySet<string> }> {
   const used: FoundStatement[] = [];
+  const listed = new Set<string>();
   const unusable: Verdict['refused'] = [];
   const judge = (): Verdict => {
-    const verdict = examine(used, digest, policy.keys);
+    const verdict = examine(used, digest, policy.keys, listed);
     return { ...verdict, refused: [...unusable, ...verdict.refused] };
   };
-  const kinds = new Set(policy.require.flatMap((requirement) => KINDS[requirement]));
   // Whoever wants boot tests wants to hear of each that has failed.
   const mayStop = !policy.require.includes('bootTest');
-  for await (const found of findStatements(source, digest, kinds)) {
-    if ('problem' in found) unusable.push({ name: found.name, reason: found.problem });
-    else used.push(found);
-    if (mayStop && satisfies(judge(), policy, image, now)) break;
-  }
-  return { verdict: judge(), used };
+  const read = async (kinds: ReadonlySet<string>) => {
+    for await (const found of findStatements(source, digest, kinds, listed)) {
+      // Those that do not say what they are come each time.
+      if ([...used, ...unusable].some(({ name }) => name === found.name)) continue;
+      if ('problem' in found) unusable.push({ name: found.name, reason: found.problem });
+      else used.push(found);
+      if (mayStop && satisfies(judge(), policy, image, now)) return;
+    }
+  };
+  await read(new Set(policy.require.map((requirement) => KINDS[requirement])));
+  // Bills of materials are read, half a megabyte for each disk, only where no provenance names them.
+  if (policy.require.includes('sbom') && !judge().hasNamedSboms) await read(new Set([PREDICATES.sbom]));
+  return { verdict: judge(), used, listed };
 }
 
-const KINDS: Record<Requirement, string[]> = {
-  signature: [PREDICATES.signature],
-  provenance: [PREDICATES.provenance],
-  sbom: [PREDICATES.sbom],
-  bootTest: [PREDICATES.bootTest],
+/** The kind of statement that is read first. */
+const KINDS: Record<Requirement, string> = {
+  signature: PREDICATES.signature,
+  provenance: PREDICATES.provenance,
+  sbom: PREDICATES.provenance,
+  bootTest: PREDICATES.bootTest,
 };
+
+/** Changes when the same policy would remember something else. */
+const FORMAT = 2;
 
 function satisfies(verdict: Verdict, policy: TrustPolicy, image: string, now: number): boolean {
   try {

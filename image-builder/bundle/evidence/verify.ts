@@ -74,21 +74,22 @@ export async function withVerified<Result>(
       const name = formatReference({ ...reference, digest: image.digest });
       const found = [];
       const refused: Verdict['refused'] = [];
-      for await (const one of findStatements(image.source, image.digest, undefined))
+      const listed = new Set<string>();
+      for await (const one of findStatements(image.source, image.digest, undefined, listed))
         if ('problem' in one) refused.push({ name: one.name, reason: one.problem });
         else found.push(one);
       const keys = [
         ...new Map(policies.flatMap((policy) => policy.keys).map((key) => [key.id, key])).values(),
       ];
       for (const policy of policies) {
-        const verdict = examine(found, image.digest, policy.keys);
+        const verdict = examine(found, image.digest, policy.keys, listed);
         const rules = withDefaultClaims(policy, reference);
         enforce({ ...verdict, refused: [...refused, ...verdict.refused] }, rules, name, Date.now() / 1000);
         if (!policy.require.includes('bootTest')) continue;
         const { artifacts } = await readBundle(name, limited);
         enforceBootTests(verdict, policy, artifacts.qcows, name);
       }
-      const all = examine(found, image.digest, keys);
+      const all = examine(found, image.digest, keys, listed);
       const trusted = all.trusted.map(vouchingOf);
       const verification = { image: name, trusted, refused: [...refused, ...all.refused] };
       return await use({ verification, image, statements: all.trusted });

@@ -95,6 +95,37 @@ function tampered(change: (bundle: Bundle) => void, content = signed()): Buffer 
   return Buffer.from(JSON.stringify(bundle));
 }
 
+describe('bills of materials', () => {
+  const manifests = ['a', 'b'].map((letter) => `sha256:${letter.repeat(64)}`);
+  const naming = (named: unknown[], pair = p256) => {
+    const byproducts = named.map((manifest) => ({
+      mediaType: 'application/spdx+json',
+      annotations: { 'org.airshipit.image-builder.manifest': manifest },
+    }));
+    return signed(pair, statement(PREDICATES.provenance, { runDetails: { byproducts } }));
+  };
+
+  test.each<[string, Uint8Array, string[], boolean]>([
+    ['all of them are there', naming(manifests), manifests, true],
+    ['one of them is not there', naming(manifests), manifests.slice(1), false],
+    ['it names none', naming([]), manifests, false],
+    ['it names something else', naming([7, null]), manifests, false],
+    ['a stranger names them', naming(manifests, stranger), manifests, false],
+    [
+      'it is no provenance',
+      signed(p256, statement(PREDICATES.bootTest, { result: 'PASSED' })),
+      manifests,
+      false,
+    ],
+  ])('count as demanded when a trusted provenance names them: %s', (_, content, listed, expected) => {
+    const verdict = examine([{ name: 'it', content }], DIGEST, [p256.trusted], new Set(listed));
+    expect(verdict.hasNamedSboms).toBe(expected);
+    const demanded = () => enforce(verdict, policy({ require: ['sbom'] }), 'bundle', NOW);
+    if (expected) demanded();
+    else expect(demanded).toThrow('no trusted key has made a statement of the kind sbom about it');
+  });
+});
+
 describe('what is believed', () => {
   test.each([
     ['P-256', p256],
