@@ -13,6 +13,7 @@ import { register as registerInspect } from './commands/inspect.ts';
 import { register as registerInstallPlugin } from './commands/install-plugin.ts';
 import { register as registerIso } from './commands/iso.ts';
 import { register as registerLock } from './commands/lock.ts';
+import { register as registerOutdated } from './commands/outdated.ts';
 import { register as registerPin } from './commands/pin.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerPrepare } from './commands/prepare.ts';
@@ -38,6 +39,7 @@ export const COMMANDS: readonly Register[] = [
   registerHistory,
   registerDiff,
   registerLock,
+  registerOutdated,
   registerExtract,
   registerInspect,
   registerSbom,

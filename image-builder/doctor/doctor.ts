@@ -40,6 +40,7 @@ export async function examine(paths: string[], environment: Env): Promise<Doctor
     hasPlugin: (kind: string) =>
       pluginHomes(environment).some((home) => existsSync(join(home, pluginPath(kind)))),
     isExecutable: (path: string, file: string) => isExecutable(path, dirname(file), environment),
+    today: new Date().toISOString().slice(0, 10),
   };
   for (const path of paths) {
     const rendered = await readRendered(path);

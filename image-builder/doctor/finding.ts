@@ -57,6 +57,8 @@ export type DoctorCode =
   | 'CONTAINER_WITHOUT_NETWORK'
   /** An image that is run is named by a tag, whose content its registry may change. */
   | 'IMAGE_WITHOUT_DIGEST'
+  /** Nobody fixes a version of Kubernetes any more. */
+  | 'END_OF_LIFE'
   /** A replacement takes values from a catalogue that does not exist yet when it runs. */
   | 'REPLACEMENT_TOO_EARLY'
   /** A field of an image has another name in this version of Metal3's object. */

@@ -2,6 +2,7 @@
 // read-kustomization.ts finds the files.
 import { parseDocument } from 'yaml';
 import type { Finding } from '../base/diagnostics/error.ts';
+import { endOfLifeOf, parseVersion } from '../spec/variables/kubernetes/minors.ts';
 import { type DoctorCode, type DoctorFinding, finding, ok } from './finding.ts';
 
 /** The lists of a kustomization that name functions. */
@@ -33,6 +34,8 @@ export interface RenderFacts {
   hasPlugin: (kind: string) => boolean;
   /** Whether an exec path of a function, as written in that file, is an executable. */
   isExecutable: (path: string, file: string) => boolean;
+  /** YYYY-MM-DD */
+  today: string;
 }
 
 /** `config.kubernetes.io/function`, parsed. */
@@ -77,6 +80,9 @@ function checkFunction(
   const builderImage = ours ? builderImageOf(configured.object) : undefined;
   if (builderImage !== undefined && !hasDigest(builderImage))
     say('warning', 'IMAGE_WITHOUT_DIGEST', byTag(builderImage), 'spec.build.executor.container.image');
+  const end = ours ? endOfLife(configured.object) : undefined;
+  if (end !== undefined && facts.today > end)
+    say('warning', 'END_OF_LIFE', `reached its end of life on ${end}: it no longer gets fixes`, VERSION);
   const kind = String(configured.object.kind ?? '');
   if (annotation === undefined) {
     if (!facts.hasPlugin(kind)) {
@@ -206,6 +212,17 @@ function builderImageOf(object: Record<string, unknown>): string | undefined {
   };
   const image = build?.executor?.container?.image;
   return typeof image === 'string' ? image : undefined;
+}
+
+const VERSION = 'spec.build.kubernetes.version';
+
+/** Day (YYYY-MM-DD) after which nobody fixes the Kubernetes that is built; undefined where the object does not tell. */
+function endOfLife(object: Record<string, unknown>): string | undefined {
+  const { build } = (object.spec ?? {}) as {
+    build?: { kubernetes?: { version?: unknown } | null } | null;
+  };
+  const version = parseVersion(String(build?.kubernetes?.version ?? ''));
+  return version && endOfLifeOf(version);
 }
 
 const hasDigest = (image: string) => /@sha256:[0-9a-f]{64}$/.test(image);

@@ -21,8 +21,26 @@ export interface RepositoryAnswer extends PackageResolution {
  */
 export async function resolvePackages(
   { distribution, mirror, sources, rootfs, origins }: ResolvedBuild,
-  options: { report: Reporter; signal: AbortSignal },
+  options: AskingOptions,
 ): Promise<RepositoryAnswer> {
+  const inputs = { distribution, mirror, sources, multistrap: rootfs.multistrap, origins };
+  return await inScratch(options, (context) => askRepositories(inputs, context));
+}
+
+/** How repositories are asked. */
+export interface AskingOptions {
+  report: Reporter;
+  signal: AbortSignal;
+}
+
+/**
+ * Does something in the surroundings of a stage, in a directory of its own that is removed afterwards.
+ * @throws what `use` throws
+ */
+export async function inScratch<Result>(
+  options: AskingOptions,
+  use: (context: StageContext) => Promise<Result>,
+): Promise<Result> {
   const directory = await mkdtemp(join(tmpdir(), 'image-builder-packages-'));
   const sandbox = await createLocalSandbox();
   const context: StageContext = {
@@ -35,10 +53,7 @@ export async function resolvePackages(
   };
   try {
     await mkdir(context.workDir);
-    return await askRepositories(
-      { distribution, mirror, sources, multistrap: rootfs.multistrap, origins },
-      context,
-    );
+    return await use(context);
   } finally {
     // In the sandbox: files may belong to subordinate ids.
     await sandbox.run(['rm', '-rf', '--', directory]).catch(() => undefined);

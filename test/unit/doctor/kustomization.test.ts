@@ -7,7 +7,12 @@ import {
 } from '../../../image-builder/doctor/kustomization.ts';
 import { hasSubordinateRange } from '../../../image-builder/doctor/machine.ts';
 
-const facts: RenderFacts = { kustomizeVersion: '5.5.0', hasPlugin: () => false, isExecutable: () => true };
+const facts: RenderFacts = {
+  kustomizeVersion: '5.5.0',
+  hasPlugin: () => false,
+  isExecutable: () => true,
+  today: '2027-03-01',
+};
 
 function configured(
   list: ConfiguredFunction['list'],
@@ -35,6 +40,20 @@ test('exec needs a flag that kustomize does not ask for', () => {
   expect(check([configured('generators', EXEC)])).toEqual([
     expect.stringMatching(/^warning .*--enable-exec/),
   ]);
+});
+
+test('the end of life of the Kubernetes that is built, on the day after it', () => {
+  const build = (version: unknown) => [
+    configured('generators', EXEC, { build: { kubernetes: { version } } }),
+  ];
+  const findings = (version: unknown, today = '2027-03-01') =>
+    check(build(version), {}, { today }).filter((line) => line.includes('end of life'));
+  expect(findings('1.35.4')).toEqual([
+    'warning spec.build.kubernetes.version: reached its end of life on 2027-02-28: it no longer gets fixes',
+  ]);
+  expect(findings(1.35)).toHaveLength(1);
+  expect(findings('1.35', '2027-02-28')).toEqual([]);
+  for (const version of ['1.36', '{{ version }}', undefined, null]) expect(findings(version)).toEqual([]);
 });
 
 test('validators do not work', () => {

@@ -7,6 +7,9 @@ import { CONTAINERD_2_SINCE, type KubernetesVersion } from './minors.ts';
 /** Packages that bring containerd; each conflicts with the other. */
 const PACKAGES = ['containerd', 'containerd.io'];
 
+/** Whether a package brings a container runtime. */
+export const isRuntime = (name: string): boolean => PACKAGES.includes(name);
+
 export interface Runtime {
   /** As apt is asked for it. */
   package: string;
