@@ -142,6 +142,8 @@ function commandsOf({ distribution, rootfs, qcows }: ResolvedBuild): DryRun['com
       architecture: multistrap.rootfs_arch,
       packages: requestedPackages(multistrap, distribution.boot_packages),
       debconf: renderSelections(multistrap.debconf),
+      pathExclude: multistrap.path_exclude,
+      pathInclude: multistrap.path_include,
     },
     'SOURCES',
   );

@@ -19,6 +19,7 @@ const WORDS: Readonly<Record<string, string>> = {
   '^[a-z_][a-z0-9_.-]*\\$?$': 'the name of a user',
   '^https?://[^\\s\\p{Cc}]+$': 'a URL that begins with http:// or https://',
   '^https?://': 'a URL that begins with http:// or https://',
+  '^/[^\\p{Cc}\\p{Zl}\\p{Zp}]*$': 'an absolute path',
   '^/profiles/': 'a path that begins with /profiles/',
   '^https?://[^\\s\\p{Cc}?#@]+$': 'a URL that begins with http:// or https://, without a login, "?" and "#"',
   '^v?1\\.[0-9]{1,3}(?:\\.[0-9]{1,3}(?:-[0-9A-Za-z.+~]+)?)?$': 'a version such as 1.37, 1.37.2 or 1.37.2-1.1',

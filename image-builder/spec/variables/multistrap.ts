@@ -89,6 +89,8 @@ export function resolveMultistrap(
     multistrap_retries_delay: toNumber(variables.multistrap_retries_delay ?? 0),
     packages: ownPackages ? packages : withOneRuntime(packages, repos),
     unapproved_packages: packageList(variables.unapproved_packages),
+    path_exclude: [...(variables.path_exclude ?? [])],
+    path_include: [...(variables.path_include ?? [])],
     debconf: (variables.debconf ?? []).map((selection) => ({ ...selection, value: toText(selection.value) })),
     ...choices,
     repos,

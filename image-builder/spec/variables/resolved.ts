@@ -146,6 +146,9 @@ export interface ResolvedMultistrap {
   multistrap_retries_delay: number;
   packages: string[];
   unapproved_packages: string[];
+  /** Patterns of dpkg(1): files that it leaves out of packages, and those of them that it installs all the same. */
+  path_exclude: string[];
+  path_include: string[];
   debconf: ResolvedDebconfSelection[];
   /** Date of the distribution's snapshot service; absent: the archive as it is. */
   snapshot?: string;

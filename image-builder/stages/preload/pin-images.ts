@@ -19,8 +19,8 @@ interface PinOptions {
  * @throws PreloadError PRELOAD_UNAVAILABLE
  */
 export async function withPinnedImages(resolved: ResolvedBuild, options: PinOptions): Promise<ResolvedBuild> {
-  const { preload, lock } = resolved;
-  if (preload === undefined || preload.images) return resolved;
+  const { preload, lock, qcows } = resolved;
+  if (preload === undefined || preload.images || Object.keys(qcows).length === 0) return resolved;
   return {
     ...resolved,
     preload: { ...preload, images: await pinImages(preload, lock?.images ?? {}, options) },

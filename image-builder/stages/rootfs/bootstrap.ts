@@ -19,6 +19,10 @@ export interface BootstrapOptions {
   preferences: string;
   /** Answers for packages that ask by debconf(7), as debconf-set-selections(1) reads them; may hold secrets. */
   debconf: string;
+  /** Patterns of dpkg(1) of files that it leaves out; in force in the image, too. */
+  pathExclude: readonly string[];
+  /** Those of them that it installs all the same. */
+  pathInclude: readonly string[];
 }
 
 /**
@@ -34,10 +38,17 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
     preferences: 'preferences',
     setup: 'setup.sh',
     debconf: 'debconf',
+    paths: 'dpkg-paths',
   };
   await writeFile(join(workDir, files.sources), sources);
   await writeFile(join(workDir, files.preferences), preferences);
   await writeFile(join(workDir, files.setup), SETUP);
+  await writeFile(
+    join(workDir, files.paths),
+    pathOptions(options)
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
   await writeFile(join(workDir, files.debconf), debconf, { mode: 0o600 });
   const argv = bootstrapCommand(options, join(workDir, files.sources));
   const complaints = new DpkgErrors();
@@ -56,6 +67,7 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
         IMAGE_BUILDER_ARCHIVES: apt.archives,
         IMAGE_BUILDER_DEBCONF: join(workDir, files.debconf),
         IMAGE_BUILDER_PREFERENCES: join(workDir, files.preferences),
+        IMAGE_BUILDER_PATHS: join(workDir, files.paths),
       },
       onLine: (line) => {
         complaints.read(line);
@@ -83,7 +95,7 @@ const localRepositories = (sources: string): string[] =>
 
 /** The command that installs the packages. Pure. */
 export function bootstrapCommand(
-  options: Pick<BootstrapOptions, 'tree' | 'codename' | 'architecture' | 'packages' | 'debconf'>,
+  options: Omit<BootstrapOptions, 'sources' | 'preferences'>,
   sourcesFile: string,
 ): string[] {
   const { tree, codename, architecture, packages, debconf } = options;
@@ -102,6 +114,8 @@ export function bootstrapCommand(
     '--aptopt=APT::Install-Recommends "false"',
     // The tree is thrown away when anything fails: nothing in it has to survive a crash.
     '--dpkgopt=force-unsafe-io',
+    // mmdebstrap unpacks the essential packages itself, and leaves out the same.
+    ...pathOptions(options).map((option) => `--dpkgopt=${option}`),
     `--include=${packages.join(',')}`,
     '--setup-hook=sh "$IMAGE_BUILDER_SETUP" "$1"',
     // As early as there is a debconf: all packages but the essential ones find their answers.
@@ -114,6 +128,12 @@ export function bootstrapCommand(
   ];
 }
 
+/** Of dpkg(1): the last that fits counts. */
+const pathOptions = ({ pathExclude, pathInclude }: Pick<BootstrapOptions, 'pathExclude' | 'pathInclude'>) => [
+  ...pathExclude.map((pattern) => `path-exclude=${pattern}`),
+  ...pathInclude.map((pattern) => `path-include=${pattern}`),
+];
+
 // Runs outside of the tree, before anything is installed. Hard links where the file system allows them.
 const SETUP = `
 set -eu
@@ -124,4 +144,6 @@ cp -l "$IMAGE_BUILDER_ARCHIVES"/*.deb "$tree/var/cache/apt/archives/" 2>/dev/nul
 find "$IMAGE_BUILDER_LISTS" -maxdepth 1 -type f ! -name lock -exec cp -t "$tree/var/lib/apt/lists/" {} +
 [ ! -s "$IMAGE_BUILDER_PREFERENCES" ] ||
   cp "$IMAGE_BUILDER_PREFERENCES" "$tree/etc/apt/preferences.d/image-builder-unapproved"
+[ ! -s "$IMAGE_BUILDER_PATHS" ] ||
+  install -D -m 644 "$IMAGE_BUILDER_PATHS" "$tree/etc/dpkg/dpkg.cfg.d/image-builder-paths"
 `;

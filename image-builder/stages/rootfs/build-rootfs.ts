@@ -63,6 +63,8 @@ export async function buildRootfs(
     sources: packages.sourceText,
     preferences: renderPins(multistrap.unapproved_packages),
     debconf: renderSelections(multistrap.debconf),
+    pathExclude: multistrap.path_exclude,
+    pathInclude: multistrap.path_include,
   };
   await bootstrap(options, packages.apt, context);
   await configureApt(tree, inputs, keys, context);

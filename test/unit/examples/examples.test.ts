@@ -53,6 +53,7 @@ test.each([
     () => /```yaml\n(apiVersion[\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))?.[1],
   ],
   ['examples/node-image', () => read('node-image/image-builder.yaml')],
+  ['examples/kubernetes-node', () => read('kubernetes-node/image-builder.yaml')],
 ])('the object of %s is a build', async (_name, text) => {
   const { metadata, spec } = parseImageBuilder(parse(text() ?? ''));
   const options = { cwd: root, aptDirectory: '/nonexistent' };

@@ -50,6 +50,8 @@ const spec = {
       k8s_version: '1.34.2-1.1',
       packages: ['vim', 'live-boot', 'kubelet'],
       snapshot: '20261101T000000Z',
+      path_exclude: ['/usr/share/man/*'],
+      path_include: ['/usr/share/man/man8/*'],
       debconf: [
         { package: 'pkg', question: 'a/b', type: 'string', value: 'x' },
         { package: 'pkg', question: 'a/secret', type: 'password', value: 'hunter2' },

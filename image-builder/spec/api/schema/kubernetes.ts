@@ -71,6 +71,38 @@ export const KubernetesVariables = strictObject(
         },
       ),
     ),
+    crictl: Type.Optional(
+      strictObject(
+        {
+          timeout: Type.Optional(Type.Integer({ minimum: 0, description: 'Seconds.' })),
+          debug: Type.Optional(Type.Boolean()),
+          'pull-image-on-create': Type.Optional(Type.Boolean()),
+          'disable-pull-on-run': Type.Optional(Type.Boolean()),
+        },
+        { description: 'Fields of /etc/crictl.yaml beside the endpoints.' },
+      ),
+    ),
+    cni: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' }),
+        Type.Object(
+          {
+            cniVersion: Type.String({ description: 'Version of the CNI specification, such as 1.0.0.' }),
+            name: Type.String({ minLength: 1, description: 'Name of the network.' }),
+            plugins: Type.Array(
+              Type.Object({ type: Type.String({ minLength: 1, description: 'File name of the plugin.' }) }),
+              { minItems: 1 },
+            ),
+          },
+          { description: 'A network configuration list of the CNI specification.' },
+        ),
+        {
+          description:
+            'Networks of Pods by file name: /etc/cni/net.d/<name>.conflist. Default: none, a network add-on brings its own.',
+          additionalProperties: false,
+        },
+      ),
+    ),
     preload: Type.Optional(
       Type.Array(Type.String({ pattern: `^default$|${ImageName}` }), {
         maxItems: 100,

@@ -84,6 +84,9 @@ export const DebconfSelection = strictObject({
 });
 export type DebconfSelection = Static<typeof DebconfSelection>;
 
+/** An option of dpkg on a line of its own. */
+const PathPattern = Type.String({ pattern: '^/[^\\p{Cc}\\p{Zl}\\p{Zp}]*$' });
+
 /** Variables of the role `multistrap`; all optional, what is left out is taken from the distribution. */
 export const MultistrapVariables = strictObject(
   {
@@ -106,6 +109,15 @@ export const MultistrapVariables = strictObject(
     ubuntu_packages: Type.Optional(PackageList),
     ubuntu_packages_append: Type.Optional(PackageList),
     unapproved_packages: Type.Optional(PackageList),
+    path_exclude: Type.Optional(
+      Type.Array(PathPattern, {
+        description:
+          'Files that dpkg leaves out of packages, now and in the running image: patterns of dpkg(1), such as /usr/share/man/*.',
+      }),
+    ),
+    path_include: Type.Optional(
+      Type.Array(PathPattern, { description: 'Files of path_exclude that dpkg installs all the same.' }),
+    ),
     debconf: Type.Optional(
       Type.Array(DebconfSelection, {
         description: 'Answers to questions that packages ask during installation.',

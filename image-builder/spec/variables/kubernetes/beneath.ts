@@ -9,7 +9,7 @@ import type { NodeVariables } from './node.ts';
 /** @param merged the variables of the role multistrap with every layer merged */
 export function beneathMultistrap(
   merged: Record<string, unknown>,
-  { k8s_version, packages, repos }: NodeVariables['multistrap'],
+  { k8s_version, packages, path_exclude, path_include, repos }: NodeVariables['multistrap'],
 ): Record<string, unknown> {
   const given = merged as MultistrapVariables;
   const own = packageList(given.packages);
@@ -20,6 +20,9 @@ export function beneathMultistrap(
     ...merged,
     k8s_version: given.k8s_version ?? k8s_version,
     packages: [...own, ...packages.filter((request) => !taken.has(nameOfRequest(request)))],
+    // A node works with and without them: what somebody writes is the whole of it.
+    path_exclude: given.path_exclude ?? path_exclude,
+    path_include: given.path_include ?? path_include,
     repos: [...(given.repos ?? []), ...repos.filter(({ name }) => !repositories.has(name))],
   };
 }

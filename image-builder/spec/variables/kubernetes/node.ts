@@ -16,6 +16,8 @@ import type { Runtime } from './runtime.ts';
 export interface NodeVariables {
   multistrap: Required<Pick<MultistrapVariables, 'k8s_version'>> & {
     packages: string[];
+    path_exclude: string[];
+    path_include: string[];
     repos: Repository[];
   };
   osconfig: Required<Pick<OsconfigVariables, 'kernel' | 'sysctl' | 'files' | 'systemd' | 'user_scripts'>> &
@@ -57,7 +59,11 @@ export function nodeVariables(
   const files = [
     { name: '/etc/containerd/config.toml', content: config },
     ...Object.entries(mirrors).map(([registry, urls]) => hostsFile(registry, urls)),
-    { name: '/etc/crictl.yaml', content: emitDocuments([crictlConfiguration]) },
+    { name: '/etc/crictl.yaml', content: emitDocuments([{ ...ENDPOINTS, ...block.crictl }]) },
+    ...Object.entries(block.cni ?? {}).map(([name, network]) => ({
+      name: `/etc/cni/net.d/${name}.conflist`,
+      content: `${JSON.stringify(network, undefined, 2)}\n`,
+    })),
     ...(kubelet ? [{ name: `${KUBELET_DROP_INS}/10-image-builder.conf`, content: kubelet }] : []),
   ];
   return {
@@ -69,6 +75,9 @@ export function nodeVariables(
         ...CALLED,
         runtime.package,
       ],
+      path_exclude: ['/usr/share/doc/*', '/usr/share/info/*', '/usr/share/locale/*', '/usr/share/man/*'],
+      // Licences, of which the bill of materials tells, and what locales are called.
+      path_include: ['/usr/share/doc/*/copyright', '/usr/share/locale/locale.alias'],
       repos: [kubernetesRepository(block, version), ...(runtime.repository ? [runtime.repository] : [])],
     },
     osconfig: {
@@ -107,7 +116,7 @@ export function nodeVariables(
   };
 }
 
-const crictlConfiguration = { 'runtime-endpoint': SOCKET, 'image-endpoint': SOCKET };
+const ENDPOINTS = { 'runtime-endpoint': SOCKET, 'image-endpoint': SOCKET };
 
 /** Undefined when the configuration that kubeadm writes says it all. */
 function kubeletConfiguration({ cgroupDriver, kubeletConfiguration = {} }: KubernetesVariables) {

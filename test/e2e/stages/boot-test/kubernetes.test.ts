@@ -1,8 +1,8 @@
 // A node from spec.build.kubernetes with the real kubelet, kubeadm, containerd and runc, booted before it is published: kubeadm
 // says that it is one, spec.build.tests hold, kubeadm sees each fact that is broken afterwards, and the images that the disk
 // carries are in the runtime.
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -110,6 +110,8 @@ describe('a node', () => {
     ],
     files: [
       { path: '/etc/crictl.yaml', mode: '0644', contains: 'containerd.sock' },
+      { path: '/usr/share/doc/bash/copyright', mode: '0644' },
+      { path: '/etc/dpkg/dpkg.cfg.d/image-builder-paths', contains: 'path-exclude=/usr/share/man/*' },
       { path: '/etc/containerd/config.toml', contains: 'registry.k8s.io/pause:3.10.2' },
     ],
     units: [
@@ -216,6 +218,18 @@ describe('a node', () => {
       2 * IMAGES.length,
     );
     expect(resultOf('command order')?.output).toContain('image-builder-preload.service');
+  });
+
+  test('the disk has less than 250 MiB, without documentation', () => {
+    expect(statSync(join(entryOf('qcow'), 'node.qcow2')).size).toBeLessThan(250 * 2 ** 20);
+    const documentation = execFileSync('tar', ['-tf', join(entryOf('osconfig'), 'rootfs.tar')], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    })
+      .split('\n')
+      .filter((path) => /^\.\/usr\/share\/(?:man|info|locale|doc)\/.*[^/]$/.test(path))
+      .filter((path) => !/\/(?:copyright|locale\.alias)$/.test(path));
+    expect(documentation).toEqual([]);
   });
 
   test('the bill of materials has them by digest', () => {

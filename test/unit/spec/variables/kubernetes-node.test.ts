@@ -390,6 +390,45 @@ test('the end of life of the version is told, of the profile only without one', 
   expect(at('2027-02-28')).toContain('the profile old');
 });
 
+test('fields of crictl.yaml lie beside the endpoints, and a network is a file', async () => {
+  const network = {
+    ...{ cniVersion: '1.0.0', name: 'pods' },
+    plugins: [{ type: 'bridge', ipam: { type: 'host-local', ranges: [[{ subnet: '10.1.0.0/24' }]] } }],
+  };
+  const { rootfs } = await resolve({
+    kubernetes: { version: '1.37.2', crictl: { timeout: 30 }, cni: { '10-pods': network } },
+  });
+  expect(parse(contentOf(rootfs.osconfig, '/etc/crictl.yaml'))).toEqual({
+    'runtime-endpoint': 'unix:///run/containerd/containerd.sock',
+    'image-endpoint': 'unix:///run/containerd/containerd.sock',
+    timeout: 30,
+  });
+  expect(JSON.parse(contentOf(rootfs.osconfig, '/etc/cni/net.d/10-pods.conflist'))).toEqual(network);
+});
+
+test.each([
+  [{ crictl: { 'runtime-endpoint': 'unix:///x' } }, 'crictl'],
+  [{ cni: { '../x': {} } }, 'cni'],
+  [{ cni: { '10-pods': { cniVersion: '1.0.0', name: 'pods', plugins: [] } } }, 'cni.10-pods.plugins'],
+  [{ cni: { '10-pods': { cniVersion: '1.0.0', name: 'pods', plugins: [{}] } } }, 'cni.10-pods.plugins[0]'],
+])('%j is refused', (kubernetes, field) => {
+  const object = {
+    ...{ apiVersion: 'airshipit.org/v1alpha1', kind: 'ImageBuilder', metadata: { name: 'node' } },
+    spec: { build: { kubernetes } },
+  };
+  expect(() => parseImageBuilder(object)).toThrow(`spec.build.kubernetes.${field}`);
+});
+
+test('documentation is left out, with the licences in, unless somebody says what is', async () => {
+  const left = async (multistrap: object) => {
+    const { rootfs } = await resolve({ kubernetes: { version: '1.37.2' }, rootfs: { multistrap } });
+    return [rootfs.multistrap.path_exclude, rootfs.multistrap.path_include];
+  };
+  const include = ['/usr/share/doc/*/copyright', '/usr/share/locale/locale.alias'];
+  expect(await left({})).toEqual([expect.arrayContaining(['/usr/share/man/*']), include]);
+  expect(await left({ path_exclude: [] })).toEqual([[], include]);
+});
+
 describe('the container images that disks carry', () => {
   const images = (preload: string[], block: object = {}) =>
     resolve({ kubernetes: { version: '1.37.2', preload, ...block }, rootfs: small });
