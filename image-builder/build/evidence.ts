@@ -67,7 +67,7 @@ async function stagesOf(store: Store, bundle: Entry): Promise<Map<string, Entry>
 }
 
 function provenanceOf(
-  { distribution, rootfs, qcows, bundle: place, lock }: ResolvedBuild,
+  { distribution, rootfs, qcows, bundle: place, lock, preload }: ResolvedBuild,
   bundle: Entry,
   stages: ReadonlyMap<string, Entry>,
   builder: string,
@@ -107,6 +107,12 @@ function provenanceOf(
             ]
           : []),
         ...repositories,
+        // What the disks carry.
+        ...(preload?.images ?? []).map(({ reference, digest }) => ({
+          name: reference,
+          uri: reference,
+          digest: { sha256: digest.replace(/^sha256:/, '') },
+        })),
         ...(typeof base === 'object' && base.digest
           ? [{ name: 'base', uri: base.image, digest: { sha256: base.digest.replace(/^sha256:/, '') } }]
           : []),

@@ -1,5 +1,6 @@
 // What is newer than what a lock holds, and what of it matters most. Pure.
 import type { KubernetesRelease } from '../build/packages/newest-kubernetes.ts';
+import { compareDebianVersions } from '../scan/debian-version.ts';
 import { isRuntime } from '../spec/variables/kubernetes/runtime.ts';
 import { KUBERNETES_PACKAGES } from '../spec/variables/kubernetes.ts';
 import type {
@@ -9,7 +10,6 @@ import type {
   ResolvedLock,
   ResolvedRepository,
 } from '../spec/variables/resolved.ts';
-import { compareDebianVersions } from './debian-version.ts';
 
 /** What a package is to a node. */
 export type PackageRole = 'kubernetes' | 'kernel' | 'runtime' | 'other';

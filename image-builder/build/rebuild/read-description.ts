@@ -8,8 +8,14 @@ import { isRecord } from '../../base/record.ts';
 import type { BuildSpec } from '../../spec/api/types.ts';
 import { parseImageBuilder } from '../../spec/api/validate.ts';
 import type { BuildDescription } from '../../spec/variables/description.ts';
+import { isImageName } from '../../spec/variables/kubernetes/preload.ts';
 import { resolveBuild } from '../../spec/variables/resolve.ts';
-import type { ResolvedBuild, ScriptFile } from '../../spec/variables/resolved.ts';
+import type {
+  PinnedImage,
+  ResolvedBuild,
+  ResolvedPreload,
+  ScriptFile,
+} from '../../spec/variables/resolved.ts';
 import { RebuildError } from './rebuild-error.ts';
 
 /** Secret values by field of the object: `spec.build.rootfs.osconfig.user_management[0].password_hash`. */
@@ -35,7 +41,7 @@ export async function readDescription(
   secrets: Secrets,
   directory: string,
 ): Promise<DescribedBuild> {
-  const { object, scripts, lock, locked, sourceDateEpoch, withheld } = parseDescription(content);
+  const { object, scripts, lock, images, locked, sourceDateEpoch, withheld } = parseDescription(content);
   addSecrets(object, withheld, secrets);
   const { metadata, spec } = await asSpec(() => parseImageBuilder(object));
   const build = spec.build ?? {};
@@ -46,11 +52,19 @@ export async function readDescription(
   const whole: BuildSpec = { ...build, manifests: MANIFESTS, lock: LOCK };
   const resolved = await asSpec(() => resolveBuild(metadata.name, whole, { cwd: directory, literal: true }));
   const { lock: packages, ...unlocked } = resolved;
+  const again = locked || !packages ? resolved : { ...unlocked, replay: packages };
   return {
-    resolved: locked || !packages ? resolved : { ...unlocked, replay: packages },
+    resolved: images ? { ...again, preload: preloadOf(images) } : again,
     ...(sourceDateEpoch !== undefined && { sourceDateEpoch }),
   };
 }
+
+/** From the registries that the references name, and the mirrors that this machine has for them. */
+const preloadOf = (images: readonly PinnedImage[]): ResolvedPreload => ({
+  requested: images.map(({ reference }) => reference),
+  mirrors: {},
+  images: [...images],
+});
 
 const LOCK = 'lock.yaml';
 const MANIFESTS = 'manifests';
@@ -66,11 +80,12 @@ function parseDescription(content: Uint8Array): BuildDescription {
     throw malformed((cause as Error).message);
   }
   if (!isRecord(value)) throw malformed('it is no object');
-  const { object, scripts, lock, locked, sourceDateEpoch, withheld } = value;
+  const { object, scripts, lock, images, locked, sourceDateEpoch, withheld } = value;
   const { common, qcow } = isRecord(scripts) ? scripts : {};
   if (!isRecord(object)) throw malformed('object is none');
   if (!areScripts(common) || !areScripts(qcow)) throw malformed('scripts are none');
   if (typeof lock !== 'string' || typeof locked !== 'boolean') throw malformed('it has no lock file');
+  if (images !== undefined && !areImages(images)) throw malformed('images are none');
   if (sourceDateEpoch !== undefined && !isSeconds(sourceDateEpoch))
     throw malformed('sourceDateEpoch is no time');
   if (!Array.isArray(withheld) || !withheld.every((one) => typeof one === 'string'))
@@ -80,6 +95,7 @@ function parseDescription(content: Uint8Array): BuildDescription {
     object: object as unknown as BuildDescription['object'],
     scripts: { common, qcow },
     ...{ lock, locked, withheld },
+    ...(images !== undefined && { images }),
     ...(sourceDateEpoch !== undefined && { sourceDateEpoch }),
   };
 }
@@ -98,6 +114,17 @@ const areScripts = (value: unknown): value is ScriptFile[] =>
       typeof one.name === 'string' &&
       SCRIPT_NAME.test(one.name) &&
       typeof one.content === 'string',
+  );
+
+const areImages = (value: unknown): value is PinnedImage[] =>
+  Array.isArray(value) &&
+  value.length > 0 &&
+  value.every(
+    (one) =>
+      isRecord(one) &&
+      typeof one.reference === 'string' &&
+      isImageName(one.reference) &&
+      /^sha256:[0-9a-f]{64}$/.test(String(one.digest)),
   );
 
 async function writeScripts(files: readonly ScriptFile[], context: string, directory: string): Promise<void> {

@@ -3,7 +3,13 @@
 import type { ImageBuilder } from '../api/types.ts';
 import { osconfigWithoutCredentials, repositoryWithoutCredentials } from './credentials.ts';
 import { readDistribution } from './distribution.ts';
-import type { ResolvedBuild, ResolvedOsconfig, ResolvedRepository, ScriptFile } from './resolved.ts';
+import type {
+  PinnedImage,
+  ResolvedBuild,
+  ResolvedOsconfig,
+  ResolvedRepository,
+  ScriptFile,
+} from './resolved.ts';
 import { withoutCredentials } from './uri.ts';
 
 /** A build that can be done again. */
@@ -14,6 +20,8 @@ export interface BuildDescription {
   scripts: { common: ScriptFile[]; qcow: ScriptFile[] };
   /** A lock file (image-builder lock) with the packages that were installed. */
   lock: string;
+  /** The container images that its disks carry, by digest; absent: none. */
+  images?: readonly PinnedImage[];
   /** Whether the build had a lock file of its own; otherwise the packages are those that the repositories had. */
   locked: boolean;
   /** SOURCE_DATE_EPOCH, when it was set. Seconds. */
@@ -63,6 +71,7 @@ export function describeBuild(
     },
     scripts: { common: rootfs.scripts, qcow: Object.values(qcows)[0]?.scripts ?? [] },
     lock,
+    ...(resolved.preload?.images && { images: resolved.preload.images }),
     locked: resolved.lock !== undefined,
     ...(sourceDateEpoch !== undefined && { sourceDateEpoch }),
     withheld,

@@ -1,12 +1,10 @@
 // What a Kubernetes node is, as one thing: the variables that it stands for are set by it (spec.build.kubernetes).
 import { type Static, Type } from 'typebox';
+import { IMAGE_NAME } from '../patterns.ts';
 import { LineText, MirrorList, strictObject } from './common.ts';
 
 /** Host of a registry, as image references name it; docker.io for Docker Hub. */
 const RegistryHost = '^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?$';
-/** An image with its registry, and a tag or a digest. */
-const ImageName =
-  '^(?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/[a-z0-9._/-]+(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$';
 
 /** `spec.build.kubernetes`, and the variable file rootfs/kubernetes-vars.yaml. */
 export const KubernetesVariables = strictObject(
@@ -50,7 +48,7 @@ export const KubernetesVariables = strictObject(
     ),
     sandboxImage: Type.Optional(
       Type.String({
-        pattern: ImageName,
+        pattern: IMAGE_NAME,
         description:
           'Image that holds the namespaces of a Pod. Default: the registry.k8s.io/pause that kubeadm of this version names.',
       }),
@@ -104,7 +102,7 @@ export const KubernetesVariables = strictObject(
       ),
     ),
     preload: Type.Optional(
-      Type.Array(Type.String({ pattern: `^default$|${ImageName}` }), {
+      Type.Array(Type.String({ pattern: `^default$|${IMAGE_NAME}` }), {
         maxItems: 100,
         description:
           'Container images that the disks carry, and give to the runtime before the kubelet starts: references with their registry, and `default` for those that kubeadm of this version needs. A lock file pins their digests.',

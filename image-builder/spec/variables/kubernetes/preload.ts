@@ -1,4 +1,5 @@
 // The container images that a node's disk carries: which they are, and how the booted node gives them to containerd. Pure.
+import { IMAGE_NAME } from '../../api/patterns.ts';
 import type { KubernetesVariables, OsconfigVariables } from '../../api/types.ts';
 import type { ResolvedPreload } from '../resolved.ts';
 import { type KubernetesVersion, kubeadmImagesOf } from './minors.ts';
@@ -52,6 +53,9 @@ export function unknownRelease(release: string): string | undefined {
 
 /** Whether the images of kubeadm are asked for. */
 export const hasDefault = ({ requested }: ResolvedPreload): boolean => requested.includes(DEFAULT);
+
+/** Whether the text names an image in a registry, as the schema wants it. */
+export const isImageName = (text: string): boolean => new RegExp(IMAGE_NAME).test(text);
 
 /** The references of all images, sorted. */
 export function preloadReferences({ requested, release }: ResolvedPreload): string[] {

@@ -13,6 +13,7 @@ import { newLockFile } from '../../../../image-builder/spec/variables/lock-file.
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
 import type { ResolvedBuild } from '../../../../image-builder/spec/variables/resolved.ts';
 import { stagesOf } from '../../../../image-builder/stages/index.ts';
+import { withPinnedImages } from '../../../../image-builder/stages/preload/pin-images.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'image-builder-description-'));
 afterAll(() => rmSync(cwd, { recursive: true }));
@@ -21,8 +22,11 @@ const write = (path: string, text: string) => {
   writeFileSync(join(cwd, path), text);
 };
 
-const resolve = (build: BuildSpec) =>
-  resolveBuild('node', build, { cwd, read: ['/'], aptDirectory: '/nonexistent' });
+const resolve = async (build: BuildSpec) =>
+  await withPinnedImages(
+    await resolveBuild('node', build, { cwd, read: ['/'], aptDirectory: '/nonexistent' }),
+    {},
+  );
 
 const lockFor = (resolved: ResolvedBuild) => ({
   ...lockOf(resolved, {
@@ -116,6 +120,10 @@ const SPECS: [string, BuildSpec, Secrets?][] = [
     },
   ],
   ['a Kubernetes node', { kubernetes: { version: '1.37.2' } }],
+  [
+    'container images on the disks',
+    { kubernetes: { version: '1.37.2', preload: [`registry.k8s.io/pause:3.10.2@sha256:${'1'.repeat(64)}`] } },
+  ],
   ['Ubuntu', { distribution: 'ubuntu-24.04' }],
   ['manifests with scripts', { manifests: 'manifests' }],
   ['the manifests of the predecessor', { manifests: join(process.cwd(), 'manifests') }],
@@ -193,6 +201,11 @@ describe('refused', () => {
     ['a script of no name', { scripts: { common: [{ name: '..', content: '' }], qcow: [] } }],
     ['a secret for nothing', { withheld: [FIELD, '__proto__.polluted'] }],
     ['a time that is none', { sourceDateEpoch: 1.5 }],
+    [
+      'an image of this machine',
+      { images: [{ reference: 'oci:/tmp/x', digest: `sha256:${'1'.repeat(64)}` }] },
+    ],
+    ['an image without a digest', { images: [{ reference: 'registry.k8s.io/pause:3' }] }],
   ])('%s', async (_, change) => {
     const broken = Array.isArray(change) ? change : { ...good, ...change };
     await expect(read(broken, { ...given, '__proto__.polluted': 'x', ...{} })).rejects.toMatchObject({
