@@ -5,7 +5,7 @@ import type { ContainerConfig, ContainerEngine, EngineName } from './engine.ts';
 
 /**
  * The engine behind the command `name`.
- * @param own the environment of `command`: what a container gets out of it is not in an argument that everybody can see
+ * @param own the environment of `command`: variables for a container come from it: arguments can be seen by everybody
  */
 export function cliEngine(
   name: EngineName,

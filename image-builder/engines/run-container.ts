@@ -24,7 +24,7 @@ export class ContainedError extends ImageBuilderError<'BUILD_FAILED'> {
     return this.#findings;
   }
 
-  /** The same with the paths below a directory of the container as they are outside of it: whoever reads it is there. */
+  /** The same finding with the paths of the container replaced by those outside, which is where its reader is. */
   withPaths(inContainer: string, outside: string): ContainedError {
     const findings = this.#findings.map((finding) => ({
       ...finding,

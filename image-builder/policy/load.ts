@@ -1,5 +1,5 @@
 // Finds the policy of a run: the machine's file, the user's where the machine lets it count, then what the caller says
-// for this run by variables of the environment and options. What one of them allows is allowed; of switches the nearest
+// for this run by variables of the environment and options. What one of them allows is allowed; for switches, the nearest
 // counts. Whoever can set them could as well start any other program: the policy is about what specs may do.
 
 import { constants } from 'node:fs';
@@ -109,7 +109,7 @@ function userPolicyFile({ XDG_CONFIG_HOME, HOME }: Env): string | undefined {
 async function readPolicyFile(path: string): Promise<PolicyFile | undefined> {
   let file: FileHandle;
   try {
-    // Not to wait for the writer of a fifo.
+    // Opening a fifo would wait for its writer otherwise.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;

@@ -143,7 +143,7 @@ export class SpecFiles {
 
 async function openReal(real: string, path: string): Promise<FileHandle> {
   try {
-    // Links are resolved by now; not to wait for the writer of a fifo.
+    // Links are resolved by now. Opening a fifo would wait for its writer otherwise.
     return await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
     // A socket cannot be opened.

@@ -10,10 +10,10 @@ export type { Hash, HashAlgorithm } from './hash.ts';
 
 declare const Bun: { CryptoHasher: new (algorithm: HashAlgorithm) => Hash };
 
-/** Its own: to load its node:crypto takes longer than to read a profile. */
+/** Bun's own: loading its node:crypto takes longer than reading a profile. */
 export const newHash = (algorithm: HashAlgorithm): Hash => new Bun.CryptoHasher(algorithm);
 
-/** Its fetch starts in a third of the time that node:http takes here; that is for bodies that are streams. */
+/** Bun's fetch starts in a third of the time that node:http takes, which is left for bodies that are streams. */
 export async function openTransport(
   env: Env,
   tlsFor: (host: string) => Promise<TlsSettings>,
@@ -33,7 +33,7 @@ export async function decoded(
   return (await import('./bun/decoder.ts')).decode(stream, format, what);
 }
 
-/** Never: a stream takes no time to set up here, and Bun.gunzipSync is silent about all members but the first. */
+/** Never does: a stream takes no time to set up here, and Bun.gunzipSync silently drops all members but the first. */
 export async function gunzipAtOnce(_content: Buffer, _limit: number): Promise<Buffer | undefined> {
   return undefined;
 }
@@ -43,7 +43,7 @@ export async function youngCollector(): Promise<() => void> {
   return () => {};
 }
 
-/** The executable: no other process could read the code inside of it. */
+/** The executable as a whole: no other process could read the code inside it. */
 export function ownFile(): string {
   return process.execPath;
 }

@@ -49,7 +49,7 @@ export async function gunzipAtOnce(content: Buffer, limit: number): Promise<Buff
   return (await import('./node/decoder.ts')).gunzipAtOnce(content, limit);
 }
 
-/** Has V8 collect what is young: the buffers of streams, which lie outside its heap, give it little reason to. */
+/** Makes V8 collect the young generation: buffers of streams lie outside its heap and give it little reason to. */
 export async function youngCollector(): Promise<() => void> {
   const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([
     import('node:v8'),

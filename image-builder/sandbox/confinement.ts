@@ -48,7 +48,7 @@ export function confinedPrefix(
   return [python, '-ISc', CONFINE, JSON.stringify(view)];
 }
 
-/** An existing directory to mount the root directory on that hides nothing of what goes into it. */
+/** An existing directory to mount the root directory on; it must hide nothing of what goes into that. */
 function scaffold(sources: readonly string[]): string {
   const real = sources.map((path) => {
     try {

@@ -11,8 +11,8 @@ const NATIVE: Partial<Record<NodeJS.Architecture, Architecture>> = { x64: 'amd64
 const QEMU_NAMES: Record<Architecture, string> = { amd64: 'x86_64', arm64: 'aarch64' };
 
 /**
- * The processor that programs see, as QEMU calls it. For arm64 Debian's baseline: it takes a fifth less time than QEMU's
- * own choice, every feature there is, whose pointer authentication is costly to emulate; and no version of QEMU adds any.
+ * The processor that programs see, as QEMU calls it. For arm64, Debian's baseline. QEMU's own choice has every feature
+ * there is, takes a quarter more time (pointer authentication is costly to emulate), and changes with QEMU's version.
  */
 const PROCESSORS: Partial<Record<Architecture, string>> = { arm64: 'cortex-a53' };
 

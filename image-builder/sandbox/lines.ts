@@ -18,7 +18,7 @@ export class Lines {
   write(source: Source, chunk: Buffer): void {
     const state = this.#partial.get(source) ?? { decoder: new StringDecoder('utf8'), text: '' };
     this.#partial.set(source, state);
-    // A carriage return rewrites a progress bar: what counts is what stood there last.
+    // A carriage return rewrites a progress bar: only its last state counts.
     const parts = (state.text + state.decoder.write(chunk)).split('\n');
     state.text = parts.pop() ?? '';
     for (const part of parts) this.#emit(part);

@@ -1,7 +1,7 @@
 // A file system in memory for unpacked trees, of tens of thousands of files each: making them on a disk takes most of
 // the time of a build that only changes configuration (docs/explanation/builds.md).
 //
-// It is mounted in a mount namespace that a process holds which dies with this one: whatever happens, nothing stays
+// It is mounted in a mount namespace held by a process that dies with this one: whatever happens, nothing stays
 // behind, and removing a tree is freeing memory. Only commands of the sandbox see it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,7 +20,7 @@ export interface Memory {
    * @returns a new directory, or undefined when there is not enough left
    */
   reserve(bytes: number): Promise<string | undefined>;
-  /** Whether `error` is there because more was written than there is memory. */
+  /** Whether the cause of `error` is that the memory is full. */
   explains(error: unknown): Promise<boolean>;
   /** Gives a directory back that was reserved; what is in it goes when the memory is needed, or closed. */
   free(directory: string): void;

@@ -5,8 +5,8 @@ import { ImageBuilderError } from './error.ts';
 export class CancelledError extends ImageBuilderError<'CANCELLED'> {}
 
 /**
- * The error of what a signal has ended: its reason when that is an error of ours (a deadline, an interruption, the failure
- * of something else that was needed), else a CancelledError. Node's own AbortError says neither.
+ * The error for whatever a signal has ended: its reason when that is an error of ours (a deadline, an interruption, the
+ * failure of something else that was needed), otherwise a CancelledError. Node's own AbortError tells neither.
  */
 export function cancelled({ reason }: AbortSignal): ImageBuilderError {
   if (reason instanceof ImageBuilderError) return reason;

@@ -21,13 +21,13 @@ export class InterruptedError extends ImageBuilderError<'INTERRUPTED'> {
 /** The signals of this process as one AbortSignal. */
 export interface Interrupt {
   signal: AbortSignal;
-  /** Gives the signals back their default effect. */
+  /** Restores the default effect of the signals. */
   dispose(): void;
 }
 
 /**
- * Listens for the signals that end a process. The first one aborts; a second one ends the process at once, for a user
- * who does not want to wait for the cleaning up, and so does the end of a time in which whatever runs has not ended.
+ * Listens for the signals that end a process. The first one aborts. A second one ends the process at once, for a user
+ * who does not want to wait for the cleanup; so does the end of the time that the cleanup may take.
  */
 export function listenForInterrupt(): Interrupt {
   const controller = new AbortController();

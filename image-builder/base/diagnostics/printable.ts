@@ -3,7 +3,7 @@
 // Control characters could rewrite the terminal, marks of direction what a line seems to say.
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 
-/** The text with what does not print as escapes, `\x1b` or `\u202e`. */
+/** The text, with escapes (`\x1b`, `\u202e`) for whatever does not print. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escaped);
 }

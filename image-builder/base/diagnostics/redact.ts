@@ -1,6 +1,6 @@
 // Keeps credentials out of whatever is shown or written down: proxies, mirrors and repositories may carry them in their URLs.
 
-// No scheme is that long; without a limit, each letter of a line without any would begin a search through all of it.
+// Longer than any scheme. Without a limit, each letter of a line that has none would start a search through the whole line.
 const CREDENTIALS = /([a-z][a-z0-9+.-]{0,31}:\/\/)[^\s/]*@/gi;
 
 /** `scheme://user:password@host` becomes `scheme://***@host`. */

@@ -41,7 +41,7 @@ export function writeLine(line: string): void {
   write(2, `${line}\n`, () => {});
 }
 
-/** Those that somebody has been too slow for: what comes later must not overtake what waits there. */
+/** Streams whose reader was too slow once: later output must not overtake what still waits there. */
 const streams = new Map<number, NodeJS.WriteStream>();
 
 function write(fd: 1 | 2, content: string | Uint8Array, onGone: () => void): void {

@@ -62,7 +62,7 @@ export async function makeBeside<Result>(
   path: string,
   make: (temporary: string) => Promise<Result>,
 ): Promise<Result> {
-  // The global: node:crypto takes as long to load as a small read takes.
+  // The global one: loading node:crypto takes as long as a small read.
   const temporary = join(dirname(path), `.image-builder-${crypto.randomUUID()}`);
   try {
     const result = await make(temporary);
@@ -74,11 +74,11 @@ export async function makeBeside<Result>(
   }
 }
 
-/** Whether a file of this name is one that is being written, or that a process that was killed has left. */
+/** Whether a file of this name is being written, or was left by a process that was killed. */
 export const isTemporary = (name: string): boolean => TEMPORARY.test(name);
 
 /**
- * Removes from `directory` what processes that were killed have left there: for directories that are ours.
+ * Removes what killed processes have left in `directory`. Only for directories that are ours.
  * @param idle milliseconds for which nobody must have written to it; 0 when a lock keeps all others out
  */
 export async function sweepLeftovers(directory: string, idle = 24 * 3600 * 1000): Promise<void> {

@@ -119,8 +119,8 @@ async function diary(path: string, file: FileHandle): Promise<Lock> {
 const LOCK_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * Opens the lock's file; it is not removed on release, or the next process would lock another file of that name. Who
- * holds the lock empties the file, so it must be a lock's and nothing that somebody has put there under its name.
+ * Opens the file of a lock. It is not removed on release: the next process would lock another file of the same name.
+ * The holder empties the file, so it must be a lock's, and not something else that was put in its place.
  */
 async function openLockFile(path: string): Promise<FileHandle> {
   const file = await open(path, LOCK_FILE, 0o666).catch((error: unknown) => {

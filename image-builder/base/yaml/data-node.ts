@@ -6,7 +6,7 @@ import { keyStyle, quoted, textStyle } from './text-style.ts';
 import { ExactNumber } from './values.ts';
 
 /**
- * The map `header` with the fields of `data` after its own: the text of `toNode({...header, ...data})`, sooner. Only the header
+ * The map `header` with the fields of `data` after its own: the text of `toNode({...header, ...data})`, faster. Only the header
  * can be changed afterwards.
  * @param data JSON types and {@link ExactNumber}, without fields of the header
  */

@@ -15,7 +15,7 @@ const stringify =
     const { type, value } = item as Scalar;
     const text = typeof value === 'string' ? value : String(value ?? '');
     const isBlock = type === 'BLOCK_LITERAL' || type === 'BLOCK_FOLDED';
-    // What we have made ourselves has no type but a block's, and goes into JSON when that is what came in.
+    // Scalars that we have made have no style, or that of a block; in an object that came as JSON they must be quoted.
     const isMadeInFlow = context.inFlow === true && (type === undefined || isBlock);
     if (type === 'QUOTE_DOUBLE' || isMadeInFlow || (isBlock && MISREAD_BLOCK.test(text))) return quoted(text);
     const written = otherwise(item, context, onComment, onChompKeep);

@@ -13,7 +13,7 @@ const ADVICE: Record<string, string> = {
     "Ansible's tag !unsafe, which is not supported (put text with {{ or {% between {% raw %} and {% endraw %})",
 };
 
-/** A foreign tag for people. It is repeated only when it is one of ours to know: the file may be somebody's secret. */
+/** A foreign tag for people. It is repeated only when it is one that we know: the file may be somebody's secret. */
 export const describeTag = (tag: string): string =>
   Object.hasOwn(ADVICE, tag) ? String(ADVICE[tag]) : 'an unknown tag';
 

@@ -82,12 +82,15 @@ export function readValue(node: unknown, document: Document): unknown {
   return read(node);
 }
 
-/** Kustomize expands `<<` before a function sees an object; kpt does not, and neither does who edits a file. */
+/** Kustomize expands `<<` before a function sees an object; kpt does not, and files of the command line are as written. */
 function isMergeKey(key: unknown): boolean {
   return isScalar(key) && key.type === 'PLAIN' && key.value === '<<';
 }
 
-/** Fields that the object does not have itself (https://yaml.org/type/merge.html); of several maps the first counts. */
+/**
+ * Fields that the object does not have itself (https://yaml.org/type/merge.html); the first of several maps that have a
+ * field counts.
+ */
 function mergeInto(object: Record<string, unknown>, other: unknown): void {
   if (typeof other !== 'object' || other === null || Array.isArray(other)) {
     throw new ValueError('INVALID_MERGE', 'the merge key << must have a map or a list of maps');

@@ -44,7 +44,7 @@ interface BunRequest extends RequestInit {
   decompress: false;
   /** Bun would end every request after five minutes. */
   timeout: false;
-  /** False: not even one of the environment, which Bun reads by other rules. */
+  /** False: no proxy, not even one from the environment, which Bun reads by other rules. */
   proxy: string | false;
   tls?: Trust;
 }
@@ -64,12 +64,12 @@ export class FetchTransport implements Transport {
   readonly #patience: Patience;
   readonly #streaming: () => Promise<Transport>;
   #streamed: Promise<Transport> | undefined;
-  /** By host: what its certificate may be verified by; when one has worked, that alone. */
+  /** By host: the lists of authorities to try; once one has worked, only that one. */
   readonly #trusts = new Map<string, Trust[]>();
 
   /**
    * @param tlsFor TLS settings of a `host[:port]`
-   * @param patience fetch does not tell when there is a connection: until then, too, the longer one counts
+   * @param patience fetch does not tell when it is connected, so the longer time-out holds until then, too
    * @param streaming makes the transport for bodies that are streams
    */
   constructor(
@@ -164,7 +164,7 @@ export class FetchTransport implements Transport {
     void this.#streamed?.then((transport) => transport.close());
   }
 
-  /** One after the other: to set up a list of authorities takes its time, and its own is most likely the right one. */
+  /** One after the other: setting up a list of authorities takes time, and the host's own is probably the right one. */
   async #trustsOf(host: string): Promise<Trust[]> {
     const known = this.#trusts.get(host);
     if (known) return known;
@@ -184,7 +184,7 @@ export class FetchTransport implements Transport {
     try {
       response = await watched.within(fetch(url, { ...options, signal: end }));
     } catch (error) {
-      // Without a handshake nothing was asked.
+      // Without a handshake no request was sent.
       if ((error as { code?: unknown }).code !== 'TLS') cost.requests++;
       throw error;
     }

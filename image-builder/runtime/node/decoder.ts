@@ -4,7 +4,7 @@ import { Readable, type Transform } from 'node:stream';
 import { createGunzip, gunzipSync } from 'node:zlib';
 import { corrupt } from '../../oci/http/registry-error.ts';
 
-/** Of the output of decoders. */
+/** Size of the pieces that decoders put out. */
 export const DECODER_CHUNK_BYTES = 128 * 1024;
 
 export function gunzip(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {

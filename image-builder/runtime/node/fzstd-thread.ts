@@ -14,7 +14,7 @@ parentPort.on('message', ({ first, chunk, final }) => {
   const output = [];
   try {
     if (first) decompressor = new library.exports.Decompress();
-    // What it gives may be a view of what it still needs.
+    // What fzstd gives may be a view of a buffer that it still needs.
     decompressor.ondata = (part) => output.push(part.slice());
     decompressor.push(chunk, final);
     parentPort.postMessage({ output }, output.map((part) => part.buffer));
@@ -28,7 +28,7 @@ interface Answer {
   problem?: string;
 }
 
-/** A thread that has nothing to do: to start one takes as long as to read a small layer. */
+/** An idle thread, kept because starting one takes as long as reading a small layer. */
 let idle: Worker | undefined;
 
 /** Decompresses one stream. */

@@ -61,7 +61,7 @@ class HttpTransport implements Transport {
       this.#watch(outgoing, url);
       outgoing.once('error', (cause) => {
         const error = networkError(cause, url, signal);
-        // Without a handshake nothing was asked.
+        // Without a handshake no request was sent.
         if (error.code !== 'TLS') cost.requests++;
         reject(error);
       });

@@ -1,4 +1,4 @@
-// Connections by TLS, direct and through a proxy. Loaded when there is one only: node:tls takes its time.
+// Connections by TLS, direct and through a proxy. Loaded only when there is one, since loading node:tls takes time.
 
 import http from 'node:http';
 import https from 'node:https';
@@ -96,8 +96,8 @@ class DirectAgent extends https.Agent {
 }
 
 /**
- * Begins to connect before it makes the TLS settings: reading the certificate authorities goes on while the network is
- * on its way.
+ * Begins to connect before it makes the TLS settings, so that the certificate authorities are read while the connection
+ * is being made.
  */
 function connectTls(options: tls.ConnectionOptions): tls.TLSSocket {
   const { host = '', port = 443 } = options;

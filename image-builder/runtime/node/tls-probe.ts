@@ -1,4 +1,4 @@
-// Whether a host speaks TLS, asked without node:tls: to load that, and to set up a handshake, takes longer than a whole
+// Whether a host speaks TLS, asked without node:tls: loading that and setting up a handshake takes longer than a whole
 // exchange with a local registry.
 
 import { connect } from 'node:net';
