@@ -21,6 +21,7 @@ export interface RegistryFlags {
   verbose?: boolean;
 }
 
+/** Adds the options of every command that reads images; {@link RegistryFlags} has their values. */
 export function addRegistryOptions(command: Command): Command {
   return command
     .addOption(

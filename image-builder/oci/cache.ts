@@ -12,7 +12,7 @@ import type { ContentCache } from './image.ts';
 const DEFAULT_LIMIT_BYTES = 256 * 1024 * 1024;
 /** Content above this is not kept: layers with disk images are not what this cache is for. */
 const ENTRY_LIMIT_BYTES = 8 * 1024 * 1024;
-/** The time of last use is written down this often, in milliseconds. */
+/** How often the time of last use is written down, in milliseconds. */
 const TOUCH_AFTER_MS = 60 * 60 * 1000;
 /** Unfinished files of killed processes are removed after this time. */
 const STALE_MS = 60 * 60 * 1000;
@@ -50,6 +50,7 @@ export async function openCache(
   }
 }
 
+/** A cache in a directory of this user. Failures are silent: what cannot be cached is fetched again. */
 export class DiskCache implements ContentCache {
   readonly #directory: string;
   readonly #limit: number;

@@ -28,10 +28,12 @@ const LAYERS: Record<string, Compression> = {
 
 const FOREIGN = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\b/;
 
+/** Whether content of this type names manifests, in the terms of OCI or of Docker. */
 export function isIndex(mediaType: string): boolean {
   return mediaType === OCI_INDEX || mediaType === DOCKER_MANIFEST_LIST;
 }
 
+/** Whether content of this type describes one image. */
 export function isManifest(mediaType: string): boolean {
   return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
 }

@@ -39,6 +39,7 @@ export function parsePlatform(text: string): Platform {
   return { os, architecture, ...(variant && { variant }) };
 }
 
+/** `os/architecture[/variant]`, as engines take it. */
 export function formatPlatform(platform: Platform): string {
   return [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/');
 }

@@ -111,6 +111,7 @@ export function windowSize(descriptor: number): number {
   return base + (base / 8) * (descriptor & 7);
 }
 
+/** The error for a frame whose window is larger than `limit` bytes. */
 export function tooLarge(what: string, limit: number): RegistryError {
   return new RegistryError('TOO_LARGE', `${what} needs a zstd window of more than ${limit} bytes`);
 }

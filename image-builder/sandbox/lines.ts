@@ -3,6 +3,7 @@ import { StringDecoder } from 'node:string_decoder';
 
 type Source = 'stdout' | 'stderr';
 
+/** The output of one tool, both streams as they come. */
 export class Lines {
   readonly #onLine: (line: string) => void;
   readonly #keep: number;

@@ -1,5 +1,5 @@
-// Takes entries out of a directory that a program of somebody else has written: nothing in it is what it looks like
-// before it was looked at. Links are never followed, and what is not described is left behind.
+// Takes entries out of a directory that somebody else's program has written: nothing in it is taken for what it seems
+// to be until it has been checked. Links are never followed, and what is not described is left behind.
 import { link, lstat, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
@@ -35,7 +35,7 @@ export async function adoptForeign(
   for (const one of expected.filter((entry) => names.has(entryName(entry)))) {
     throwIfCancelled(signal);
     const directory = join(entries, entryName(one));
-    // Where it was made is known better here.
+    // The caller knows better than the record for which stage and build it was made.
     const record = { ...(await readForeign(directory, one, signal)), stage: one.name, build };
     const clean = `${directory}.clean`;
     await mkdir(clean);

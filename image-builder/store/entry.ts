@@ -204,7 +204,7 @@ async function place(store: Store, record: EntryRecord, outputDir: string, origi
   return { ...record, directory, origin: isPlaced ? origin : ((await readOrigin(directory)) ?? origin) };
 }
 
-/** What nobody vouches for that this build believes makes room. */
+/** An entry whose origin this build does not believe is replaced. */
 async function replaceForeign(store: Store, record: EntryRecord, outputDir: string): Promise<boolean> {
   const name = entryName(record);
   const present = await readNamed(store, name).catch(() => undefined);

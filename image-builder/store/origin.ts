@@ -15,6 +15,7 @@ export type Belief = (origin: Origin) => boolean;
 /** In the directory of the entry. */
 export const ORIGIN_FILE = 'origin';
 
+/** Whether the owner of the store vouches. */
 export function isOwn(origin: Origin): origin is OwnOrigin {
   return origin === 'build' || origin === 'import';
 }

@@ -62,7 +62,7 @@ async function removeAbandoned(store: Store, removeTree: RemoveTree): Promise<vo
       throw error;
     });
     if (!lock) continue;
-    // What a dying process' last child still writes is met again next time.
+    // What the last child of a dying process still writes is removed the next time.
     await removeTree(directory).catch(() => {});
     await lock.release();
   }

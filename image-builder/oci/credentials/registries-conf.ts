@@ -149,7 +149,7 @@ function tablesOf(value: unknown): Record<string, unknown>[] {
 
 /**
  * CONTAINERS_REGISTRIES_CONF alone, or the user's file else the machine's, then the drop-in directories in name order.
- * Synchronous: the way of a small file through the runtime's threads takes ten times as long as reading it.
+ * Synchronous: passing a small file through the runtime's threads takes ten times as long as reading it.
  */
 function configFiles(environment: Env): ConfigFile[] {
   const explicit = environment.CONTAINERS_REGISTRIES_CONF;

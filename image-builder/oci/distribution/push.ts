@@ -21,7 +21,7 @@ import { putManifest, type StoredManifest } from './put-manifest.ts';
 import type { DistributionClient } from './repository-client.ts';
 import { uploadBlob } from './upload.ts';
 
-/** More at once only make each slower, and registries limit how often they are asked. */
+/** More at once would only slow each other down, and registries limit the rate of requests. */
 const BLOBS_AT_ONCE = 3;
 const STAGE = 'push';
 
@@ -113,7 +113,7 @@ export async function pushImage(
 /**
  * Puts what refers to an image that is there.
  * @param source has the manifests and their blobs
- * @param target its tag and digest are of no consequence
+ * @param target its tag and digest do not matter
  * @throws RegistryError
  */
 export async function pushNewReferrers(

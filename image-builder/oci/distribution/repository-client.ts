@@ -77,7 +77,7 @@ export class DistributionClient {
     return this.#client.whole(() => this.request(path, request, accept, what), limit);
   }
 
-  /** Milliseconds of patience between attempts that a caller makes itself. @returns whether there may be another */
+  /** Waits before the next attempt of something that the caller repeats itself. @returns whether there may be another */
   async pause(attempt: number): Promise<boolean> {
     if (attempt >= this.#client.retries) return false;
     await this.#client.pause(attempt);
@@ -125,7 +125,7 @@ export class DistributionClient {
     }
   }
 
-  /** Here a handshake costs nothing; to fail with one that is made for verifying would. */
+  /** Asked by a ClientHello alone, before TLS is set up: failing in a real handshake takes longer than an exchange. */
   async #probe(): Promise<'https' | 'http'> {
     return (await this.#client.speaksTls(new URL(`https://${this.endpoint.host}`))) ? 'https' : 'http';
   }

@@ -68,7 +68,7 @@ export async function mountBlob(client: DistributionClient, digest: Digest, from
   try {
     response = await client.request(`blobs/uploads/?${query}`, request, [201, 202], `mounting ${digest}`);
   } catch (error) {
-    // The credentials may write here and still not read there.
+    // The credentials may be allowed to write here, but not to read there.
     if (isRefusal(error)) return false;
     throw error;
   }
@@ -78,7 +78,7 @@ export async function mountBlob(client: DistributionClient, digest: Digest, from
   return false;
 }
 
-/** 202 has begun an upload that nobody wants. */
+/** 202 has started an upload that nobody needs. */
 async function cancelUpload(client: DistributionClient, response: HttpResponse): Promise<void> {
   const location = locationOf(response);
   if (!location) return;

@@ -37,9 +37,10 @@ export const DEFAULT_LIMITS: HttpLimits = {
   requests: Number.POSITIVE_INFINITY,
 };
 
-/** Answers that a later attempt may better. */
+/** Statuses after which a later attempt may succeed. */
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
 
+/** Sends requests to registries, each to its final answer. */
 export class HttpClient {
   readonly cost: Cost;
   readonly #transport: Transport;
@@ -200,17 +201,17 @@ export function isBroken(error: unknown): boolean {
   return error instanceof RegistryError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
 }
 
-/** Least that a body must bring in the time that an answer may be silent: slower is no transfer. */
+/** The least that a body must deliver in the time that an answer may be silent; anything slower has stalled. */
 export const LEAST_PROGRESS_BYTES = 64 * 1024;
 
-/** Only the time counts in which something is waited for: the reader may be slow. */
+/** Only time spent waiting for the network counts: the reader may be slow. */
 async function* paced(response: HttpResponse, patience: number): AsyncGenerator<Uint8Array> {
   const body = response.body[Symbol.asyncIterator]();
   let waited = 0;
   let bytes = 0;
   try {
     for (;;) {
-      // Not performance.now(): to load that takes as long as a small answer.
+      // Not performance.now(): loading that takes as long as a small answer.
       const asked = process.uptime();
       const next = await body.next();
       if (next.done) return;

@@ -17,6 +17,7 @@ const WORTH_KEEPING_BYTES = 1024 * 1024;
 /** Told of the bytes of a blob that have arrived. */
 export type DownloadProgress = (done: number, total: number) => void;
 
+/** An image whose large blobs are downloaded whole, resumed where a connection breaks, and read from files. */
 export class DownloadedSource implements ImageSource {
   readonly name: string;
   readonly cost: Cost;

@@ -7,6 +7,7 @@ import { corrupt } from '../../oci/http/registry-error.ts';
 /** Size of the pieces that decoders put out. */
 export const DECODER_CHUNK_BYTES = 128 * 1024;
 
+/** Decompresses a stream of gzip members. @throws RegistryError CORRUPT, and what the stream throws */
 export function gunzip(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
   return throughDecoder(stream, createGunzip({ chunkSize: DECODER_CHUNK_BYTES }), what);
 }

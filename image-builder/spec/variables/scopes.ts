@@ -112,6 +112,10 @@ export async function collected<Result>(
   }
 }
 
+/**
+ * The scripts of the manifests for a context.
+ * @param findings gets what is wrong with them
+ */
 export async function readCheckedScripts(
   manifests: Manifests,
   context: 'common' | 'qcow',

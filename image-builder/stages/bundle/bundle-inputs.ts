@@ -6,6 +6,7 @@ import { withoutSecrets } from '../inputs.ts';
 /** What decides a bundle. */
 export type BundleInputs = ReturnType<typeof bundleInputs>;
 
+/** Takes out of a build what its bundle is made from, without secrets. */
 export function bundleInputs({ rootfs, qcows, bundle }: ResolvedBuild) {
   return {
     qcows: Object.keys(qcows).sort(),

@@ -5,6 +5,7 @@ import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 /** What decides an ISO. */
 export type IsoInputs = ReturnType<typeof isoInputs>;
 
+/** Takes out of the variables what the bytes of the ISO depend on. */
 export function isoInputs(
   livecdcontent: ResolvedBuild['rootfs']['livecdcontent'],
   iso: NonNullable<ResolvedBuild['iso']>,

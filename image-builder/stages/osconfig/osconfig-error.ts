@@ -7,4 +7,5 @@ export type OsconfigErrorCode =
   /** The initramfs could not be built. */
   | 'INITRAMFS_FAILED';
 
+/** The tree of an image could not be configured. */
 export class OsconfigError extends ImageBuilderError<OsconfigErrorCode> {}

@@ -7,6 +7,7 @@ import { OCI_MANIFEST } from '../../oci/media-types.ts';
 import type { Descriptor } from '../../oci/model.ts';
 import type { EntryArtifact } from './artifact.ts';
 
+/** Serves the manifest, the config and the files of one artifact, as an image that {@link ImageSource} describes. */
 export class EntrySource implements ImageSource {
   readonly name: string;
   readonly cost = { requests: 0, bytes: 0 };

@@ -48,6 +48,7 @@ export interface SharedStoreOptions extends SourceOptions {
   report: Reporter;
 }
 
+/** The shared store of one build. After its first failure nothing more is asked of it. */
 export class SharedStore {
   readonly #options: SharedStoreOptions;
   /** The registry has failed: it is not waited for again. */

@@ -11,11 +11,13 @@ export function cleanPath(path: string): string {
   return parts.join('/');
 }
 
+/** The directory of a clean path; '' for what lies in the root. */
 export function parentOf(path: string): string {
   const slash = path.lastIndexOf('/');
   return slash < 0 ? '' : path.slice(0, slash);
 }
 
+/** The last component of a clean path. */
 export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
