@@ -100,8 +100,13 @@ function entryOf({ content, mediaType, digest }: StoredReferrer): Entry & Partia
     ...{ mediaType, digest, size: content.length },
     ...(artifactType !== undefined && { artifactType }),
     ...(Object.keys(annotations).length > 0 && { annotations }),
-    ...(content.length <= EMBEDDED_LIMIT && { data: content.toString('base64') }),
+    ...(isWhole(manifest) && content.length <= EMBEDDED_LIMIT && { data: content.toString('base64') }),
   } as Entry & Partial<Descriptor>;
+}
+
+/** Whether a manifest has its content in itself; to have the others at hand saves nothing. */
+function isWhole(manifest: ReturnType<typeof parseManifest>): boolean {
+  return 'layers' in manifest && manifest.layers.every(({ data }) => data !== undefined);
 }
 
 /** What is embedded is a help only: it goes when there is too much of it. */
