@@ -47,6 +47,8 @@ export type DoctorCode =
   | 'FUNCTION_ARGUMENTS_IGNORED'
   /** kustomize runs the function with certain flags only. */
   | 'FUNCTION_NEEDS_FLAGS'
+  /** Signatures are demanded for a tag, however old: an older bundle can be put in its place. */
+  | 'TRUST_WITHOUT_MAX_AGE'
   /** A function in a container is to build, and has no tools. */
   | 'CONTAINER_WITHOUT_TOOLS'
   /** A function in a container is to build by an engine, whose socket it needs. */

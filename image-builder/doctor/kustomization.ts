@@ -83,6 +83,13 @@ function checkFunction(
   const end = ours ? endOfLife(configured.object) : undefined;
   if (end !== undefined && facts.today > end)
     say('warning', 'END_OF_LIFE', `reached its end of life on ${end}: it no longer gets fixes`, VERSION);
+  if (ours && trustsAnyAge(configured.object))
+    say(
+      'warning',
+      'TRUST_WITHOUT_MAX_AGE',
+      'demands a signature for a tag, however old it is: whoever can move the tag can move it back to an older bundle, with the faults that it has; set maxAge, or pin the digest in spec.bundle.image',
+      'spec.bundle.trust',
+    );
   const kind = String(configured.object.kind ?? '');
   if (annotation === undefined) {
     if (!facts.hasPlugin(kind)) {
@@ -187,8 +194,7 @@ function checkContainer(
     );
   }
   const image = String((spec.bundle as Record<string, unknown> | undefined)?.image ?? '');
-  const remote = image !== '' && !/^(oci|oci-archive|docker-archive|docker-daemon):/.test(image);
-  if (remote && !network) {
+  if (isRemote(image) && !network) {
     say(
       'error',
       'CONTAINER_WITHOUT_NETWORK',
@@ -224,6 +230,19 @@ function endOfLife(object: Record<string, unknown>): string | undefined {
   const version = parseVersion(String(build?.kubernetes?.version ?? ''));
   return version && endOfLifeOf(version);
 }
+
+/** Whether a bundle is demanded by a tag of a registry alone, with a signature of any age. */
+function trustsAnyAge(object: Record<string, unknown>): boolean {
+  const { bundle } = (object.spec ?? {}) as {
+    bundle?: { image?: unknown; trust?: { maxAge?: unknown } | null } | null;
+  };
+  if (!bundle?.trust || bundle.trust.maxAge !== undefined) return false;
+  const image = String(bundle.image ?? '');
+  return isRemote(image) && !hasDigest(image);
+}
+
+const isRemote = (image: string) =>
+  image !== '' && !/^(oci|oci-archive|docker-archive|docker-daemon):/.test(image);
 
 const hasDigest = (image: string) => /@sha256:[0-9a-f]{64}$/.test(image);
 

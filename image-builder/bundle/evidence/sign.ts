@@ -1,4 +1,4 @@
-// Makes statements about a bundle that is in a registry, and attaches them to it.
+// Makes statements about a bundle in a registry, a layout or an archive, and attaches them to it.
 import { signStatement } from '../../attestation/envelope.ts';
 import type { SigningKey } from '../../attestation/keys.ts';
 import { examine } from '../../attestation/policy.ts';
@@ -11,13 +11,20 @@ import type { ImageSource } from '../../oci/image-source.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import type { Descriptor } from '../../oci/model.ts';
 import { openSource, type SourceOptions } from '../../oci/open.ts';
-import { formatReference, parseReference, type RegistryReference } from '../../oci/reference.ts';
+import {
+  type FileReference,
+  formatReference,
+  parseReference,
+  type RegistryReference,
+} from '../../oci/reference.ts';
 import { AttachedSource, type NewReferrer } from '../../oci/referrers/attached.ts';
 import { findStatements } from './find-statements.ts';
 import { statementReferrer } from './statement-referrer.ts';
 
 export interface SignOptions extends SourceOptions {
   key: SigningKey;
+  /** Where a bundle in a layout or an archive will be: its repository and tag are claimed. */
+  publishedAs?: RegistryReference;
   /** Claims besides the repository and the tag, by name. */
   claims?: Readonly<Record<string, string>>;
   /** What is said; default: that somebody stands behind it. */
@@ -39,15 +46,17 @@ export interface Signed {
 
 /**
  * Signs what a reference stands for, and with an index the images in it.
- * @throws RegistryError INVALID_REFERENCE for what is in no registry, REFERRERS; those of reading and writing
+ * @throws RegistryError INVALID_REFERENCE for what is in a place without referrers, REFERRERS; those of reading and writing
  */
 export async function signImage(text: string, options: SignOptions): Promise<Signed> {
   const reference = parseReference(text);
-  if (reference.transport !== 'registry')
-    throw new RegistryError('INVALID_REFERENCE', `${text} is in no registry`, {
-      hint: 'Push it first; a signature says in which repository and under which tag it may be found.',
+  const { transport } = reference;
+  if (transport !== 'registry' && transport !== 'oci' && transport !== 'oci-archive')
+    throw new RegistryError('INVALID_REFERENCE', `${text} has no place for signatures`, {
+      hint: 'Push it to a registry, or put it into a layout (oci:DIR) or an archive (oci-archive:FILE), first.',
     });
   const { key, now } = options;
+  const place = transport === 'registry' ? reference : options.publishedAs;
   const source = await openSource(reference, options);
   try {
     const { descriptor, content } = await source.root();
@@ -55,16 +64,18 @@ export async function signImage(text: string, options: SignOptions): Promise<Sig
     const image = formatReference({ ...reference, digest: descriptor.digest });
     const manifests = manifestsOf(descriptor, content, source.name);
     const predicateType = options.predicate?.type ?? PREDICATES.signature;
-    const claims = claimsOf(reference, options.claims);
+    const claims = place ? claimsOf(place, options.claims) : { ...options.claims };
     if (!options.predicate && (await isSaid(source, descriptor.digest, key, claims)))
       return { image, keyId: key.publicKey.id, alreadySigned: true };
     const created = isoTime(now);
-    const name = `${reference.registry}/${reference.repository}`;
+    const name = place ? `${place.registry}/${place.repository}` : 'bundle';
     const subject = manifests.map(({ digest }) => subjectFor(name, digest, { ...claims, created }));
     const payload = writeStatement({ subject, predicateType, predicate: options.predicate?.content ?? {} });
     const statement = { content: signStatement(payload, key), predicateType, created };
     const added = manifests.map((one) => statementReferrer(one, statement));
-    await attach(source, reference, added, options);
+    await (reference.transport === 'registry'
+      ? attach(source, reference, added, options)
+      : attachHere(reference, added, options));
     return { image, keyId: key.publicKey.id, alreadySigned: false };
   } finally {
     await source.close();
@@ -84,6 +95,15 @@ async function attach(
     reference,
     options,
   );
+}
+
+async function attachHere(
+  { transport, path }: FileReference,
+  added: readonly NewReferrer[],
+  { signal }: SignOptions,
+): Promise<void> {
+  const { addToArchive, addToLayoutDirectory } = await import('../../oci/layout/add-referrers.ts');
+  await (transport === 'oci' ? addToLayoutDirectory : addToArchive)(path, added, signal);
 }
 
 /** The root, and of an index what it names: whoever is asked about those has an answer, too. */

@@ -2,11 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { invalidInput } from '../../base/diagnostics/error.ts';
+import type { RegistryReference } from '../../oci/reference.ts';
 import { contextOf } from '../context.ts';
 import { parseClaims } from '../trust-options.ts';
 
 interface SignFlags {
   key?: string;
+  for?: string;
   claim?: string[];
   predicate?: string;
   type?: string;
@@ -18,12 +20,18 @@ interface SignFlags {
 export function register(program: Command): void {
   program
     .command('sign')
-    .description('sign a bundle (or any image or index) in a registry; cosign 3 verifies it')
+    .description(
+      'sign a bundle (or any image or index) in a registry, a layout or an archive; cosign 3 verifies it',
+    )
     .argument(
       '<reference>',
-      'reference in a registry; its repository and its tag become claims of the signature',
+      'registry reference, whose repository and tag become claims of the signature; oci:DIR or oci-archive:FILE',
     )
     .option('--key <file>', 'private key in PEM, P-256 or Ed25519; default: $IMAGE_BUILDER_SIGNING_KEY')
+    .option(
+      '--for <reference>',
+      'of a layout or an archive: where it will be; that repository and tag become claims',
+    )
     .option('--claim <name=value...>', 'further claims')
     .option('--predicate <file>', 'make another statement than a signature: its predicate, a JSON object')
     .option('--type <uri>', 'predicate type of that statement')
@@ -40,6 +48,7 @@ export function register(program: Command): void {
       const signed = await signImage(reference, {
         ...contextOf(command),
         key: await readSigningKey(flags.key, process.env),
+        ...(flags.for !== undefined && { publishedAs: await destinationOf(reference, flags.for) }),
         claims: parseClaims(flags.claim),
         insecure: flags.insecure ?? false,
         credentials: { pullSecrets: await readPullSecrets(flags.pullSecret ?? []) },
@@ -50,6 +59,16 @@ export function register(program: Command): void {
         process.stderr.write(`the key ${signed.keyId.slice(0, 16)} has signed it before\n`);
       process.stdout.write(`${signed.image}\n`);
     });
+}
+
+/** @throws InvalidInputError for a bundle that is in a registry, and for a place that is none */
+async function destinationOf(reference: string, text: string): Promise<RegistryReference> {
+  const { parseReference } = await import('../../oci/reference.ts');
+  const destination = parseReference(text);
+  if (destination.transport !== 'registry') throw invalidInput('--for', `${text} is in no registry`);
+  if (parseReference(reference).transport === 'registry')
+    throw invalidInput('--for', `is for layouts and archives; ${reference} is where it says`);
+  return destination;
 }
 
 async function readPredicate({ predicate, type }: SignFlags) {

@@ -2,12 +2,13 @@
 // referrers, by requests that are counted.
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { parseSigningKey, type SigningKey } from '../../../image-builder/attestation/keys.ts';
 import { PREDICATES } from '../../../image-builder/attestation/statement.ts';
 import { trustPolicy } from '../../../image-builder/attestation/trust-policy.ts';
@@ -35,7 +36,8 @@ import { kustomizes } from '../support/kustomize.ts';
 import { type ReferrersRegistry, startReferrersRegistry } from '../support/referrers-registry.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 
-const bin = join(__dirname, '../../../.cache/bin');
+const root = join(__dirname, '../../..');
+const bin = join(root, '.cache/bin');
 
 let directory: string;
 let plain: TestRegistry;
@@ -584,13 +586,27 @@ describe('under kustomize', () => {
     return runProcess([kustomize, 'build', '--enable-alpha-plugins', '--enable-exec', path], options);
   }
 
-  test('a signed bundle is rendered, and one that was tampered with is refused', async () => {
+  /** examples/signed with this bundle and this key. */
+  function example(image: string, { publicKey }: Pair): string {
+    const path = join(directory, `signed-${repositories}`);
+    cpSync(join(root, 'examples/signed'), path, { recursive: true });
+    const file = join(path, 'image-builder.yaml');
+    const object = parse(readFileSync(file, 'utf8'));
+    object.metadata.annotations['config.kubernetes.io/function'] =
+      `exec: {path: ${executable('image-builder-fn')}}`;
+    object.spec.bundle.image = image;
+    object.spec.bundle.trust.keys = [publicKey];
+    writeFileSync(file, JSON.stringify(object));
+    return path;
+  }
+
+  test('examples/signed: a signed bundle is rendered, and one that was tampered with is refused', async () => {
     const reference = await publish(plain.host);
-    const trust = { keys: [p256.publicKey] };
     await sign(reference);
-    const rendered = await render(repository(reference, trust));
+    const path = example(reference, p256);
+    const rendered = await render(path);
     expect({ status: rendered.status, stderr: rendered.stderr }).toEqual({ status: 0, stderr: '' });
-    expect(rendered.stdout).toContain('name: profile_multistrap');
+    expect(rendered.stdout).toContain('version: 1.34.2-1.1');
     // Somebody moves the tag to a bundle of his own.
     const other = bundleOf({ node: join(directory, 'qcow') }, { created: 7 });
     await writeBundle(other, { kind: 'layout', path: 'tampered', tag: 'v1' }, { cwd: directory });
@@ -599,7 +615,7 @@ describe('under kustomize', () => {
       parseReference(reference) as RegistryReference,
       { report: () => {} },
     );
-    const refused = await render(repository(reference, trust));
+    const refused = await render(path);
     expect(refused.status).not.toBe(0);
     expect(refused.stderr).toContain('spec.bundle.trust');
     expect(refused.stderr).toContain('TRUST_MISSING');
@@ -626,6 +642,59 @@ describe('under kustomize', () => {
     expect(runProcess(command, { env: { ...process.env, ...env } }).stderr).toContain('TRUST_REFUSED');
     await sign(reference);
     expect((await render(repository(reference), env)).status).toBe(0);
+  });
+});
+
+describe('what is signed before it is published', () => {
+  const FOR = 'offline.example.org/site/bundle:v1';
+  const trust = () =>
+    trustPolicy({ keys: [p256.publicKey], claims: { repository: 'site/bundle', tag: 'v1' } }, 'trust');
+  const command = (...args: string[]) =>
+    runProcess([executable('image-builder'), ...args, '--key', join(directory, 'p256.pem')], {
+      cwd: directory,
+    });
+
+  test.each(['layout', 'archive'] as const)(
+    'in an OCI %s, counts there and wherever it goes',
+    async (kind) => {
+      const bundle = bundleOf({ node: join(directory, 'qcow') });
+      const destination = { kind, path: `before-${kind}`, tag: 'v1' };
+      const written = await writeBundle(bundle, destination, { cwd: directory });
+      const transport = kind === 'layout' ? 'oci' : 'oci-archive';
+      const reference = `${transport}:before-${kind}:v1`;
+      const { status, stdout, stderr } = command('sign', reference, '--for', FOR);
+      expect({ status, stdout, stderr }).toEqual({
+        status: 0,
+        stdout: `${reference}@${written.reference.digest}\n`,
+        stderr: '',
+      });
+      expect(command('sign', reference, '--for', FOR).stderr).toContain('has signed it before');
+      const place = `${transport}:${directory}/before-${kind}:v1`;
+      const found = await verifyBundle(place, [trust()], { cache: false });
+      expect(found.trusted).toMatchObject([
+        { kind: 'signature', claims: { repository: 'site/bundle', tag: 'v1' } },
+      ]);
+      repositories += 1;
+      const there = `${plain.host}/site/moved-${repositories}:v1`;
+      await pushReference(parseReference(place), parseReference(there) as RegistryReference, {
+        report: () => {},
+      });
+      expect(
+        (await verifyBundle(`${there}@${found.image.split('@')[1]}`, [trust()], { cache: false })).trusted,
+      ).toHaveLength(1);
+      // The image is as it was, for others too.
+      const inspected = JSON.parse((await run('skopeo', ['inspect', place])).stdout);
+      expect(inspected.Digest).toBe(written.reference.digest);
+    },
+  );
+
+  test('not where there is no place for it, and not twice about its place', async () => {
+    expect(command('sign', 'docker-daemon:a:b').stderr).toContain('has no place for signatures');
+    expect(command('sign', 'oci:layout:v1', '--for', 'oci:elsewhere').stderr).toContain(
+      '--for: oci:elsewhere is in no registry',
+    );
+    const reference = await publish(plain.host);
+    expect(command('sign', reference, '--for', FOR).stderr).toContain('--for: is for layouts and archives');
   });
 });
 

@@ -148,3 +148,21 @@ test('images that are run are wanted by digest', () => {
   for (const executor of [null, { container: null }, { container: { image: 7 } }])
     expect(told(EXEC, { build: { executor } })).toEqual([]);
 });
+
+test.each<[string, Record<string, unknown>, boolean]>([
+  ['a tag', { image: 'quay.io/a/b:c', trust: { keys: ['k'] } }, true],
+  ['no tag', { image: 'quay.io/a/b', trust: { keys: ['k'] } }, true],
+  ['a tag and an age', { image: 'quay.io/a/b:c', trust: { keys: ['k'], maxAge: '90d' } }, false],
+  ['a digest', { image: `quay.io/a/b:c@sha256:${'a'.repeat(64)}`, trust: { keys: ['k'] } }, false],
+  ['a layout', { image: 'oci:out:v1', trust: { keys: ['k'] } }, false],
+  ['no trust', { image: 'quay.io/a/b:c' }, false],
+])('a signature of any age is enough for an older bundle under the same tag: %s', (_, bundle, told) => {
+  const findings = checkKustomization(
+    { file: '/k/kustomization.yaml', content: {}, functions: [configured('generators', EXEC, { bundle })] },
+    facts,
+  );
+  const found = findings.filter(({ tags }) => tags?.code === 'TRUST_WITHOUT_MAX_AGE');
+  expect(found.map(({ severity, field }) => [severity, field])).toEqual(
+    told ? [['warning', 'spec.bundle.trust']] : [],
+  );
+});
