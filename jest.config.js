@@ -5,7 +5,7 @@ const shared = {
   testEnvironment: 'node',
   // ESM-only dependencies (execa, typebox) are compiled too: jest runs everything as CommonJS.
   transform: {
-    '/spec/api/validator\\.ts$': '<rootDir>/test/support/validator-transformer.mjs',
+    '/spec/api/(?:find-schema-errors|fits-schema)\\.ts$': '<rootDir>/test/support/validator-transformer.mjs',
     '\\.[cm]?[jt]s$': [
       '@swc/jest',
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },

@@ -5,18 +5,18 @@
 //   node scripts/build.mjs --native [BUN]   dist/native/ besides: both programs as one executable that needs no Node
 //   node scripts/build.mjs --dev            readable code with source maps, for debuggers and stack traces
 //
-// Modules whose value is known at build time are replaced by that value: see EVALUATED and the compiled validator.
+// Modules whose value is known at build time are replaced by that value: see EVALUATED and the compiled validators.
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { deflateRawSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
 import { stringify } from 'yaml';
-import { compiledValidator, VALIDATOR } from './compiled-validator.mjs';
+import { compiledValidator, VALIDATORS } from './compiled-validator.mjs';
 import { writeFunctionBases } from './function-base.mjs';
+import { singleFile } from './single-file.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
@@ -67,55 +67,11 @@ const replaceKnownModules = {
     build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const name = relative(root, path);
       if (EVALUATED.includes(name)) return { contents: constants(await evaluate(name)), loader: 'js' };
-      if (name !== VALIDATOR) return undefined;
-      return { contents: compiledValidator(), loader: 'js', resolveDir: dirname(path) };
+      if (!Object.hasOwn(VALIDATORS, name)) return undefined;
+      return { contents: compiledValidator(name), loader: 'js', resolveDir: dirname(path) };
     });
   },
 };
-
-/** Libraries that most runs do not need. */
-const RARE_LIBRARIES = /^(?:execa|smol-toml|tar-stream)$/;
-/** Libraries that most runs of the commands that read published images do not need. */
-const RARE_WHEN_READING = /^yaml$/;
-
-/**
- * Code that unpacks and runs a program; its exports are `program.exports` then. Node has to read through all the code of
- * a file before it starts it, 10 ms for each half megabyte; a string costs next to nothing.
- */
-function packed(program) {
-  const base64 = deflateRawSync(program, { level: 9 }).toString('base64');
-  return `
-    const { inflateRawSync } = require('node:zlib');
-    const { compileFunction } = require('node:vm');
-    const program = { exports: {} };
-    const code = inflateRawSync(Buffer.from('${base64}', 'base64')).toString();
-    const run = compileFunction(code, ['module', 'exports', 'require', '__filename'], { filename: __filename + ' (packed)' });
-    run(program, program.exports, require, __filename);`;
-}
-
-/** Replaces the libraries with these names by packed programs. */
-const packLibraries = (names) => ({
-  name: `pack-libraries ${names}`,
-  setup(build) {
-    build.onResolve({ filter: names }, ({ path }) => ({ path, namespace: 'packed' }));
-    build.onLoad({ filter: /./, namespace: 'packed' }, async ({ path }) => {
-      const { outputFiles } = await esbuild.build({
-        ...BUNDLING,
-        plugins: [recordPackages],
-        absWorkingDir: root,
-        entryPoints: [path],
-        write: false,
-        supported: CODE_FOR_VM,
-      });
-      const contents = `${packed(outputFiles[0].contents)}
-        module.exports = program.exports;`;
-      return { contents, loader: 'js' };
-    });
-  },
-});
-
-/** Code that node:vm compiles cannot import(); what is left of that are modules of Node. */
-const CODE_FOR_VM = { 'dynamic-import': false };
 
 /** Directories of the npm packages that a program contains, from the bundler's own records. */
 // fzstd is carried as text, which the bundler does not look into.
@@ -135,6 +91,7 @@ const recordPackages = {
 
 /** How every program is bundled. */
 const BUNDLING = {
+  absWorkingDir: root,
   bundle: true,
   platform: 'node',
   format: 'cjs',
@@ -142,60 +99,44 @@ const BUNDLING = {
   // Names stay: error classes are shown by name, and a stack trace has to be readable.
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [replaceKnownModules, packLibraries(RARE_LIBRARIES), recordPackages],
+  plugins: [replaceKnownModules, recordPackages],
   logLevel: 'warning',
 };
-if (development) {
-  // Packed programs have no source maps, so nothing is packed.
-  Object.assign(BUNDLING, {
-    minifySyntax: false,
-    minifyWhitespace: false,
-    sourcemap: 'inline',
-    plugins: [replaceKnownModules, recordPackages],
-  });
-}
+if (development)
+  Object.assign(BUNDLING, { minifySyntax: false, minifyWhitespace: false, sourcemap: 'inline' });
 
-/** Replaces the modules that few runs need by their own programs, compressed, with the same exports. */
-const packRareModules = {
-  name: 'pack-rare-modules',
-  setup(build) {
-    build.onLoad({ filter: /\/(?:engine-command|every-command)\.ts$/ }, async ({ path }) => {
-      const { outputFiles } = await esbuild.build({
-        ...BUNDLING,
-        entryPoints: [path],
-        write: false,
-        supported: CODE_FOR_VM,
-      });
-      const contents = `${packed(outputFiles[0].contents)}
-        export const { ${(await exportedNames(path)).join(', ')} } = program.exports;`;
-      return { contents, loader: 'js' };
-    });
-  },
-};
+/** What `extract`, `inspect` and `pin`, which pipelines run all the time, load of what is loaded late. */
+const FOR_READING = [
+  'image-builder/policy/load.ts',
+  'image-builder/bundle/read/small-files.ts',
+  'image-builder/bundle/read/inspect.ts',
+  'image-builder/bundle/artifacts.ts',
+  'image-builder/oci/referrers/list.ts',
+  'image-builder/oci/layout/layout-source.ts',
+  'image-builder/oci/sources/registry.ts',
+  'image-builder/oci/distribution/repository-client.ts',
+  'image-builder/oci/http/client.ts',
+  'image-builder/oci/http/certificates.ts',
+  'image-builder/oci/credentials/keychain.ts',
+  'image-builder/oci/credentials/registries-conf.ts',
+  'image-builder/runtime/node/http-transport.ts',
+];
 
-/** Names of the values that a module exports. */
-async function exportedNames(path) {
-  const { metafile } = await esbuild.build({
-    entryPoints: [path],
-    format: 'esm',
-    write: false,
-    metafile: true,
-    outdir: dist,
-  });
-  return Object.values(metafile.outputs)[0].exports;
-}
-
-/** One executable. @param plugins for its outermost program only */
-async function executable(entryPoint, name, plugins = []) {
+/** One executable. @param usual modules that start parts which most runs need */
+async function executable(entryPoint, name, usual = []) {
   const outfile = join(dist, name);
-  await esbuild.build({
-    ...BUNDLING,
-    entryPoints: [join(root, entryPoint)],
-    outfile,
-    legalComments: 'eof',
-    banner: { js: development ? '#!/usr/bin/env -S node --enable-source-maps' : '#!/usr/bin/env node' },
-    plugins: development ? BUNDLING.plugins : [packRareModules, ...plugins, ...BUNDLING.plugins],
-  });
+  if (development) {
+    // Parts that are strings have no source maps.
+    await esbuild.build({
+      ...BUNDLING,
+      entryPoints: [join(root, entryPoint)],
+      format: 'cjs',
+      outfile,
+      banner: { js: '#!/usr/bin/env -S node --enable-source-maps' },
+    });
+  } else {
+    await writeFile(outfile, `#!/usr/bin/env node\n${await singleFile(entryPoint, BUNDLING, usual)}`);
+  }
   await chmod(outfile, 0o755);
 }
 
@@ -260,7 +201,7 @@ await mkdir(dist);
 // The executables are CommonJS without an extension, which Node would take for ESM inside of our own package.
 await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
 await executable('functions/image-builder/main.ts', 'image-builder-fn');
-await executable('image-builder/cli/main.ts', 'image-builder', [packLibraries(RARE_WHEN_READING)]);
+await executable('image-builder/cli/main.ts', 'image-builder', FOR_READING);
 const { functionDefinition } = await evaluate('functions/image-builder/definition.ts');
 const definition = stringify(functionDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });
 await writeFile(join(dist, 'image-builder.krm.yaml'), definition);

@@ -1,6 +1,6 @@
 // Answers: runs, writes the list to standard output and the findings to standard error, sets the exit status.
 
-import { type Finding, findingsOf, formatFinding } from '../../image-builder/base/diagnostics/error.ts';
+import type { Finding } from '../../image-builder/base/diagnostics/error.ts';
 import { interruptExitCode, listenForInterrupt } from '../../image-builder/base/diagnostics/interrupt.ts';
 import { plainReporter } from '../../image-builder/base/diagnostics/render.ts';
 import { fail, writeLine, writeOut } from '../../image-builder/base/diagnostics/standard-streams.ts';
@@ -30,9 +30,6 @@ export async function answer(run: (context: RunContext) => Promise<Answer>): Pro
     if (isFailure) fail(lines, interruptExitCode(interrupt.signal) ?? 1);
     else for (const line of lines) writeLine(line);
     writeOut(output);
-  } catch (error) {
-    // Each program has its own error classes: our errors are reported here, not by the program that unpacked us.
-    fail(findingsOf(error).map(formatFinding));
   } finally {
     interrupt.dispose();
   }

@@ -44,18 +44,12 @@ async function dispatch(args: string[]): Promise<void> {
   return answerResourceList(await readStandardInput());
 }
 
-/** A list that names such an object most likely has it as its functionConfig. */
-const HEAVY_KIND = /\bkind["']?: *["']?(?:ImageBuilder|IsoConfiguration)\b/;
-
 async function answerResourceList(text: string): Promise<void> {
-  // Only a guess, that spares parsing the list twice: the engine answers everything.
-  if (HEAVY_KIND.test(text)) return (await import('./engine-command.ts')).answerWithEngine(text);
   const question = readQuestion(text);
   const { config, findings } = question;
   const isLight =
     findings !== undefined ||
     (config && (Object.hasOwn(LIGHT_HANDLERS, config.kind) || asksForProfile(config)));
-  if (isLight) return answer((context) => runOnQuestion(question, context, LIGHT_HANDLERS));
-  const { answerWithEngine } = await import('./engine-command.ts');
-  return answerWithEngine(text);
+  const handlers = isLight ? LIGHT_HANDLERS : (await import('./engine-command.ts')).HANDLERS;
+  return answer((context) => runOnQuestion(question, context, handlers));
 }

@@ -1,8 +1,6 @@
-// The part of the function that needs the engine. In the bundled executable this module is packed: it is a program of
-// its own, compressed, that is only unpacked when it is called (scripts/build.mjs). So it shares no classes with its
-// callers, and takes and gives nothing but text.
+// The part of the function that needs the engine; loaded when it is called.
 import { answer } from './answer.ts';
-import { type Handlers, readQuestion, runOnQuestion } from './run.ts';
+import type { Handlers } from './run.ts';
 import type { StandaloneInput } from './standalone.ts';
 
 /** Handlers of all kinds; each is loaded when an object of its kind comes. */
@@ -19,11 +17,6 @@ export const HANDLERS: Handlers = {
   },
   IsoConfiguration: async () => (await import('./handlers/iso-configuration.ts')).handleIsoConfiguration,
 };
-
-/** Answers the text of a ResourceList on the standard streams. */
-export async function answerWithEngine(text: string): Promise<void> {
-  await answer((context) => runOnQuestion(readQuestion(text), context, HANDLERS));
-}
 
 /** Answers a standalone run. */
 export async function answerStandalone(input: StandaloneInput): Promise<void> {

@@ -29,7 +29,7 @@ export async function cut(request: CutRequest, base: PreparedBase, options: CutO
   const { readQcowEntry } = await import('../stages/qcow/qcow-entry.ts');
   const stage = request.imageType === 'iso' ? 'iso' : `qcow/${request.qcowName}`;
   const resolved = await withCallersFields(request, async () => {
-    const spec = validated(base.name, specOf(request, base.build));
+    const spec = await validated(base.name, specOf(request, base.build));
     return await resolveBuild(base.name, spec, {
       cwd: base.directory,
       read: base.read,
@@ -61,8 +61,8 @@ export function specOf(request: Pick<CutRequest, 'build'>, base: BuildSpec): Bui
   return { ...rootfs, ...request.build };
 }
 
-function validated(name: string, build: BuildSpec): BuildSpec {
-  const { spec } = parseImageBuilder({
+async function validated(name: string, build: BuildSpec): Promise<BuildSpec> {
+  const { spec } = await parseImageBuilder({
     apiVersion: 'airshipit.org/v1alpha1',
     kind: 'ImageBuilder',
     metadata: { name },

@@ -1,5 +1,4 @@
-// The whole command line. In the bundled executable this module is packed: it is a program of its own, compressed, that
-// is only unpacked when it is called (scripts/build.mjs). So it shares no state with its caller.
+// The whole command line; loaded for everything but the commands that only read.
 import { fail } from '../base/diagnostics/standard-streams.ts';
 import { COMMANDS } from './commands.ts';
 import { runProgram } from './run-program.ts';

@@ -49,7 +49,7 @@ export async function readBuildFile(
     if (!found?.isExact && finding.tags?.code !== undefined) return finding;
     return { ...finding, file, ...(found && { line: found.line, excerpt: found.text }) };
   });
-  const object = parseImageBuilder(values[index]);
+  const object = await parseImageBuilder(values[index]);
   if (!object.spec.build) throw invalidInput('spec', 'reads a bundle, expected spec.build');
   const resolved = await resolveBuild(object.metadata.name, object.spec.build, {
     cwd,

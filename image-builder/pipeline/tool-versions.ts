@@ -16,15 +16,22 @@ export async function installedVersions(
 
 /** The versions in a text of dpkg's database (deb-control(5) paragraphs). Pure. */
 export function parseVersions(status: string, packages: Iterable<string>): ToolVersions {
+  const wanted = new Set(packages);
   const versions: Record<string, string> = {};
-  for (const name of packages) {
-    const start = status.startsWith(`Package: ${name}\n`) ? 0 : status.indexOf(`\nPackage: ${name}\n`);
-    if (start < 0) continue;
-    const end = status.indexOf('\n\n', start + 1);
-    const paragraph = status.slice(start, end < 0 ? undefined : end);
-    const version = /^Version: (.+)$/m.exec(paragraph)?.[1];
-    // A removed package leaves its paragraph behind when it has configuration files.
-    if (version && /^Status: \S+ \S+ installed$/m.test(paragraph)) versions[name] = version;
+  for (let start = 0; start < status.length; ) {
+    const next = status.indexOf('\n\n', start);
+    const end = next < 0 ? status.length : next;
+    // The name is the first field; most paragraphs are not looked into any further.
+    const name = status.slice(start + PACKAGE.length, status.indexOf('\n', start));
+    if (wanted.has(name) && !Object.hasOwn(versions, name) && status.startsWith(PACKAGE, start)) {
+      const paragraph = status.slice(start, end);
+      const version = /^Version: (.+)$/m.exec(paragraph)?.[1];
+      // A removed package leaves its paragraph behind when it has configuration files.
+      if (version && /^Status: \S+ \S+ installed$/m.test(paragraph)) versions[name] = version;
+    }
+    start = end + 2;
   }
   return versions;
 }
+
+const PACKAGE = 'Package: ';

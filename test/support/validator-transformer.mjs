@@ -1,18 +1,23 @@
-// Gives tests the validator as the executables have it, compiled; jest keeps the result until the schema changes.
+// Gives tests the validators as the executables have them, compiled; jest keeps the result until the schema changes.
 import { createHash } from 'node:crypto';
+import { relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { transformSync } from 'esbuild';
 import { compiledValidator, validatorInput } from '../../scripts/compiled-validator.mjs';
 
+const root = resolve(fileURLToPath(import.meta.url), '../../..');
 /** A worker lives for one run, in which the schema does not change. */
 let input;
 
 export default {
-  getCacheKey() {
+  getCacheKey(_source, path) {
     input ??= validatorInput();
-    return createHash('sha256').update(input).digest('hex');
+    return createHash('sha256')
+      .update(`${relative(root, path)}\n${input}`)
+      .digest('hex');
   },
-  process() {
-    const { code } = transformSync(compiledValidator(input), { format: 'cjs' });
+  process(_source, path) {
+    const { code } = transformSync(compiledValidator(relative(root, path), input), { format: 'cjs' });
     return { code };
   },
 };

@@ -54,7 +54,7 @@ export interface Engine {
 /** The handler of ImageBuilder objects on an engine. */
 export function imageBuilderHandler(engine: Engine): Handler {
   return async (config, context) => {
-    const { metadata, spec } = parseImageBuilder(config.value);
+    const { metadata, spec } = await parseImageBuilder(config.value);
     const { contents, findings } = spec.bundle
       ? await extract(engine, spec.bundle, context)
       : await buildOrFind(engine, config, context, spec.build as BuildSpec);

@@ -17,7 +17,7 @@ import {
   tagged,
 } from './format.ts';
 import { LayoutError } from './layout-error.ts';
-import { allBlobsOf, type LayoutImage, referrersIn } from './write-directory.ts';
+import { type LayoutImage, partsOf } from './write-directory.ts';
 
 /**
  * Writes the image as an archive, with what refers to it; it appears at `path` by rename. Index and small blobs come first, so that a reader
@@ -53,7 +53,7 @@ export async function writeArchive(
 
 async function fill(archive: Pack, image: LayoutImage, tag: string): Promise<void> {
   const header = { uid: 0, gid: 0, mode: 0o644, mtime: new Date(0) };
-  const referrers = await referrersIn(image.directory, image.manifest.digest);
+  const { referrers, blobs } = await partsOf(image);
   const index: Index = {
     schemaVersion: 2,
     mediaType: OCI_INDEX,
@@ -64,7 +64,6 @@ async function fill(archive: Pack, image: LayoutImage, tag: string): Promise<voi
   for (const name of ['blobs/', 'blobs/sha256/']) {
     archive.entry({ ...header, name, type: 'directory', mode: 0o755 });
   }
-  const blobs = await allBlobsOf(image);
   const written = new Set<string>();
   for (const { digest } of blobs.sort((a, b) => a.size - b.size)) {
     if (written.has(digest)) continue;

@@ -46,8 +46,8 @@ export async function addToLayout(
       const blobs = blobsDirectory(directory);
       await mkdir(blobs, { recursive: true });
       for (const place of [directory, blobs]) await sweepLeftovers(place, 0);
-      const referrers = await referrersIn(image.directory, image.manifest.digest);
-      for (const descriptor of await allBlobsOf(image)) {
+      const { referrers, blobs: wanted } = await partsOf(image);
+      for (const descriptor of wanted) {
         throwIfCancelled(signal);
         await addFile(blobPath(blobsDirectory(image.directory), descriptor.digest), blobs, descriptor.digest);
       }
@@ -80,13 +80,12 @@ export async function addToLayout(
 /** Whether the layout has the image under the tag, with what refers to it, every blob in its full size. */
 export async function layoutHas(directory: string, tag: string, image: LayoutImage): Promise<boolean> {
   try {
-    const tagged = await findTagged(directory, tag);
+    const { manifests } = await readIndex(directory);
+    const tagged = manifests.find((manifest) => tagOf(manifest) === tag);
     if (tagged?.digest !== image.manifest.digest) return false;
     const blobs = blobsDirectory(directory);
-    const listed = new Set((await readIndex(directory)).manifests.map(({ digest }) => digest));
-    const referrers = await referrersIn(image.directory, image.manifest.digest);
-    if (!referrers.every(({ digest }) => listed.has(digest))) return false;
-    const wanted = await allBlobsOf(image);
+    const { referrers, blobs: wanted } = await partsOf(image);
+    if (!referrers.every(({ digest }) => manifests.some((listed) => listed.digest === digest))) return false;
     // Synchronous: a render asks for fifty of them, and each would cost ten times as much by Node's threads.
     return wanted.every(({ digest, size }) => statSync(blobPath(blobs, digest)).size === size);
   } catch {
@@ -99,31 +98,40 @@ export async function findTagged(directory: string, tag: string): Promise<Descri
   return (await readIndex(directory)).manifests.find((manifest) => tagOf(manifest) === tag);
 }
 
-/** The blobs of an image manifest in a layout: itself, configuration and layers. */
-export async function blobsOf(directory: string, descriptor: Descriptor): Promise<Descriptor[]> {
-  const file = blobPath(blobsDirectory(directory), descriptor.digest);
-  const manifest: Manifest = JSON.parse(await readFile(file, 'utf8'));
-  return [descriptor, manifest.config, ...manifest.layers];
+/** What refers to an image where it lies, and the blobs of all of them: manifests, configurations, layers. */
+export async function partsOf({
+  directory,
+  manifest,
+}: LayoutImage): Promise<{ referrers: Descriptor[]; blobs: Descriptor[] }> {
+  const [image, found] = await Promise.all([
+    readManifest(directory, manifest),
+    findReferrers(directory, manifest.digest),
+  ]);
+  const referrers = found.map(({ descriptor }) => descriptor);
+  const all = [{ descriptor: manifest, content: image }, ...found];
+  const blobs = all.flatMap(({ descriptor, content }) => [descriptor, content.config, ...content.layers]);
+  return { referrers, blobs };
 }
 
-/** The same with the blobs of everything that refers to the image there. */
-export async function allBlobsOf({ directory, manifest }: LayoutImage): Promise<Descriptor[]> {
-  const all = [manifest, ...(await referrersIn(directory, manifest.digest))];
-  return (await Promise.all(all.map((one) => blobsOf(directory, one)))).flat();
+/** A manifest of a layout with what it says. */
+interface StoredManifest {
+  descriptor: Descriptor;
+  content: Manifest;
 }
 
 /** What refers to a manifest of a layout: it stands in index.json without a tag, as oras writes it. */
-export async function referrersIn(directory: string, digest: string): Promise<Descriptor[]> {
+async function findReferrers(directory: string, digest: string): Promise<StoredManifest[]> {
   const { manifests } = await readIndex(directory);
   const untagged = manifests.filter((one) => tagOf(one) === undefined && one.artifactType !== undefined);
-  const subjects = await Promise.all(untagged.map((one) => subjectOf(directory, one)));
-  return untagged.filter((_, index) => subjects[index] === digest);
+  const read = async (descriptor: Descriptor) => ({
+    descriptor,
+    content: await readManifest(directory, descriptor),
+  });
+  return (await Promise.all(untagged.map(read))).filter(({ content }) => content.subject?.digest === digest);
 }
 
-async function subjectOf(directory: string, { digest }: Descriptor): Promise<string | undefined> {
-  const file = blobPath(blobsDirectory(directory), digest);
-  const manifest: { subject?: Descriptor } = JSON.parse(await readFile(file, 'utf8'));
-  return manifest.subject?.digest;
+async function readManifest(directory: string, { digest }: Descriptor): Promise<Manifest> {
+  return JSON.parse(await readFile(blobPath(blobsDirectory(directory), digest), 'utf8'));
 }
 
 /** What refers to images that the layout has no longer. */
@@ -133,7 +141,8 @@ async function orphansOf(
   kept: readonly Descriptor[],
 ): Promise<Descriptor[]> {
   const gone = replaced.filter(({ digest }) => !kept.some((one) => one.digest === digest));
-  return (await Promise.all(gone.map(({ digest }) => referrersIn(directory, digest)))).flat();
+  const found = await Promise.all(gone.map(({ digest }) => findReferrers(directory, digest)));
+  return found.flat().map(({ descriptor }) => descriptor);
 }
 
 async function readIndex(directory: string): Promise<Index> {

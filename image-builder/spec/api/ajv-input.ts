@@ -1,15 +1,30 @@
-// What Ajv compiles the validator from; the same in the source tree and for the bundled executables.
+// What Ajv compiles the validators from; the same in the source tree and for the bundled executables.
 import type { Options } from 'ajv';
 import { ImageBuilder } from './schema/image-builder.ts';
 
-/** All findings at once, each with the schema and the value that it is about. */
-export const ajvOptions: Options = {
-  allErrors: true,
-  verbose: true,
+/** What one validator is compiled from. */
+interface AjvInput {
+  options: Options;
+  schema: () => Schema;
+}
+
+const COMMON: Options = {
   strict: true,
   allowUnionTypes: true,
   // A reference becomes a function of its own: the generated code is a fifth of what inlining makes of it.
   inlineRefs: false,
+};
+
+/** For a validator that only says whether a value fits. */
+export const CHECK: AjvInput = {
+  options: { ...COMMON, allErrors: false, messages: false },
+  schema: () => withoutDescriptions(withDefinitions()) as Schema,
+};
+
+/** For one that finds all errors at once, each with the schema and the value that it is about. */
+export const FIND_ERRORS: AjvInput = {
+  options: { ...COMMON, allErrors: true, verbose: true },
+  schema: withDefinitions,
 };
 
 type Schema = Record<string, unknown>;
@@ -19,7 +34,7 @@ type Schema = Record<string, unknown>;
  * referred to. JavaScript engines compile a function when it is first called: of the validator, a render that reads a
  * bundle needs a small part.
  */
-export function ajvSchema(): Schema {
+function withDefinitions(): Schema {
   const root: Schema = JSON.parse(JSON.stringify(ImageBuilder));
   const occurrences = new Map<string, number>();
   visitObjects(root, (schema) => {
@@ -56,4 +71,14 @@ function visitObjects(
     return isObject ? replace(visited, original, isAlternative) : visited;
   };
   return visit(value, false) as Schema;
+}
+
+function withoutDescriptions(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutDescriptions);
+  if (typeof value !== 'object' || value === null) return value;
+  // A property of this name has a schema, which is no text.
+  const kept = Object.entries(value).filter(
+    ([key, child]) => key !== 'description' || typeof child !== 'string',
+  );
+  return Object.fromEntries(kept.map(([key, child]) => [key, withoutDescriptions(child)]));
 }

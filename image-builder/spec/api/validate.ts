@@ -5,33 +5,33 @@ import { type Finding, InvalidInputError } from '../../base/diagnostics/error.ts
 import { type FieldPath, formatFieldPath, pathOfPointer } from '../../base/diagnostics/field-path.ts';
 import { isRecord } from '../../base/record.ts';
 import { withNumbersAsWritten } from './exact-numbers.ts';
-import { describeErrors } from './schema-errors.ts';
+import { fitsSchema } from './fits-schema.ts';
 import { isTemplate } from './template.ts';
 import type { BundleSpec, ImageBuilder } from './types.ts';
-import { validateImageBuilderSchema } from './validator.ts';
 
 /**
- * Returns `given` as an ImageBuilder object; a number that JavaScript would change is its text. A variable that is a template still may be of any type: what it becomes is
- * for {@link parseRendered}.
+ * Returns `given` as an ImageBuilder object; a number that JavaScript would change is its text. A variable that is a
+ * template still may be of any type: what it becomes is for {@link parseRendered}.
  * @throws InvalidInputError with every finding, paths from the root of the object: `spec.build.qcows...`
  */
-export function parseImageBuilder(given: unknown): ImageBuilder {
+export async function parseImageBuilder(given: unknown): Promise<ImageBuilder> {
   // Data of cloud-init are written with the digits that they have, not as text.
   const value = withNumbersAsWritten(given, ['spec', 'build', 'iso']);
+  const errors = await schemaErrors(value);
   return parse(
     value,
-    schemaErrors(value).filter((error) => !isTemplateOfVariable(error)),
+    errors.filter((error) => !isTemplateOfVariable(error)),
   );
 }
 
 /** As {@link parseImageBuilder}, when no template is left: what looks like one is meant as it stands. */
-export function parseRendered(value: unknown): ImageBuilder {
-  return parse(value, schemaErrors(value));
+export async function parseRendered(value: unknown): Promise<ImageBuilder> {
+  return parse(value, await schemaErrors(value));
 }
 
 /** The fields that nobody knows. */
-export function unknownFields(value: unknown): FieldPath[] {
-  return schemaErrors(value)
+export async function unknownFields(value: unknown): Promise<FieldPath[]> {
+  return (await schemaErrors(value))
     .filter(({ keyword }) => keyword === 'additionalProperties')
     .map(({ instancePath, params }) => [
       ...pathOfPointer(instancePath, value),
@@ -39,8 +39,13 @@ export function unknownFields(value: unknown): FieldPath[] {
     ]);
 }
 
-const schemaErrors = (value: unknown): ErrorObject[] =>
-  validateImageBuilderSchema(value) ? [] : (validateImageBuilderSchema.errors ?? []);
+/** Most objects are valid: the large validator, which can tell what is wrong, is for the others. */
+async function schemaErrors(value: unknown): Promise<ErrorObject[]> {
+  if (fitsSchema(value)) return [];
+  const { findSchemaErrors } = await import('./find-schema-errors.ts');
+  findSchemaErrors(value);
+  return findSchemaErrors.errors ?? [];
+}
 
 /** The values of variables: those that are rendered before they are used. */
 const VARIABLE = /^\/spec\/build\/(kubernetes|rootfs\/[^/]+|qcows\/[^/]+\/[^/]+)\/./;
@@ -48,8 +53,9 @@ const VARIABLE = /^\/spec\/build\/(kubernetes|rootfs\/[^/]+|qcows\/[^/]+\/[^/]+)
 const isTemplateOfVariable = ({ instancePath, data }: ErrorObject) =>
   typeof data === 'string' && isTemplate(data) && VARIABLE.test(instancePath);
 
-function parse(value: unknown, errors: readonly ErrorObject[]): ImageBuilder {
-  const findings = describeErrors(errors, value);
+async function parse(value: unknown, errors: readonly ErrorObject[]): Promise<ImageBuilder> {
+  const findings =
+    errors.length > 0 ? (await import('./schema-errors.ts')).describeErrors(errors, value) : [];
   const spec = isRecord(value) && isRecord(value.spec) ? value.spec : undefined;
   if (spec) findings.push(...checkUnion(spec), ...checkBundle(spec.bundle), ...checkPublishing(spec.build));
   if (findings.length > 0) throw new InvalidInputError(findings);

@@ -75,7 +75,7 @@ export async function resolveBuild(
   if (findings.length > 0) throw new InvalidInputError(findings);
   const rendered = options.literal
     ? given
-    : withoutOwn(
+    : await withoutOwn(
         await renderTemplates(builtInScope(distribution, given), given, findings, options.signal),
         given,
       );

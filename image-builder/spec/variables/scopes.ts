@@ -82,20 +82,32 @@ function withoutProcessorFact(layer: Layer): Layer {
 }
 
 /** `rendered` without the variables that are there for the templates of `given` only. */
-export function withoutOwn(rendered: Scopes, given: Scopes): Scopes {
+export async function withoutOwn(rendered: Scopes, given: Scopes): Promise<Scopes> {
   const referred = referredNames(given);
   if (referred.size === 0) return rendered;
-  const strip = (scope: Scope): Scope =>
-    Object.fromEntries(
-      Object.entries(scope).map(([role, layers]) => [
-        role,
-        layers.map((layer) => withoutOwnVariables(layer, referred)),
-      ]),
-    );
-  return {
-    rootfs: strip(rendered.rootfs),
-    qcows: Object.fromEntries(Object.entries(rendered.qcows).map(([name, scope]) => [name, strip(scope)])),
+  return await mapLayers(rendered, (layer) => withoutOwnVariables(layer, referred));
+}
+
+/** Each layer replaced by what the function makes of it, or left out; one after another, in their order. */
+async function mapLayers(
+  { rootfs, qcows }: Scopes,
+  change: (layer: Layer) => Promise<Layer | undefined>,
+): Promise<Scopes> {
+  const mapScope = async (scope: Scope) => {
+    const mapped: Record<string, Layer[]> = {};
+    for (const [role, layers] of Object.entries(scope)) {
+      const kept: Layer[] = [];
+      for (const layer of layers) {
+        const changed = await change(layer);
+        if (changed !== undefined) kept.push(changed);
+      }
+      mapped[role] = kept;
+    }
+    return mapped as Scope;
   };
+  const mapped: Scopes = { rootfs: await mapScope(rootfs), qcows: {} };
+  for (const [name, scope] of Object.entries(qcows)) mapped.qcows[name] = await mapScope(scope);
+  return mapped;
 }
 
 /** What a step returns, or undefined when its findings were added to those of the others. */
@@ -141,14 +153,12 @@ export async function checkScopes(
   parse: typeof parseRendered,
   findings: Finding[],
 ): Promise<Scopes> {
-  const isSound = (layer: Layer) => {
-    const malformed = checkLayer(layer, parse);
+  const sound = await mapLayers({ rootfs, qcows }, async (layer) => {
+    const malformed = await checkLayer(layer, parse);
     findings.push(...malformed);
-    return malformed.length === 0 && parse === parseRendered;
-  };
-  const sound = (scope: Scope) =>
-    Object.fromEntries(Object.entries(scope).map(([role, layers]) => [role, layers.filter(isSound)]));
-  const { multistrap: sources = [], ...rest } = sound(rootfs);
+    return malformed.length === 0 && parse === parseRendered ? layer : undefined;
+  });
+  const { multistrap: sources = [], ...rest } = sound.rootfs;
   const keyed = repositoriesWithKeys(sources).flatMap(({ source }) => sourcesOf(source));
   for (const layer of sources) {
     findings.push(
@@ -158,7 +168,7 @@ export async function checkScopes(
       ),
     );
   }
-  for (const scope of [rest, ...Object.values(qcows).map(sound)]) {
+  for (const scope of [rest, ...Object.values(sound.qcows)]) {
     for (const layer of Object.values(scope).flat()) {
       findings.push(...checkOsconfig(layer));
     }

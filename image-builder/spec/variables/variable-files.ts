@@ -62,9 +62,9 @@ export function reportTo(findings: Finding[], layer: Layer): Report {
  * @param parse what checks objects with rendered templates, or with some that are left.
  * @returns the findings, with the layer's file.
  */
-export function checkLayer(layer: Layer, parse: typeof parseRendered): Finding[] {
+export async function checkLayer(layer: Layer, parse: typeof parseRendered): Promise<Finding[]> {
   try {
-    parse(asObject(layer));
+    await parse(asObject(layer));
     return [];
   } catch (error) {
     if (!(error instanceof InvalidInputError)) throw error;
@@ -76,9 +76,9 @@ export function checkLayer(layer: Layer, parse: typeof parseRendered): Finding[]
  * A layer without the variables of its author's own: those that nothing here knows, and that `referred` templates mention.
  * They are there for the templates only; in the object itself there are none.
  */
-export function withoutOwnVariables(layer: Layer, referred: ReadonlySet<string>): Layer {
+export async function withoutOwnVariables(layer: Layer, referred: ReadonlySet<string>): Promise<Layer> {
   if (layer.file === undefined) return layer;
-  const own = unknownFields(asObject(layer))
+  const own = (await unknownFields(asObject(layer)))
     .filter((path) => path.length === layer.field.length + 1)
     .map((path) => String(path.at(-1)))
     .filter((name) => referred.has(name));

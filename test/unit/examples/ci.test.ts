@@ -56,7 +56,7 @@ test('a call with an unknown option or too many arguments would be noticed', () 
   expect(() => run(['tag', '--no-such-option', 'a', 'b'])).toThrow();
 });
 
-test('the specification of GitHub Actions is valid, for pushes and for pull requests', () => {
+test('the specification of GitHub Actions is valid, for pushes and for pull requests', async () => {
   const [, heredoc = ''] = /<<EOF\n([\s\S]*?)\n\s*EOF\n/.exec(read('github/images.yaml')) ?? [];
   for (const push of ['true', 'false']) {
     const text = heredoc
@@ -64,7 +64,7 @@ test('the specification of GitHub Actions is valid, for pushes and for pull requ
       .replaceAll('$REPOSITORY', 'ghcr.io/site/qcow-bundle')
       .replace(/\$\{\{.*?\}\}/g, 'k8s-1.34')
       .replace(/\$\{.*?\}/g, 'abc');
-    const { spec } = parseImageBuilder(parse(text));
+    const { spec } = await parseImageBuilder(parse(text));
     expect(spec.build?.bundle).toEqual({
       repository: 'ghcr.io/site/qcow-bundle',
       tag: 'k8s-1.34-abc',
@@ -74,10 +74,10 @@ test('the specification of GitHub Actions is valid, for pushes and for pull requ
   }
 });
 
-test('the specification of Zuul is valid, and its layout is what is pushed', () => {
+test('the specification of Zuul is valid, and its layout is what is pushed', async () => {
   const [play] = parse(read('playbooks/build.yaml'));
   const text = JSON.stringify(play.vars.spec).replaceAll('{{ image_profile }}', 'k8s-1.34');
-  const { spec } = parseImageBuilder(JSON.parse(text));
+  const { spec } = await parseImageBuilder(JSON.parse(text));
   expect(spec.build?.bundle).toEqual({ layout: 'out', tag: 'k8s-1.34' });
   const pushed = invocations('playbooks/publish.yaml').find(([command]) => command === 'push');
   expect(pushed?.[1]).toBe('oci:out:x');

@@ -55,7 +55,7 @@ test.each([
   ['examples/node-image', () => read('node-image/image-builder.yaml')],
   ['examples/kubernetes-node', () => read('kubernetes-node/image-builder.yaml')],
 ])('the object of %s is a build', async (_name, text) => {
-  const { metadata, spec } = parseImageBuilder(parse(text() ?? ''));
+  const { metadata, spec } = await parseImageBuilder(parse(text() ?? ''));
   const options = { cwd: root, aptDirectory: '/nonexistent' };
   const { rootfs } = await resolveBuild(metadata.name, spec.build ?? {}, options);
   const requested = [rootfs.multistrap, ...rootfs.multistrap.repos].flatMap(({ packages }) => packages);

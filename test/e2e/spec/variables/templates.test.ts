@@ -17,9 +17,9 @@ const home = mkdtempSync(join(tmpdir(), 'home-'));
 process.env.HOME = home;
 afterAll(() => rmSync(home, { recursive: true }));
 
-const resolve = (build: Record<string, unknown>) => {
+const resolve = async (build: Record<string, unknown>) => {
   const object = { apiVersion: 'airshipit.org/v1alpha1', kind: 'ImageBuilder', metadata: { name: 'node' } };
-  const { spec } = parseImageBuilder({ ...object, spec: { build } });
+  const { spec } = await parseImageBuilder({ ...object, spec: { build } });
   return resolveBuild('node', spec.build ?? {}, { cwd: home, aptDirectory: '/nonexistent' });
 };
 const file = (file_content: string) => [{ name: '/etc/x', file_content }];

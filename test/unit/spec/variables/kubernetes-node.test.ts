@@ -411,12 +411,12 @@ test.each([
   [{ cni: { '../x': {} } }, 'cni'],
   [{ cni: { '10-pods': { cniVersion: '1.0.0', name: 'pods', plugins: [] } } }, 'cni.10-pods.plugins'],
   [{ cni: { '10-pods': { cniVersion: '1.0.0', name: 'pods', plugins: [{}] } } }, 'cni.10-pods.plugins[0]'],
-])('%j is refused', (kubernetes, field) => {
+])('%j is refused', async (kubernetes, field) => {
   const object = {
     ...{ apiVersion: 'airshipit.org/v1alpha1', kind: 'ImageBuilder', metadata: { name: 'node' } },
     spec: { build: { kubernetes } },
   };
-  expect(() => parseImageBuilder(object)).toThrow(`spec.build.kubernetes.${field}`);
+  await expect(parseImageBuilder(object)).rejects.toThrow(`spec.build.kubernetes.${field}`);
 });
 
 test('documentation is left out, with the licences in, unless somebody says what is', async () => {
@@ -486,12 +486,12 @@ describe('the container images that disks carry', () => {
 
   test.each(['pause:3', 'defaults', 'oci:/tmp/x', 'registry.k8s.io/pause@sha256:1', 'r.example.org/A'])(
     '%s is no image with its registry',
-    (reference) => {
+    async (reference) => {
       const object = {
         ...{ apiVersion: 'airshipit.org/v1alpha1', kind: 'ImageBuilder', metadata: { name: 'node' } },
         spec: { build: { kubernetes: { preload: [reference] } } },
       };
-      expect(() => parseImageBuilder(object)).toThrow(
+      await expect(parseImageBuilder(object)).rejects.toThrow(
         /spec\.build\.kubernetes\.preload\[0\].*default, or an image with its registry/,
       );
     },

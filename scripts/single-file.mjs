@@ -1,0 +1,172 @@
+// Bundles a program into one CommonJS file that loads its parts when they are imported.
+//
+// Every `import()` of the source starts a part, and what several parts share is a part of its own; esbuild finds these
+// (https://esbuild.github.io/api/#splitting) and gives them as ES modules. Node has to read through all the code of a
+// file before it starts it, 10 ms for each half megabyte. A comment costs a tenth of that, so the parts that are not
+// needed at once stand in a comment at the end of the file, compressed, and the file is read again for them. Every
+// module exists once, whoever imports it, so classes and state are shared.
+
+import { basename } from 'node:path';
+import { deflateRawSync } from 'node:zlib';
+import * as esbuild from 'esbuild';
+
+/** Code that node:vm compiles cannot import(); what is left of that are parts and modules of Node. */
+const CODE_FOR_VM = { 'dynamic-import': false };
+
+/**
+ * The program as text.
+ *
+ * @param entryPoint path of its first module, from the root of the project like those of `usual`
+ * @param bundling options of esbuild for every part
+ * @param usual modules that start parts which most runs need: they are not worth being compressed
+ */
+export async function singleFile(entryPoint, bundling, usual = []) {
+  const { outputFiles, metafile } = await esbuild.build({
+    ...bundling,
+    entryPoints: [entryPoint],
+    format: 'esm',
+    splitting: true,
+    outdir: '/',
+    metafile: true,
+    write: false,
+  });
+  const outputs = new Map(Object.entries(metafile.outputs).map(([path, output]) => [basename(path), output]));
+  const parts = new Map();
+  for (const { path, text } of outputFiles) {
+    const name = basename(path);
+    const code = await commonJs(text, bundling);
+    const { format } = metafile.inputs[outputs.get(name).entryPoint] ?? {};
+    // Of a library in CommonJS, a part exports nothing but a default.
+    parts.set(name, format === 'cjs' ? `${code}module.exports=module.exports.default;` : code);
+  }
+  const [entry, ...others] = [entryPoint, ...usual].map((module) => partOf(module, outputs));
+  const atOnce = importedAtOnce([entry, ...others], outputs);
+  const functions = atOnce.map((name) => `${key(name)}(module,exports,require){${parts.get(name)}\n}`);
+  const late = inLoadingOrder(entry, outputs).filter((name) => !atOnce.includes(name));
+  const { comment, places } = asComment(late.map((name) => [name, parts.get(name)]));
+  return `"use strict";
+const AT_ONCE={${functions.join(',\n')}};
+const PLACES=${JSON.stringify(places)};
+${LOADER}
+load(${key(entry)});
+${comment}`;
+}
+
+/** All parts in the order in which a program that imports everything would load them: what is needed together is near. */
+function inLoadingOrder(first, outputs) {
+  const order = new Set();
+  const visit = (name) => {
+    if (order.has(name)) return;
+    order.add(name);
+    const own = outputs.get(name).imports.filter(({ external }) => !external);
+    const later = (kind) => (kind === 'dynamic-import' ? 1 : 0);
+    for (const { path } of own.sort((a, b) => later(a.kind) - later(b.kind))) visit(basename(path));
+  };
+  visit(first);
+  return [...order];
+}
+
+/** Characters of code that are compressed together, unless a single part has more. */
+const GROUP = 60_000;
+
+function inGroups(parts) {
+  const groups = [];
+  let size = GROUP;
+  for (const part of parts) {
+    const [, code] = part;
+    if (size + code.length > GROUP) {
+      groups.push([]);
+      size = 0;
+    }
+    groups.at(-1).push(part);
+    size += code.length;
+  }
+  return groups;
+}
+
+/**
+ * A comment with compressed code.
+ *
+ * @returns places of the parts: start of the compressed text, counted from the end of the file, and its length; start and
+ *   end in the bytes that it becomes
+ */
+function asComment(parts) {
+  const end = '*/\n';
+  const places = {};
+  let text = end;
+  for (const group of inGroups(parts)) {
+    const compressed = deflateRawSync(group.map(([, code]) => code).join(''), { level: 9 }).toString(
+      'base64',
+    );
+    text = compressed + text;
+    let start = 0;
+    for (const [name, code] of group) {
+      const size = Buffer.byteLength(code);
+      places[`./${name}`] = [text.length, compressed.length, start, start + size];
+      start += size;
+    }
+  }
+  return { comment: `/*${text}`, places };
+}
+
+/** The part that a module starts. */
+function partOf(module, outputs) {
+  const found = [...outputs].find(([, { entryPoint }]) => entryPoint === module);
+  if (!found) throw new Error(`${module} starts no part: nothing import()s it`);
+  return found[0];
+}
+
+/** How the loader knows a part. */
+const key = (name) => JSON.stringify(`./${name}`);
+
+/** An ES module as CommonJS. */
+async function commonJs(code, { target, minifySyntax, minifyWhitespace }) {
+  const result = await esbuild.transform(code, {
+    format: 'cjs',
+    platform: 'node',
+    target,
+    minifySyntax,
+    minifyWhitespace,
+    supported: CODE_FOR_VM,
+  });
+  return result.code;
+}
+
+/** Parts and those that they import without waiting for anything, directly or not. */
+function importedAtOnce(first, outputs) {
+  const found = [...first];
+  for (const name of found) {
+    for (const { path, kind, external } of outputs.get(name).imports) {
+      if (kind === 'import-statement' && !external && !found.includes(basename(path)))
+        found.push(basename(path));
+    }
+  }
+  return found;
+}
+
+/** Loads a part once, or a module of Node. */
+const LOADER = `
+const loaded = {};
+function load(name) {
+  if (!name.startsWith('./')) return require(name);
+  if (name in loaded) return loaded[name].exports;
+  const module = (loaded[name] = { exports: {} });
+  (AT_ONCE[name] ?? compiled(name))(module, module.exports, load);
+  return module.exports;
+}
+let file, fileSize;
+const expanded = {};
+function compiled(name) {
+  const [fromEnd, length, start, end] = PLACES[name];
+  const code = (expanded[fromEnd] ??= expand(fromEnd, length)).toString('utf8', start, end);
+  const parameters = ['module', 'exports', 'require'];
+  return require('node:vm').compileFunction(code, parameters, { filename: __filename + ' (' + name.slice(2) + ')' });
+}
+function expand(fromEnd, length) {
+  const { fstatSync, openSync, readSync } = require('node:fs');
+  file ??= openSync(__filename);
+  fileSize ??= fstatSync(file).size;
+  const text = Buffer.allocUnsafe(length);
+  readSync(file, text, 0, length, fileSize - fromEnd);
+  return require('node:zlib').inflateRawSync(Buffer.from(text.latin1Slice(), 'base64'));
+}`.trim();
