@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Makes real packages of a Kubernetes node for the tests, from the Go modules of its programs: what pkgs.k8s.io has of a
-# minor version (kubelet, kubeadm, kubectl, cri-tools), its kubernetes-cni, and containerd 2 with runc as Docker packs them.
+# minor version (kubelet, kubeadm, kubectl, cri-tools), its kubernetes-cni, and containerd 2 with runc as Docker packs them;
+# and the programs of a control plane, which nodes join in boot tests.
 #
 #   scripts/kubernetes-packages.sh [MINOR...]     default: every minor of test/e2e/support/kubernetes
 #
-# Writes .cache/kubernetes/MINOR/*.deb and .cache/kubernetes/runtime/*.deb for this machine's architecture. Versions and
-# checksums of all sources are those of go.mod and go.sum in the directories of that name; what was made from the same
-# files is not made again.
+# Writes .cache/kubernetes/{MINOR,runtime}/*.deb and the programs in .cache/kubernetes/{MINOR-control-plane,etcd} for this
+# machine's architecture. Versions and checksums of all sources are those of go.mod and go.sum in the directories of that
+# name; what was made from the same files is not made again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,14 +57,21 @@ postinst() {
   chmod 755 "$1/DEBIAN/postinst"
 }
 
-# The packages of kubernetes/release (cmd/krel/templates/latest), as far as a node notices.
-kubernetes_packages() { # kubernetes_packages MINOR
-  local minor=$1 version flags='' package tree=$work/tree
+# Flags of the linker that tell the programs of Kubernetes their version.
+version_flags() { # version_flags MINOR
+  local minor=$1 version package
   version=$(version_of "$minor" k8s.io/kubernetes)
   for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
-    flags+=" -X $package.gitVersion=v$version -X $package.gitMajor=1 -X $package.gitMinor=${minor#1.}"
-    flags+=" -X $package.gitTreeState=clean"
+    printf ' -X %s' "$package.gitVersion=v$version" "$package.gitMajor=1" "$package.gitMinor=${minor#1.}" \
+      "$package.gitTreeState=clean"
   done
+}
+
+# The packages of kubernetes/release (cmd/krel/templates/latest), as far as a node notices.
+kubernetes_packages() { # kubernetes_packages MINOR
+  local minor=$1 version flags package tree=$work/tree
+  version=$(version_of "$minor" k8s.io/kubernetes)
+  flags=$(version_flags "$minor")
   mkdir -p "$tree"/{kubelet,kubeadm,kubectl,cri-tools}/usr/bin
   for package in kubelet kubeadm kubectl; do
     say "building $package $version"
@@ -109,6 +117,21 @@ UNIT
   pack "$tree/kubeadm" kubeadm "$version-$revision"
   pack "$tree/kubectl" kubectl "$version-$revision"
   pack "$tree/cri-tools" cri-tools "$tools-$revision"
+}
+
+# Of what kubernetes-server-linux-*.tar.gz has, those that a node needs to join.
+control_plane() { # control_plane MINOR
+  local minor=$1 program flags
+  flags=$(version_flags "$minor")
+  for program in kube-apiserver kube-controller-manager kubeadm kubectl; do
+    say "building $program for the control plane of $minor"
+    compile "$minor" "$output/$program" "$flags" "k8s.io/kubernetes/cmd/$program"
+  done
+}
+
+etcd_program() {
+  say "building etcd $(version_of etcd go.etcd.io/etcd/server/v3)"
+  compile etcd "$output/etcd" '' go.etcd.io/etcd/server/v3
 }
 
 runtime_packages() {
@@ -166,10 +189,10 @@ UNIT
     'Replaces: containerd, runc'
 }
 
-make_once() { # make_once NAME COMMAND...
-  local name=$1 inputs started=$SECONDS
-  shift
-  inputs=$(cat "$0" "$modules/$name/go.mod" "$modules/$name/go.sum" | sha256sum | cut -d' ' -f1)
+make_once() { # make_once NAME MODULE COMMAND...
+  local name=$1 module=$2 inputs started=$SECONDS
+  shift 2
+  inputs=$(cat "$0" "$modules/$module/go.mod" "$modules/$module/go.sum" | sha256sum | cut -d' ' -f1)
   [ "$(cat "$cache/$name/inputs" 2>/dev/null)" = "$inputs" ] && return 0
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
@@ -185,5 +208,9 @@ make_once() { # make_once NAME COMMAND...
 }
 
 if [ $# -gt 0 ]; then minors=("$@"); else minors=($(cd "$modules" && ls -d 1.*)); fi
-for minor in "${minors[@]}"; do make_once "$minor" kubernetes_packages "$minor"; done
-make_once runtime runtime_packages
+for minor in "${minors[@]}"; do
+  make_once "$minor" "$minor" kubernetes_packages "$minor"
+  make_once "$minor-control-plane" "$minor" control_plane "$minor"
+done
+make_once runtime runtime runtime_packages
+make_once etcd etcd etcd_program

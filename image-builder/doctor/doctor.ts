@@ -19,7 +19,7 @@ import {
 } from './machine.ts';
 import { checkMetal3 } from './metal3.ts';
 import { readKustomizations, readRendered } from './read-kustomization.ts';
-import { checkTools } from './tools.ts';
+import { checkControlPlane, checkTools } from './tools.ts';
 
 /**
  * Checks the machine, the kustomizations below these directories, and files with rendered objects (`-`: standard input).
@@ -33,6 +33,7 @@ export async function examine(paths: string[], environment: Env): Promise<Doctor
     ...(await checkEngines(probe)),
     ...(await checkUserNamespaces(machine)),
     ...checkTools(),
+    checkControlPlane(),
     ...(await checkKvm(machine)),
   ];
   const facts = {

@@ -1,5 +1,6 @@
 // Which tools a build needs, and which Debian package has each: all missing ones are reported at once, before
 // anything is built.
+import { CONTROL_PLANE_ADVICE, missingControlPlanePrograms } from './control-plane-programs.ts';
 import { findExecutable, toolPath } from './environment.ts';
 import { ToolError } from './tool-error.ts';
 
@@ -13,7 +14,8 @@ export type Task =
   | 'iso'
   | 'boot-test-amd64'
   | 'boot-test-arm64'
-  | 'config-drive';
+  | 'config-drive'
+  | 'control-plane';
 
 /** Tool → Debian package. */
 const TOOLS: Record<Task, Record<string, string>> = {
@@ -43,6 +45,7 @@ const TOOLS: Record<Task, Record<string, string>> = {
   'boot-test-amd64': { 'qemu-system-x86_64': 'qemu-system-x86' },
   'boot-test-arm64': { 'qemu-system-aarch64': 'qemu-system-arm' },
   'config-drive': { xorriso: 'xorriso' },
+  'control-plane': { setpriv: 'util-linux', python3: 'python3' },
 };
 
 /** A tool that is not there. */
@@ -67,14 +70,20 @@ export function findMissingTools(
 
 /**
  * Does nothing when every tool of `tasks` is there.
- * @throws ToolError that names all missing tools and the command that installs them.
+ * @throws ToolError that names all missing tools and how to get them.
  */
 export function requireTools(tasks: readonly Task[], directories?: readonly string[]): void {
   const missing = findMissingTools(tasks, directories);
-  if (missing.length === 0) return;
-  const names = missing.map((one) => `${one.tool} (Debian package ${one.package})`).join(', ');
+  const programs = tasks.includes('control-plane') ? missingControlPlanePrograms(directories) : [];
+  if (missing.length + programs.length === 0) return;
+  const names = [
+    ...missing.map((one) => `${one.tool} (Debian package ${one.package})`),
+    ...programs.map((name) => `${name} (of the control plane that a node is to join)`),
+  ];
   const packages = [...new Set(missing.map((one) => one.package))].sort().join(' ');
-  throw new ToolError('TOOL_MISSING', `tools are missing: ${names}`, {
-    hint: `apt-get install --no-install-recommends ${packages}`,
-  });
+  const hints = [
+    ...(packages ? [`apt-get install --no-install-recommends ${packages}`] : []),
+    ...(programs.length > 0 ? [`${CONTROL_PLANE_ADVICE}.`] : []),
+  ];
+  throw new ToolError('TOOL_MISSING', `tools are missing: ${names.join(', ')}`, { hint: hints.join('\n') });
 }

@@ -12,6 +12,8 @@ export interface TestEntry {
   type?: 'file' | 'directory' | 'symlink' | 'link';
   content?: string | Buffer;
   linkname?: string;
+  /** Default: that of tar-stream. */
+  mode?: number;
 }
 
 export interface TestLayer {
@@ -51,9 +53,15 @@ export async function makeTar(entries: TestEntry[]): Promise<Buffer> {
   const done = (async () => {
     for await (const part of archive) parts.push(part as Buffer);
   })();
-  for (const { name, type = 'file', content = '', linkname } of entries) {
+  for (const { name, type = 'file', content = '', linkname, mode } of entries) {
     const body = Buffer.from(content);
-    const header = { name, type, mtime: new Date(0), ...(linkname !== undefined && { linkname }) };
+    const header = {
+      name,
+      type,
+      mtime: new Date(0),
+      ...(linkname !== undefined && { linkname }),
+      ...(mode && { mode }),
+    };
     if (type === 'file') archive.entry({ ...header, size: body.length }, body);
     else archive.entry(header);
   }

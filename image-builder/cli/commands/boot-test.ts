@@ -9,7 +9,8 @@ interface BootTestFlags {
   medium?: 'disk' | 'cdrom' | 'usb';
   secureBoot?: boolean;
   seed?: string;
-  kubernetes?: 'preflight';
+  kubernetes?: 'preflight' | 'join';
+  controlPlane?: string;
   memory: number;
   logs?: string;
 }
@@ -44,10 +45,14 @@ export function register(program: Command): void {
     .addOption(
       new Option(
         '--kubernetes <proof>',
-        'let kubeadm inside of the image prove that it is a node. preflight: its checks, and a dry run of init',
+        'let kubeadm inside of the image prove that it is a node. preflight: its checks, and a dry run of init. join: it joins a control plane on this machine and runs a Pod, also after a reboot',
       )
-        .choices(['preflight'])
+        .choices(['preflight', 'join'])
         .conflicts('seed'),
+    )
+    .option(
+      '--control-plane <directories>',
+      'where etcd, kube-apiserver, kube-controller-manager, kubeadm and kubectl are, as PATH names them (with --kubernetes join; default: IMAGE_BUILDER_CONTROL_PLANE, then PATH)',
     )
     .option('--memory <MiB>', 'memory of the virtual machine', wholeNumber, 2048)
     .option(
@@ -63,8 +68,10 @@ export function register(program: Command): void {
       const { architecture, timeout, memory, secureBoot = false, medium, seed } = flags;
       const { firmware = architecture === 'arm64' ? 'uefi' : 'bios' } = flags;
       const { evidenceIn } = await import('../boot-evidence.ts');
-      const { kubernetesTests, warningsIn } = await import('../../stages/boot-test/kubernetes-tests.ts');
-      const { seconds, accelerator, unitFailures, guest } = await evidenceIn(flags.logs, (screenshot) =>
+      const { warningsIn } = await import('../../stages/boot-test/kubernetes-tests.ts');
+      const { controlPlanePath } = await import('../../sandbox/control-plane-programs.ts');
+      const { kubernetes, controlPlane = process.env.IMAGE_BUILDER_CONTROL_PLANE } = flags;
+      const tested = await evidenceIn(flags.logs, (screenshot) =>
         bootTest(image, {
           architecture,
           format,
@@ -75,11 +82,13 @@ export function register(program: Command): void {
           screenshot,
           ...(medium ? { medium } : {}),
           ...(seed ? { seed } : {}),
-          ...(flags.kubernetes ? { tests: kubernetesTests() } : {}),
+          ...(kubernetes ? { kubernetes } : {}),
+          controlPlanePath: controlPlanePath({ ...process.env, IMAGE_BUILDER_CONTROL_PLANE: controlPlane }),
           progress: progressOf('boot-test', report),
           signal,
         }),
       );
+      const { seconds, accelerator, unitFailures, guest, readySeconds } = tested;
       for (const said of unitFailures) process.stderr.write(`warning: ${said}\n`);
       for (const { name, seconds, output } of guest?.results ?? []) {
         for (const warning of warningsIn(output)) process.stderr.write(`warning: ${name}: ${warning}\n`);
@@ -89,6 +98,8 @@ export function register(program: Command): void {
       process.stdout.write(
         `${image} boots: ${reached} after ${seconds.toFixed(1)} s (${firmware}, ${accelerator})\n`,
       );
+      if (readySeconds !== undefined)
+        process.stdout.write(`Ready in a cluster after ${readySeconds.toFixed(1)} s\n`);
     });
 }
 

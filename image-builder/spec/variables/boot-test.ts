@@ -4,8 +4,9 @@ import type { BuildSpec } from '../api/types.ts';
 import { contradictions, distinct, imageTests } from './image-tests.ts';
 import type { ResolvedBuild } from './resolved.ts';
 
-/** Enough for an emulated node to start everything and to be tested. */
+/** Enough for an emulated node to start everything and to be tested, and to join a cluster and start once more. */
 const TESTS_SECONDS = 1200;
+const JOIN_SECONDS = 2400;
 
 /** @param findings gets what contradicts itself among the tests */
 export function resolveBootTest(
@@ -24,8 +25,9 @@ export function resolveBootTest(
       message: `is 0, so nothing would be booted for ${what}; expected the seconds that its tests may take`,
     });
   }
+  const defaultTimeout = kubernetes === 'join' ? JOIN_SECONDS : kubernetes || tests ? TESTS_SECONDS : 0;
   return {
-    timeout: bootTest.timeout ?? (kubernetes || tests ? TESTS_SECONDS : 0),
+    timeout: bootTest.timeout ?? defaultTimeout,
     firmware,
     ...(kubernetes && { kubernetes }),
     ...(tests && { tests: distinct(tests) }),

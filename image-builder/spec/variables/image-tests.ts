@@ -11,7 +11,7 @@ const SECONDS = 60;
 /** In the order of the fields. Tests of the same name are about the same thing. */
 export function imageTests(tests: ImageTests): ImageTest[] {
   const { packages = [], files = [], units = [], sysctl = [], kernelArguments = [] } = tests;
-  const { mounts = [], ports = [], commands = [], failedUnits = [], cloudInit } = tests;
+  const { mounts = [], ports = [], commands = [], failedUnits = [], bootSeconds, cloudInit } = tests;
   return [
     noFailedUnit(failedUnits),
     ...packages.map(packageTest),
@@ -46,6 +46,7 @@ export function imageTests(tests: ImageTests): ImageTest[] {
       timeoutSeconds: timeout,
       ...(output !== undefined && { expected: output.trim() }),
     })),
+    ...(bootSeconds === undefined ? [] : [bootTimeTest(bootSeconds)]),
     ...(cloudInit
       ? [fact('cloud-init', "cloud-init status --wait | sed -n 's/^status: //p'", cloudInit)]
       : []),
@@ -123,6 +124,17 @@ function portTest({ port, protocol = 'tcp', listening = true }: Item<'ports'>): 
     `${protocol} port ${port}`,
     `[ -n "$(ss -Hln${option} 'sport = :${port}')" ] && echo listening || echo closed`,
     listening ? 'listening' : 'closed',
+  );
+}
+
+/** What systemd-analyze(1) says, in words that tell how much too late it was. */
+function bootTimeTest(limit: number): ImageTest {
+  const finished = 'systemctl show --property=FinishTimestampMonotonic --value';
+  return fact(
+    'seconds to boot',
+    `seconds=$(( ($(${finished}) + 999999) / 1000000 ))
+if [ "$seconds" -gt 0 ] && [ "$seconds" -le ${limit} ]; then echo 'at most ${limit}'; else echo "$seconds"; fi`,
+    `at most ${limit}`,
   );
 }
 

@@ -10,6 +10,8 @@ export type BootErrorCode =
   | 'TIMEOUT'
   /** Tests inside the booted image have failed. */
   | 'TESTS_FAILED'
+  /** The control plane that the image was to join could not be started, or has ended. */
+  | 'CONTROL_PLANE_FAILED'
   /** QEMU exited by itself, or could not be started. */
   | 'EMULATOR_FAILED'
   /** This machine has no UEFI firmware for virtual machines. */

@@ -18,4 +18,6 @@ export interface BootTestFacts {
   seconds: number;
   /** QEMU's: `kvm`, `tcg`. */
   accelerator: string;
+  /** Until the node that the image has become was Ready in a cluster. */
+  readySeconds?: number;
 }

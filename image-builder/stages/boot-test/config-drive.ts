@@ -9,6 +9,9 @@ import { requireTools } from '../../sandbox/tools.ts';
 import type { ImageTest } from '../../spec/variables/resolved.ts';
 import { REPORT_PORT } from './guest-tests.ts';
 
+/** What the node is called. */
+export const NODE_NAME = 'node-under-test';
+
 /** In the guest, gone with it. */
 const DIRECTORY = '/run/image-builder-tests';
 
@@ -23,10 +26,7 @@ export async function writeConfigDrive(directory: string, tests: readonly ImageT
   const content = join(directory, 'config-drive');
   const latest = join(content, 'openstack/latest');
   await mkdir(latest, { recursive: true });
-  await writeFile(
-    join(latest, 'meta_data.json'),
-    JSON.stringify({ uuid: INSTANCE, hostname: 'node-under-test' }),
-  );
+  await writeFile(join(latest, 'meta_data.json'), JSON.stringify({ uuid: INSTANCE, hostname: NODE_NAME }));
   await writeFile(join(latest, 'user_data'), `#cloud-config\n${JSON.stringify(userData(tests))}\n`);
   const image = `${content}.iso`;
   const options = ['-as', 'mkisofs', '-quiet', '-V', 'config-2', '-r', '-J', '-o', image, content];

@@ -63,6 +63,8 @@ export class SerialConsole {
   #text = '';
   #partial = '';
   #verdict: ConsoleVerdict = { state: 'booting' };
+  /** Where the text begins that is judged. */
+  #from = 0;
 
   /** @param expected what shows that the machine is where it should be; matched against the text without control sequences. */
   constructor(expected: RegExp) {
@@ -90,13 +92,22 @@ export class SerialConsole {
     const added = (incomplete ? raw.slice(0, start) : raw)
       .replace(CONTROL_SEQUENCES, '')
       .replace(/\r+\n?/g, (end) => (end.endsWith('\n') ? '\n' : '\r'));
-    const from = Math.max(0, this.#text.length - OVERLAP_CHARACTERS);
+    const from = Math.max(this.#from, this.#text.length - OVERLAP_CHARACTERS);
     const before = this.#text.lastIndexOf('\n') + 1;
     this.#text += added;
     this.#judge(this.#text.slice(from).replaceAll('\r', '\n'));
     const complete = this.#text.slice(before).split('\n').slice(0, -1);
-    if (this.#text.length > 2 * KEPT_CHARACTERS) this.#text = this.#text.slice(-KEPT_CHARACTERS);
+    if (this.#text.length > 2 * KEPT_CHARACTERS) {
+      this.#from = Math.max(0, this.#from - (this.#text.length - KEPT_CHARACTERS));
+      this.#text = this.#text.slice(-KEPT_CHARACTERS);
+    }
     return complete;
+  }
+
+  /** The machine starts again, and may fail again. */
+  startOver(): void {
+    this.#verdict = { state: 'booting' };
+    this.#from = this.#text.length;
   }
 
   #judge(recent: string): void {

@@ -24,6 +24,7 @@ export const bootTest = describeStage<BootTestInputs, BootTestFacts>({
   tasks: ({ architecture, kubernetes, tests }) => [
     `boot-test-${architecture}`,
     ...(kubernetes || tests ? (['config-drive'] as const) : []),
+    ...(kubernetes === 'join' ? (['control-plane'] as const) : []),
   ],
   load: () => import('./run.ts'),
 });

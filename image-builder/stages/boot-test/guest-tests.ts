@@ -74,6 +74,11 @@ export class GuestReport {
     });
   }
 
+  /** Whether the machine has said all, and every test is met. */
+  get isMet(): boolean {
+    return this.#isComplete && this.unmet.length === 0;
+  }
+
   /** What the machine is at, for people. */
   get progress(): string {
     if (this.#current !== undefined) return `${this.#current} was running`;

@@ -1,21 +1,46 @@
 // What kubeadm itself says of a booted image.
-import { noFailedUnit } from '../../spec/variables/image-tests.ts';
-import type { ImageTest } from '../../spec/variables/resolved.ts';
+
+import type { ImageTests } from '../../spec/api/types.ts';
+import { imageTests } from '../../spec/variables/image-tests.ts';
+import type { ImageTest, KubernetesProof } from '../../spec/variables/resolved.ts';
 
 /**
- * What kubeadm only warns of, its preflight, and a control plane that it would set up. What is a fact of the virtual machine and not of the image
- * (processors, memory) does not count. Nothing is fetched: the version is that of the image.
+ * What holds in a node before it is one: what kubeadm does not look at, or only warns of; for `preflight` also what it checks, and
+ * a control plane that it would set up. What is a fact of the virtual machine and not of the image (processors, memory) does not count. Nothing is
+ * fetched: the version is that of the image.
  */
-export function kubernetesTests(): ImageTest[] {
+export function kubernetesTests(proof: KubernetesProof): ImageTest[] {
+  const facts = imageTests(FACTS);
+  // Whoever joins is checked then.
+  return proof === 'join' ? facts : [...facts, ...preflightTests()];
+}
+
+/** What spec.build.kubernetes makes of an image. */
+const FACTS: ImageTests = {
+  units: [{ name: 'kubelet', enabled: true }],
+  sysctl: [
+    { name: 'net.ipv4.ip_forward', value: 1 },
+    // Only there when br_netfilter is loaded.
+    { name: 'net.bridge.bridge-nf-call-iptables', value: 1 },
+    { name: 'net.bridge.bridge-nf-call-ip6tables', value: 1 },
+  ],
+  commands: [
+    { name: 'overlay file systems', command: 'grep -cw overlay /proc/filesystems', output: '1' },
+    {
+      name: 'packages of Kubernetes that are not held',
+      command: `held=$(apt-mark showhold)
+for name in kubelet kubeadm; do
+  ! dpkg-query -W "$name" >/dev/null 2>&1 || printf '%s\\n' "$held" | grep -qx "$name" || echo "$name"
+done`,
+      output: '',
+    },
+  ],
+  cloudInit: 'done',
+};
+
+function preflightTests(): ImageTest[] {
   const ignored = '--ignore-preflight-errors=NumCPU,Mem';
   return [
-    noFailedUnit(),
-    {
-      name: 'kubelet is enabled',
-      script: 'systemctl is-enabled kubelet',
-      timeoutSeconds: 60,
-      expected: 'enabled',
-    },
     {
       name: 'kubeadm preflight',
       script: `${CONFIGURATION}kubeadm init phase preflight --dry-run --config "$configuration" ${ignored}`,
@@ -40,7 +65,7 @@ printf '%s\\n' 'apiVersion: kubeadm.k8s.io/v1beta4' 'kind: InitConfiguration' \\
   'kind: ClusterConfiguration' "kubernetesVersion: $version" >"$configuration"
 `;
 
-/** Lines in which kubeadm warns of the image, and not of the virtual machine. */
+/** Lines in which kubeadm, or what prepares a Pod, warns of the image, and not of the virtual machine. */
 export const warningsIn = (output: string): string[] =>
   output
     .split('\n')

@@ -56,6 +56,11 @@ export class Monitor {
     return (await this.#execute('screendump', { filename: file, format: 'png' })) !== undefined;
   }
 
+  /** Lets the machine start again when it resets, instead of ending; whether it will. QEMU 6 and newer. */
+  async allowReboots(): Promise<boolean> {
+    return (await this.#execute('set-action', { reboot: 'reset' })) !== undefined;
+  }
+
   async #execute<Result>(command: string, values: object = {}): Promise<Result | undefined> {
     await this.#ready;
     return (await this.#send(command, values))?.return as Result | undefined;

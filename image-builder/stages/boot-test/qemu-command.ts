@@ -24,12 +24,15 @@ export interface Machine {
   seed?: string;
   /** Whether it has a port for the report of tests inside of it. */
   reports?: boolean;
+  /** Options of QEMU's user network: the ways through it. Absent: none. */
+  network?: readonly string[];
 }
 
 /** Arguments of QEMU for the machine's architecture. */
 export function machineArguments(machine: Machine): string[] {
   const { uefi, accelerator } = machine;
   const secureBoot = uefi?.secureBoot ?? false;
+  const ways = (machine.network ?? []).map(escapeComma);
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...(machine.architecture === 'arm64' ? ARM64_BOARD : pcBoard(secureBoot)),
@@ -41,7 +44,7 @@ export function machineArguments(machine: Machine): string[] {
     ...['-smbios', `type=11,value=${consoleCredential(machine.architecture)}`],
     ...['-device', 'virtio-rng-pci'],
     // A network with DHCP and nothing behind it: what waits for a network gets one, and nothing is downloaded.
-    ...['-nic', 'user,model=virtio-net-pci,restrict=on'],
+    ...['-nic', ['user,model=virtio-net-pci,restrict=on', ...ways].join(',')],
     ...['-device', 'virtio-scsi-pci,id=scsi'],
     ...(machine.reports ? REPORT_PORT_ARGUMENTS : []),
     ...firmwareArguments(uefi),

@@ -27,6 +27,8 @@ export interface RunMachineOptions {
   expect: RegExp;
   /** Gets what the machine writes to its report port. When that is complete the machine is where it should be, not before. */
   guestReport?: GuestReport;
+  /** What the machine has to go through after that, when every test of the report is met. */
+  trial?: Trial;
   onLine: (line: string) => void;
   /** Gives up when the console is silent for a while. */
   watchForStall: boolean;
@@ -41,11 +43,29 @@ export interface RunMachineOptions {
   screenshot?: string;
 }
 
+/** A machine that runs. */
+export interface RunningMachine {
+  /**
+   * Has the program that ran the tests shut it down in order and start it again; resolves when it has been told.
+   * @throws BootError EMULATOR_FAILED
+   */
+  restart(): Promise<void>;
+}
+
+/** What happens to a machine after it has reported. */
+export interface Trial {
+  /** @param signal the machine has ended */
+  run(machine: RunningMachine, signal: AbortSignal): Promise<void>;
+  /** What it is at, for people. */
+  readonly progress: string;
+}
+
 type Success = { reason: 'reached' } | { reason: 'stalled' };
 type End =
   | Success
   | { reason: 'aborted'; signal: AbortSignal }
   | { reason: 'timeout' }
+  | { reason: 'tried'; error: unknown }
   | { reason: 'failed'; meaning: string; crash: boolean; screen?: string[] }
   | { reason: 'exited'; how: string };
 
@@ -57,7 +77,7 @@ export async function runMachine(
   machineArguments: readonly string[],
   options: RunMachineOptions,
 ): Promise<SerialConsole | undefined> {
-  const { signal, deadline, guestReport } = options;
+  const { signal, deadline, guestReport, trial } = options;
   throwIfCancelled(signal);
   const console = new SerialConsole(options.expect);
   const activity = new Activity();
@@ -73,8 +93,20 @@ export async function runMachine(
   process.once('exit', kill);
   const timers: NodeJS.Timeout[] = [];
   let isOver = false;
+  const machineEnds = new AbortController();
+  let tried: Promise<void> | undefined;
   let end: End;
   let screenshot: string | undefined;
+  const machine: RunningMachine = {
+    async restart() {
+      if (!(await monitor.allowReboots()))
+        throw new BootError('EMULATOR_FAILED', 'QEMU does not let the machine start again', {
+          hint: 'It takes QEMU 6 or newer.',
+        });
+      console.startOver();
+      (child.stdio[REPORT_DESCRIPTOR] as Duplex).write('reboot\n');
+    },
+  };
   try {
     end = await new Promise<End>((finish) => {
       const after = (milliseconds: number, result: End) => {
@@ -98,10 +130,12 @@ export async function runMachine(
       // Writing to a machine that has ended needs no report.
       child.stdin?.on('error', () => {});
       child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-        stall?.refresh();
         activity.notePrinted();
         for (const line of console.write(text)) options.onLine(line);
         const { verdict } = console;
+        // What has come up may be silent.
+        if (verdict.state === 'reached') clearTimeout(stall);
+        else stall?.refresh();
         if (verdict.state === 'reached' && !guestReport) finish({ reason: 'reached' });
         if (verdict.state === 'failed') after(AFTERMATH_MILLISECONDS, { ...verdict, reason: 'failed' });
       });
@@ -110,7 +144,13 @@ export async function runMachine(
         port.setEncoding('utf8').on('error', () => {});
         port.on('data', (text: string) => {
           guestReport.write(text);
-          if (guestReport.isComplete) finish({ reason: 'reached' });
+          if (!guestReport.isComplete || tried) return;
+          tried = guestReport.isMet ? trial?.run(machine, machineEnds.signal) : undefined;
+          if (tried === undefined) finish({ reason: 'reached' });
+          tried?.then(
+            () => finish({ reason: 'reached' }),
+            (error) => finish({ reason: 'tried', error }),
+          );
         });
       }
       const look = async () => {
@@ -133,11 +173,14 @@ export async function runMachine(
     for (const timer of timers) clearTimeout(timer);
     process.removeListener('exit', kill);
     kill();
+    machineEnds.abort();
     if (child.pid !== undefined) await ended;
+    await tried?.catch(() => {});
   }
   if (end.reason === 'reached') return console;
   if (end.reason === 'stalled') return undefined;
   if (end.reason === 'aborted') throw cancelled(end.signal);
+  if (end.reason === 'tried') throw end.error;
   const error = errorOf(end, options, console, activity, errors);
   error.evidence = { console: console.text, ...(screenshot !== undefined && { screenshot }) };
   throw error;
@@ -160,7 +203,7 @@ function endOf(child: ChildProcess): Promise<string> {
 }
 
 function errorOf(
-  end: Exclude<End, Success | { reason: 'aborted' }>,
+  end: Exclude<End, Success | { reason: 'aborted' | 'tried' }>,
   options: RunMachineOptions,
   console: SerialConsole,
   activity: Activity,
@@ -180,8 +223,9 @@ function errorOf(
     }
     case 'timeout': {
       const expected = options.expect === LOGIN_PROMPT ? 'a login prompt' : String(options.expect);
-      const message = options.guestReport
-        ? `the tests inside of the machine had not ended within ${options.timeoutSeconds} s: ${options.guestReport.progress}`
+      const { guestReport, trial } = options;
+      const message = guestReport
+        ? `the tests inside of the machine had not ended within ${options.timeoutSeconds} s: ${(guestReport.isMet && trial?.progress) || guestReport.progress}`
         : `the console did not show ${expected} within ${options.timeoutSeconds} s`;
       return new BootError('TIMEOUT', message, { output, hint: activity.advise(PATIENCE_SECONDS) });
     }

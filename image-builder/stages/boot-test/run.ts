@@ -1,12 +1,11 @@
 // Runs a stage `boot-test/<qcow>/<firmware>`.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { distinct } from '../../spec/variables/image-tests.ts';
 import { readQcowEntry } from '../qcow/qcow-entry.ts';
 import type { StageWork } from '../stage.ts';
 import { bootTest } from './boot-test.ts';
 import type { BootTestFacts, BootTestInputs } from './boot-test-inputs.ts';
-import { kubernetesTests, warningsIn } from './kubernetes-tests.ts';
+import { warningsIn } from './kubernetes-tests.ts';
 
 /**
  * Writes the console, and what tests inside of the image have found, to the output directory, and the screen of a machine
@@ -17,22 +16,21 @@ export const run: StageWork<BootTestInputs, BootTestFacts> = async (
   { bootTest: { timeout } },
 ) => {
   const [qcow] = Object.values(parents);
-  const { kubernetes, tests = [], ...machine } = inputs;
-  // What the spec says of the same thing counts.
-  const all = kubernetes ? [...kubernetesTests(), ...tests] : tests;
-  const { seconds, accelerator, unitFailures, console, guest } = await bootTest(readQcowEntry(qcow).path, {
-    ...machine,
-    ...(all.length > 0 && { tests: distinct(all) }),
-    format: 'qcow2',
-    timeoutSeconds: timeout,
-    ...(context.logFile !== undefined && { screenshot: context.logFile.replace(/\.log$/, '.png') }),
-    progress: context,
-    signal: context.signal,
-  });
+  const { seconds, accelerator, unitFailures, console, guest, readySeconds } = await bootTest(
+    readQcowEntry(qcow).path,
+    {
+      ...inputs,
+      format: 'qcow2',
+      timeoutSeconds: timeout,
+      ...(context.logFile !== undefined && { screenshot: context.logFile.replace(/\.log$/, '.png') }),
+      progress: context,
+      signal: context.signal,
+    },
+  );
   for (const said of unitFailures) context.step(`boots, though: ${said}`);
   for (const { name, output } of guest?.results ?? [])
     for (const warning of warningsIn(output)) context.step(`${name}: ${warning}`);
   await writeFile(join(context.outputDir, 'console.txt'), console);
   if (guest) await writeFile(join(context.outputDir, 'tests.json'), `${JSON.stringify(guest, null, 2)}\n`);
-  return { facts: { seconds, accelerator } };
+  return { facts: { seconds, accelerator, ...(readySeconds !== undefined && { readySeconds }) } };
 };

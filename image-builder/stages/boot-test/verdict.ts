@@ -1,15 +1,25 @@
 // What tests inside of a booted image come to. Pure.
 import { BootError } from './boot-error.ts';
-import type { GuestFindings, GuestReport, UnmetTest } from './guest-tests.ts';
+import type { GuestFindings, GuestReport, GuestTestResult, UnmetTest } from './guest-tests.ts';
 
-/** @throws BootError TESTS_FAILED with what was expected of each test that is not met */
-export function judge(report: GuestReport, console: string): GuestFindings {
-  const { node = { state: '', failedUnits: [] }, results, unmet } = report;
+/**
+ * @param joined how the node has done in a cluster
+ * @throws BootError TESTS_FAILED with what was expected of each test that is not met
+ */
+export function judge(
+  report: GuestReport,
+  console: string,
+  joined: { results: readonly GuestTestResult[]; unmet: readonly UnmetTest[] } = { results: [], unmet: [] },
+): GuestFindings {
+  const { node = { state: '', failedUnits: [] } } = report;
+  const unmet = [...report.unmet, ...joined.unmet];
+  const results = [...report.results, ...joined.results];
   if (unmet.length === 0) return { ...node, results };
   const names = unmet.map(({ name }) => name).join(', ');
+  const met = results.filter(({ isMet }) => isMet).length;
   const error = new BootError(
     'TESTS_FAILED',
-    `the image boots, and ${unmet.length} of ${report.expected.length} tests inside of it failed: ${names}`,
+    `the image boots, and ${unmet.length} of ${met + unmet.length} tests inside of it failed: ${names}`,
     { output: unmet.flatMap(explain) },
   );
   error.evidence = { console };

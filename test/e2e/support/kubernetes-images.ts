@@ -1,6 +1,8 @@
 // A registry in the place of registry.k8s.io, as a mirror with a path: small images under the names of the real ones.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BlobDescriptor, LayoutWriter } from '../../support/images.ts';
+import { goProgram } from './go-program.ts';
 import { skopeoCopy, startRegistry } from './registry.ts';
 
 /** Images that are being served. */
@@ -12,7 +14,10 @@ export interface KubernetesImages {
   stop(): Promise<void>;
 }
 
+const isPause = (reference: string) => reference.includes('/pause:');
+
 /**
+ * Of the image of sandboxes the program runs.
  * @param directory for a layout; it must exist
  * @param references of registry.k8s.io, with tags; each becomes a list of images for two architectures
  */
@@ -24,12 +29,21 @@ export async function serveKubernetesImages(
   const writer = new LayoutWriter(layout);
   const registry = await startRegistry();
   const digests: Record<string, string> = {};
+  // Where the entry point of the tests' images is found. For the architecture of this machine.
+  const pause = {
+    entries: [{ name: 'bin/function', content: readFileSync(goProgram('pause')), mode: 0o755 }],
+  };
   const base = { entries: [{ name: 'etc/passwd', content: 'root:x:0:0:root:/root:/sbin/nologin\n' }] };
   for (const reference of references) {
     const members: BlobDescriptor[] = [];
     for (const architecture of ['amd64', 'arm64']) {
       const program = { entries: [{ name: 'program', content: `${reference} ${architecture}` }] };
-      members.push(await writer.image({ layers: [base, program], platform: { os: 'linux', architecture } }));
+      members.push(
+        await writer.image({
+          layers: [base, isPause(reference) ? pause : program],
+          platform: { os: 'linux', architecture },
+        }),
+      );
     }
     const index = writer.index(members);
     digests[reference] = index.digest;

@@ -60,6 +60,14 @@ export async function serveKubernetesPackages(
   };
 }
 
+/** Where the programs of a control plane are, as PATH names them. */
+export function controlPlaneDirectories(minor: string): string[] {
+  const directories = [`${minor}-control-plane`, 'etcd'].map((name) => join(cache, name));
+  const missing = directories.find((directory) => !existsSync(directory));
+  if (missing) throw new Error(`${missing} does not exist: scripts/kubernetes-packages.sh`);
+  return directories;
+}
+
 function packagesOf(name: string, prefix = ''): string[] {
   const directory = join(cache, name);
   if (!existsSync(directory)) throw new Error(`${directory} does not exist: scripts/kubernetes-packages.sh`);

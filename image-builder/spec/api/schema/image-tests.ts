@@ -86,6 +86,13 @@ export const ImageTests = strictObject(
           'Units that may fail. Tested in any case as soon as there are tests: no others have failed.',
       }),
     ),
+    bootSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 86400,
+        description: 'Seconds from the start of the kernel until systemd has started everything, at most.',
+      }),
+    ),
     cloudInit: Type.Optional(
       Type.Union([Type.Literal('done'), Type.Literal('disabled')], {
         description: 'The status of cloud-init at the end.',

@@ -2,7 +2,7 @@
 
 TESTS is a JSON list of {name, script, timeoutSeconds}. PORT gets a line of JSON for each thing that happens: the state
 of the system, the beginning and the end of each test, and that it was the last one. What a test prints is cut to its
-end, since a port is slow and a report is read by people.
+end, since a port is slow and a report is read by people. After that the word `reboot` on PORT is obeyed.
 """
 
 import json
@@ -15,6 +15,7 @@ import time
 
 # Bytes of a test's output that are reported.
 LONGEST_OUTPUT = 32 * 1024
+LONGEST_WORD = 64
 # Seconds until the system has started everything, or is taken as it is.
 PATIENCE = 600
 
@@ -22,7 +23,7 @@ PATIENCE = 600
 def main(tests_file, port_file):
     with open(tests_file, encoding="utf-8") as file:
         tests = json.load(file)
-    with open(port_file, "wb", buffering=0) as port:
+    with open(port_file, "r+b", buffering=0) as port:
 
         def report(line):
             send(port, (json.dumps(line) + "\n").encode())
@@ -32,6 +33,8 @@ def main(tests_file, port_file):
             report({"event": "begin", "name": test["name"]})
             report({"event": "end", "name": test["name"], **run(test)})
         report({"event": "complete"})
+        if port.readline(LONGEST_WORD).strip() == b"reboot":
+            subprocess.run(["systemctl", "reboot"], check=False)
 
 
 def send(port, data):

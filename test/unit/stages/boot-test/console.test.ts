@@ -104,3 +104,22 @@ test('a global pattern has no memory of its own', () => {
   console.write('ready');
   expect(console.verdict.state).toBe('reached');
 });
+
+test('a machine that starts again may fail again, by what it says then', () => {
+  const console = new SerialConsole(LOGIN_PROMPT);
+  console.write('node1 login: ');
+  console.startOver();
+  console.write('\n[ OK ] Stopped\n');
+  expect(console.verdict).toEqual({ state: 'booting' });
+  console.write('Kernel panic - not syncing: VFS\n');
+  expect(console.verdict).toMatchObject({ state: 'failed', crash: true });
+});
+
+test('a machine that starts again after it has said much is judged by what it says then', () => {
+  const console = new SerialConsole(LOGIN_PROMPT);
+  console.write('node1 login: ');
+  console.startOver();
+  for (let count = 0; count < 40; count++) console.write('x'.repeat(100_000));
+  console.write('\nnode1 login: ');
+  expect(console.verdict).toEqual({ state: 'reached' });
+});

@@ -49,6 +49,17 @@ test('what a test prints is compared with what is expected, but for white space 
   expect(report.unmet).toMatchObject([{ name: 'two', expected: '', output: 'said' }]);
 });
 
+test('a report is met when the machine has said all, and all is met', () => {
+  const report = new GuestReport(tests);
+  report.write(lines(end('one', 0), end('two', 0)));
+  expect(report.isMet).toBe(false);
+  report.write(lines({ event: 'complete' }));
+  expect(report.isMet).toBe(true);
+  const other = new GuestReport(tests);
+  other.write(lines(end('one', 0), { event: 'complete' }));
+  expect(other.isMet).toBe(false);
+});
+
 test('of each test the first result counts', () => {
   const report = new GuestReport(tests);
   report.write(lines(end('one', 1), ...Array.from({ length: 1000 }, () => end('one', 0))));
@@ -86,6 +97,8 @@ test('warnings of kubeadm, but for those of the virtual machine', () => {
   const output =
     '[preflight] Running\n\t[WARNING Swap]: swap is on\nother [WARNING x]\n\t[WARNING NumCPU]: 1\n';
   expect(warningsIn(output)).toEqual(['[WARNING Swap]: swap is on']);
-  const names = kubernetesTests().map(({ name }) => name);
-  expect(new Set(names).size).toBe(names.length);
+  for (const proof of ['preflight', 'join'] as const) {
+    const names = kubernetesTests(proof).map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+  }
 });

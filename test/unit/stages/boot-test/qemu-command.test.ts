@@ -31,6 +31,14 @@ test('a stick is written to an overlay, too', () => {
   );
 });
 
+test('the network has no ways but those that are asked for', () => {
+  expect(text({})).toContain('-nic user,model=virtio-net-pci,restrict=on -device');
+  const network = ['hostfwd=tcp:127.0.0.1:1-:2', "guestfwd=tcp:10.0.2.100:3-cmd:relay '/a,b'"];
+  expect(text({ network })).toContain(
+    "-nic user,model=virtio-net-pci,restrict=on,hostfwd=tcp:127.0.0.1:1-:2,guestfwd=tcp:10.0.2.100:3-cmd:relay '/a,,b' ",
+  );
+});
+
 test('an arm64 machine has nothing of a PC', () => {
   const uefi = { code: '/code', variables: '/variables', secureBoot: false };
   expect(text({ architecture: 'arm64', uefi })).toMatch(/-machine virt -cpu cortex-a72 .*file=\/code/);

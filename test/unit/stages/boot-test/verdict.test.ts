@@ -34,6 +34,28 @@ test('each test that is not met is told with what was expected and met', () => {
   );
 });
 
+test('what a node does in a cluster counts as what is inside of it', () => {
+  const report = reportOf(
+    { name: 'sysctl a', status: 0, output: '1\n' },
+    ...['slow', 'kubeadm', 'lost'].map((name) => ({ name, status: 0, output: '' })),
+  );
+  const ready = { name: 'Ready', isMet: true, status: 0, seconds: 1, output: '' };
+  const log = { name: 'log', isMet: false, status: 0, seconds: 2, output: 'there\n' };
+  const asked = { script: '', timeoutSeconds: 9 };
+  const unmet = [
+    { ...asked, ...log, expected: 'here' },
+    { ...asked, name: 'drain' },
+  ];
+  const results = [ready, log];
+  expect(() => judge(report, 'console', { results, unmet })).toThrow(
+    expect.objectContaining({
+      message: expect.stringContaining('2 of 7 tests inside of it failed: log, drain'),
+      output: ['log: expected "here", met "there"', 'drain: it did not run'],
+    }),
+  );
+  expect(judge(report, 'console', { results: [ready], unmet: [] }).results).toHaveLength(5);
+});
+
 test('when all are met, the results are the verdict', () => {
   const report = reportOf(
     { name: 'sysctl a', status: 0, output: '1\n' },

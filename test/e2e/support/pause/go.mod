@@ -1,0 +1,3 @@
+module pause-of-the-tests
+
+go 1.26.8
