@@ -14,7 +14,7 @@ export function imageTests(tests: ImageTests): ImageTest[] {
   const { mounts = [], ports = [], commands = [], failedUnits = [], bootSeconds, cloudInit } = tests;
   return [
     noFailedUnit(failedUnits),
-    ...packages.map(packageTest),
+    ...packages.flatMap(packageTests),
     ...files.flatMap(fileTests),
     ...units.flatMap(unitTests),
     ...sysctl.map(({ name, value }) =>
@@ -70,17 +70,16 @@ export function noFailedUnit(allowed: readonly string[] = []): ImageTest {
   );
 }
 
-function packageTest({ name, version, installed = true }: Item<'packages'>): ImageTest {
+function packageTests({ name, version, installed = true }: Item<'packages'>): ImageTest[] {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own notation
   const format = `\${db:Status-Status}${version === undefined ? '' : ' ${Version}'}`;
   const script = `dpkg-query -W -f ${quote(format)} ${quote(name)} 2>/dev/null || echo absent`;
-  if (!installed)
-    return fact(
-      `package ${name}`,
-      `{ ${script}; } | sed 's/^installed.*/installed/; t; s/.*/absent/'`,
-      'absent',
-    );
-  return fact(`package ${name}`, script, version === undefined ? 'installed' : `installed ${version}`);
+  const absent = `{ ${script}; } | sed 's/^installed.*/installed/; t; s/.*/absent/'`;
+  return [
+    ...(installed ? [] : [fact(`package ${name}`, absent, 'absent')]),
+    ...(installed && version === undefined ? [fact(`package ${name}`, script, 'installed')] : []),
+    ...(version === undefined ? [] : [fact(`package ${name}`, script, `installed ${version}`)]),
+  ];
 }
 
 function fileTests({ path, exists = true, mode, owner, group, contains }: Item<'files'>): ImageTest[] {
@@ -144,15 +143,27 @@ const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 /** Tests of which at most one can be met. */
 export function contradictions(tests: readonly ImageTest[]): Finding[] {
   const first = new Map<string, ImageTest>();
-  return tests.flatMap((test): Finding[] => {
+  const same = tests.flatMap((test) => {
     const before = first.get(test.name) ?? test;
     first.set(test.name, before);
     if (before.expected === test.expected && before.script === test.script) return [];
-    const [one, other] = [before, test].map(({ expected }) => JSON.stringify(expected ?? 'status 0'));
-    const message = `contradicts itself: ${test.name} is to be ${one} and ${other}`;
-    return [{ severity: 'error', field: 'spec.build.tests', message }];
+    return [`${said(before)} and ${JSON.stringify(test.expected ?? 'status 0')}`];
   });
+  // Nothing else can be so of a file that is not there.
+  const absent = tests.filter(({ name, expected }) => name.startsWith('file ') && expected === 'absent');
+  const ofAbsent = absent.flatMap((file) =>
+    tests
+      .filter(({ name }) => name.endsWith(` of ${file.name}`) || name.endsWith(` in ${file.name}`))
+      .map((test) => `${said(file)}, and ${said(test)}`),
+  );
+  return [...new Set([...same, ...ofAbsent])].map((what) => ({
+    severity: 'error',
+    field: 'spec.build.tests',
+    message: `contradicts itself: ${what}`,
+  }));
 }
+
+const said = ({ name, expected }: ImageTest) => `${name} is to be ${JSON.stringify(expected ?? 'status 0')}`;
 
 /** Each test once: of those of the same name the last. */
 export const distinct = (tests: readonly ImageTest[]): ImageTest[] => [

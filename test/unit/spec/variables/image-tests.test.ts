@@ -14,6 +14,7 @@ const PROGRAMS = {
   systemctl: `case "$*" in
     *list-units*) printf 'broken.service loaded failed failed Broken\\nother.service loaded failed failed Other\\n' ;;
     *is-active*kubelet.service) exit 0 ;;
+    *FinishTimestampMonotonic*) echo 41000001 ;;
     *) exit 3 ;;
   esac`,
   ss: `case "$*" in *22) echo 'LISTEN 0 128 0.0.0.0:22 0.0.0.0:*' ;; esac`,
@@ -96,6 +97,7 @@ test.each<[string, ImageTests, ImageTests, string]>([
     { mounts: [{ path: '/srv' }] },
     'mount /srv',
   ],
+  ['seconds to boot, of which one has begun', { bootSeconds: 42 }, { bootSeconds: 41 }, 'seconds to boot'],
   ['cloud-init', { cloudInit: 'done' }, { cloudInit: 'disabled' }, 'cloud-init'],
   [
     'commands',
@@ -135,6 +137,22 @@ test('what cannot be met together is refused; what is written twice is tested on
       message: 'contradicts itself: sysctl vm.swappiness is to be "1" and "2"',
     },
   ]);
+  const messages = (tests: ImageTests) => contradictions(imageTests(tests)).map(({ message }) => message);
+  expect(messages({ files: [{ path: '/x', exists: false, mode: '0640', contains: 'y' }] })).toEqual([
+    'contradicts itself: file /x is to be "absent", and mode of file /x is to be "640"',
+    'contradicts itself: file /x is to be "absent", and text "y" in file /x is to be "there"',
+  ]);
+  expect(
+    messages({
+      files: [
+        { path: '/x', exists: false },
+        { path: '/y/x', mode: '0640' },
+      ],
+    }),
+  ).toEqual([]);
+  expect(messages({ packages: [{ name: 'bash', installed: false, version: '5' }] })).toEqual([
+    'contradicts itself: package bash is to be "absent" and "installed 5"',
+  ]);
   const { bootTest } = await resolveBuild(
     'node',
     { tests: { sysctl: [sysctl(1), sysctl(1)] } },
@@ -142,6 +160,12 @@ test('what cannot be met together is refused; what is written twice is tested on
   );
   expect(bootTest.tests?.map(({ name }) => name)).toEqual(['no unit has failed', 'sysctl vm.swappiness']);
   expect(bootTest.timeout).toBe(1200);
+  const joining = { bootTest: { kubernetes: 'join' as const } };
+  const { bootTest: ofJoining } = await resolveBuild('node', joining, {
+    cwd: '/',
+    aptDirectory: '/nonexistent',
+  });
+  expect(ofJoining.timeout).toBe(2400);
 });
 
 test('tests that nothing is booted for are no tests', async () => {
@@ -149,6 +173,7 @@ test('tests that nothing is booted for are no tests', async () => {
   for (const build of [
     { tests: {}, bootTest: { timeout: 0 } },
     { bootTest: { timeout: 0, kubernetes: 'preflight' as const } },
+    { bootTest: { timeout: 0, kubernetes: 'join' as const } },
   ])
     await expect(resolveBuild('node', build, options)).rejects.toThrow(
       /spec\.build\.bootTest\.timeout: is 0, so nothing would be booted for spec\.build\./,
