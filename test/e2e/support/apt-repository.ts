@@ -1,8 +1,18 @@
 // Signed apt repositories with small real packages, made by the tests and served over HTTP.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, createReadStream, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  createReadStream,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 
 /** A key that can sign, and its public half as apt reads it. */
@@ -168,5 +178,42 @@ export class FileServer {
   async stop(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+/** Repositories in a directory of their own, all signed by one key, served over HTTP. */
+export class AptSite {
+  /** For whatever else the tests write; the caller removes it. */
+  readonly directory: string;
+  /** What is served. */
+  readonly www: string;
+  readonly server: FileServer;
+  readonly key: SigningKey;
+
+  constructor(name: string) {
+    this.directory = mkdtempSync(join(tmpdir(), `${name}-`));
+    this.www = join(this.directory, 'www');
+    mkdirSync(this.www);
+    this.server = new FileServer(this.www);
+    this.key = makeKey(this.directory, name);
+  }
+
+  /** (Re)makes a flat repository of these packages below {@link www}. */
+  publish(name: string, packages: readonly TestPackage[]): void {
+    const directory = join(this.www, name);
+    rmSync(directory, { recursive: true, force: true });
+    buildPackages(directory, packages);
+    publishFlat(directory, this.key);
+  }
+
+  /** A way to have the key from a URL; the file `key.asc` has to be there. */
+  keyringFrom(url: string): { keyring_url: string; keyring_checksum: string } {
+    const hex = createHash('sha256').update(this.key.armoured).digest('hex');
+    return { keyring_url: `${url}/key.asc`, keyring_checksum: `sha256:${hex}` };
+  }
+
+  async stop(): Promise<void> {
+    await this.server.stop();
+    forgetKey(this.key);
   }
 }

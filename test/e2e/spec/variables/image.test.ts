@@ -1,9 +1,8 @@
 // The variables whose effect no other test looks up in an image, all in one small Debian: answers for debconf among
 // them. (The others: rootfs/debian-13, rootfs/repositories, disk/assemble, boot/iso.)
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { BuildSpec } from '../../../../image-builder/spec/api/types.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
@@ -14,13 +13,11 @@ import { runOsconfig } from '../../../../image-builder/stages/osconfig/playbook.
 import { menuOf } from '../../../../image-builder/stages/qcow/boot-menu.ts';
 import { buildRootfs } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
 import type { InstalledPackages } from '../../../../image-builder/stages/rootfs/rootfs-entry.ts';
-import { buildPackages, FileServer, forgetKey, makeKey, publishFlat } from '../../support/apt-repository.ts';
+import { AptSite, buildPackages, publishFlat } from '../../support/apt-repository.ts';
 import { type Observed, stageContext } from '../../support/stage.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'variables-'));
-const www = join(directory, 'www');
-const server = new FileServer(www);
-const key = makeKey(directory, 'own');
+const site = new AptSite('variables');
+const { directory, www, server, key } = site;
 const observed: Observed = { steps: [], lines: [] };
 const SECRET = 'correct-horse-battery';
 /** Refuses everything: a download that goes through it fails. */
@@ -248,9 +245,8 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await server.stop();
+  await site.stop();
   proxy.close();
-  forgetKey(key);
   await context.sandbox.run(['rm', '-rf', '--', directory]);
 });
 

@@ -12,21 +12,12 @@ import type { ResolvedBuild } from '../../../../image-builder/spec/variables/res
 import { configureQcowTree, configureRootfs } from '../../../../image-builder/stages/osconfig/configure.ts';
 import { unpackTree } from '../../../../image-builder/stages/rootfs/archive.ts';
 import { buildRootfs } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
-import {
-  buildPackages,
-  FileServer,
-  forgetKey,
-  makeKey,
-  publishFlat,
-  publishSuite,
-} from '../../support/apt-repository.ts';
+import { AptSite, buildPackages, publishSuite } from '../../support/apt-repository.ts';
 import { ordinaryUser, runAs } from '../../support/ordinary-user.ts';
 import { type Observed, stageContext } from '../../support/stage.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'debian-13-'));
-const www = join(directory, 'www');
-const server = new FileServer(www);
-const key = makeKey(directory, 'vendor');
+const site = new AptSite('debian-13');
+const { directory, www, server, key } = site;
 const common: Observed = { steps: [], lines: [] };
 const qcow: Observed = { steps: [], lines: [] };
 const PASSWORD_HASH = '$6$rounds=5000$saltsalt$0123456789abcdef';
@@ -67,8 +58,7 @@ const spec = (url: string): BuildSpec => ({
           name: 'Kubernetes',
           source: `${url}/flat`,
           suite: '/',
-          keyring_url: `${url}/key.asc`,
-          keyring_checksum: `sha256:${createHash('sha256').update(key.armoured).digest('hex')}`,
+          ...site.keyringFrom(url),
           packages: ['kubelet={{ k8s_version }}'],
         },
         {
@@ -164,8 +154,7 @@ beforeAll(async () => {
     version,
     files: { '/usr/bin/kubelet': `${version}\n` },
   });
-  buildPackages(join(www, 'flat'), [kubelet('1.34.2-1.1'), kubelet('1.34.3-1.1')]);
-  publishFlat(join(www, 'flat'), key);
+  site.publish('flat', [kubelet('1.34.2-1.1'), kubelet('1.34.3-1.1')]);
   buildPackages(join(www, 'suites/pool'), [
     {
       name: 'vendor-agent',
@@ -208,8 +197,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await server.stop();
-  forgetKey(key);
+  await site.stop();
   await context.sandbox.run(['rm', '-rf', '--', directory]);
 });
 

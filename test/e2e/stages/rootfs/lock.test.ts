@@ -2,9 +2,7 @@
 // the build fails and names what is gone.
 
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lockOf } from '../../../../image-builder/build/packages/package-lock.ts';
 import { askRepositories } from '../../../../image-builder/build/packages/resolution.ts';
@@ -14,14 +12,12 @@ import type { ResolvedLock } from '../../../../image-builder/spec/variables/reso
 import { buildRootfs, type RootfsSources } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
 import { openLocked } from '../../../../image-builder/stages/rootfs/locked.ts';
 import { RootfsError } from '../../../../image-builder/stages/rootfs/rootfs-error.ts';
-import { buildPackages, FileServer, forgetKey, makeKey, publishFlat } from '../../support/apt-repository.ts';
+import { AptSite, publishFlat, type TestPackage } from '../../support/apt-repository.ts';
 import { executable } from '../../support/executables.ts';
 import { stageContext } from '../../support/stage.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'lock-'));
-const www = join(directory, 'www');
-const server = new FileServer(www);
-const key = makeKey(directory, 'vendor');
+const site = new AptSite('lock');
+const { directory, www, server, key } = site;
 const cacheDir = join(directory, 'cache');
 const agent = (version: string, text = version) => ({
   name: 'vendor-agent',
@@ -29,11 +25,7 @@ const agent = (version: string, text = version) => ({
   files: { '/usr/share/vendor-agent/version': `${text}\n` },
 });
 const file = (name: string, version = '1.0') => join(www, name, `vendor-agent_${version}_all.deb`);
-const publish = (name: string, ...versions: Parameters<typeof buildPackages>[1]) => {
-  rmSync(join(www, name), { recursive: true, force: true });
-  buildPackages(join(www, name), versions);
-  publishFlat(join(www, name), key);
-};
+const publish = (name: string, ...versions: TestPackage[]) => site.publish(name, versions);
 
 let url: string;
 let inputs: RootfsSources;
@@ -51,8 +43,7 @@ const spec = (source: string | string[], architecture: 'amd64' | 'arm64' = 'amd6
       repos_append: [
         {
           ...{ name: 'vendor', source, suite: '/', packages: ['vendor-agent'] },
-          keyring_url: `${url}/key.asc`,
-          keyring_checksum: `sha256:${createHash('sha256').update(key.armoured).digest('hex')}`,
+          ...site.keyringFrom(url),
         },
       ],
     },
@@ -66,7 +57,6 @@ async function inputsWith(source: string | string[], architecture?: 'arm64') {
 }
 
 beforeAll(async () => {
-  mkdirSync(www);
   writeFileSync(join(www, 'key.asc'), key.armoured);
   url = await server.start();
   publish('vendor', agent('1.0'));
@@ -80,8 +70,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await server.stop();
-  forgetKey(key);
+  await site.stop();
   const { sandbox } = await stageContext(directory, 'end');
   await sandbox.run(['rm', '-rf', '--', directory]);
 });

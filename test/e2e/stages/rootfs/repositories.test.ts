@@ -2,16 +2,15 @@
 // repositories are the tests' own, so that each case takes a second.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BuildSpec } from '../../../../image-builder/spec/api/types.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
 import { buildRootfs } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
 import { RootfsError } from '../../../../image-builder/stages/rootfs/rootfs-error.ts';
 import {
+  AptSite,
   buildPackages,
-  FileServer,
   forgetKey,
   makeKey,
   publishFlat,
@@ -19,10 +18,8 @@ import {
 } from '../../support/apt-repository.ts';
 import { type Observed, stageContext } from '../../support/stage.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'repositories-'));
-const www = join(directory, 'www');
-const server = new FileServer(www);
-const key = makeKey(directory, 'good');
+const site = new AptSite('repositories');
+const { directory, www, server, key } = site;
 const otherKey = makeKey(directory, 'other');
 let url: string;
 
@@ -35,12 +32,10 @@ const hello = {
 const apt = { name: 'apt', version: '1.0' };
 
 beforeAll(async () => {
-  for (const name of ['flat', 'unsigned', 'stranger', 'tampered'])
-    buildPackages(join(www, name), [hello, apt]);
-  publishFlat(join(www, 'flat'), key);
+  for (const name of ['flat', 'tampered', 'swapped', 'half', 'lists-only']) site.publish(name, [hello, apt]);
+  for (const name of ['unsigned', 'stranger']) buildPackages(join(www, name), [hello, apt]);
   publishFlat(join(www, 'unsigned'));
   publishFlat(join(www, 'stranger'), otherKey);
-  publishFlat(join(www, 'tampered'), key);
   writeFileSync(join(www, 'tampered/Packages'), 'Package: evil\n', { flag: 'a' });
   buildPackages(join(www, 'suites/pool'), [
     hello,
@@ -48,16 +43,15 @@ beforeAll(async () => {
     { name: 'needy', version: '1', control: ['Depends: not-there (>= 2)'] },
   ]);
   publishSuite(join(www, 'suites'), 'stable', key);
-  buildPackages(join(www, 'swapped'), [hello, apt]);
-  publishFlat(join(www, 'swapped'), key);
   const evil = { ...hello, files: { '/usr/share/hello-test/greeting': 'evil!\n' } };
   buildPackages(join(www, 'swapped'), [evil]);
+  server.dying.add('/half/hello-test');
+  rmSync(join(www, 'lists-only/hello-test_1.0_all.deb'));
   url = await server.start();
 });
 
 afterAll(async () => {
-  await server.stop();
-  forgetKey(key);
+  await site.stop();
   forgetKey(otherKey);
   rmSync(directory, { recursive: true });
 });
@@ -221,8 +215,7 @@ test('keys come from a URL or a file; one that cannot be had is named', async ()
   const binary = execFileSync('gpg', ['--dearmor'], { input: key.armoured });
   writeFileSync(join(directory, 'key.gpg'), binary);
   const source = { name: 'own', source: `${url}/flat`, suite: '/' };
-  const checksum = (content: string) => `sha256:${createHash('sha256').update(content).digest('hex')}`;
-  const fetched = { keyring_url: `${url}/key.asc`, keyring_checksum: checksum(key.armoured) };
+  const fetched = site.keyringFrom(url);
   for (const from of [fetched, { keyring_file: 'key.gpg' }]) {
     expect(await failureOf({}, { repos: [{ ...source, ...from }] })).toMatchObject({
       code: 'INSTALLATION_FAILED',
@@ -355,12 +348,6 @@ describe('of a list of mirrors the first that works is used', () => {
     ['that sends half of a package', () => `${url}/half`],
     ['that has lost the packages', () => `${url}/lists-only`],
   ])('after one %s', async (_, first) => {
-    buildPackages(join(www, 'half'), [hello, apt]);
-    publishFlat(join(www, 'half'), key);
-    server.dying.add('/half/hello-test');
-    buildPackages(join(www, 'lists-only'), [hello, apt]);
-    publishFlat(join(www, 'lists-only'), key);
-    rmSync(join(www, 'lists-only/hello-test_1.0_all.deb'));
     const observed: Observed = { steps: [], lines: [] };
     const error = await failureOf({ source: [first(), `${url}/flat`] }, {}, observed);
     expect(error.code).toBe('INSTALLATION_FAILED');
