@@ -22,7 +22,7 @@ export function signStatement(payload: Uint8Array, { key, publicKey }: SigningKe
     dsseEnvelope: {
       payload: Buffer.from(payload).toString('base64'),
       payloadType: PAYLOAD_TYPE,
-      // Exactly one: what cosign takes. Who signs as well makes a bundle of his own.
+      // Exactly one signature, as cosign expects; another signer makes another bundle.
       signatures: [{ sig: signature.toString('base64') }],
     },
   };

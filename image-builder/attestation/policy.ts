@@ -108,7 +108,7 @@ export function enforce(verdict: Verdict, policy: TrustPolicy, image: string, no
   const ofType = (type: string) =>
     verdict.trusted.filter(({ statement }) => statement.predicateType === type);
 
-  // Whatever is demanded: who vouches for a bundle and says that it does not boot is believed in the latter.
+  // Whatever is demanded: when a trusted key says that a bundle does not boot, that is believed.
   const failed = ofType(PREDICATES.bootTest).find(({ statement }) => !hasPassed(statement));
   if (failed)
     fail('TRUST_BOOT_TEST', `${failed.name} says that its boot test has failed`, 'Take another bundle.');

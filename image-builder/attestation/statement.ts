@@ -80,7 +80,7 @@ function texts(value: unknown): Record<string, string> {
   return Object.fromEntries(entries.filter((one): one is [string, string] => typeof one[1] === 'string'));
 }
 
-/** The subject with a digest such as `sha256:...`; letter by letter. */
+/** The subject with a digest such as `sha256:...`; other spellings of the same digest do not count. */
 export function subjectOf({ subject }: Statement, digest: string): Subject | undefined {
   const colon = digest.indexOf(':');
   const [algorithm, hex] = [digest.slice(0, colon), digest.slice(colon + 1)];

@@ -29,7 +29,7 @@ export function digestOf(content: Uint8Array, algorithm: HashAlgorithm = 'sha256
   return `${algorithm}:${hexOf(content, algorithm)}`;
 }
 
-/** The hash of some bytes, or of a text in UTF-8, in hex. */
+/** The hash of bytes, or of a text in UTF-8, in hex. */
 export function hexOf(content: Uint8Array | string, algorithm: HashAlgorithm = 'sha256'): string {
   const hash = newHash(algorithm);
   hash.update(content);

@@ -104,7 +104,6 @@ async function extract(engine: Engine, bundle: BundleSpec, { signal, readItems }
       ...(bundle.verify && { verify: bundle.verify }),
       ...(bundle.trust && { trust: bundle.trust }),
       ...(pullSecrets.length > 0 && { credentials: { pullSecrets } }),
-      // A read takes no longer than reading about it.
       signal,
     })
     .catch((error) => {

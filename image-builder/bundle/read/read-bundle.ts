@@ -63,7 +63,7 @@ async function read(text: string, options: ReadBundleOptions): Promise<BundleRea
     const known = await cache?.recall<Content>('readings', key);
     const content = known ?? (await readContent(image, reference, options.profiles, verify));
     await requireBootTests(verdicts, content.artifacts, image);
-    // What was not checked is nobody's but this reading's.
+    // What was not checked counts for this reading alone, and is not kept.
     if (!known && content.verification !== 'partial') await cache?.remember('readings', key, content);
     const pinned = formatReference({ ...reference, digest: image.digest });
     const warning = partialWarning(content.verification, pinned);

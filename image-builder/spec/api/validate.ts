@@ -10,8 +10,8 @@ import { isTemplate } from './template.ts';
 import type { BundleSpec, ImageBuilder } from './types.ts';
 
 /**
- * Returns `given` as an ImageBuilder object; a number that JavaScript would change is its text. A variable that is a
- * template still may be of any type: what it becomes is for {@link parseRendered}.
+ * Returns `given` as an ImageBuilder object; a number that JavaScript would change becomes its text. A variable that is
+ * still a template fits any type: what it is rendered to is checked by {@link parseRendered}.
  * @throws InvalidInputError with every finding, paths from the root of the object: `spec.build.qcows...`
  */
 export async function parseImageBuilder(given: unknown): Promise<ImageBuilder> {
