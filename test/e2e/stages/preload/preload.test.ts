@@ -155,13 +155,15 @@ test('with digests and what was fetched before, no registry is needed', async ()
 });
 
 test('everything that cannot be had is named at once, by its own code', async () => {
-  const unknown = `registry.k8s.io/one@${sha256('unknown')}`;
+  const unknown = `${registry.host}/k8s/one@${sha256('unknown')}`;
   expect(
     await failureOf(preload([unknown, pinned('arm64'), pinned('arm64-list'), pinned('one')], newStore())),
   ).toEqual([
+    expect.stringMatching(
+      /^spec\.build\.kubernetes\.preload NOT_FOUND 127\.0\.0\.1:\d+\/k8s\/one@sha256:\w+: 127\.0\.0\.1:\d+ answers 404/,
+    ),
     `spec.build.kubernetes.preload NO_MATCHING_PLATFORM ${pinned('arm64-list')}: registry.k8s.io/arm64-list@${images['arm64-list']?.digest} has no image for linux/amd64`,
     `spec.build.kubernetes.preload PRELOAD_ARCHITECTURE ${pinned('arm64')}: is for linux/arm64, expected linux/amd64`,
-    expect.stringMatching(/registry\.k8s\.io\/one@sha256:/),
   ]);
 });
 
