@@ -231,18 +231,33 @@ export class RegistrySource implements ImageSource {
     }, expected === undefined);
   }
 
-  /** Asks the mirrors in order, then the registry, whose error counts. */
+  /** Asks the mirrors in order, then the registry, whose error counts; what the mirrors said is told with it. */
   async #anywhere<T>(ask: (client: DistributionClient) => Promise<T>, byTag = false): Promise<T> {
     const clients = this.#clients.filter(({ endpoint }) => !(byTag && endpoint.digestsOnly));
+    const mirrors: string[] = [];
     for (const [index, client] of clients.entries()) {
       try {
         return await ask(client);
       } catch (error) {
-        if (index === clients.length - 1 || !(error instanceof RegistryError)) throw error;
+        if (!(error instanceof RegistryError)) throw error;
+        if (index === clients.length - 1) throw withMirrors(error, mirrors);
+        mirrors.push(`the mirror ${client.endpoint.host}: ${error.message}`);
       }
     }
     throw new RegistryError('CONFIGURATION', `${this.name}: no endpoint may be used`);
   }
+}
+
+/** The error of a registry, with what its mirrors have said before. */
+function withMirrors(error: RegistryError, mirrors: readonly string[]): RegistryError {
+  if (mirrors.length === 0) return error;
+  const { code, message, cause, hint, status } = error;
+  return new RegistryError(code, message, {
+    ...(cause !== undefined && { cause }),
+    ...(hint !== undefined && { hint }),
+    ...(status !== undefined && { status }),
+    output: [...(error.output ?? []), ...mirrors],
+  });
 }
 
 function headerDigest(response: HttpResponse): Digest | undefined {

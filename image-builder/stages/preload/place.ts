@@ -16,11 +16,9 @@ export async function placeImages(
 ): Promise<void> {
   context.step('copy the images');
   await requirePlainPaths(tree, [PRELOAD_DIRECTORY], context);
-  const names = [LAYOUT_DIRECTORY, LIST_FILE];
-  await context.sandbox.run(
-    ['sh', '-euc', COPY, 'sh', join(tree, PRELOAD_DIRECTORY), layout, names[0] ?? '', list, names[1] ?? ''],
-    { signal: context.signal },
-  );
+  const directory = join(tree, PRELOAD_DIRECTORY);
+  const copies = [layout, join(directory, LAYOUT_DIRECTORY), list, join(directory, LIST_FILE)];
+  await context.sandbox.run(['sh', '-euc', COPY, 'sh', directory, ...copies], { signal: context.signal });
 }
 
 // Files of the store belong to whoever builds, with the permissions that they were made with.
@@ -29,6 +27,6 @@ umask 022
 rm -rf "$1"
 mkdir -p "$1"
 copy() { cp --recursive --reflink=auto --no-preserve=mode,ownership,timestamps "$1" "$2"; }
-copy "$2" "$1/$3"
-copy "$4" "$1/$5"
+copy "$2" "$3"
+copy "$4" "$5"
 find "$1" -type d -exec chmod 755 {} + -o -type f -exec chmod 644 {} +`;

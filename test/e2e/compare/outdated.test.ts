@@ -1,17 +1,23 @@
-// What is newer than a lock: the repository of Kubernetes moves on after the build was locked, and has a later minor version.
+// What is newer than a lock: the repository of Kubernetes moves on after the build was locked, and has a later minor version;
+// the tag of an image that the disks carry moves, too.
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { parse } from 'yaml';
+import { writeLayout } from '../../support/images.ts';
 import { buildPackages, FileServer, forgetKey, makeKey, publishFlat } from '../support/apt-repository.ts';
 import { executable } from '../support/executables.ts';
+import { skopeoCopy, startRegistry, type TestRegistry } from '../support/registry.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'outdated-'));
 const www = join(directory, 'www');
 const key = makeKey(directory, 'kubernetes');
 const cli = executable('image-builder');
 let server: FileServer;
+let registry: TestRegistry;
+let agent: string;
 
 function publish(minor: string, versions: string[]): void {
   const flat = join(www, `v${minor}/deb`);
@@ -22,6 +28,14 @@ function publish(minor: string, versions: string[]): void {
     ...['cri-tools', 'kubernetes-cni'].map((name) => ({ name, version: '1.0-1.1', files: {} })),
   ]);
   publishFlat(flat, key);
+}
+
+/** Pushes an image under the one tag; returns its digest. */
+async function push(content: string): Promise<string> {
+  const layout = join(directory, `agent-${content}`);
+  const { digest } = await writeLayout(layout, { layers: [{ entries: [{ name: 'agent', content }] }] });
+  await skopeoCopy(`oci:${layout}:latest`, `docker://${agent}`, '--preserve-digests');
+  return digest;
 }
 
 /** Not the synchronous form: the repositories are served by this process. */
@@ -38,10 +52,12 @@ beforeAll(async () => {
   publish('1.36', ['1.36.0-1.1', '1.36.10-1.1', '1.36.9-1.1']);
   server = new FileServer(www);
   const url = await server.start();
+  registry = await startRegistry();
+  agent = `${registry.host}/agent:v1`;
   const build = {
     distribution: 'debian-13',
     lock: 'node.lock.yaml',
-    kubernetes: { version: '1.35', source: `${url}/v1.35/deb`, keyring: key.armoured },
+    kubernetes: { version: '1.35', source: `${url}/v1.35/deb`, keyring: key.armoured, preload: [agent] },
     rootfs: {
       multistrap: { packages: ['dbus'], kernel_base_pkg: 'linux-image-cloud-amd64', multistrap_retries: 0 },
     },
@@ -56,12 +72,16 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server?.stop();
+  await registry?.stop();
   forgetKey(key);
   rmSync(directory, { recursive: true, force: true });
 });
 
 test('nothing but a later minor version is newer than a fresh lock, then a release of the own one', async () => {
+  const before = await push('one');
   expect(await run('lock', 'node.yaml')).toMatchObject({ status: 0 });
+  const lock = parse(readFileSync(join(directory, 'node.lock.yaml'), 'utf8'));
+  expect(lock.architectures.amd64.images).toEqual({ [agent]: before });
   const fresh = await run('outdated', 'node.yaml', '--exit-code');
   expect(fresh).toMatchObject({ status: 0 });
   expect(fresh.stdout).toBe(
@@ -72,6 +92,7 @@ test('nothing but a later minor version is newer than a fresh lock, then a relea
     ].join('\n'),
   );
   publish('1.35', ['1.35.2-1.1', '1.35.3-1.1']);
+  const after = await push('other');
   const { status, stdout } = await run('outdated', 'node.yaml', '--exit-code', '--output', 'json');
   expect(status).toBe(2);
   expect(JSON.parse(stdout)).toEqual({
@@ -84,7 +105,7 @@ test('nothing but a later minor version is newer than a fresh lock, then a relea
     packages: ['kubeadm', 'kubectl', 'kubelet'].map((name) => ({
       ...{ name, role: 'kubernetes', before: '1.35.2-1.1', after: '1.35.3-1.1', security: false },
     })),
-    images: [],
+    images: [{ reference: agent, before, after }],
   });
 });
 
