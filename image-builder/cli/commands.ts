@@ -28,7 +28,7 @@ import { register as registerStore } from './commands/store.ts';
 import { register as registerTag } from './commands/tag.ts';
 import { register as registerVerify } from './commands/verify.ts';
 
-/** Adds a command to the program. */
+/** What the module of each command exports: adds the command to the program. */
 export type Register = (program: Command) => void;
 
 /** In the order in which the help lists them. */

@@ -25,7 +25,7 @@ interface RunningStage {
 const CLEAR_LINE = '\r\u001b[2K';
 const REFRESH_MILLISECONDS = 200;
 
-/** Shows progress events on a terminal; {@link close} it in the end. */
+/** Shows progress events on a terminal until it is closed. */
 export class LiveDisplay {
   readonly #terminal: Terminal;
   readonly #options: PlainOptions;

@@ -20,7 +20,7 @@ export interface Inventory {
   images: { digest: string; names: string[] }[];
 }
 
-/** A tree with more files than that has no list but a dump. */
+/** A list of more files than that would be no use to anybody. */
 const MOST_FILES = 5000;
 
 /**

@@ -24,6 +24,7 @@ interface BuildCommandOptions extends PolicyFlags {
   exitCode?: boolean;
 }
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   const command = program
     .command('build')

@@ -23,6 +23,7 @@ interface DiffFlags extends RegistryFlags {
   vex?: string[];
 }
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   const command = program
     .command('diff')

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { contextOf } from '../context.ts';
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   program
     .command('entrypoint', { hidden: true })

@@ -1,6 +1,7 @@
 // `image-builder fn`: the KRM function, for those who have only this executable at hand.
 import type { Command } from 'commander';
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   program
     .command('fn')

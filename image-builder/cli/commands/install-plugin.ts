@@ -9,6 +9,7 @@ interface InstallPluginOptions {
   force?: boolean;
 }
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   program
     .command('install-plugin')

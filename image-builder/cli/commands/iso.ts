@@ -11,6 +11,7 @@ interface IsoOptions extends PolicyFlags {
   reuse?: ReusableStage;
 }
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   const command = program
     .command('iso')

@@ -9,6 +9,7 @@ interface LockOptions extends PolicyFlags {
   check?: boolean;
 }
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   const command = program
     .command('lock')

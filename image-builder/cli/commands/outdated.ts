@@ -11,6 +11,7 @@ interface OutdatedOptions extends PolicyFlags {
 /** Exit status when something is newer; 1 is a failure. */
 const IS_OUTDATED = 2;
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   const command = program
     .command('outdated')

@@ -8,6 +8,7 @@ interface PlanOptions extends PolicyFlags {
   store?: string;
 }
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   const command = program
     .command('plan')

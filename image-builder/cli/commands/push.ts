@@ -8,6 +8,7 @@ interface PushFlags {
   mountFrom?: string[];
 }
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   program
     .command('push')

@@ -4,6 +4,7 @@
 import type { Command } from 'commander';
 import { contextOf } from '../context.ts';
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   program
     .command('run-build', { hidden: true })

@@ -1,6 +1,7 @@
 // `image-builder run-triggered`: the process that `whenMissing: Trigger` leaves in the background.
 import type { Command } from 'commander';
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   program
     .command('run-triggered', { hidden: true })

@@ -1,6 +1,7 @@
 // `image-builder schema`: the API as a JSON Schema, for editors and other tools.
 import { type Command, Option } from 'commander';
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   program
     .command('schema')

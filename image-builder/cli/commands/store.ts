@@ -4,6 +4,7 @@ import type { EntryUsage } from '../../store/gc.ts';
 import type { Store } from '../../store/store.ts';
 import { contextOf } from '../context.ts';
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   const store = program.command('store').description('manage the store of results');
   withStore(store.command('ls'))

@@ -7,6 +7,7 @@ interface TagFlags {
   pullSecret?: string[];
 }
 
+/** Adds the command to the program. */
 export function register(program: Command): void {
   program
     .command('tag')
