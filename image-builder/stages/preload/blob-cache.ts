@@ -1,5 +1,5 @@
 // Blobs that earlier builds have fetched, by digest: a changed image costs itself, and a locked build needs no registry.
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile, sweepLeftovers, writeBeside } from '../../base/files/replace.ts';
 import { type Digest, digestOf } from '../../oci/digest.ts';
@@ -39,8 +39,8 @@ export class BlobCache implements ContentCache {
   /** A small blob, verified, or undefined. */
   async get(digest: Digest): Promise<Buffer | undefined> {
     const path = this.path(digest);
-    const { size = Number.POSITIVE_INFINITY } = (await stat(path).catch(() => undefined)) ?? {};
-    if (size > MANIFEST_LIMIT_BYTES) return undefined;
+    const size = await this.#use(path);
+    if (size === undefined || size > MANIFEST_LIMIT_BYTES) return undefined;
     const content = await readFile(path).catch(() => undefined);
     return content && digestOf(content) === digest ? content : undefined;
   }
@@ -60,15 +60,21 @@ export class BlobCache implements ContentCache {
     signal: AbortSignal,
   ): Promise<string> {
     const path = this.path(digest);
-    const isThere = await stat(path).then(
-      () => true,
-      () => false,
-    );
+    const isThere = (await this.#use(path)) !== undefined;
     if (isThere && `sha256:${await digestFile(path, signal)}` === digest) return path;
     await writeBeside(path, async (file) => {
       await writeFile(file, collected(fetch()));
     });
     return path;
+  }
+
+  /** Notes that a blob is of use; returns its size in bytes, undefined when it is not there. */
+  async #use(path: string): Promise<number | undefined> {
+    const known = await stat(path).catch(() => undefined);
+    const now = new Date();
+    // The store takes a file with another time for one that it has to read again.
+    if (known?.nlink === 1) await utimes(path, now, now).catch(() => {});
+    return known?.size;
   }
 
   /** The file of a blob. @throws RegistryError for a digest by another algorithm than SHA-256 */
