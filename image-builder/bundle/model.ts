@@ -13,10 +13,17 @@ export const PACKAGES_LAYER_HISTORY = 'image-builder: checksums and packages';
 export const PROFILES_LAYER_HISTORY = 'image-builder: profiles';
 /** The same of the layers of the function and of what it runs on, at the beginning; scripts/function-base.mjs writes it. */
 export const FUNCTION_LAYER_HISTORY = 'image-builder: function: ';
+/** The same of a layer with the index of a disk image, before the file name of the image. */
+export const INDEX_LAYER_HISTORY = 'image-builder: index of ';
 /** The same of a layer with a disk image, before its file name. */
 export const IMAGE_LAYER_HISTORY = 'image-builder: ';
 /** OCI annotation, on a layer descriptor: this layer alone holds all of /profiles. */
 export const PROFILES_LAYER_ANNOTATION = 'org.airshipit.image-builder.profiles';
+
+/** OCI annotation, on a layer descriptor: this layer holds the index of the image with that file name. */
+export const INDEX_LAYER_ANNOTATION = 'org.airshipit.image-builder.index';
+/** Where the index of the blocks of `<image>` is in a bundle: `<image>.index` in this directory. */
+export const INDEX_DIRECTORY = '/manifests';
 
 /** A `profile_*.json` of a bundle: every variable that an image was built with. */
 export interface Profile {

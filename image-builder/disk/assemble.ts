@@ -2,6 +2,7 @@
 import { open, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Architecture } from '../base/architecture.ts';
+import { writeIndex } from '../qcow2/write-index.ts';
 import { roomFor, type StageContext } from '../sandbox/stage-context.ts';
 import { BOOT_PLATFORMS } from './boot-platforms.ts';
 import { DiskError } from './disk-error.ts';
@@ -31,12 +32,16 @@ export interface AssembleDiskRequest {
   identifierSeed: string;
   /** The qcow2 file; it appears by rename. */
   output: string;
+  /** Where the index of its blocks goes (qcow2/block-index.ts), if there is to be one; only zstd has one. */
+  index?: string;
 }
 
 export interface AssembledDisk {
   /** Size of the disk that the guest sees, in bytes. */
   virtualSize: number;
   partitions: PlannedPartition[];
+  /** The file with the index; absent when there is none. */
+  index?: string;
   /** Whether UEFI Secure Boot works: the image has signed boot loaders. */
   secureBoot: boolean;
 }
@@ -53,6 +58,8 @@ export async function assembleDisk(
   const { workDir } = context;
   const plan = planPartitions(qcow, request.identifierSeed, request.architecture);
   const disk = join(await roomFor(await usedBytes(request.tree, context), context), 'disk.raw');
+  const isIndexed = qcow.qcow_compress && qcow.qcow_compression_type === 'zstd';
+  const index = isIndexed ? request.index : undefined;
   let secureBoot: boolean;
   try {
     const grub = await prepareTree(request, plan, context);
@@ -61,11 +68,20 @@ export async function assembleDisk(
     context.step('compress the disk');
     const compression = { compress: qcow.qcow_compress, compressionType: qcow.qcow_compression_type };
     await convertToQcow2(disk, output, compression, context);
+    if (index !== undefined) {
+      context.step('index the disk');
+      await writeIndex({ raw: context.sandbox.hostPath(disk), qcow2: output }, index, context.signal);
+    }
   } finally {
     for (const scratch of [context.sandbox.hostPath(disk), join(workDir, 'grub'), join(workDir, 'esp')])
       await rm(scratch, { recursive: true, force: true });
   }
-  return { virtualSize: plan.capacityBytes, partitions: plan.partitions, secureBoot };
+  return {
+    virtualSize: plan.capacityBytes,
+    partitions: plan.partitions,
+    ...(index !== undefined && { index }),
+    secureBoot,
+  };
 }
 
 /** About what the file systems of a tree take: the tree, boot loaders, journals and tables. */

@@ -9,9 +9,7 @@ export type DiskErrorCode =
   /** Neither the image nor this machine has the files of the boot loader. */
   | 'NO_BOOT_LOADER'
   /** A step exceeded the time limit set by the variables. */
-  | 'TIMEOUT'
-  /** qemu-img wrote an image with unexpected contents. */
-  | 'QCOW2_UNEXPECTED';
+  | 'TIMEOUT';
 
 /** An error of disk assembly. */
 export class DiskError extends ImageBuilderError<DiskErrorCode> {}

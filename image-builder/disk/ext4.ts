@@ -1,7 +1,9 @@
 // Makes an ext4 file system at an offset of the disk file, filled from a directory, without mounting anything and
 // without any trace of when and where that happened.
+import { open } from 'node:fs/promises';
 import type { StageContext } from '../sandbox/stage-context.ts';
 import type { PlannedPartition } from './disk-plan.ts';
+import { gatherMetadata } from './ext4-gather.ts';
 import type { FileSystemSource } from './tree.ts';
 
 // Not left to mke2fs.conf of the building machine. All that Linux 5.4 (Ubuntu 20.04) mounts and GRUB 2.04 reads:
@@ -58,8 +60,24 @@ export async function makeExt4(
   );
   const volume = `${disk}?offset=${partition.startBytes}`;
   const usage = await sandbox.run(['dumpe2fs', volume], { signal, env });
-  const script = fixAttributes(usedInodes(usage), source, sourceDateEpoch);
+  const inodes = usedInodes(usage);
+  const gathered = await gather(sandbox.hostPath(disk), partition.startBytes, usage, inodes);
+  const script = fixAttributes(inodes, source, sourceDateEpoch, gathered);
   await sandbox.run(['debugfs', '-w', '-f', '-', volume], { signal, env, input: script });
+}
+
+async function gather(
+  path: string,
+  offset: number,
+  usage: string,
+  inodes: readonly number[],
+): Promise<string[]> {
+  const disk = await open(path, 'r+');
+  try {
+    return await gatherMetadata({ disk, offset }, usage, inodes);
+  } finally {
+    await disk.close();
+  }
 }
 
 /**
@@ -71,6 +89,7 @@ function fixAttributes(
   inodes: readonly number[],
   source: FileSystemSource | undefined,
   epoch: number,
+  gathered: readonly string[],
 ): string {
   const lines = inodes.flatMap((inode) => [
     `sif <${inode}> ctime @${epoch}`,
@@ -83,7 +102,7 @@ function fixAttributes(
       `sif <2> uid ${source.uid}`,
       `sif <2> gid ${source.gid}`,
     );
-  lines.push('ssv kbytes_written 0', 'close -a');
+  lines.push(...gathered, 'ssv kbytes_written 0', 'close -a');
   return `${lines.join('\n')}\n`;
 }
 

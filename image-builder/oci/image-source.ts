@@ -50,6 +50,8 @@ export interface ImageSource {
    * handled inside, at the price of its answer.
    */
   readonly range?: (descriptor: Descriptor, range: ByteRange) => Promise<Buffer>;
+  /** A range was asked for and the whole blob came: parts are no cheaper here. Undefined where that cannot be. */
+  readonly ignoresRanges?: boolean;
   /**
    * What refers to a manifest of this source, in the order of the cheapest questions: whoever has found what he wants
    * stops. Nothing of it is checked. Undefined when there is no place for it (Docker's archives and daemon).

@@ -7,6 +7,7 @@ import { holdDirectory } from '../../base/files/held-directory.ts';
 import { expansionLimit } from '../../oci/codec/compression.ts';
 import { RegistryError } from '../../oci/http/registry-error.ts';
 import type { Image } from '../../oci/image.ts';
+import type { Descriptor } from '../../oci/model.ts';
 import { formatReference, parseReference } from '../../oci/reference.ts';
 import { DownloadedSource } from '../../oci/sources/downloaded.ts';
 import { BundleError } from '../bundle-error.ts';
@@ -15,6 +16,7 @@ import { openImage } from '../read/open-image.ts';
 import type { ReadBundleOptions } from '../read/read-options.ts';
 import { demanded, type Verification } from '../read/verification.ts';
 import { findCopies, type WantedFile } from './disk-files.ts';
+import { earlierImage, type MadeImage, madePath, makeFromEarlier, type Update } from './earlier-images.ts';
 import { type ExistingFile, existingFiles, putInPlace } from './put-in-place.ts';
 import { copyLayer, unpackedPath } from './unpack-layer.ts';
 import { openWorkplace } from './workplace.ts';
@@ -23,6 +25,11 @@ import { openWorkplace } from './workplace.ts';
 export interface CopyOptions extends ReadBundleOptions {
   /** Replace files that are not copies of the bundle's. */
   force?: boolean;
+  /**
+   * An earlier image, or a directory with images of the same names: what they have is not fetched from a registry. Default:
+   * the files that are replaced.
+   */
+  from?: string;
 }
 
 export interface CopiedFile extends Checksums {
@@ -32,6 +39,8 @@ export interface CopiedFile extends Checksums {
   size: number;
   /** It was there already, with the right checksum. */
   existed: boolean;
+  /** The earlier image that it was made from, or why it was not. */
+  update?: Update;
 }
 
 export interface Copy {
@@ -61,7 +70,13 @@ export async function copyBundle(
     try {
       const { image, close } = await openImage(reference, options);
       try {
-        const place = { target: target.path, directory: resolve(directory), force: options.force ?? false };
+        const { force = false, from } = options;
+        const place = {
+          target: target.path,
+          directory: resolve(directory),
+          force,
+          ...(from !== undefined && { from }),
+        };
         const wanted = { names, verification: demanded(reference, options.verify) };
         const copied = await copyInto(image, place, wanted, options);
         return { reference: formatReference({ ...reference, digest: image.digest }), ...copied };
@@ -104,6 +119,7 @@ interface Place {
   /** Its absolute path, for people. */
   directory: string;
   force: boolean;
+  from?: string;
 }
 
 async function copyInto(
@@ -133,23 +149,23 @@ async function copyInto(
       const here = pending.filter(({ origin }) => origin.layer === index);
       if (here.length === 0) continue;
       checkSizes(here, expansionLimit(layer.size), local);
-      for (const file of await copyLayer(local, layer, here, workplace.path)) {
-        const existed = await putInPlace(
-          unpackedPath(workplace.path, file.name),
-          place.target,
-          file,
-          place.force,
-          signal,
-        );
+      const made = isRemote
+        ? await makeFiles(image, layer, here, { place, workplace: workplace.path }, options)
+        : [];
+      const unmade = here.filter(({ name }) => !made.some(({ file }) => file?.name === name));
+      const unpacked = unmade.length > 0 ? await copyLayer(local, layer, unmade, workplace.path) : [];
+      const ready = [
+        ...made.flatMap(({ file }) => (file ? [{ file, path: madePath(workplace.path, file.name) }] : [])),
+        ...unpacked.map((file) => ({ file, path: unpackedPath(workplace.path, file.name) })),
+      ];
+      for (const { file, path } of ready) {
+        const existed = await putInPlace(path, place.target, file, place.force, signal);
         if (existed === 'other') refuseOthers(place.directory, [{ ...file, isCopy: false }]);
         const { name, size, md5, sha256, sha512 } = file;
+        const update = made.find((one) => one.name === name)?.update;
         copied.push({
-          path: join(place.directory, name),
-          size,
-          md5,
-          sha256,
-          sha512,
-          existed: existed === 'same',
+          ...{ path: join(place.directory, name), size, md5, sha256, sha512, existed: existed === 'same' },
+          ...(update && { update }),
         });
       }
     }
@@ -158,6 +174,31 @@ async function copyInto(
   } finally {
     await workplace.release();
   }
+}
+
+/** Makes those files of a layer for which there is an earlier image. */
+async function makeFiles(
+  image: Image,
+  layer: Descriptor,
+  files: readonly WantedFile[],
+  { place, workplace }: { place: Place; workplace: string },
+  { report }: CopyOptions,
+): Promise<(MadeImage & { name: string })[]> {
+  const made: (MadeImage & { name: string })[] = [];
+  for (const file of files) {
+    const { from: named, target, directory } = place;
+    const earlier = await earlierImage(
+      { ...(named !== undefined && { named }), target, directory },
+      file.name,
+    );
+    if (!earlier) continue;
+    const progress = (done: number) => report?.({ type: 'bytes', stage: 'copy', done, total: file.size });
+    made.push({
+      name: file.name,
+      ...(await makeFromEarlier({ image, layer, file }, earlier, workplace, progress)),
+    });
+  }
+  return made;
 }
 
 /** Nobody's file is replaced by what a stranger has put into a bundle. */

@@ -7,6 +7,8 @@ import type { Descriptor, ImageConfig, Manifest } from '../../oci/model.ts';
 import {
   FUNCTION_LAYER_HISTORY,
   IMAGE_LAYER_HISTORY,
+  INDEX_DIRECTORY,
+  INDEX_LAYER_HISTORY,
   PACKAGES_FILE,
   PACKAGES_LAYER_HISTORY,
   PROFILES_DIRECTORY,
@@ -129,6 +131,7 @@ function ownDestinations(createdBy: string): string[] | undefined {
   if (createdBy === PROFILES_LAYER_HISTORY) return [cleanPath(PROFILES_DIRECTORY)];
   if (createdBy === PACKAGES_LAYER_HISTORY)
     return [cleanPath(QCOWS_DIRECTORY), parentOf(cleanPath(PACKAGES_FILE))];
+  if (createdBy.startsWith(INDEX_LAYER_HISTORY)) return [cleanPath(INDEX_DIRECTORY)];
   const isImage = createdBy.startsWith(IMAGE_LAYER_HISTORY) && /\.qcow2$/.test(createdBy);
   return isImage ? [cleanPath(QCOWS_DIRECTORY)] : undefined;
 }

@@ -18,6 +18,8 @@ import {
   type ArtifactPartition,
   type Artifacts,
   IMAGE_LAYER_HISTORY,
+  INDEX_DIRECTORY,
+  INDEX_LAYER_HISTORY,
   PACKAGES_FILE,
   PACKAGES_LAYER_HISTORY,
   PROFILES_DIRECTORY,
@@ -35,6 +37,7 @@ import {
   type ImageDescription,
   imageConfig,
   imageManifest,
+  markIndexLayer,
   markProfilesLayer,
 } from './manifest.ts';
 import { BundleWriteError } from './write-error.ts';
@@ -43,6 +46,8 @@ import { BundleWriteError } from './write-error.ts';
 export interface QcowLayer {
   layer: Layer;
   artifact: QcowArtifact;
+  /** The layer with the index of its blocks, when it is compressed by zstd. */
+  index?: Layer;
   /** File with the bill of materials of the disk, in SPDX. */
   sbom?: string;
 }
@@ -100,6 +105,16 @@ export async function writeQcowLayer(
   return { layer, artifact: { file: fileName, format: 'qcow2', ...checksums, virtualSize, ...onDisk } };
 }
 
+/** Writes the layer with the index of a QCOW's blocks. */
+export function writeIndexLayer(
+  index: { path: string; fileName: string },
+  target: string,
+  options: LayerOptions,
+): Promise<Layer> {
+  const path = `${INDEX_DIRECTORY}/${checkFileName(index.fileName)}.index`;
+  return writeLayer([{ path, source: index.path }], target, options);
+}
+
 /**
  * Puts a bundle together in `directory`, which must not exist: layers of the base, of the images, of their checksums,
  * and last and marked that of the profiles. Large layers are linked, not copied, where the file system allows it.
@@ -117,6 +132,12 @@ export async function assembleBundle(request: BundleRequest, directory: string):
   for (const { layer, artifact } of imagesOf(request)) {
     await addFile(layer.file, blobs, layer.descriptor.digest);
     layers.push({ descriptor: layer.descriptor, createdBy: `${IMAGE_LAYER_HISTORY}${artifact.file}` });
+  }
+  for (const { index, artifact } of imagesOf(request)) {
+    if (!index) continue;
+    await addFile(index.file, blobs, index.descriptor.digest);
+    const descriptor = markIndexLayer(index.descriptor, artifact.file);
+    layers.push({ descriptor, createdBy: `${INDEX_LAYER_HISTORY}${artifact.file}` });
   }
   const checksums = await addSmallLayer(
     [...checksumFiles(request), ...packageFiles(request)],

@@ -2,7 +2,7 @@
 
 import { OCI_MANIFEST } from '../../oci/media-types.ts';
 import type { Descriptor, ImageConfig, Manifest } from '../../oci/model.ts';
-import { PROFILES_LAYER_ANNOTATION } from '../model.ts';
+import { INDEX_LAYER_ANNOTATION, PROFILES_LAYER_ANNOTATION } from '../model.ts';
 
 /** A layer that the bundle adds, and what `history` says about it. */
 export interface AddedLayer {
@@ -83,6 +83,11 @@ export function imageManifest(
 /** Marks the layer that alone holds all of /profiles, so that a reader fetches nothing else. */
 export function markProfilesLayer(descriptor: Descriptor): Descriptor {
   return { ...descriptor, annotations: { [PROFILES_LAYER_ANNOTATION]: 'true' } };
+}
+
+/** Marks the layer with the index of an image, by which a reader makes the image from an earlier one. */
+export function markIndexLayer(descriptor: Descriptor, file: string): Descriptor {
+  return { ...descriptor, annotations: { [INDEX_LAYER_ANNOTATION]: file } };
 }
 
 function imageLabels(description: ImageDescription): Record<string, string> {

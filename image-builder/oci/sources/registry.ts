@@ -18,6 +18,8 @@ export class RegistrySource implements ImageSource {
   readonly name: string;
   readonly warnings: string[] = [];
   readonly resumable = true;
+  /** See {@link ImageSource.ignoresRanges}. */
+  ignoresRanges = false;
   readonly #reference: RegistryReference;
   readonly #clients: DistributionClient[];
   readonly #http: HttpClient;
@@ -183,7 +185,10 @@ export class RegistrySource implements ImageSource {
       response.body.resume();
       response = await ask({}, [200]);
     }
-    if (response.status === 200) return { response, partial: start === 0 && length === undefined };
+    if (response.status === 200) {
+      this.ignoresRanges ||= !wholeBlob;
+      return { response, partial: wholeBlob };
+    }
     if (!answersRange(response.headers['content-range'], start)) {
       response.body.destroy();
       throw new RegistryError(

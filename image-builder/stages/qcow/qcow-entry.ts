@@ -10,6 +10,9 @@ import type { Entry } from '../../store/entry.ts';
 /** The bundle layer with the disk. */
 export const LAYER_FILE = 'layer.tar';
 
+/** The bundle layer with the index of the disk's blocks. */
+export const INDEX_FILE = 'index.tar';
+
 /** The bill of materials of the disk, in SPDX. */
 export const SBOM_FILE = 'sbom.spdx.json';
 
@@ -17,6 +20,8 @@ export const SBOM_FILE = 'sbom.spdx.json';
 export interface QcowFacts {
   artifact: QcowArtifact;
   layer: Descriptor;
+  /** Of the layer with the index; absent when the disk is not compressed by zstd. */
+  index?: Descriptor;
   partitions: readonly PlannedPartition[];
   secureBoot: boolean;
 }
@@ -26,12 +31,13 @@ export interface QcowFacts {
  * @throws TypeError for the entry of another stage, or none
  */
 export function readQcowEntry(entry: Entry | undefined): QcowLayer & { path: string } {
-  const { artifact, layer } = factsOf<QcowFacts>('qcow', entry);
+  const { artifact, layer, index } = factsOf<QcowFacts>('qcow', entry);
   const directory = entry?.directory ?? '';
   return {
     path: join(directory, artifact.file),
     artifact,
     layer: { descriptor: layer, file: join(directory, LAYER_FILE) },
+    ...(index && { index: { descriptor: index, file: join(directory, INDEX_FILE) } }),
     sbom: join(directory, SBOM_FILE),
   };
 }

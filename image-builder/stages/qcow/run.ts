@@ -1,7 +1,7 @@
 // Runs a stage `qcow/<name>`: configures the common root file system for one image, makes a disk of it, and the layer
 // that every bundle with this image has.
 import { join } from 'node:path';
-import { writeQcowLayer } from '../../bundle/write/assemble.ts';
+import { writeIndexLayer, writeQcowLayer } from '../../bundle/write/assemble.ts';
 import { assembleDisk } from '../../disk/assemble.ts';
 import type { PlannedPartition } from '../../disk/disk-plan.ts';
 import { configureQcowTree, unpackRootfs } from '../osconfig/configure.ts';
@@ -13,7 +13,7 @@ import { requireSpace } from '../preload/space.ts';
 import type { StageWork } from '../stage.ts';
 import { writeBillOfMaterials } from './bill-of-materials.ts';
 import { menuOf } from './boot-menu.ts';
-import { LAYER_FILE, type QcowFacts, SBOM_FILE } from './qcow-entry.ts';
+import { INDEX_FILE, LAYER_FILE, type QcowFacts, SBOM_FILE } from './qcow-entry.ts';
 import type { QcowInputs } from './qcow-inputs.ts';
 
 /** Takes the tree that osconfig has left, if it is still there. */
@@ -54,6 +54,7 @@ export const run: StageWork<QcowInputs, QcowFacts> = async (
       menu: menuOf(image.osconfig, osconfig.packages),
       identifierSeed: stage.recipe,
       output,
+      index: join(context.workDir, 'index'),
     },
     context,
   );
@@ -73,6 +74,12 @@ export const run: StageWork<QcowInputs, QcowFacts> = async (
       onBytes: context.bytes,
     },
   );
+  const index = disk.index
+    ? await writeIndexLayer({ path: disk.index, fileName }, join(context.outputDir, INDEX_FILE), {
+        mtime: context.sourceDateEpoch,
+        signal: context.signal,
+      })
+    : undefined;
   context.step('write the bill of materials');
   await writeBillOfMaterials(
     {
@@ -87,8 +94,18 @@ export const run: StageWork<QcowInputs, QcowFacts> = async (
   );
   const { partitions, secureBoot } = disk;
   return {
-    facts: { artifact, layer: layer.descriptor, partitions, secureBoot },
-    digests: { [fileName]: artifact.sha256, [LAYER_FILE]: layer.descriptor.digest.slice('sha256:'.length) },
+    facts: {
+      artifact,
+      layer: layer.descriptor,
+      ...(index && { index: index.descriptor }),
+      partitions,
+      secureBoot,
+    },
+    digests: {
+      [fileName]: artifact.sha256,
+      [LAYER_FILE]: layer.descriptor.digest.slice('sha256:'.length),
+      ...(index && { [INDEX_FILE]: index.descriptor.digest.slice('sha256:'.length) }),
+    },
   };
 };
 

@@ -10,6 +10,7 @@ import {
   assembleBundle,
   type BundleRequest,
   type QcowLayer,
+  writeIndexLayer,
   writeQcowLayer,
 } from '../../../image-builder/bundle/write/assemble.ts';
 import { type BundleDestination, publishBundle } from '../../../image-builder/bundle/write/destination.ts';
@@ -36,7 +37,8 @@ export async function makeQcow(path: string, mebibytes: number): Promise<void> {
 
 /** A bundle before its layers are made. */
 export type BundleFiles = Omit<BundleRequest, 'qcows'> & {
-  qcows: readonly { name: string; path: string; fileName?: string; sbom?: string }[];
+  /** `index`: the file with the index of the blocks. */
+  qcows: readonly { name: string; path: string; fileName?: string; sbom?: string; index?: string }[];
 };
 
 /** Writes a bundle of image files, as the stages of a build do. */
@@ -50,10 +52,15 @@ export async function writeBundle(
   const work = await mkdtemp(join(target, '.image-builder-'));
   try {
     const qcows: Record<string, QcowLayer> = {};
-    for (const { name, path, fileName = `${name}.qcow2`, sbom } of files.qcows) {
+    for (const { name, path, fileName = `${name}.qcow2`, sbom, index } of files.qcows) {
       const layer = join(work, `layer-${fileName}`);
       const written = await writeQcowLayer({ path, fileName }, layer, { ...options, mtime: files.created });
-      qcows[name] = { ...written, ...(sbom && { sbom }) };
+      const indexLayer =
+        index &&
+        (await writeIndexLayer({ path: index, fileName }, join(work, `index-${fileName}`), {
+          mtime: files.created,
+        }));
+      qcows[name] = { ...written, ...(sbom && { sbom }), ...(indexLayer && { index: indexLayer }) };
     }
     const bundle = await assembleBundle({ ...files, qcows }, join(work, 'bundle'));
     return { reference: await publishBundle(bundle, destination, options), artifacts: bundle.artifacts };
