@@ -28,6 +28,8 @@ export interface BuildOptions {
   file?: string;
   /** Command of this program, to go on in the background; without it nothing can be triggered. */
   program?: readonly string[];
+  /** How many builds run at the same time, this one included: they share the memory of the machine. Default: 1. */
+  parallelBuilds?: number;
   /** Start a triggered build again although it has failed. */
   retry?: boolean;
 }

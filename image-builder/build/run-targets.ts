@@ -44,7 +44,8 @@ export async function runTargets(
   });
   const shared = await session.shared();
   const workspace = await createWorkspace(store, removeTree);
-  const memory = await openMemory(sandbox, join(workspace.directory, 'memory'), await spareMemory());
+  const spare = Math.floor((await spareMemory()) / (session.parallelBuilds ?? 1));
+  const memory = await openMemory(sandbox, join(workspace.directory, 'memory'), spare);
   const surroundings = {
     cwd: session.cwd,
     cacheDir: storePath(store, 'cache'),

@@ -15,6 +15,8 @@ export interface Finding {
   severity: Severity;
   /** Says what is wrong, the value that was met and what was expected, in one line. */
   message: string;
+  /** The object that it is about, where several are worked on: `ImageBuilder/node`. */
+  object?: string;
   /** Exact path of the field, for example `spec.qcows[0].qcow.partitions[2].part_end`. */
   field?: string;
   /** The file that the field was read from. */
@@ -106,13 +108,13 @@ export function formatFinding(finding: Finding): string {
 
 /** What a finding says, without its severity; its text may come from strangers. What has a code ends its first line with it. */
 export function describeFinding(finding: Finding): string {
-  const { message, field, file, line, excerpt } = finding;
+  const { message, object, field, file, line, excerpt } = finding;
   const place = file && `${file}${line === undefined ? '' : `:${line}`}`;
   const [first = '', ...others] = message.split('\n');
   // A finding about a file as a whole has the file as its subject.
   const subject = field || place;
   const code = finding.tags?.code ? ` [${finding.tags.code}]` : '';
-  const head = `${subject ? `${subject}: ` : ''}${first}${field && place ? ` (in ${place})` : ''}${code}`;
+  const head = `${object ? `${object}: ` : ''}${subject ? `${subject}: ` : ''}${first}${field && place ? ` (in ${place})` : ''}${code}`;
   return printableLines([head, ...(excerpt === undefined ? [] : [excerpt]), ...others].join('\n'));
 }
 

@@ -276,6 +276,25 @@ test('an image that does not boot is not published; what was there before stays'
   const again = run([cli, 'build', join(example, 'image-builder.yaml')], { env, cwd: example });
   expect(again.status).toBe(0);
   expect(again.stderr).not.toMatch(/rootfs|osconfig|qcow\//);
+
+  // Of a directory with several objects, the failure of one is its own.
+  const site = join(example, 'site');
+  mkdirSync(site);
+  for (const [name, layout] of Object.entries({ blue: 'out-blue', green: 'out-green', outside: '/nowhere' }))
+    writeFileSync(
+      join(site, `${name}.yaml`),
+      config()
+        .replace(/(metadata:\n {2}name: ).*/, `$1${name}`)
+        .replace('layout: out\n', `layout: ${layout}\n`),
+    );
+  const many = run([cli, 'build', 'site', '--parallel', '2'], { env, cwd: example });
+  expect(many.status).toBe(1);
+  expect(many.stderr).toMatch(
+    /^blue +cached +\d+\.\d +oci:out-blue:.*\ngreen +cached .*\noutside +failed +\d/m,
+  );
+  expect(many.stderr).toMatch(/error: ImageBuilder\/outside: spec\.build\.bundle\.layout: \/nowhere/);
+  expect(parseAllDocuments(many.stdout).filter((document) => document.get('bundle'))).toHaveLength(2);
+  expect(existsSync(join(example, 'out-green/index.json'))).toBe(true);
 });
 
 /** The manifest of the layout, and the checksums of the QCOW in it, computed by other tools than ours. */
