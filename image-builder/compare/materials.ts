@@ -1,5 +1,6 @@
 // What differs between the bills of materials of two bundles. Pure.
 import { isRecord } from '../base/record.ts';
+import { parseDocument } from '../scan/fields.ts';
 
 /** Something on a disk that its bill of materials lists. */
 export interface MaterialChange {
@@ -21,11 +22,14 @@ const KINDS: [string, MaterialChange['kind']][] = [
   ['SPDXRef-Image-', 'container image'],
 ];
 
-/** @param documents SPDX as JSON text; what is malformed in one lists nothing */
+/**
+ * @param documents SPDX as JSON text; what is malformed in one lists nothing
+ * @throws ScanError for what is no JSON
+ */
 export function materialsOf(documents: readonly { disk: string; content: Buffer }[]): Materials {
   const materials = new Map<string, { kind: MaterialChange['kind']; name: string; value: string }>();
   for (const { disk, content } of documents) {
-    const document: unknown = JSON.parse(content.toString('utf8'));
+    const document = parseDocument(content, `the bill of materials of ${disk}`);
     const { packages, files } = isRecord(document) ? document : {};
     const add = (kind: MaterialChange['kind'], name: unknown, value: unknown) => {
       if (typeof name !== 'string' || typeof value !== 'string') return;

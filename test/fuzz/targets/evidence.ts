@@ -74,8 +74,8 @@ export const advisories: Target<Document> = {
   check: async ({ kind, content }) => {
     if (kind === 'vex') vexStatements(content, 'the document');
     else if (kind === 'sbom') {
-      packagesOf(content, 'a');
       materialsOf([{ disk: 'a', content }]);
+      packagesOf(content, 'a');
     } else if (kind === 'description') {
       const place = join(directory, 'build');
       await rm(place, { recursive: true, force: true });
