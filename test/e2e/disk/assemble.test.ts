@@ -1,7 +1,8 @@
 // Disks made of a real root file system, inspected with the tools of others.
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { type AssembledDisk, assembleDisk } from '../../../image-builder/disk/assemble.ts';
+import { parseIndex } from '../../../image-builder/qcow2/block-index.ts';
 import type { Partition } from '../../../image-builder/spec/api/types.ts';
 import { unpackTree } from '../../../image-builder/stages/rootfs/archive.ts';
 import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
@@ -46,8 +47,12 @@ function request(partitions: Partition[], file: string, from = tree) {
     ...{ tree: from, architecture: 'amd64' as const, qcow: qcowOf(partitions), menu: MENU },
     identifierSeed: 'seed',
     output: file,
+    index: indexOf(file),
   };
 }
+
+/** Where the index of an image goes: not beside it. */
+const indexOf = (image: string) => join(stage.directory, `${basename(image)}.index`);
 
 beforeAll(async () => {
   stage = await testStage(SOURCE_DATE_EPOCH);
@@ -210,15 +215,24 @@ test('the same tree, unpacked elsewhere and later, gives the same bytes', async 
     const again = join(other.outputDir, 'x.qcow2');
     await assembleDisk(request([...STANDARD, ...DATA], again, copy), other);
     run('cmp', again, output);
+    run('cmp', indexOf(again), indexOf(output));
   } finally {
     await other.remove();
   }
 });
 
+test('the index is of the image, and small', () => {
+  const index = readFileSync(disk.index ?? '');
+  const { size } = statSync(output);
+  expect(parseIndex(index)).toMatchObject({ fileBytes: size, diskBytes: disk.virtualSize });
+  expect(index.length).toBeLessThan(size * 0.01);
+});
+
 test('zlib, for old QEMUs, and a disk without a separate /boot', async () => {
   const file = join(stage.directory, 'zlib.qcow2');
   const { qcow, ...rest } = request([{ ...ROOT, part_start: '80MiB' }, BIOS_GRUB, ESP], file);
-  await assembleDisk({ ...rest, qcow: { ...qcow, qcow_compression_type: 'zlib' } }, stage);
+  const { index } = await assembleDisk({ ...rest, qcow: { ...qcow, qcow_compression_type: 'zlib' } }, stage);
+  expect(index).toBeUndefined();
   const info = JSON.parse(run('qemu-img', 'info', '--output=json', file));
   expect(info['format-specific'].data['compression-type']).toBe('zlib');
   expect(await inspectByIronic(file)).toMatchObject({ format: 'qcow2' });
