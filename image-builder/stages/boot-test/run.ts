@@ -30,6 +30,8 @@ export const run: StageWork<BootTestInputs, BootTestFacts> = async (
   for (const said of unitFailures) context.step(`boots, though: ${said}`);
   for (const { name, output } of guest?.results ?? [])
     for (const warning of warningsIn(output)) context.step(`${name}: ${warning}`);
+  if (readySeconds !== undefined)
+    context.step(`Ready in a cluster ${readySeconds.toFixed(1)} s after power-on`);
   await writeFile(join(context.outputDir, 'console.txt'), console);
   if (guest) await writeFile(join(context.outputDir, 'tests.json'), `${JSON.stringify(guest, null, 2)}\n`);
   return { facts: { seconds, accelerator, ...(readySeconds !== undefined && { readySeconds }) } };
