@@ -1,7 +1,7 @@
 // The main job on examples/node-image: a real image built under real kustomize, wrong objects, and a build that is ended
 // by a signal. Everything is built once; the second kustomize is answered from the store.
 import { execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import {
   cpSync,
   existsSync,
@@ -19,6 +19,7 @@ import { dirname, join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { executable, run } from '../support/executables.ts';
 import { kustomizes } from '../support/kustomize.ts';
+import { startRegistry } from '../support/registry.ts';
 
 const root = join(__dirname, '../../..');
 const fn = executable('image-builder-fn');
@@ -229,31 +230,66 @@ qcows:
   expect(objects.slice(3)).toEqual([expected[1], expected[0], expected[2]]);
 });
 
-test.each(['bios', 'uefi'])(
-  'the image boots to its login prompt under %s, with the banner that osconfig set',
-  (firmware) => {
-    const qcow = join(directory, 'control-plane.qcow2');
-    const { status, stderr } = run(
-      [
-        executable('image-builder'),
-        '--verbose',
-        'boot-test',
-        qcow,
-        '--firmware',
-        firmware,
-        '--timeout',
-        '600',
-      ],
-      { env },
-    );
-    expect({ status, stderr }).toEqual({
+test('the image boots to its login prompt under BIOS, with the banner that osconfig set', () => {
+  const qcow = join(directory, 'control-plane.qcow2');
+  const command = [executable('image-builder'), '--verbose', 'boot-test', qcow] as [string, ...string[]];
+  const { status, stderr } = run([...command, '--firmware', 'bios', '--timeout', '600'], { env });
+  expect({ status, stderr }).toEqual({
+    status: 0,
+    stderr: expect.stringContaining('Built by Image Builder'),
+  });
+  // Without a config drive, too, everything starts.
+  expect(stderr).not.toMatch(/^warning: /m);
+});
+
+test('the image boots under UEFI before it is published, and that is signed and can be demanded', async () => {
+  const registry = await startRegistry();
+  try {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const keys = { secret: join(directory, 'key.pem'), public: join(directory, 'key.pub') };
+    writeFileSync(keys.secret, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    writeFileSync(keys.public, publicKey.export({ type: 'spki', format: 'pem' }));
+    const object = parse(config());
+    const repository = `${registry.host}/site/node`;
+    object.spec.build.bundle = { repository, tag: 'v1', attest: {} };
+    object.spec.build.bootTest = { timeout: 600, firmware: ['uefi'] };
+    const file = join(directory, 'attested.yaml');
+    writeFileSync(file, JSON.stringify(object));
+    const signing = {
+      ...env,
+      IMAGE_BUILDER_SIGNING_KEY: keys.secret,
+      IMAGE_BUILDER_CACHE: join(directory, 'cache'),
+    };
+    const cli = executable('image-builder');
+    const built = run([cli, 'build', file], { env: signing, cwd: example });
+    expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({
       status: 0,
-      stderr: expect.stringContaining('Built by Image Builder'),
+      stderr: '',
     });
-    // Without a config drive, too, everything starts.
-    expect(stderr).not.toMatch(/^warning: /m);
-  },
-);
+    const everything = ['--require', 'signature,provenance,sbom,bootTest', '--output', 'json'];
+    const verified = run([cli, 'verify', `${repository}:v1`, '--key', keys.public, ...everything], {
+      env: signing,
+    });
+    const stderr = verified.status === 0 ? '' : verified.stderr;
+    expect({ status: verified.status, stderr }).toEqual({ status: 0, stderr: '' });
+    const { trusted } = JSON.parse(verified.stdout);
+    expect(trusted.map(({ kind }: { kind: string }) => kind).sort()).toEqual([
+      ...['bootTest', 'provenance', 'sbom', 'signature'],
+    ]);
+    const entries = join(directory, 'store/entries');
+    const [boot = ''] = readdirSync(entries).filter((name) => name.startsWith('boot-test-'));
+    expect(readFileSync(join(entries, boot, 'console.txt'), 'utf8')).toContain('Built by Image Builder');
+    // What is signed is what the machine has seen, and how long that took.
+    const compared = run([cli, 'diff', `${repository}:v1`, `${repository}:v1`, '--output', 'json'], {
+      env: signing,
+    });
+    expect(JSON.parse(compared.stdout).evidence.boots).toMatchObject([
+      { test: 'control-plane/uefi', after: { seconds: expect.any(Number), accelerator: expect.any(String) } },
+    ]);
+  } finally {
+    await registry.stop();
+  }
+});
 
 test('an image that does not boot is not published; what was there before stays', () => {
   const index = readFileSync(join(example, 'out/index.json'), 'utf8');
