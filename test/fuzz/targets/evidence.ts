@@ -1,7 +1,6 @@
 // Databases of vulnerabilities, VEX documents, bills of materials, descriptions of builds and signed statements.
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { signStatement } from '../../../image-builder/attestation/envelope.ts';
@@ -52,9 +51,6 @@ interface Document {
   content: Buffer;
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'image-builder-fuzz-'));
-process.once('exit', () => rm(directory, { recursive: true, force: true }).catch(() => {}));
-
 export const advisories: Target<Document> = {
   name: 'advisories',
   generate: (random) => {
@@ -76,15 +72,18 @@ export const advisories: Target<Document> = {
     else if (kind === 'sbom') {
       materialsOf([{ disk: 'a', content }]);
       packagesOf(content, 'a');
-    } else if (kind === 'description') {
-      const place = join(directory, 'build');
-      await rm(place, { recursive: true, force: true });
-      mkdirSync(place);
-      await readDescription(content, {}, place);
     } else {
-      const file = join(directory, 'database');
-      writeFileSync(file, content);
-      await askDatabase(file, index);
+      const directory = mkdtempSync(join(tmpdir(), 'image-builder-fuzz-'));
+      try {
+        if (kind === 'description') await readDescription(content, {}, directory);
+        else {
+          const file = join(directory, 'database');
+          writeFileSync(file, content);
+          await askDatabase(file, index);
+        }
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
     }
   },
 };
