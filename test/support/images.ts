@@ -30,6 +30,8 @@ export interface TestImage {
   layers: TestLayer[];
   tag?: string;
   labels?: Record<string, string>;
+  /** Default: `function`, as bundles have it. */
+  entrypoint?: string[];
   platform?: { os: string; architecture: string };
   withoutHistory?: boolean;
 }
@@ -102,7 +104,7 @@ export class LayoutWriter {
     const config = this.blob(
       JSON.stringify({
         ...platform,
-        config: { Labels: image.labels ?? {}, Entrypoint: ['function'] },
+        config: { Labels: image.labels ?? {}, Entrypoint: image.entrypoint ?? ['function'] },
         rootfs: { type: 'layers', diff_ids: diffIds },
         ...(!image.withoutHistory && { history }),
       }),

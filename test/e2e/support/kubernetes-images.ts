@@ -29,9 +29,9 @@ export async function serveKubernetesImages(
   const writer = new LayoutWriter(layout);
   const registry = await startRegistry();
   const digests: Record<string, string> = {};
-  // Where the entry point of the tests' images is found. For the architecture of this machine.
+  // For the architecture of this machine.
   const pause = {
-    entries: [{ name: 'bin/function', content: readFileSync(goProgram('pause')), mode: 0o755 }],
+    entries: [{ name: 'pause', content: readFileSync(goProgram('pause')), mode: 0o755 }],
   };
   const base = { entries: [{ name: 'etc/passwd', content: 'root:x:0:0:root:/root:/sbin/nologin\n' }] };
   for (const reference of references) {
@@ -40,7 +40,9 @@ export async function serveKubernetesImages(
       const program = { entries: [{ name: 'program', content: `${reference} ${architecture}` }] };
       members.push(
         await writer.image({
-          layers: [base, isPause(reference) ? pause : program],
+          ...(isPause(reference)
+            ? { layers: [base, pause], entrypoint: ['/pause'] }
+            : { layers: [base, program] }),
           platform: { os: 'linux', architecture },
         }),
       );
