@@ -141,20 +141,16 @@ async function executable(entryPoint, name, usual = []) {
 }
 
 /**
- * The native executable: Bun, and both programs compiled to its bytecode, which starts at once whatever its size. So
- * nothing is packed.
+ * The native executable: Bun, and both programs compiled to its bytecode, which need not be read through. So nothing is
+ * compressed; but code in parts makes the functions of those only that are loaded.
  */
 async function nativeExecutable(bun) {
   const directory = join(dist, 'native');
   const program = join(directory, 'program.cjs');
-  await esbuild.build({
-    ...BUNDLING,
-    entryPoints: [join(root, 'image-builder/cli/native.ts')],
-    outfile: program,
-    // For `#runtime` of package.json.
-    conditions: ['bun'],
-    plugins: [replaceKnownModules, recordPackages],
-  });
+  await mkdir(directory);
+  // The condition is for `#runtime` of package.json.
+  const bundling = { ...BUNDLING, conditions: ['bun'] };
+  await writeFile(program, await singleFile('image-builder/cli/native.ts', bundling, 'all'));
   const options = [
     // Whoever starts it in a directory does not mean that a .env or a bunfig.toml there should have a say.
     ...['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig'],

@@ -18,7 +18,7 @@ const CODE_FOR_VM = { 'dynamic-import': false };
  *
  * @param entryPoint path of its first module, from the root of the project like those of `usual`
  * @param bundling options of esbuild for every part
- * @param usual modules that start parts which most runs need: they are not worth being compressed
+ * @param usual modules that start parts which most runs need, or `all`: those are not compressed
  */
 export async function singleFile(entryPoint, bundling, usual = []) {
   const { outputFiles, metafile } = await esbuild.build({
@@ -39,8 +39,11 @@ export async function singleFile(entryPoint, bundling, usual = []) {
     // Of a library in CommonJS, a part exports nothing but a default.
     parts.set(name, format === 'cjs' ? `${code}module.exports=module.exports.default;` : code);
   }
-  const [entry, ...others] = [entryPoint, ...usual].map((module) => partOf(module, outputs));
-  const atOnce = importedAtOnce([entry, ...others], outputs);
+  const entry = partOf(entryPoint, outputs);
+  const atOnce =
+    usual === 'all'
+      ? [...parts.keys()]
+      : importedAtOnce([entry, ...usual.map((module) => partOf(module, outputs))], outputs);
   const functions = atOnce.map((name) => `${key(name)}(module,exports,require){${parts.get(name)}\n}`);
   const late = inLoadingOrder(entry, outputs).filter((name) => !atOnce.includes(name));
   const { comment, places } = asComment(late.map((name) => [name, parts.get(name)]));

@@ -115,12 +115,14 @@ class LayoutSource implements ImageSource {
   }
 
   async #index(): Promise<Index> {
-    if ((await this.#files.size(INDEX_FILE)) === undefined) {
-      throw new RegistryError('NOT_FOUND', `${this.name} is not an OCI layout: it has no index.json`, {
-        hint: 'Check the path; for the output of `docker save` use docker-archive:FILE.',
-      });
-    }
-    const content = await readSmall(this.#files, INDEX_FILE, MANIFEST_LIMIT_BYTES, this.name);
+    const content = await readSmall(this.#files, INDEX_FILE, MANIFEST_LIMIT_BYTES, this.name).catch(
+      async (error: unknown) => {
+        if ((await this.#files.size(INDEX_FILE)) !== undefined) throw error;
+        throw new RegistryError('NOT_FOUND', `${this.name} is not an OCI layout: it has no index.json`, {
+          hint: 'Check the path; for the output of `docker save` use docker-archive:FILE.',
+        });
+      },
+    );
     const index = parseManifest(content, OCI_INDEX, `index.json of ${this.name}`);
     if (!('manifests' in index))
       throw new RegistryError('INVALID_MANIFEST', `index.json of ${this.name} is not an index`);

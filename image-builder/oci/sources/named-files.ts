@@ -17,6 +17,8 @@ export interface Files {
   /** Size in bytes; undefined when there is no such file. */
   size(path: string): Promise<number | undefined>;
   stream(path: string): AsyncIterable<Uint8Array>;
+  /** A file of at most `limit` bytes; the size of a larger one; undefined when there is none. Absent when that is not quicker. */
+  readonly small?: (path: string, limit: number) => Promise<Buffer | number | undefined>;
   /** Absent when the files can only be streamed. */
   readonly range?: (path: string, range: ByteRange) => Promise<Buffer>;
   close(): Promise<void>;
@@ -24,14 +26,18 @@ export interface Files {
 
 /** Reads a small file whole. @throws RegistryError NOT_FOUND, TOO_LARGE */
 export async function readSmall(files: Files, path: string, limit: number, where: string): Promise<Buffer> {
-  const size = await files.size(path);
-  if (size === undefined) throw new RegistryError('NOT_FOUND', `${where} has no file ${path}`);
-  if (size > limit)
-    throw new RegistryError('TOO_LARGE', `${where}: ${path} has ${size} bytes, more than ${limit}`);
+  const found = files.small ? await files.small(path, limit) : await files.size(path);
+  if (found === undefined) throw new RegistryError('NOT_FOUND', `${where} has no file ${path}`);
+  if (typeof found !== 'number') return found;
+  if (found > limit)
+    throw new RegistryError('TOO_LARGE', `${where}: ${path} has ${found} bytes, more than ${limit}`);
   const parts: Uint8Array[] = [];
   for await (const part of files.stream(path)) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
+
+/** Bytes that are read at once. */
+const PART_BYTES = 1024 * 1024;
 
 /** Files of a directory. */
 export class DirectoryFiles implements Files {
@@ -46,19 +52,31 @@ export class DirectoryFiles implements Files {
   }
 
   async size(path: string): Promise<number | undefined> {
-    const file = await this.#open(path);
-    if (!file) return undefined;
+    const opened = await this.#open(path);
+    await opened?.file.close();
+    return opened?.size;
+  }
+
+  readonly small = async (path: string, limit: number): Promise<Buffer | number | undefined> => {
+    const opened = await this.#open(path);
+    if (!opened) return undefined;
+    const { file, size } = opened;
     try {
-      return (await file.stat()).size;
+      return size > limit ? size : await readAt(file, 0, size, this.cost);
     } finally {
       await file.close();
     }
-  }
+  };
 
   async *stream(path: string): AsyncGenerator<Uint8Array> {
-    const file = await this.#require(path);
+    const { file, size } = await this.#require(path);
     try {
-      const chunks = file.createReadStream({ highWaterMark: 1024 * 1024, autoClose: false });
+      // A stream of Node costs more than reading one part.
+      if (size <= PART_BYTES) {
+        yield await readAt(file, 0, size, this.cost);
+        return;
+      }
+      const chunks = file.createReadStream({ highWaterMark: PART_BYTES, autoClose: false });
       for await (const chunk of chunks as AsyncIterable<Buffer>) {
         this.cost.bytes += chunk.length;
         yield chunk;
@@ -69,7 +87,7 @@ export class DirectoryFiles implements Files {
   }
 
   readonly range = async (path: string, { start, length }: ByteRange): Promise<Buffer> => {
-    const file = await this.#require(path);
+    const { file } = await this.#require(path);
     try {
       return await readAt(file, start, length, this.cost);
     } finally {
@@ -79,14 +97,14 @@ export class DirectoryFiles implements Files {
 
   async close(): Promise<void> {}
 
-  async #require(path: string): Promise<FileHandle> {
-    const file = await this.#open(path);
-    if (!file) throw new RegistryError('NOT_FOUND', `${this.#directory} has no file ${path}`);
-    return file;
+  async #require(path: string): Promise<OpenedFile> {
+    const opened = await this.#open(path);
+    if (!opened) throw new RegistryError('NOT_FOUND', `${this.#directory} has no file ${path}`);
+    return opened;
   }
 
   /** Undefined when there is not a regular file. */
-  async #open(path: string): Promise<FileHandle | undefined> {
+  async #open(path: string): Promise<OpenedFile | undefined> {
     const absolute = join(this.#directory, path);
     await this.#mayRead(absolute);
     try {
@@ -98,11 +116,16 @@ export class DirectoryFiles implements Files {
   }
 }
 
+interface OpenedFile {
+  file: FileHandle;
+  size: number;
+}
+
 /** Opens a regular file; undefined for anything else, and nobody waits for the writer of a fifo. */
-async function openRegular(path: string): Promise<FileHandle | undefined> {
+async function openRegular(path: string): Promise<OpenedFile | undefined> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  const isRegular = await file.stat().then((found) => found.isFile());
-  if (isRegular) return file;
+  const found = await file.stat();
+  if (found.isFile()) return { file, size: found.size };
   await file.close();
   return undefined;
 }
@@ -113,11 +136,11 @@ function unreadable(path: string, cause: unknown): RegistryError {
 
 /** Opens a tar archive, compressed or not. @throws RegistryError NOT_FOUND */
 export async function openArchiveFiles(path: string): Promise<Files> {
-  const file = await openRegular(path).catch((cause: unknown) => {
+  const opened = await openRegular(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
-  if (!file) throw new RegistryError('NOT_FOUND', `cannot read ${path}: it is not a regular file`);
-  const { size } = await file.stat();
+  if (!opened) throw new RegistryError('NOT_FOUND', `cannot read ${path}: it is not a regular file`);
+  const { file, size } = opened;
   const head = await readAt(file, 0, 6, { requests: 0, bytes: 0 }).catch(async (error: unknown) => {
     await file.close();
     throw unreadable(path, error);
@@ -170,8 +193,8 @@ class ArchiveFiles implements Files {
 
   async *stream(path: string): AsyncGenerator<Uint8Array> {
     const size = this.#members.get(path)?.size ?? 0;
-    for (let start = 0; start < size; start += 1024 * 1024) {
-      yield await this.range(path, { start, length: Math.min(1024 * 1024, size - start) });
+    for (let start = 0; start < size; start += PART_BYTES) {
+      yield await this.range(path, { start, length: Math.min(PART_BYTES, size - start) });
     }
   }
 
@@ -285,7 +308,7 @@ function linkTarget(entry: { path: string; type: string; linkName: string }): st
 }
 
 async function* fileStream(path: string, cost: Cost): AsyncGenerator<Uint8Array> {
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: PART_BYTES })) {
     cost.bytes += (chunk as Buffer).length;
     yield chunk as Buffer;
   }
