@@ -1,6 +1,6 @@
 // Who vouches for what an entry holds. Beside the record, never in it: a record may come from elsewhere, this is what this
 // machine knows. An entry that does not have it is nobody's: it is built again.
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Built here, or brought by the owner of the store (`store import`): whoever uses the store believes its owner. */
@@ -20,9 +20,16 @@ export function isOwn(origin: Origin): origin is OwnOrigin {
   return origin === 'build' || origin === 'import';
 }
 
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 /** The origin that was noted in the directory of an entry; undefined when none was. */
 export async function readOrigin(directory: string): Promise<Origin | undefined> {
-  const text = await readFile(join(directory, ORIGIN_FILE), 'utf8').catch(() => '');
-  const origin = text.trim();
+  const origin = textOf(join(directory, ORIGIN_FILE)).trim();
   return /^(?:build|import|key:[0-9a-f]{64}|registry:\S+)$/.test(origin) ? (origin as Origin) : undefined;
 }

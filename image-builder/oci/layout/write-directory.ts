@@ -1,5 +1,5 @@
 // Writes OCI layout directories with several tags (image-layout.md): adding an image leaves the others alone.
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
@@ -19,6 +19,8 @@ import {
   tagOf,
 } from './format.ts';
 import { LayoutError } from './layout-error.ts';
+
+// What a render asks for is asked for synchronously: fifty small files would cost ten times as much by Node's threads.
 
 /** An image in a layout directory of its own. */
 export interface LayoutImage {
@@ -86,7 +88,6 @@ export async function layoutHas(directory: string, tag: string, image: LayoutIma
     const blobs = blobsDirectory(directory);
     const { referrers, blobs: wanted } = await partsOf(image);
     if (!referrers.every(({ digest }) => manifests.some((listed) => listed.digest === digest))) return false;
-    // Synchronous: a render asks for fifty of them, and each would cost ten times as much by Node's threads.
     return wanted.every(({ digest, size }) => statSync(blobPath(blobs, digest)).size === size);
   } catch {
     return false;
@@ -131,7 +132,7 @@ async function findReferrers(directory: string, digest: string): Promise<StoredM
 }
 
 async function readManifest(directory: string, { digest }: Descriptor): Promise<Manifest> {
-  return JSON.parse(await readFile(blobPath(blobsDirectory(directory), digest), 'utf8'));
+  return JSON.parse(readFileSync(blobPath(blobsDirectory(directory), digest), 'utf8'));
 }
 
 /** What refers to images that the layout has no longer. */
@@ -148,7 +149,7 @@ async function orphansOf(
 async function readIndex(directory: string): Promise<Index> {
   let text: string;
   try {
-    text = await readFile(join(directory, INDEX_FILE), 'utf8');
+    text = readFileSync(join(directory, INDEX_FILE), 'utf8');
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
     const names = (await readdir(directory)).filter(
