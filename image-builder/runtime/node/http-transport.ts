@@ -1,5 +1,6 @@
 // Requests by node:http. Bun has that too, and uses it for bodies that are streams.
 
+import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import type { Env } from '../../base/env.ts';
 import type { TlsSettings } from '../../oci/http/connection-settings.ts';
@@ -41,6 +42,8 @@ class HttpTransport implements Transport {
   ): Promise<HttpResponse> {
     const isBuffer = Buffer.isBuffer(body);
     const { agent, options, secure } = await this.#connections.route(url);
+    // Every request that is under way listens, and so does its connection: of more than five Node would warn of a leak.
+    if (signal) setMaxListeners(0, signal);
     return new Promise((resolve, reject) => {
       const outgoing = http.request({
         ...options,

@@ -67,8 +67,7 @@ async function pinImages(
       mirrors: preload.mirrors,
       ...(env && { environment: env }),
       ...(credentials && { credentials }),
-      // One of its own: connections leave listeners behind.
-      ...(signal && { signal: AbortSignal.any([signal]) }),
+      ...(signal && { signal }),
     });
     try {
       return { reference, digest: (await source.currentDigest()) ?? (await source.root()).descriptor.digest };

@@ -51,7 +51,8 @@ export async function readImage(
       await cache.put(given, content);
     },
   };
-  return await fromRegistry(pinned, options, async (source, signal) => {
+  const { signal } = options;
+  return await fromRegistry(pinned, options, async (source) => {
     const platform = { os: 'linux', architecture };
     const known = await noted.get(digest);
     const descriptor = { mediaType: '', digest, size: known?.length ?? 0 };
@@ -83,14 +84,14 @@ export async function fetchLayers(
   options: PullOptions & { step: (message: string) => void },
 ): Promise<void> {
   const { reference } = pinned;
-  await fromRegistry(pinned, options, async (source, signal) => {
+  await fromRegistry(pinned, options, async (source) => {
     const reading = image.readingFrom(source);
     for (const layer of layers) {
       const fetch = () => {
         options.step(`fetch a layer of ${reference} (${formatBytes(layer.size)})`);
         return reading.checked(layer, `a layer of ${reference}`);
       };
-      await cache.ensure(layer, fetch, signal);
+      await cache.ensure(layer, fetch, options.signal);
     }
   });
 }
@@ -98,16 +99,14 @@ export async function fetchLayers(
 /** Opens the place of an image for as long as something is done with it; opening it sends nothing. */
 async function fromRegistry<Result>(
   { reference, digest }: PinnedImage,
-  { signal, ...options }: PullOptions,
-  use: (source: ImageSource, signal: AbortSignal) => Promise<Result>,
+  options: PullOptions,
+  use: (source: ImageSource) => Promise<Result>,
 ): Promise<Result> {
   // Without the tag: what that stands for now is nobody's business.
   const { tag: _, ...place } = parseReference(reference) as RegistryReference;
-  // Every connection leaves a listener behind.
-  const own = AbortSignal.any([signal]);
-  const source = await openSource({ ...place, digest: digest as Digest }, { ...options, signal: own });
+  const source = await openSource({ ...place, digest: digest as Digest }, options);
   try {
-    return await use(source, own);
+    return await use(source);
   } finally {
     await source.close();
   }
