@@ -38,7 +38,7 @@ async function interrupted(child: ChildProcess, signal: NodeJS.Signals) {
   });
   await connected;
   child.kill(signal);
-  const status = await new Promise((resolve) => child.on('exit', (code, by) => resolve(code ?? by)));
+  const status = await new Promise((resolve) => child.on('close', (code, by) => resolve(code ?? by)));
   return { stdout, stderr, status };
 }
 

@@ -143,7 +143,7 @@ test.each([
         if (stderr.includes('rootfs: choose and fetch')) resolve();
       });
     });
-    const ended = new Promise((resolve) => child.on('exit', (code, by) => resolve(code ?? by)));
+    const ended = new Promise((resolve) => child.on('close', (code, by) => resolve(code ?? by)));
     await Promise.race([isBusy, ended]);
     await new Promise((resolve) => setTimeout(resolve, 2000));
     child.kill(signal);

@@ -67,7 +67,8 @@ test.each(['--help', '-h'])('%s prints and ends without reading standard input',
   child.stdout.on('data', (chunk) => {
     output += chunk;
   });
-  const status = await new Promise((resolve) => child.on('exit', resolve));
+  // Not `exit`, before which not all of the output need have come.
+  const status = await new Promise((resolve) => child.on('close', resolve));
   child.stdin.destroy();
   expect(status).toBe(0);
   expect(output).toContain('kind: ImageBuilder, apiVersion: airshipit.org/v1alpha1');
@@ -138,7 +139,7 @@ test('input that arrives slowly, in pieces, through a non-blocking pipe', async 
     await new Promise((resolve) => setTimeout(resolve, 150));
   }
   child.stdin.end();
-  await new Promise((resolve) => child.on('exit', resolve));
+  await new Promise((resolve) => child.on('close', resolve));
   expect(output.startsWith(input)).toBe(true);
 });
 
