@@ -85,7 +85,7 @@ function variables() {
 }
 
 function menu() {
-  return { timeoutSeconds: 1, serialCommand: '', kernelCommandLine: 'console=ttyS0' };
+  return { timeoutSeconds: 1, serialCommand: '', kernelArguments: ['console=ttyS0'] };
 }
 
 async function seconds(action) {
