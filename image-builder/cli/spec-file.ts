@@ -44,11 +44,14 @@ export interface FileDocuments {
   sources: readonly Source[];
 }
 
-/** @throws InvalidInputError for a file that cannot be read, or is not YAML */
-export async function readDocumentsOf(path: string): Promise<FileDocuments> {
+/**
+ * @param given the text of the file, where somebody has read it already
+ * @throws InvalidInputError for a file that cannot be read, or is not YAML
+ */
+export async function readDocumentsOf(path: string, given?: string): Promise<FileDocuments> {
   const { readDocuments } = await import('../base/yaml/read-documents.ts');
   const file = path === '-' ? 'standard input' : path;
-  const { values, sources, problems } = readDocuments(await readText(path, file));
+  const { values, sources, problems } = readDocuments(given ?? (await readText(path, file)));
   if (problems.length > 0) {
     throw new InvalidInputError(
       problems.map((problem) => ({ severity: 'error', message: `is not valid YAML: ${problem}`, file })),

@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Finding, findingsOf, InvalidInputError, invalidInput } from '../base/diagnostics/error.ts';
 import type { Policy } from '../policy/policy.ts';
+import { SpecFiles } from '../policy/spec-files.ts';
 import { explainBy, explained } from './context.ts';
 import { type BuildFile, isBuild, nameOf, readBuild, readDocumentsOf, theImageBuilder } from './spec-file.ts';
 
@@ -32,9 +33,12 @@ export async function readBuilds(
   const wrong: { object: string; findings: Finding[] }[] = [];
   for (const path of paths) {
     const files = await filesOf(path);
+    const before = builds.length + wrong.length;
     for (const file of files ?? [path]) {
-      const documents = await readDocumentsOf(file);
       const policy = await policyOf(file);
+      // Nobody has named the files of a directory: they are regular files, and links lead to what may be read.
+      const text = files && (await new SpecFiles(cwd, policy.read).readText(file));
+      const documents = await readDocumentsOf(file, text);
       const indexes = [...documents.values.keys()].filter((index) => isBuild(documents.values[index]));
       // Of a file that was named, and has nothing to build, the reason is told.
       if (indexes.length === 0 && !files) indexes.push(theImageBuilder(documents.values, file));
@@ -48,7 +52,7 @@ export async function readBuilds(
         }
       }
     }
-    if (files && builds.length === 0 && wrong.length === 0)
+    if (files && builds.length + wrong.length === before)
       throw invalidInput({ file: path }, 'has no *.yaml or *.yml with an ImageBuilder object that builds');
   }
   const isOne = builds.length + wrong.length === 1;

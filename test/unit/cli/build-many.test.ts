@@ -1,5 +1,6 @@
 // Several objects in one `build`: which are read out of files and directories, and what becomes of each.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CancelledError } from '../../../image-builder/base/diagnostics/cancelled.ts';
@@ -84,6 +85,35 @@ describe('readBuilds', () => {
   ])('%s', async (_what, files, path, message) => {
     write(files as Record<string, string>);
     expect((await errorsOf(read(path))).join('\n')).toMatch(message);
+  });
+
+  test('the files of a directory are regular ones, and lead nowhere else', async () => {
+    const outside = mkdtempSync(join(tmpdir(), 'build-many-outside-'));
+    try {
+      writeFileSync(join(outside, 'secret.yaml'), 'password: hunter2\n');
+      mkdirSync(join(directory, 'site'));
+      write({ 'site/a.yaml': object('a') });
+      symlinkSync('a.yaml', join(directory, 'site/b.yml'));
+      expect((await errorsOf(read('site'))).join()).toMatch(/is a, like that of an object in site\/a\.yaml/);
+      rmSync(join(directory, 'site/b.yml'));
+      for (const target of [join(outside, 'secret.yaml'), '/dev/zero']) {
+        symlinkSync(target, join(directory, 'site/b.yml'));
+        const errors = (await errorsOf(read('site'))).join();
+        expect(errors).toContain('PATH_OUTSIDE');
+        expect(errors).not.toContain('hunter2');
+        rmSync(join(directory, 'site/b.yml'));
+      }
+      execFileSync('mkfifo', [join(directory, 'site/b.yml')]);
+      expect((await errorsOf(read('site'))).join()).toMatch(/is not a regular file/);
+    } finally {
+      rmSync(outside, { recursive: true });
+    }
+  });
+
+  test('each directory that is named has something', async () => {
+    mkdirSync(join(directory, 'empty'));
+    write({ 'a.yaml': object('a') });
+    expect((await errorsOf(read('a.yaml', 'empty'))).join()).toMatch(/empty.*has no \*\.yaml/);
   });
 
   test('each build has a name and a place of its own', async () => {
