@@ -3,13 +3,10 @@ import type { KubernetesRelease } from '../build/packages/newest-kubernetes.ts';
 import { compareDebianVersions } from '../scan/debian-version.ts';
 import { isRuntime } from '../spec/variables/kubernetes/runtime.ts';
 import { KUBERNETES_PACKAGES } from '../spec/variables/kubernetes.ts';
-import type {
-  LockedPackage,
-  PinnedImage,
-  ResolvedBuild,
-  ResolvedLock,
-  ResolvedRepository,
-} from '../spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../spec/variables/resolved.ts';
+import type { PinnedImage } from '../spec/variables/resolved-kubernetes.ts';
+import type { LockedPackage, ResolvedLock } from '../spec/variables/resolved-lock.ts';
+import type { ResolvedRepository } from '../spec/variables/resolved-multistrap.ts';
 
 /** What a package is to a node. */
 export type PackageRole = 'kubernetes' | 'kernel' | 'runtime' | 'other';

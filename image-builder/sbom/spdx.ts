@@ -1,6 +1,7 @@
 // The bill of materials of one disk as an SPDX 2.3 document (https://spdx.github.io/spdx-spec/v2.3/). A pure function: the
 // same disk gives the same bytes. docs/how-to/read-bills-of-materials.md tells what is in it.
 import { createHash } from 'node:crypto';
+import { timeStamp } from '../base/time-stamp.ts';
 import { type InstalledPackage, parseStatus } from './installed-packages.ts';
 import type { Inventory } from './inventory.ts';
 import { licenceExpression } from './licences.ts';
@@ -79,7 +80,7 @@ export function spdxDocument(content: DiskContent): string {
     SPDXID: DOCUMENT,
     name: disk.file,
     documentNamespace: `https://airshipit.org/image-builder/spdx/${encodeURIComponent(disk.file)}-${disk.sha256}`,
-    creationInfo: { created: isoTime(content.created), creators: ['Tool: image-builder'] },
+    creationInfo: { created: timeStamp(content.created), creators: ['Tool: image-builder'] },
     packages: [
       diskPackage(disk, system),
       systemPackage(systemId, system),
@@ -269,5 +270,3 @@ function operatingSystem(text: string): OperatingSystem {
   const value = (name: string) => new RegExp(`^${name}=["']?([^"'\\n]*)`, 'm').exec(text)?.[1] || undefined;
   return { id: value('ID') ?? 'linux', version: value('VERSION_ID') ?? 'unknown' };
 }
-
-const isoTime = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');

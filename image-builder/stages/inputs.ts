@@ -1,7 +1,8 @@
 // What of a build's variables stands among the inputs of stages, which are written down and shared.
 import { hashOf } from '../pipeline/keys.ts';
 import { osconfigWithoutCredentials, repositoryWithoutCredentials } from '../spec/variables/credentials.ts';
-import type { ResolvedMultistrap, ResolvedOsconfig, RunContext } from '../spec/variables/resolved.ts';
+import type { ResolvedMultistrap } from '../spec/variables/resolved-multistrap.ts';
+import type { ResolvedOsconfig, RunContext } from '../spec/variables/resolved-osconfig.ts';
 
 /**
  * Inputs are written down: secret answers are only there as a hash, under a name that is never shown, and addresses

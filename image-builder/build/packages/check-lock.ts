@@ -1,7 +1,8 @@
 // A lock file that was made for another spec is refused: it would silently leave out what was added since.
 import { InvalidInputError } from '../../base/diagnostics/error.ts';
 import { preloadReferences } from '../../spec/variables/kubernetes/preload.ts';
-import type { ResolvedBuild, ResolvedLock } from '../../spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+import type { ResolvedLock } from '../../spec/variables/resolved-lock.ts';
 import { requestedPackages } from '../../stages/rootfs/apt-sources.ts';
 
 /** @throws InvalidInputError with everything that the lock and the spec disagree about */

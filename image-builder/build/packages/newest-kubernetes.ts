@@ -1,7 +1,8 @@
 // Which versions of Kubernetes there are beyond that of a build: of its own minor version, and of later ones.
 import { endOfLifeOf, type KubernetesVersion, parseVersion } from '../../spec/variables/kubernetes/minors.ts';
 import { REPOSITORY } from '../../spec/variables/kubernetes/node.ts';
-import type { ResolvedBuild, ResolvedRepository } from '../../spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+import type { ResolvedRepository } from '../../spec/variables/resolved-multistrap.ts';
 import { ArchiveAccess } from '../../stages/rootfs/archive-access.ts';
 import { RootfsError } from '../../stages/rootfs/rootfs-error.ts';
 import { type AskingOptions, inScratch } from './resolution.ts';

@@ -1,7 +1,9 @@
 // Locks a build: what the repositories have now becomes a lock file. Pure.
 
 import { type Change, changesBetween } from '../../pipeline/input-changes.ts';
-import type { PinnedImage, ResolvedBuild, ResolvedLock } from '../../spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+import type { PinnedImage } from '../../spec/variables/resolved-kubernetes.ts';
+import type { ResolvedLock } from '../../spec/variables/resolved-lock.ts';
 import { withoutCredentials } from '../../spec/variables/uri.ts';
 import { requestedPackages } from '../../stages/rootfs/apt-sources.ts';
 import type { PackageResolution } from '../../stages/rootfs/resolution.ts';

@@ -10,12 +10,9 @@ import { parseImageBuilder } from '../../spec/api/validate.ts';
 import type { BuildDescription } from '../../spec/variables/description.ts';
 import { isImageName } from '../../spec/variables/kubernetes/preload.ts';
 import { resolveBuild } from '../../spec/variables/resolve.ts';
-import type {
-  PinnedImage,
-  ResolvedBuild,
-  ResolvedPreload,
-  ScriptFile,
-} from '../../spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+import type { PinnedImage, ResolvedPreload } from '../../spec/variables/resolved-kubernetes.ts';
+import type { ScriptFile } from '../../spec/variables/resolved-osconfig.ts';
 import { RebuildError } from './rebuild-error.ts';
 
 /** Secret values by field of the object: `spec.build.rootfs.osconfig.user_management[0].password_hash`. */

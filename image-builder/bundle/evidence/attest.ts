@@ -9,6 +9,7 @@ import {
   type Subject,
   writeStatement,
 } from '../../attestation/statement.ts';
+import { timeStamp } from '../../base/time-stamp.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
 import { parseManifest } from '../../oci/manifest.ts';
@@ -22,7 +23,7 @@ import { listSboms, openSbom, type SbomDocument } from '../sboms.ts';
 import { bootPredicate, type PassedBootTest } from './boot-predicate.ts';
 import { descriptionReferrer } from './build-description.ts';
 import { findStatements } from './find-statements.ts';
-import { claimsOf, isoTime, subjectFor } from './sign.ts';
+import { claimsOf, subjectFor } from './sign.ts';
 import { PREDICATE_TYPE_ANNOTATION, statementReferrer } from './statement-referrer.ts';
 
 /** What is to be said. */
@@ -71,7 +72,7 @@ export async function newStatements(request: AttestRequest, there: ImageSource):
     key,
     new Set(drafts.map(({ predicateType }) => predicateType)),
   );
-  const created = isoTime(now);
+  const created = timeStamp(now);
   const unsaid = drafts.filter((draft) => !said.has(identityOf(draft)) && !said.has(draft.predicateType));
   const statements = unsaid.flatMap(({ manifests, subject, predicateType, predicate }) => {
     const dated = subject.map((one) =>

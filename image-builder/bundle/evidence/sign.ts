@@ -4,6 +4,7 @@ import type { SigningKey } from '../../attestation/keys.ts';
 import { examine } from '../../attestation/policy.ts';
 import { PREDICATES, type Subject, subjectOf, writeStatement } from '../../attestation/statement.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
+import { timeStamp } from '../../base/time-stamp.ts';
 import { checkContent, type Digest, splitDigest } from '../../oci/digest.ts';
 import { pushNewReferrers } from '../../oci/distribution/push.ts';
 import { RegistryError } from '../../oci/http/registry-error.ts';
@@ -67,7 +68,7 @@ export async function signImage(text: string, options: SignOptions): Promise<Sig
     const claims = place ? claimsOf(place, options.claims) : { ...options.claims };
     if (!options.predicate && (await isSaid(source, descriptor.digest, key, claims)))
       return { image, keyId: key.publicKey.id, alreadySigned: true };
-    const created = isoTime(now);
+    const created = timeStamp(now);
     const name = place ? `${place.registry}/${place.repository}` : 'bundle';
     const subject = manifests.map(({ digest }) => subjectFor(name, digest, { ...claims, created }));
     const payload = writeStatement({ subject, predicateType, predicate: options.predicate?.content ?? {} });
@@ -150,7 +151,3 @@ async function isSaid(
   }
   return false;
 }
-
-/** RFC 3339 without fractions. */
-export const isoTime = (seconds: number): string =>
-  new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z');

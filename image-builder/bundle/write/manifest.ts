@@ -1,5 +1,6 @@
 // Manifest and configuration of the bundle image (OCI image-spec 1.1, manifest.md and config.md).
 
+import { timeStamp } from '../../base/time-stamp.ts';
 import { OCI_MANIFEST } from '../../oci/media-types.ts';
 import type { Descriptor, ImageConfig, Manifest } from '../../oci/model.ts';
 import { INDEX_LAYER_ANNOTATION, PROFILES_LAYER_ANNOTATION } from '../model.ts';
@@ -37,7 +38,7 @@ export function imageConfig(
   layers: readonly AddedLayer[],
   base: BaseImage | undefined,
 ): ImageConfig {
-  const created = isoTime(description.created);
+  const created = timeStamp(description.created);
   const { Cmd: _, ...inherited } = base?.config.config ?? {};
   // As the predecessor's bundle: an init container that copies the images to a directory of the host needs root.
   // kustomize and kpt start it as nobody nevertheless.
@@ -92,13 +93,8 @@ export function markIndexLayer(descriptor: Descriptor, file: string): Descriptor
 
 function imageLabels(description: ImageDescription): Record<string, string> {
   const labels: Record<string, string> = {
-    'org.opencontainers.image.created': isoTime(description.created),
+    'org.opencontainers.image.created': timeStamp(description.created),
     ...description.labels,
   };
   return Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** RFC 3339 without fractions. */
-function isoTime(seconds: number): string {
-  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 }

@@ -1,6 +1,7 @@
 // Variables without the credentials that their URLs may carry: for whatever is written down or shown. What is fetched does
 // not depend on who fetches it.
-import type { ResolvedOsconfig, ResolvedRepository } from './resolved.ts';
+import type { ResolvedRepository } from './resolved-multistrap.ts';
+import type { ResolvedOsconfig } from './resolved-osconfig.ts';
 import { withoutCredentials } from './uri.ts';
 
 /** A mirror behind a password has it in its address. */

@@ -3,13 +3,10 @@
 import type { ImageBuilder } from '../api/types.ts';
 import { osconfigWithoutCredentials, repositoryWithoutCredentials } from './credentials.ts';
 import { readDistribution } from './distribution.ts';
-import type {
-  PinnedImage,
-  ResolvedBuild,
-  ResolvedOsconfig,
-  ResolvedRepository,
-  ScriptFile,
-} from './resolved.ts';
+import type { ResolvedBuild } from './resolved.ts';
+import type { PinnedImage } from './resolved-kubernetes.ts';
+import type { ResolvedRepository } from './resolved-multistrap.ts';
+import type { ResolvedOsconfig, ScriptFile } from './resolved-osconfig.ts';
 import { withoutCredentials } from './uri.ts';
 
 /** A build that can be done again. */

@@ -2,7 +2,7 @@
 import type { Finding } from '../../base/diagnostics/error.ts';
 import type { ImageTests } from '../api/types.ts';
 import { unitName } from './osconfig.ts';
-import type { ImageTest } from './resolved.ts';
+import type { ImageTest } from './resolved-tests.ts';
 
 type Item<List extends keyof ImageTests> = NonNullable<ImageTests[List]> extends (infer One)[] ? One : never;
 

@@ -1,7 +1,7 @@
 // The variables of the roles livecdcontent and qcow with their types as the build uses them.
 import type { LivecdcontentVariables, QcowVariables } from '../api/types.ts';
 import { resolveScript } from './osconfig.ts';
-import type { ResolvedLivecdcontent, ResolvedQcow } from './resolved.ts';
+import type { ResolvedLivecdcontent, ResolvedQcow } from './resolved-images.ts';
 import { toBoolean, toNumber, toText } from './values.ts';
 
 /** @param merged the merged, validated variables: defaults at the bottom, so that nothing is missing. */

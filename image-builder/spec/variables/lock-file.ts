@@ -7,7 +7,7 @@ import type { SpecFiles } from '../../policy/spec-files.ts';
 import { withNumbersAsWritten } from '../api/exact-numbers.ts';
 import { MIRROR } from '../api/patterns.ts';
 import { isPackageName, isPackageRequest } from './package-names.ts';
-import type { LockedPackage, ResolvedLock } from './resolved.ts';
+import type { LockedPackage, ResolvedLock } from './resolved-lock.ts';
 
 /** Bumped when older programs would misunderstand a file. */
 const FORMAT = 1;

@@ -6,7 +6,7 @@ import { PathError } from '../../policy/paths.ts';
 import type { SpecFiles } from '../../policy/spec-files.ts';
 import type { BuildSpec } from '../api/types.ts';
 import { type ProfileFacts, readProfileFacts } from './profile-facts.ts';
-import type { ScriptFile } from './resolved.ts';
+import type { ScriptFile } from './resolved-osconfig.ts';
 
 /** The files that a build reads: the path inside the manifests → the file that counts. */
 export interface Manifests {

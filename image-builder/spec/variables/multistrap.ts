@@ -4,7 +4,7 @@ import type { DistributionData } from './distribution.ts';
 import type { ChosenMirrors } from './mirror.ts';
 import { packageList } from './package-list.ts';
 import { nameOfRequest } from './package-names.ts';
-import type { ResolvedMultistrap, ResolvedRepository } from './resolved.ts';
+import type { ResolvedMultistrap, ResolvedRepository } from './resolved-multistrap.ts';
 import { withoutCredentials } from './uri.ts';
 import { defined, toBoolean, toNumber, toText } from './values.ts';
 

@@ -8,7 +8,7 @@ import type {
   ResolvedOsconfig,
   ResolvedScript,
   RunContext,
-} from './resolved.ts';
+} from './resolved-osconfig.ts';
 import { defined, toBoolean, toNumber, toText } from './values.ts';
 
 /** The lists whose items say in which contexts they run. */

@@ -29,7 +29,8 @@ import {
 import { originsOf } from './origins.ts';
 import { OsconfigResolver, withRunContexts } from './osconfig.ts';
 import { type Layer, mergeLayers } from './overrides.ts';
-import type { ResolvedBuild, ResolvedLock } from './resolved.ts';
+import type { ResolvedBuild } from './resolved.ts';
+import type { ResolvedLock } from './resolved-lock.ts';
 import { checkScopes, collected, ROLES, readCheckedScripts, readScopes, withoutOwn } from './scopes.ts';
 import { renderTemplates, type Scopes } from './templates.ts';
 import { withoutCredentials } from './uri.ts';

@@ -14,7 +14,7 @@ import {
   repositoriesWithKeys,
   withPackageLists,
 } from './repositories.ts';
-import type { ScriptFile } from './resolved.ts';
+import type { ScriptFile } from './resolved-osconfig.ts';
 import { referredNames, type Scope, type Scopes } from './templates.ts';
 import { checkLayer, readLayer, withoutOwnVariables } from './variable-files.ts';
 

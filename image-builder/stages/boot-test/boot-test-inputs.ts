@@ -1,6 +1,6 @@
 // What decides a boot test, and what it notes.
 import type { Architecture } from '../../base/architecture.ts';
-import type { ImageTest, KubernetesProof } from '../../spec/variables/resolved.ts';
+import type { ImageTest, KubernetesProof } from '../../spec/variables/resolved-tests.ts';
 
 /** How the image is booted. The time that the test waits is not among it: a patient test is worth no more than a quick one. */
 export interface BootTestInputs {

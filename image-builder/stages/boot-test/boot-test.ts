@@ -6,7 +6,7 @@ import { controlPlanePath, controlPlanePrograms } from '../../sandbox/control-pl
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { requireTools } from '../../sandbox/tools.ts';
 import { distinct } from '../../spec/variables/image-tests.ts';
-import type { ImageTest, KubernetesProof } from '../../spec/variables/resolved.ts';
+import type { ImageTest, KubernetesProof } from '../../spec/variables/resolved-tests.ts';
 import { type Accelerator, KvmMemory } from './accelerator.ts';
 import { BootError } from './boot-error.ts';
 import { NODE_NAME, writeConfigDrive } from './config-drive.ts';

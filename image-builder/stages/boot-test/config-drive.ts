@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { guestProgram } from '../../embedded/guest-program.ts';
 import { requireTools } from '../../sandbox/tools.ts';
-import type { ImageTest } from '../../spec/variables/resolved.ts';
+import type { ImageTest } from '../../spec/variables/resolved-tests.ts';
 import { REPORT_PORT } from './guest-tests.ts';
 
 /** What the node is called. */

@@ -1,5 +1,5 @@
 // What a booted image reports of the tests inside of it. Pure.
-import type { ImageTest } from '../../spec/variables/resolved.ts';
+import type { ImageTest } from '../../spec/variables/resolved-tests.ts';
 
 /** The port of the virtual machine that the report is written to. */
 export const REPORT_PORT = 'org.airshipit.image-builder.tests';

@@ -2,7 +2,7 @@
 
 import type { ImageTests } from '../../spec/api/types.ts';
 import { imageTests } from '../../spec/variables/image-tests.ts';
-import type { ImageTest, KubernetesProof } from '../../spec/variables/resolved.ts';
+import type { ImageTest, KubernetesProof } from '../../spec/variables/resolved-tests.ts';
 
 /**
  * What holds in a node before it is one: what kubeadm does not look at, or only warns of; for `preflight` also what it checks, and

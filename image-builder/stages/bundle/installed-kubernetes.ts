@@ -1,7 +1,7 @@
 // Which Kubernetes is in an image: what is installed, and beside it what was asked for. Pure.
 import { kubernetesVersion } from '../../bundle/profile/kubernetes-version.ts';
 import { KUBERNETES_PACKAGES } from '../../spec/variables/kubernetes.ts';
-import type { ResolvedMultistrap } from '../../spec/variables/resolved.ts';
+import type { ResolvedMultistrap } from '../../spec/variables/resolved-multistrap.ts';
 import type { InstalledPackages } from '../rootfs/rootfs-entry.ts';
 
 /** Versions as Kubernetes writes them: `v1.34.2`. */

@@ -6,12 +6,12 @@ import {
   osconfigWithoutCredentials,
   repositoryWithoutCredentials,
 } from '../../spec/variables/credentials.ts';
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 import type {
-  ResolvedBuild,
   ResolvedDebconfSelection,
-  ResolvedOsconfig,
   ResolvedRepository,
-} from '../../spec/variables/resolved.ts';
+} from '../../spec/variables/resolved-multistrap.ts';
+import type { ResolvedOsconfig } from '../../spec/variables/resolved-osconfig.ts';
 import type { InstalledPackages } from '../rootfs/rootfs-entry.ts';
 import { kubernetesOf } from './installed-kubernetes.ts';
 

@@ -8,7 +8,7 @@ import type {
   ResolvedScript,
   RunContext,
   ScriptFile,
-} from '../../spec/variables/resolved.ts';
+} from '../../spec/variables/resolved-osconfig.ts';
 import { digestFile } from '../../store/entry-files.ts';
 import { dropAccessLists, packTree, unpackTree } from '../rootfs/archive.ts';
 import { cleanTree } from '../rootfs/clean.ts';

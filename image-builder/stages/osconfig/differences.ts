@@ -1,6 +1,6 @@
 // How a QCOW's configuration differs from the one that its root file system has already. Pure.
 import { isDeepStrictEqual } from 'node:util';
-import type { ResolvedOsconfig, RunContext } from '../../spec/variables/resolved.ts';
+import type { ResolvedOsconfig, RunContext } from '../../spec/variables/resolved-osconfig.ts';
 
 /** An item of a list of which each context takes its own. */
 interface ContextItem {

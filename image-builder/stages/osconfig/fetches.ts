@@ -1,5 +1,5 @@
 // Whether configuring a tree needs a network. Pure.
-import type { ResolvedOsconfig, RunContext, ScriptFile } from '../../spec/variables/resolved.ts';
+import type { ResolvedOsconfig, RunContext, ScriptFile } from '../../spec/variables/resolved-osconfig.ts';
 
 /** Downloads do, and scripts may. */
 export function fetchesIn(

@@ -8,7 +8,7 @@ import { ENTER_TREE } from '../../sandbox/enter-tree.ts';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
 import { kernelArgument } from '../../spec/api/kernel-arguments.ts';
-import type { ResolvedOsconfig, RunContext, ScriptFile } from '../../spec/variables/resolved.ts';
+import type { ResolvedOsconfig, RunContext, ScriptFile } from '../../spec/variables/resolved-osconfig.ts';
 import { loginOf, withoutCredentials } from '../../spec/variables/uri.ts';
 import { withChroot } from '../rootfs/chroot.ts';
 import { changedSettings } from './differences.ts';

@@ -3,7 +3,7 @@ import { kubernetesVersion } from '../../bundle/profile/kubernetes-version.ts';
 import { enterTree } from '../../sandbox/enter-tree.ts';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { hasDefault, preloadReferences } from '../../spec/variables/kubernetes/preload.ts';
-import type { ResolvedPreload } from '../../spec/variables/resolved.ts';
+import type { ResolvedPreload } from '../../spec/variables/resolved-kubernetes.ts';
 import { withChroot } from '../rootfs/chroot.ts';
 import type { InstalledPackages } from '../rootfs/rootfs-entry.ts';
 import { PreloadError } from './preload-error.ts';

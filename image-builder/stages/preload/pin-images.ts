@@ -4,7 +4,8 @@ import { invalidInput } from '../../base/diagnostics/error.ts';
 import type { Env } from '../../base/env.ts';
 import type { CredentialOptions } from '../../oci/credentials/credentials.ts';
 import { hasDefault, preloadReferences, unknownRelease } from '../../spec/variables/kubernetes/preload.ts';
-import type { PinnedImage, ResolvedBuild, ResolvedPreload } from '../../spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+import type { PinnedImage, ResolvedPreload } from '../../spec/variables/resolved-kubernetes.ts';
 import { FIELD, forEachImage } from './preload-error.ts';
 
 interface PinOptions {

@@ -1,6 +1,6 @@
 // What decides the images that disks carry. Pure.
 import type { Architecture } from '../../base/architecture.ts';
-import type { PinnedImage, ResolvedPreload } from '../../spec/variables/resolved.ts';
+import type { PinnedImage, ResolvedPreload } from '../../spec/variables/resolved-kubernetes.ts';
 
 /** What decides the images: mirrors do not. */
 export interface PreloadInputs {

@@ -9,7 +9,7 @@ import type { Descriptor } from '../../oci/model.ts';
 import { openSource, type SourceOptions } from '../../oci/open.ts';
 import { formatPlatform, platformOf } from '../../oci/platform.ts';
 import { parseReference, type RegistryReference } from '../../oci/reference.ts';
-import type { PinnedImage } from '../../spec/variables/resolved.ts';
+import type { PinnedImage } from '../../spec/variables/resolved-kubernetes.ts';
 import type { BlobCache } from './blob-cache.ts';
 import { PreloadError } from './preload-error.ts';
 

@@ -4,7 +4,8 @@ import type { StageContext } from '../../sandbox/stage-context.ts';
 import { takeInventory } from '../../sbom/inventory.ts';
 import { type FetchedFile, type PackageArchive, spdxDocument } from '../../sbom/spdx.ts';
 import { osconfigWithoutCredentials } from '../../spec/variables/credentials.ts';
-import type { ResolvedBuild, ResolvedQcowImage } from '../../spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+import type { ResolvedQcowImage } from '../../spec/variables/resolved-images.ts';
 import { commonScripts, qcowScripts } from '../osconfig/configure.ts';
 
 export interface BillOfMaterialsRequest {

@@ -1,7 +1,7 @@
 // The boot menu of an image. Pure.
 import type { GrubMenu } from '../../disk/grub-config.ts';
 import { kernelArgument } from '../../spec/api/kernel-arguments.ts';
-import type { ResolvedOsconfig } from '../../spec/variables/resolved.ts';
+import type { ResolvedOsconfig } from '../../spec/variables/resolved-osconfig.ts';
 import type { InstalledPackages } from '../rootfs/rootfs-entry.ts';
 
 /** The boot menu; the crash kernel's memory is set aside only where there is one to use it. */

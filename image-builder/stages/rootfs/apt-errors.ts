@@ -2,7 +2,7 @@
 import { ToolError } from '../../sandbox/tool-error.ts';
 import { type Origins, originOf, originOfPackage } from '../../spec/variables/origins.ts';
 import { nameOfRequest, withoutVersion } from '../../spec/variables/package-names.ts';
-import type { ResolvedMultistrap, ResolvedRepository } from '../../spec/variables/resolved.ts';
+import type { ResolvedMultistrap, ResolvedRepository } from '../../spec/variables/resolved-multistrap.ts';
 import { mentions, mentionsRepository } from './mirrors.ts';
 import { RootfsError, type RootfsErrorCode } from './rootfs-error.ts';
 

@@ -1,6 +1,6 @@
 // Repositories as apt reads them, and the pins that keep packages out. Pure.
 import { nameOfRequest } from '../../spec/variables/package-names.ts';
-import type { ResolvedMultistrap, ResolvedRepository } from '../../spec/variables/resolved.ts';
+import type { ResolvedMultistrap, ResolvedRepository } from '../../spec/variables/resolved-multistrap.ts';
 
 /**
  * A deb822 source (sources.list(5)).

@@ -7,7 +7,8 @@ import { ToolError } from '../../sandbox/tool-error.ts';
 import { similarName } from '../../spec/api/similar.ts';
 import type { Origins } from '../../spec/variables/origins.ts';
 import { nameOfRequest } from '../../spec/variables/package-names.ts';
-import type { ResolvedBuild, ResolvedMultistrap, ResolvedRepository } from '../../spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
+import type { ResolvedMultistrap, ResolvedRepository } from '../../spec/variables/resolved-multistrap.ts';
 import { Apt, type PackageFile } from './apt.ts';
 import { renderAuth } from './apt-credentials.ts';
 import {

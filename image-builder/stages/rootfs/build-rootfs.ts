@@ -6,7 +6,7 @@ import { newestRelease } from '../../pipeline/epoch.ts';
 import { ENTER_TREE } from '../../sandbox/enter-tree.ts';
 import { roomFor, type StageContext } from '../../sandbox/stage-context.ts';
 import type { PackageArchive } from '../../sbom/spdx.ts';
-import type { ResolvedLock } from '../../spec/variables/resolved.ts';
+import type { ResolvedLock } from '../../spec/variables/resolved-lock.ts';
 import type { Apt } from './apt.ts';
 import { renderLinkFile, renderPins, renderSource, requestedPackages } from './apt-sources.ts';
 import { packTree } from './archive.ts';

@@ -3,7 +3,7 @@
 // apt has a method for lists of mirrors (apt-transport-mirror(1)); apt 2.6 goes on to the next one after a 404 or a
 // broken transfer, but neither when nobody listens nor when a file has another hash, so it is not used.
 import { ToolError } from '../../sandbox/tool-error.ts';
-import type { ResolvedRepository } from '../../spec/variables/resolved.ts';
+import type { ResolvedRepository } from '../../spec/variables/resolved-multistrap.ts';
 import { withoutCredentials } from '../../spec/variables/uri.ts';
 
 export class Mirrors {

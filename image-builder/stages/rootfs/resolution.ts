@@ -1,6 +1,6 @@
 // What the repositories had when packages were chosen: enough to install exactly the same again.
 import { newestRelease } from '../../pipeline/epoch.ts';
-import type { LockedPackage } from '../../spec/variables/resolved.ts';
+import type { LockedPackage } from '../../spec/variables/resolved-lock.ts';
 import type { PackageFile } from './apt.ts';
 import type { ArchiveAccess, ArchiveInputs } from './archive-access.ts';
 import { textOfKey } from './keyrings.ts';

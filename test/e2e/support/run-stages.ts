@@ -2,7 +2,8 @@
 // Its argument is a file with {directory, build: ResolvedBuild, scripts}.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ResolvedBuild, ScriptFile } from '../../../image-builder/spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../../../image-builder/spec/variables/resolved.ts';
+import type { ScriptFile } from '../../../image-builder/spec/variables/resolved-osconfig.ts';
 import { configureRootfs } from '../../../image-builder/stages/osconfig/configure.ts';
 import { buildRootfs } from '../../../image-builder/stages/rootfs/build-rootfs.ts';
 import { stageContext } from './stage.ts';

@@ -2,11 +2,8 @@
 import { isOutdated, outdated } from '../../../image-builder/compare/outdated.ts';
 import { renderOutdated } from '../../../image-builder/compare/outdated-text.ts';
 import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
-import type {
-  LockedPackage,
-  ResolvedBuild,
-  ResolvedLock,
-} from '../../../image-builder/spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../../../image-builder/spec/variables/resolved.ts';
+import type { LockedPackage, ResolvedLock } from '../../../image-builder/spec/variables/resolved-lock.ts';
 
 const packageOf = (name: string, version: string, repository = 'trixie'): LockedPackage => ({
   ...{ name, version, architecture: 'amd64', repository, path: 'p', size: 1 },

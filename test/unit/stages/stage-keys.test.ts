@@ -8,11 +8,8 @@ import { OsconfigVariables } from '../../../image-builder/spec/api/schema/osconf
 import { QcowVariables } from '../../../image-builder/spec/api/schema/qcow.ts';
 import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
-import type {
-  LockedPackage,
-  ResolvedBuild,
-  ResolvedLock,
-} from '../../../image-builder/spec/variables/resolved.ts';
+import type { ResolvedBuild } from '../../../image-builder/spec/variables/resolved.ts';
+import type { LockedPackage, ResolvedLock } from '../../../image-builder/spec/variables/resolved-lock.ts';
 import { stagesOf } from '../../../image-builder/stages/index.ts';
 import { sameCode } from '../../support/same-code.ts';
 

@@ -1,7 +1,7 @@
 // The container images that a node's disk carries: which they are, and how the booted node gives them to containerd. Pure.
 import { IMAGE_NAME } from '../../api/patterns.ts';
 import type { KubernetesVariables, OsconfigVariables } from '../../api/types.ts';
-import type { ResolvedPreload } from '../resolved.ts';
+import type { ResolvedPreload } from '../resolved-kubernetes.ts';
 import { type KubernetesVersion, kubeadmImagesOf } from './minors.ts';
 
 /** The word for the images that kubeadm needs. */

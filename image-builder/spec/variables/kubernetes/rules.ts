@@ -3,7 +3,8 @@ import type { Finding } from '../../../base/diagnostics/error.ts';
 import { formatFieldPath } from '../../../base/diagnostics/field-path.ts';
 import type { KubernetesVariables } from '../../api/types.ts';
 import type { DistributionData } from '../distribution.ts';
-import type { NameAndValue, ResolvedBuild } from '../resolved.ts';
+import type { ResolvedBuild } from '../resolved.ts';
+import type { NameAndValue } from '../resolved-osconfig.ts';
 import { CGROUP_V2_SINCE, type KubernetesVersion } from './minors.ts';
 
 type Images = Pick<ResolvedBuild, 'rootfs' | 'qcows'>;

@@ -1,6 +1,6 @@
 // What happens inside of the image when it joins. Pure.
 import { podProgram } from '../../../embedded/guest-program.ts';
-import type { ImageTest } from '../../../spec/variables/resolved.ts';
+import type { ImageTest } from '../../../spec/variables/resolved-tests.ts';
 import type { Invitation } from './control-plane.ts';
 import { API_SERVER_ADDRESS, API_SERVER_PORT, NODE_ADDRESS } from './network.ts';
 

@@ -8,7 +8,7 @@ import { lockOf } from '../../../../image-builder/build/packages/package-lock.ts
 import { askRepositories } from '../../../../image-builder/build/packages/resolution.ts';
 import type { BuildSpec } from '../../../../image-builder/spec/api/types.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
-import type { ResolvedLock } from '../../../../image-builder/spec/variables/resolved.ts';
+import type { ResolvedLock } from '../../../../image-builder/spec/variables/resolved-lock.ts';
 import { buildRootfs, type RootfsSources } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
 import { openLocked } from '../../../../image-builder/stages/rootfs/locked.ts';
 import { RootfsError } from '../../../../image-builder/stages/rootfs/rootfs-error.ts';

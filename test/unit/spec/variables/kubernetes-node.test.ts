@@ -10,7 +10,7 @@ import { parseImageBuilder } from '../../../../image-builder/spec/api/validate.t
 import { endOfLifeWarning } from '../../../../image-builder/spec/variables/end-of-life.ts';
 import { preloadReferences } from '../../../../image-builder/spec/variables/kubernetes/preload.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
-import type { ResolvedOsconfig } from '../../../../image-builder/spec/variables/resolved.ts';
+import type { ResolvedOsconfig } from '../../../../image-builder/spec/variables/resolved-osconfig.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'kubernetes-node-'));
 afterAll(() => rmSync(cwd, { recursive: true }));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SpecFiles } from '../../../../image-builder/policy/spec-files.ts';
 import { readLock, renderLockFile } from '../../../../image-builder/spec/variables/lock-file.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
-import type { ResolvedLock } from '../../../../image-builder/spec/variables/resolved.ts';
+import type { ResolvedLock } from '../../../../image-builder/spec/variables/resolved-lock.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'lock-file-'));
 afterAll(() => rmSync(cwd, { recursive: true }));

@@ -7,7 +7,7 @@ import { ExactNumber } from '../../../../image-builder/base/yaml/values.ts';
 import type { BuildSpec } from '../../../../image-builder/spec/api/types.ts';
 import { endOfLifeWarning } from '../../../../image-builder/spec/variables/end-of-life.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
-import type { ResolvedOsconfig } from '../../../../image-builder/spec/variables/resolved.ts';
+import type { ResolvedOsconfig } from '../../../../image-builder/spec/variables/resolved-osconfig.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'resolve-'));
 const aptDirectory = join(cwd, 'apt');

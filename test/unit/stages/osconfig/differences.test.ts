@@ -1,4 +1,4 @@
-import type { ResolvedOsconfig } from '../../../../image-builder/spec/variables/resolved.ts';
+import type { ResolvedOsconfig } from '../../../../image-builder/spec/variables/resolved-osconfig.ts';
 import { changedSettings, qcowDiffers } from '../../../../image-builder/stages/osconfig/differences.ts';
 
 const file = (name: string, contexts: ('common' | 'qcow')[]) => ({

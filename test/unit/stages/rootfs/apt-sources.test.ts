@@ -1,7 +1,7 @@
 import { CancelledError } from '../../../../image-builder/base/diagnostics/cancelled.ts';
 import { ToolError } from '../../../../image-builder/sandbox/tool-error.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
-import type { ResolvedRepository } from '../../../../image-builder/spec/variables/resolved.ts';
+import type { ResolvedRepository } from '../../../../image-builder/spec/variables/resolved-multistrap.ts';
 import {
   explainFetchError,
   isDiskFull,

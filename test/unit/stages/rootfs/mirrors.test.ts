@@ -1,6 +1,6 @@
 import { CancelledError } from '../../../../image-builder/base/diagnostics/cancelled.ts';
 import { ToolError } from '../../../../image-builder/sandbox/tool-error.ts';
-import type { ResolvedRepository } from '../../../../image-builder/spec/variables/resolved.ts';
+import type { ResolvedRepository } from '../../../../image-builder/spec/variables/resolved-multistrap.ts';
 import { Mirrors } from '../../../../image-builder/stages/rootfs/mirrors.ts';
 
 const repository = (name: string, source: string): ResolvedRepository => ({
