@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes real packages of a Kubernetes node for the tests, from the Go modules of its programs: what pkgs.k8s.io has of a
 # minor version (kubelet, kubeadm, kubectl, cri-tools), its kubernetes-cni, and containerd 2 with runc as Docker packs them;
-# and the programs of a control plane, which nodes join in boot tests.
+# and the programs of a control plane, which nodes join in boot tests. Of the newest minor, what its packages of a node hold
+# is unpacked too: with the control plane, that is the cluster of test/e2e/support/cluster.
 #
 #   scripts/kubernetes-packages.sh [MINOR...]     default: every minor of test/e2e/support/kubernetes
 #
-# Writes .cache/kubernetes/{MINOR,runtime}/*.deb and the programs in .cache/kubernetes/{MINOR-control-plane,etcd} for this
+# Writes .cache/kubernetes/{MINOR,runtime}/*.deb and the programs in .cache/kubernetes/{MINOR-control-plane,etcd,node} for this
 # machine's architecture. Versions and checksums of all sources are those of go.mod and go.sum in the directories of that
 # name; what was made from the same files is not made again.
 set -euo pipefail
@@ -119,11 +120,11 @@ UNIT
   pack "$tree/cri-tools" cri-tools "$tools-$revision"
 }
 
-# Of what kubernetes-server-linux-*.tar.gz has, those that a node needs to join.
+# Of what kubernetes-server-linux-*.tar.gz has, those that a cluster without addons needs.
 control_plane() { # control_plane MINOR
   local minor=$1 program flags
   flags=$(version_flags "$minor")
-  for program in kube-apiserver kube-controller-manager kubeadm kubectl; do
+  for program in kube-apiserver kube-controller-manager kube-scheduler kubeadm kubectl; do
     say "building $program for the control plane of $minor"
     compile "$minor" "$output/$program" "$flags" "k8s.io/kubernetes/cmd/$program"
   done
@@ -189,10 +190,44 @@ UNIT
     'Replaces: containerd, runc'
 }
 
-make_once() { # make_once NAME MODULE COMMAND...
-  local name=$1 module=$2 inputs started=$SECONDS
+# A node, without a package manager.
+node_programs() { # node_programs MINOR
+  local package
+  for package in "$cache/$1"/kubelet_*.deb "$cache"/runtime/*.deb; do dpkg-deb --extract "$package" "$output"; done
+  say 'building pause'
+  mkdir "$work/root"
+  nice -n 10 go -C "$modules/../pause" build -ldflags '-s -w' -o "$work/root/pause" . >&2
+  archive_of "$work/root" /pause registry.k8s.io/pause:test >"$output/pause.tar"
+}
+
+# An archive of an image with one layer, as containerd imports it.
+archive_of() { # archive_of TREE ENTRYPOINT NAME
+  local tree=$1 layout=$work/layout blobs=$work/layout/blobs/sha256 layer config manifest
+  blob() { # blob MEDIA-TYPE: keeps standard input, and prints its descriptor
+    local digest
+    cat >"$work/blob"
+    digest=$(sha256sum <"$work/blob" | cut -d' ' -f1)
+    printf '"mediaType": "%s", "digest": "sha256:%s", "size": %s' "$1" "$digest" "$(stat -c %s "$work/blob")"
+    mv "$work/blob" "$blobs/$digest"
+  }
+  mkdir -p "$blobs"
+  echo '{"imageLayoutVersion": "1.0.0"}' >"$layout/oci-layout"
+  layer=$(tar -C "$tree" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -c . |
+    blob application/vnd.oci.image.layer.v1.tar)
+  config=$(printf '{"architecture": "%s", "os": "linux", "config": {"Entrypoint": ["%s"]}, "rootfs": {"type": "layers", "diff_ids": ["%s"]}}' \
+    "$architecture" "$2" "$(grep -o 'sha256:[0-9a-f]*' <<<"$layer")" | blob application/vnd.oci.image.config.v1+json)
+  manifest=$(printf '{"schemaVersion": 2, "config": {%s}, "layers": [{%s}]}' "$config" "$layer" |
+    blob application/vnd.oci.image.manifest.v1+json)
+  printf '{"schemaVersion": 2, "manifests": [{%s, "annotations": {"io.containerd.image.name": "%s"}}]}' "$manifest" "$3" \
+    >"$layout/index.json"
+  tar -C "$layout" -c oci-layout index.json blobs
+}
+
+make_once() { # make_once NAME MODULES COMMAND...
+  local name=$1 sources=() module inputs started=$SECONDS
+  for module in $2; do sources+=("$modules/$module/go.mod" "$modules/$module/go.sum"); done
   shift 2
-  inputs=$(cat "$0" "$modules/$module/go.mod" "$modules/$module/go.sum" | sha256sum | cut -d' ' -f1)
+  inputs=$(cat "$0" "${sources[@]}" | sha256sum | cut -d' ' -f1)
   [ "$(cat "$cache/$name/inputs" 2>/dev/null)" = "$inputs" ] && return 0
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
@@ -214,3 +249,5 @@ for minor in "${minors[@]}"; do
 done
 make_once runtime runtime runtime_packages
 make_once etcd etcd etcd_program
+newest=$(cd "$modules" && ls -d 1.* | sort --version-sort | tail -n 1)
+make_once node "$newest runtime" node_programs "$newest"

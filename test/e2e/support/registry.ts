@@ -1,4 +1,4 @@
-// Starts a real registry (Debian package docker-registry) on a loopback port: plain or TLS, open or with a login.
+// Starts a real registry (Debian package docker-registry) on a port of this machine: plain or TLS, open or with a login.
 
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,8 @@ import { promisify } from 'node:util';
 import { startTokenServer, type TokenServer } from './token-server.ts';
 
 export interface RegistryOptions {
+  /** IPv4 address to listen on. Default: loopback. */
+  address?: string;
   /** Serve by TLS with a certificate of a test authority. */
   tls?: boolean;
   /** Want this user and password by Basic authentication. */
@@ -20,7 +22,7 @@ export interface RegistryOptions {
 }
 
 export interface TestRegistry {
-  /** `127.0.0.1:port`. */
+  /** `address:port`. */
   host: string;
   url: string;
   /** Directory of its blobs and tags. */
@@ -40,9 +42,10 @@ export interface TestRegistry {
 /** Starts a registry; `stop` it. */
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   const directory = mkdtempSync(join(tmpdir(), 'registry-'));
-  const port = await freePort();
-  const host = `127.0.0.1:${port}`;
-  const certificates = options.tls ? makeCertificates(directory) : undefined;
+  const address = options.address ?? '127.0.0.1';
+  const port = await freePort(address);
+  const host = `${address}:${port}`;
+  const certificates = options.tls ? makeCertificates(directory, address) : undefined;
   const tokens = options.token ? await startTokenServer(directory, options.token) : undefined;
   const config = {
     version: '0.1',
@@ -80,7 +83,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   let child: ChildProcess | undefined;
   const start = async () => {
     child = spawn('docker-registry', ['serve', configFile], { stdio: ['ignore', 'ignore', 'pipe'] });
-    await listening(port, child);
+    await listening({ host: address, port }, child);
   };
   const kill = async () => {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
@@ -127,19 +130,19 @@ export async function pushAsDocker(layout: string, target: string): Promise<void
 }
 
 /** A port that nobody listens on now. */
-export function freePort(): Promise<number> {
+export function freePort(host = '127.0.0.1'): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.listen(0, host, () => {
       const address = server.address();
       server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
     });
   });
 }
 
-/** An authority, a server certificate for 127.0.0.1 and localhost, and a client certificate, made by openssl. */
-export function makeCertificates(directory: string) {
+/** An authority, a server certificate for an address and localhost, and a client certificate, made by openssl. */
+export function makeCertificates(directory: string, serverAddress = '127.0.0.1') {
   const path = (name: string) => join(directory, name);
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'ignore' });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
@@ -157,7 +160,7 @@ export function makeCertificates(directory: string) {
     '2',
   );
   for (const [name, extension] of [
-    ['server', 'subjectAltName=IP:127.0.0.1,DNS:localhost'],
+    ['server', `subjectAltName=IP:${serverAddress},DNS:localhost`],
     ['client', 'extendedKeyUsage=clientAuth'],
   ] as const) {
     openssl(
@@ -207,7 +210,7 @@ function makeHtpasswd(
   return path;
 }
 
-async function listening(port: number, child: ChildProcess): Promise<void> {
+async function listening(where: { host: string; port: number }, child: ChildProcess): Promise<void> {
   const { connect } = await import('node:net');
   let stderr = '';
   child.stderr?.on('data', (chunk) => {
@@ -216,7 +219,7 @@ async function listening(port: number, child: ChildProcess): Promise<void> {
   for (let attempt = 0; attempt < 200; attempt++) {
     if (child.exitCode !== null) throw new Error(`docker-registry ended: ${stderr}`);
     const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => {
+      const socket = connect(where, () => {
         socket.destroy();
         resolve(true);
       });

@@ -1,0 +1,209 @@
+#!/usr/bin/env bash
+# components.sh DIRECTORY NETWORK CGROUP: the first process of a cluster's namespaces; see cluster.sh.
+set -euo pipefail
+directory=$1 network=$2 cgroup=$3
+cache=$(cd "$(dirname "$0")/../../../../.cache/kubernetes" && pwd)
+node=$network.2
+service_network=10.96.0
+PATH=$cache/1.37-control-plane:$cache/etcd:$cache/node/usr/bin:$PATH
+unset http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY
+cd "$directory"
+mkdir -p pki log cni containerd certs.d etcd
+
+say() { printf '%6.2f s  %s\n' "$(awk -v a="$started" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')" "$*"; }
+started=$EPOCHREALTIME
+
+mounts() {
+  mount --make-rshared /
+  # Paths that no flag moves. Directories of this machine's stay as they are.
+  local path
+  for path in /run /var/lib /var/log; do
+    mkdir -p "overlay$path/upper" "overlay$path/work"
+    mount -t overlay -o "lowerdir=$path,upperdir=$directory/overlay$path/upper,workdir=$directory/overlay$path/work" \
+      overlay "$path"
+  done
+}
+
+networks() {
+  ip link set lo up
+  until ip link show uplink >/dev/null 2>&1; do sleep 0.05; done
+  ip address add "$node/25" dev uplink
+  ip link set uplink up
+  ip route add default via "$network.1"
+  # The address of the service `kubernetes`, without kube-proxy.
+  ip address add "$service_network.1/32" dev lo
+  echo 1 >/proc/sys/net/ipv4/ip_forward
+}
+
+certificates() {
+  local curve=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
+  certificate() { # certificate NAME SUBJECT EXTENSION
+    openssl req "${curve[@]}" -keyout "pki/$1.key" -out "pki/$1.csr" -subj "$2" 2>/dev/null
+    openssl x509 -req -in "pki/$1.csr" -CA pki/ca.crt -CAkey pki/ca.key -days 2 -extfile <(echo "$3") \
+      -set_serial "0x$(openssl rand -hex 8)" -out "pki/$1.crt" 2>/dev/null
+  }
+  openssl req -x509 "${curve[@]}" -keyout pki/ca.key -out pki/ca.crt -subj /CN=test-cluster -days 2 2>/dev/null
+  local client=extendedKeyUsage=clientAuth
+  certificate apiserver /CN=kube-apiserver \
+    "subjectAltName=DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:$node,IP:$service_network.1"
+  certificate kubelet /CN=node "subjectAltName=IP:$node"
+  certificate apiserver-kubelet /O=system:masters/CN=kube-apiserver-kubelet-client "$client"
+  certificate admin /O=system:masters/CN=admin "$client"
+  certificate controller-manager /CN=system:kube-controller-manager "$client"
+  certificate scheduler /CN=system:kube-scheduler "$client"
+  certificate node /O=system:nodes/CN=system:node:node "$client"
+  openssl ecparam -name prime256v1 -genkey -noout -out pki/sa.key
+  openssl ec -in pki/sa.key -pubout -out pki/sa.pub 2>/dev/null
+  local user
+  for user in admin controller-manager scheduler node; do
+    install --mode=600 /dev/stdin "$user.conf" <<CONF
+apiVersion: v1
+kind: Config
+clusters: [{name: test, cluster: {server: "https://$node", certificate-authority-data: $(base64 -w0 pki/ca.crt)}}]
+users: [{name: $user, user: {client-certificate-data: $(base64 -w0 "pki/$user.crt"), client-key-data: $(base64 -w0 "pki/$user.key")}}]
+contexts: [{name: test, context: {cluster: test, user: $user}}]
+current-context: test
+CONF
+  done
+}
+
+start() { # start NAME COMMAND...
+  local name=$1
+  shift
+  "$@" >"log/$name.log" 2>&1 &
+  pids[$!]=$name
+}
+
+until_so() { # until_so WHAT COMMAND...
+  local what=$1 deadline=$((SECONDS + 120))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    running
+    [ $SECONDS -lt $deadline ] || { echo "cluster: $what: not within two minutes" >&2; exit 1; }
+    sleep 0.1
+  done
+  say "$what"
+}
+
+running() {
+  local pid
+  for pid in "${!pids[@]}"; do
+    kill -0 "$pid" 2>/dev/null && continue
+    echo "cluster: ${pids[$pid]} has ended by itself:" >&2
+    tail -n 20 "log/${pids[$pid]}.log" >&2
+    exit 1
+  done
+}
+
+api_server() {
+  start etcd etcd --data-dir etcd --unsafe-no-fsync --log-level warn
+  start kube-apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-address=0.0.0.0 --secure-port=443 \
+    --endpoint-reconciler-type=none --service-cluster-ip-range="$service_network.0/24" --authorization-mode=Node,RBAC \
+    --enable-admission-plugins=NodeRestriction --client-ca-file=pki/ca.crt \
+    --tls-cert-file=pki/apiserver.crt --tls-private-key-file=pki/apiserver.key \
+    --kubelet-client-certificate=pki/apiserver-kubelet.crt --kubelet-client-key=pki/apiserver-kubelet.key \
+    --kubelet-certificate-authority=pki/ca.crt --kubelet-preferred-address-types=InternalIP \
+    --service-account-issuer=https://kubernetes.default.svc --service-account-key-file=pki/sa.pub \
+    --service-account-signing-key-file=pki/sa.key --allow-privileged=true --profiling=false
+}
+
+controllers() {
+  start kube-controller-manager kube-controller-manager --kubeconfig=controller-manager.conf --leader-elect=false \
+    --secure-port=0 --service-account-private-key-file=pki/sa.key --root-ca-file=pki/ca.crt \
+    --use-service-account-credentials=true --profiling=false
+  start kube-scheduler kube-scheduler --kubeconfig=scheduler.conf --leader-elect=false --secure-port=0 --profiling=false
+}
+
+container_runtime() {
+  cat >cni/10-test.conflist <<CONF
+{"cniVersion": "1.0.0", "name": "test", "plugins": [{"type": "bridge", "bridge": "pods", "isGateway": true, "ipam":
+{"type": "host-local", "ranges": [[{"subnet": "$network.128/25"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+CONF
+  cat >containerd.toml <<CONF
+version = 3
+root = "$directory/containerd/root"
+state = "$directory/containerd/state"
+disabled_plugins = ["io.containerd.internal.v1.opt"]
+[grpc]
+  address = "$directory/containerd/sock"
+[ttrpc]
+  address = "$directory/containerd/sock.ttrpc"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = "registry.k8s.io/pause:test"
+[plugins."io.containerd.cri.v1.images".registry]
+  config_path = "$directory/certs.d"
+[plugins."io.containerd.cri.v1.runtime"]
+  # The machine may be a container that has no CAP_SYS_RESOURCE, or no AppArmor.
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = ["$cache/node/opt/cni/bin"]
+    conf_dir = "$directory/cni"
+  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri"]
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+CONF
+  start containerd containerd --config containerd.toml
+  until_so 'containerd answers' in_runtime version
+  in_runtime images import "$cache/node/pause.tar" >log/import.log
+}
+
+in_runtime() { ctr --address "$directory/containerd/sock" --namespace k8s.io "$@"; }
+
+# What it would set for the whole machine stays as it is: it writes to files of the cluster instead.
+kubelet_alone() {
+  cat >kubelet.yaml <<CONF
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+address: $node
+healthzPort: 0
+authentication: {anonymous: {enabled: false}, webhook: {enabled: false}, x509: {clientCAFile: $directory/pki/ca.crt}}
+authorization: {mode: AlwaysAllow}
+tlsCertFile: $directory/pki/kubelet.crt
+tlsPrivateKeyFile: $directory/pki/kubelet.key
+cgroupDriver: cgroupfs
+cgroupRoot: /$cgroup
+enforceNodeAllocatable: []
+failCgroupV1: false
+failSwapOn: false
+containerRuntimeEndpoint: unix://$directory/containerd/sock
+podLogsDir: $directory/pod-logs
+resolvConf: /etc/resolv.conf
+imageGCHighThresholdPercent: 100
+imageGCLowThresholdPercent: 99
+# Other work on this machine may fill its disk for a moment.
+evictionHard: {memory.available: "0%", nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%", imagefs.inodesFree: "0%"}
+evictionPressureTransitionPeriod: 1s
+featureGates: {KubeletInUserNamespace: true}
+CONF
+  start kubelet unshare --mount --propagation unchanged sh -c '
+    mount --make-rprivate /proc
+    for setting in vm/overcommit_memory kernel/panic kernel/panic_on_oops; do
+      cat "/proc/sys/$setting" >"sysctl-${setting##*/}"
+      mount --bind "sysctl-${setting##*/}" "/proc/sys/$setting"
+    done
+    exec "$@"' sh kubelet --config=kubelet.yaml --kubeconfig=node.conf --root-dir="$directory/kubelet" \
+    --hostname-override=node --node-ip="$node" --cert-dir="$directory/pki"
+}
+
+as_admin() { kubectl --kubeconfig admin.conf "$@"; }
+is_empty() { [ -z "$("$@")" ]; }
+
+declare -A pids
+mounts
+networks
+certificates
+say certificates
+api_server
+container_runtime
+until_so 'the API server is ready' as_admin get --raw /readyz
+controllers
+kubelet_alone
+until_so 'the node is ready' as_admin wait --for=condition=Ready node/node --timeout=60s
+until_so 'Pods can be scheduled' is_empty as_admin get node node -o 'jsonpath={.spec.taints}'
+until_so 'Pods can be made' as_admin get serviceaccount default
+touch ready
+wait -n "${!pids[@]}" || true
+running
