@@ -26,6 +26,6 @@ export async function answerStandalone(input: StandaloneInput): Promise<void> {
 
 /** Builds what a render has triggered. */
 export async function buildInBackground(): Promise<void> {
-  const { runTriggeredBuild } = await import('../../image-builder/build/background/main.ts');
+  const { runTriggeredBuild } = await import('../../image-builder/build/background/background-build.ts');
   await runTriggeredBuild();
 }

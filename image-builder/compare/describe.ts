@@ -1,19 +1,20 @@
 // Changes in words that all formats share. Pure.
+import { printable } from '../base/diagnostics/printable.ts';
 import { formatBytes } from '../base/diagnostics/render.ts';
 import type { ImageChange, SizeChange } from './comparison.ts';
 
 /** Characters of a value that are shown. */
 const SHOWN = 120;
 
-/** The text in one line, without the control characters that could rewrite a terminal. */
-export function printable(text: string): string {
-  return text.replaceAll('\n', '⏎').replace(/\p{Cc}/gu, ' ');
+/** The text in one line, with escapes for what could rewrite a terminal. */
+export function oneLine(text: string): string {
+  return printable(text.replaceAll('\n', '⏎'));
 }
 
 /** A value in one line. */
 export function describeValue(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  const line = printable(text);
+  const line = oneLine(text);
   return line.length > SHOWN ? `${line.slice(0, SHOWN)}…` : line;
 }
 

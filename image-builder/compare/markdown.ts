@@ -1,8 +1,8 @@
 // A comparison as a comment on a pull request.
-import { code as codeOf, harmless, section, table } from '../base/diagnostics/markdown.ts';
+import { code as codeOf, harmless, section, table } from '../base/diagnostics/markdown-blocks.ts';
 import type { Change } from '../pipeline/input-changes.ts';
 import type { Comparison } from './comparison.ts';
-import { describeImage, describePartitionValue, describeValue, printable } from './describe.ts';
+import { describeImage, describePartitionValue, describeValue, oneLine } from './describe.ts';
 import { hasChanges, sectionsOf } from './sections.ts';
 import { countPackages } from './text.ts';
 
@@ -56,7 +56,7 @@ export function renderMarkdown(comparison: Comparison): string {
         rows.map((cells) => cells.map((cell) => (cell === '' ? '' : code(cell)))),
       ),
     );
-  parts.push(...unknown.map((what) => `Not compared: ${harmless(printable(what))}.`));
+  parts.push(...unknown.map((what) => `Not compared: ${harmless(oneLine(what))}.`));
   return `${parts.join('\n\n')}\n`;
 }
 

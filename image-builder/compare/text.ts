@@ -1,13 +1,13 @@
 // A comparison for people at a terminal.
 import type { Change } from '../pipeline/input-changes.ts';
 import type { Comparison, PackageChange } from './comparison.ts';
-import { describeImage, describePartitionValue, describeValue, printable } from './describe.ts';
+import { describeImage, describePartitionValue, describeValue, oneLine } from './describe.ts';
 import { hasChanges, sectionsOf } from './sections.ts';
 
 /** Lines of text. */
 export function renderText(comparison: Comparison): string {
   const { a, b, identical, variables, packages, images, unknown } = comparison;
-  const lines = [`a: ${printable(a.image)}`, `b: ${printable(b.image)}`];
+  const lines = [`a: ${oneLine(a.image)}`, `b: ${oneLine(b.image)}`];
   if (identical) lines.push('The two are identical.');
   else if (!hasChanges(comparison)) lines.push('No known difference.');
   if (variables.length > 0) lines.push('', `Variables (${variables.length})`);
@@ -25,7 +25,7 @@ export function renderText(comparison: Comparison): string {
   for (const { title, rows } of sectionsOf(comparison)) {
     lines.push('', title, ...rows.map((cells) => `  ${cells.filter(Boolean).map(describeValue).join('  ')}`));
   }
-  if (unknown.length > 0) lines.push('', ...unknown.map((what) => `Not compared: ${printable(what)}`));
+  if (unknown.length > 0) lines.push('', ...unknown.map((what) => `Not compared: ${oneLine(what)}`));
   return `${lines.join('\n')}\n`;
 }
 

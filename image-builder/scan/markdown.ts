@@ -1,5 +1,5 @@
 // The report of a scan as a comment on a pull request.
-import { code, harmless, section, table } from '../base/diagnostics/markdown.ts';
+import { code, harmless, section, table } from '../base/diagnostics/markdown-blocks.ts';
 import { counts, remedy } from './text.ts';
 import type { ScanReport } from './vulnerability.ts';
 

@@ -14,7 +14,7 @@ import { RangedByteReader, StreamByteReader } from '../../oci/tar/byte-reader.ts
 import { TarReader } from '../../oci/tar/reader.ts';
 import { type BlockIndex, INDEX_LIMIT_BYTES, parseIndex } from '../../qcow2/block-index.ts';
 import { EarlierImage } from '../../qcow2/earlier-image.ts';
-import { rebuild } from '../../qcow2/rebuild.ts';
+import { rebuild } from '../../qcow2/rebuild-disk.ts';
 import { BundleError } from '../bundle-error.ts';
 import { checksumFile } from '../checksums.ts';
 import { INDEX_DIRECTORY, INDEX_LAYER_ANNOTATION } from '../model.ts';

@@ -6,7 +6,7 @@ import { decompressWhole } from '../../oci/codec/compression.ts';
 import { digestOf } from '../../oci/digest.ts';
 import type { Descriptor } from '../../oci/model.ts';
 import type { LayerRequest } from './layer-request.ts';
-import { classify, type LayerScan, sizeOf, spend } from './overlay/scan.ts';
+import { classify, type LayerScan, sizeOf, spend } from './overlay/scan-layer.ts';
 
 /** The prefix of the annotations was changed in 2022. */
 const PREFIXES = ['io.github.containers.zstd-chunked.', 'io.containers.zstd-chunked.'];

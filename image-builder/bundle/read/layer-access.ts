@@ -6,7 +6,7 @@ import { layerCompression } from '../../oci/media-types.ts';
 import { RangedByteReader, StreamByteReader } from '../../oci/tar/byte-reader.ts';
 import { TarReader } from '../../oci/tar/reader.ts';
 import type { LayerRequest } from './layer-request.ts';
-import { type LayerScan, type ScanBudget, scanLayer, spend } from './overlay/scan.ts';
+import { type LayerScan, type ScanBudget, scanLayer, spend } from './overlay/scan-layer.ts';
 import type { Verification } from './verification.ts';
 
 /** Layers up to this size are fetched whole, checked, and kept in the cache. */

@@ -6,7 +6,7 @@ import type { Image } from '../../oci/image.ts';
 import { scanOneLayer } from './layer-access.ts';
 import { type CopyLayer, includingLayers, type LayerPlan, misledBy } from './layer-plan.ts';
 import { type OverlayResult, readOverlay } from './overlay/read-files.ts';
-import type { LayerScan, ScanBudget } from './overlay/scan.ts';
+import type { LayerScan, ScanBudget } from './overlay/scan-layer.ts';
 import { type OverlayQuery, WatchList } from './overlay/wanted-paths.ts';
 import type { Verification } from './verification.ts';
 

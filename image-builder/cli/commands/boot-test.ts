@@ -60,7 +60,7 @@ export function register(program: Command): void {
       'where the console and screen of an image that fails to boot are saved (default: a new temporary directory)',
     )
     .action(async (image: string, flags: BootTestFlags, command: Command) => {
-      const { bootTest } = await import('../../stages/boot-test/boot-test.ts');
+      const { bootTest } = await import('../../stages/boot-test/boot-image.ts');
       const { progressOf } = await import('../../sandbox/stage-context.ts');
       const { detectImageFormat } = await import('../../stages/boot-test/image-format.ts');
       const { report, signal } = contextOf(command);

@@ -95,7 +95,7 @@ async function withMaterials(
     ];
   }
   if (database) {
-    const { scanBundles } = await import('../scan.ts');
+    const { scanBundles } = await import('../scan-bundle.ts');
     const reports = await scanBundles([a.image, b.image], { databases: database, vex }, options);
     const [before = [], after = []] = reports.map(({ vulnerabilities }) => vulnerabilities);
     [a, b] = [

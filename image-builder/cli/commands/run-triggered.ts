@@ -7,7 +7,7 @@ export function register(program: Command): void {
     .command('run-triggered', { hidden: true })
     .description('build in the background what standard input describes (internal)')
     .action(async () => {
-      const { runTriggeredBuild } = await import('../../build/background/main.ts');
+      const { runTriggeredBuild } = await import('../../build/background/background-build.ts');
       await runTriggeredBuild();
     });
 }

@@ -51,7 +51,7 @@ export function register(program: Command): void {
         .default('text'),
     );
   addTimeoutOption(addRegistryOptions(command)).action(async (reference: string, flags: ScanFlags) => {
-    const { scanBundles } = await import('../scan.ts');
+    const { scanBundles } = await import('../scan-bundle.ts');
     const options = { ...(await engineOptions(command)), ...contextOf(command) };
     const inputs = { databases: flags.database, vex: flags.vex ?? [] };
     const vouched = await vouchedSboms(reference, flags, options);

@@ -48,7 +48,7 @@ export function register(program: Command): void {
     .description('read every byte and report damaged entries; the next build replaces them')
     .addOption(outputOption())
     .action(async (options: ListOptions, command: Command) => {
-      const { verifyStore } = await import('../../store/verify.ts');
+      const { verifyStore } = await import('../../store/verify-store.ts');
       const verdicts = [];
       for await (const verdict of verifyStore(await open(options.store), contextOf(command).signal)) {
         verdicts.push(verdict);

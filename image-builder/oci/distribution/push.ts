@@ -14,7 +14,7 @@ import type { Descriptor } from '../model.ts';
 import { openRepository, openSource, type SourceOptions, writingClient } from '../open.ts';
 import { formatReference, type Reference, type RegistryReference } from '../reference.ts';
 import { listReferrers } from '../referrers/list.ts';
-import { pushReferrers, type StoredReferrer } from '../referrers/push.ts';
+import { pushReferrers, type StoredReferrer } from '../referrers/push-referrers.ts';
 import { readReferrers } from '../referrers/travel.ts';
 import { SequentialBlob } from '../sequential-blob.ts';
 import { putManifest, type StoredManifest } from './put-manifest.ts';

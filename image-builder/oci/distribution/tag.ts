@@ -10,7 +10,7 @@ import { ACCEPT_MANIFESTS } from '../media-types.ts';
 import type { Descriptor } from '../model.ts';
 import { openRepository, type SourceOptions, writingClient } from '../open.ts';
 import { formatReference, type RegistryReference } from '../reference.ts';
-import { pushReferrers } from '../referrers/push.ts';
+import { pushReferrers } from '../referrers/push-referrers.ts';
 import { readReferrers } from '../referrers/travel.ts';
 import { RegistrySource } from '../sources/registry.ts';
 import { putManifest, type StoredManifest } from './put-manifest.ts';

@@ -4,7 +4,7 @@ import type { StoredManifest } from '../distribution/put-manifest.ts';
 import { RegistryError } from '../http/registry-error.ts';
 import type { ImageSource } from '../image-source.ts';
 import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
-import type { StoredReferrer } from './push.ts';
+import type { StoredReferrer } from './push-referrers.ts';
 
 /** More than anybody attaches to a bundle. */
 const MOST = 1000;

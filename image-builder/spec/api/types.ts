@@ -1,9 +1,9 @@
 // The TypeScript types of the API, derived from its JSON Schema so that the two cannot drift apart.
 import type { Static } from 'typebox';
-import type { BuildSpec as Build } from './schema/build.ts';
 import type { BundleSpec as Bundle } from './schema/bundle.ts';
 import type { CatalogueOptions as Catalogue } from './schema/catalogue.ts';
 import type { ImageBuilder as Whole } from './schema/image-builder.ts';
+import type { BuildSpec as Build } from './schema/spec-build.ts';
 
 export type { ImageTests } from './schema/image-tests.ts';
 export type { KubernetesVariables } from './schema/kubernetes.ts';

@@ -4,7 +4,6 @@ import { type Finding, InvalidInputError, invalidInput } from '../../base/diagno
 import { SpecFiles } from '../../policy/spec-files.ts';
 import type { BuildSpec, Repository } from '../api/types.ts';
 import { parseImageBuilder, parseRendered } from '../api/validate.ts';
-import { resolveBootTest } from './boot-test.ts';
 import {
   DEFAULT_DISTRIBUTION,
   type DistributionData,
@@ -29,6 +28,7 @@ import {
 import { originsOf } from './origins.ts';
 import { OsconfigResolver, withRunContexts } from './osconfig.ts';
 import { type Layer, mergeLayers } from './overrides.ts';
+import { resolveBootTest } from './resolve-boot-test.ts';
 import type { ResolvedBuild } from './resolved.ts';
 import type { ResolvedLock } from './resolved-lock.ts';
 import { checkScopes, collected, ROLES, readCheckedScripts, readScopes, withoutOwn } from './scopes.ts';

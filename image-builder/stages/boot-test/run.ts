@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readQcowEntry } from '../qcow/qcow-entry.ts';
 import type { StageWork } from '../stage.ts';
-import { bootTest } from './boot-test.ts';
+import { bootTest } from './boot-image.ts';
 import type { BootTestFacts, BootTestInputs } from './boot-test-inputs.ts';
 import { warningsIn } from './kubernetes-tests.ts';
 

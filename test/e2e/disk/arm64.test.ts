@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { askRepositories } from '../../../image-builder/build/packages/resolution.ts';
 import { type AssembledDisk, assembleDisk } from '../../../image-builder/disk/assemble.ts';
 import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
-import { bootTest } from '../../../image-builder/stages/boot-test/boot-test.ts';
+import { bootTest } from '../../../image-builder/stages/boot-test/boot-image.ts';
 import { SOURCE_DATE_EPOCH } from '../support/boot-tree.ts';
 import { runDiskTool } from '../support/disk-tools.ts';
 import { executable, run as runCommand } from '../support/executables.ts';

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bootTest } from '../../../image-builder/stages/boot-test/boot-test.ts';
+import { bootTest } from '../../../image-builder/stages/boot-test/boot-image.ts';
 import { executable, run } from '../support/executables.ts';
 import { REPORTED, readReport, writeSeed } from '../support/seed.ts';
 

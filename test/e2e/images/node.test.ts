@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { parse, parseAllDocuments } from 'yaml';
 import { buildStages } from '../../../image-builder/build/build.ts';
 import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
-import { bootTest } from '../../../image-builder/stages/boot-test/boot-test.ts';
+import { bootTest } from '../../../image-builder/stages/boot-test/boot-image.ts';
 import { PERSON } from '../../support/policies.ts';
 import { executable, run } from '../support/executables.ts';
 import { type NodeRepositories, serveNodeRepositories } from '../support/node-repositories.ts';

@@ -94,7 +94,7 @@ test.each([
 test('boot tests, publishing, reading, explaining, containers and comments are in no key', () => {
   const withEffect = (text: string) => `${text}\nglobalThis.changed = true;\n`;
   const changes = {
-    'image-builder/stages/boot-test/boot-test.ts': withEffect,
+    'image-builder/stages/boot-test/boot-image.ts': withEffect,
     'image-builder/build/publish.ts': withEffect,
     'image-builder/build/explain.ts': withEffect,
     'image-builder/build/container/executor.ts': withEffect,

@@ -1,11 +1,11 @@
 // Every variable changes the keys of exactly the stages that it influences.
 import { planStages } from '../../../image-builder/pipeline/plan.ts';
-import { BuildSpec as BuildSchema } from '../../../image-builder/spec/api/schema/build.ts';
 import { Ignored } from '../../../image-builder/spec/api/schema/common.ts';
 import { LivecdcontentVariables } from '../../../image-builder/spec/api/schema/livecdcontent.ts';
 import { MultistrapVariables } from '../../../image-builder/spec/api/schema/multistrap.ts';
 import { OsconfigVariables } from '../../../image-builder/spec/api/schema/osconfig.ts';
 import { QcowVariables } from '../../../image-builder/spec/api/schema/qcow.ts';
+import { BuildSpec as BuildSchema } from '../../../image-builder/spec/api/schema/spec-build.ts';
 import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
 import type { ResolvedBuild } from '../../../image-builder/spec/variables/resolved.ts';

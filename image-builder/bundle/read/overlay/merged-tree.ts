@@ -4,7 +4,7 @@
 // a directory replaces what was there, and whiteouts never touch their own layer.
 
 import { cleanPath, nameOf, parentOf } from './path.ts';
-import type { LayerEntry } from './scan.ts';
+import type { LayerEntry } from './scan-layer.ts';
 import { Work } from './work.ts';
 
 /** Linux follows 40 links at most. */

@@ -4,7 +4,7 @@
 import { BundleError } from '../../bundle-error.ts';
 import { type Verification, weakest } from '../verification.ts';
 import { type FileNode, type Lookup, OverlayTree } from './merged-tree.ts';
-import type { LayerEntry, LayerScan } from './scan.ts';
+import type { LayerEntry, LayerScan } from './scan-layer.ts';
 import { type OverlayQuery, WatchList } from './wanted-paths.ts';
 
 /** Scans one layer; layers are numbered from the top, 0 being the uppermost that counts. */

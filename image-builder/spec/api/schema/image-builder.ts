@@ -1,10 +1,10 @@
 // The ImageBuilder object (airshipit.org/v1alpha1) as a JSON Schema; types.ts derives the TypeScript types from it.
 import { Type } from 'typebox';
 import { OBJECT_NAME } from '../patterns.ts';
-import { BuildSpec } from './build.ts';
 import { BundleSpec } from './bundle.ts';
 import { CatalogueOptions } from './catalogue.ts';
 import { strictObject } from './common.ts';
+import { BuildSpec } from './spec-build.ts';
 
 /** Names of objects have 253 characters at most, and the catalogue of the artifacts has `-artifacts` after this one. */
 const LONGEST_NAME = 253 - '-artifacts'.length;

@@ -8,7 +8,7 @@ import { kernelArguments } from '../../../../image-builder/spec/api/kernel-argum
 import type { OsconfigVariables, Partition } from '../../../../image-builder/spec/api/types.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
 import type { BootError } from '../../../../image-builder/stages/boot-test/boot-error.ts';
-import { bootTest } from '../../../../image-builder/stages/boot-test/boot-test.ts';
+import { bootTest } from '../../../../image-builder/stages/boot-test/boot-image.ts';
 import { detectImageFormat } from '../../../../image-builder/stages/boot-test/image-format.ts';
 import { runOsconfig } from '../../../../image-builder/stages/osconfig/playbook.ts';
 import { menuOf } from '../../../../image-builder/stages/qcow/boot-menu.ts';

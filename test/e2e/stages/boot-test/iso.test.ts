@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type AssembleIsoRequest, assembleIso } from '../../../../image-builder/disk/live-iso.ts';
 import { SpecFiles } from '../../../../image-builder/policy/spec-files.ts';
 import { resolveIso } from '../../../../image-builder/spec/variables/iso.ts';
-import { bootTest } from '../../../../image-builder/stages/boot-test/boot-test.ts';
+import { bootTest } from '../../../../image-builder/stages/boot-test/boot-image.ts';
 import { detectImageFormat } from '../../../../image-builder/stages/boot-test/image-format.ts';
 import { unpackTree } from '../../../../image-builder/stages/rootfs/archive.ts';
 import { bootTreeArchive, SOURCE_DATE_EPOCH } from '../../support/boot-tree.ts';

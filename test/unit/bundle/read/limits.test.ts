@@ -15,7 +15,7 @@ import { copyBundle } from '../../../../image-builder/bundle/copy/copy-disks.ts'
 import { pinFiles } from '../../../../image-builder/bundle/pin/pin.ts';
 import { inspectBundle } from '../../../../image-builder/bundle/read/inspect.ts';
 import { scanOneLayer } from '../../../../image-builder/bundle/read/layer-access.ts';
-import type { ScanBudget } from '../../../../image-builder/bundle/read/overlay/scan.ts';
+import type { ScanBudget } from '../../../../image-builder/bundle/read/overlay/scan-layer.ts';
 import { WatchList } from '../../../../image-builder/bundle/read/overlay/wanted-paths.ts';
 import { readBundle } from '../../../../image-builder/bundle/read/read-bundle.ts';
 import type { ReadBundleOptions } from '../../../../image-builder/bundle/read/read-options.ts';

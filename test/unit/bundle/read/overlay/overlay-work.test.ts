@@ -1,7 +1,7 @@
 // Layers that are small and take long to be laid over each other: an end in seconds, since nothing interrupts that.
 
 import { OverlayTree } from '../../../../../image-builder/bundle/read/overlay/merged-tree.ts';
-import type { LayerEntry } from '../../../../../image-builder/bundle/read/overlay/scan.ts';
+import type { LayerEntry } from '../../../../../image-builder/bundle/read/overlay/scan-layer.ts';
 import { WatchList } from '../../../../../image-builder/bundle/read/overlay/wanted-paths.ts';
 import { StreamByteReader } from '../../../../../image-builder/oci/tar/byte-reader.ts';
 import { TarReader } from '../../../../../image-builder/oci/tar/reader.ts';

@@ -1,6 +1,6 @@
 // What layers do to each other, case by case; test/e2e/oci/overlay.test.ts compares random ones with umoci.
 import { readOverlay } from '../../../../../image-builder/bundle/read/overlay/read-files.ts';
-import type { LayerEntry } from '../../../../../image-builder/bundle/read/overlay/scan.ts';
+import type { LayerEntry } from '../../../../../image-builder/bundle/read/overlay/scan-layer.ts';
 
 const file = (path: string, text = path): LayerEntry => ({
   kind: 'file',
