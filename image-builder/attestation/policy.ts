@@ -226,7 +226,7 @@ function bootedDisksOf({ statement }: TrustedStatement): string[] {
       typeof test === 'string' ? [test.slice(0, test.lastIndexOf('/'))] : [],
     ),
   );
-  return statement.subject.flatMap(({ name, digest: { sha256 } }) =>
+  return statement.subject.flatMap(({ name = '', digest: { sha256 } }) =>
     sha256 !== undefined && tested.has(name.replace(/\.qcow2$/, '')) ? [sha256] : [],
   );
 }

@@ -24,7 +24,8 @@ export const SBOM_MANIFEST_ANNOTATION = 'org.airshipit.image-builder.manifest';
 
 /** What a statement is about. */
 export interface Subject {
-  name: string;
+  /** Of a file, or the repository; a signature has none, as those of cosign: its claims name the repository. */
+  name?: string;
   /** By algorithm, in hex. */
   digest: Record<string, string>;
   /** Claims beside it; what `cosign sign -a` sets. */
@@ -69,7 +70,7 @@ export function parseStatement(payload: Uint8Array): Statement | { reason: strin
 function parseSubject(value: unknown): Subject {
   const { name, digest, annotations } = isRecord(value) ? value : {};
   return {
-    name: typeof name === 'string' ? name : '',
+    ...(typeof name === 'string' && { name }),
     digest: texts(digest),
     ...(isRecord(annotations) && { annotations: texts(annotations) }),
   };

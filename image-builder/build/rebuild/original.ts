@@ -1,7 +1,7 @@
 // What is there to be built again: of a bundle that is verified, the description of its build, and every digest that its
 // builder has signed or that follows from one.
 import type { TrustedStatement } from '../../attestation/policy.ts';
-import { PREDICATES } from '../../attestation/statement.ts';
+import { PREDICATES, type Subject } from '../../attestation/statement.ts';
 import { readBuildDescription } from '../../bundle/evidence/build-description.ts';
 import { type Verification, withVerified } from '../../bundle/evidence/verify.ts';
 import type { Digest } from '../../oci/digest.ts';
@@ -76,7 +76,9 @@ export const diskName = (file: string): string => `disk ${file}`;
 export const sbomName = (file: string): string => `bill of materials ${file}`;
 
 function signedDigests({ statement }: TrustedStatement, { sboms }: BuildFacts): Record<string, string> {
-  const disks = statement.subject.filter(({ name }) => name.endsWith('.qcow2'));
+  const disks = statement.subject.filter((one): one is Subject & { name: string } =>
+    Boolean(one.name?.endsWith('.qcow2')),
+  );
   return Object.fromEntries([
     ...disks.map(({ name, digest }) => [diskName(name), `sha256:${digest.sha256}`]),
     ...Object.entries(sboms).map(([name, sha256]) => [sbomName(name), `sha256:${sha256}`]),

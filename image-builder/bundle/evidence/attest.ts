@@ -79,7 +79,7 @@ export async function newStatements(request: AttestRequest, there: ImageSource):
       one.annotations ? { ...one, annotations: { ...one.annotations, created } } : one,
     );
     const content = signStatement(writeStatement({ subject: dated, predicateType, predicate }), key);
-    return manifests.map((manifest) => statementReferrer(manifest, { content, predicateType, created }));
+    return manifests.map((manifest) => statementReferrer(manifest, { content, predicateType }));
   });
   const provenance = unsaid.find(({ predicateType }) => predicateType === PREDICATES.provenance);
   const [root] = provenance?.manifests ?? [];
@@ -97,7 +97,7 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
   const name = `${target.registry}/${target.repository}`;
   const claims = claimsOf(target);
   const subjectsOf = (some: readonly Descriptor[]): Subject[] =>
-    some.map(({ digest }) => subjectFor(name, digest, claims));
+    some.map(({ digest }) => subjectFor(digest, claims));
   const disks = Object.values(artifacts.qcows).filter((one): one is QcowArtifact => one.sha256 !== undefined);
   const fileSubject = ({ file, sha256 }: QcowArtifact): Subject => ({ name: file, digest: { sha256 } });
   const sboms = request.sbom || provenance ? await documentsOf(source, root.digest) : [];
@@ -112,10 +112,14 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
       predicateType,
       predicate,
       manifests: to,
-      subject: [...subjectsOf(to), ...files.map(fileSubject)],
+      subject: [...subjectsOf(to).map((one) => ({ name, ...one })), ...files.map(fileSubject)],
     });
 
-  if (request.signature) add(PREDICATES.signature, {}, manifests, []);
+  if (request.signature)
+    drafts.push({
+      ...{ predicateType: PREDICATES.signature, predicate: {} },
+      ...{ manifests, subject: subjectsOf(manifests) },
+    });
   if (provenance) {
     const byproducts = sboms.map(({ file, manifest, document }) => ({
       name: `${file.replace(/\.qcow2$/, '')}.spdx.json`,

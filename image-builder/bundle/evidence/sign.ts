@@ -70,9 +70,12 @@ export async function signImage(text: string, options: SignOptions): Promise<Sig
       return { image, keyId: key.publicKey.id, alreadySigned: true };
     const created = timeStamp(now);
     const name = place ? `${place.registry}/${place.repository}` : 'bundle';
-    const subject = manifests.map(({ digest }) => subjectFor(name, digest, { ...claims, created }));
+    const subject = manifests.map(({ digest }) => ({
+      ...(options.predicate && { name }),
+      ...subjectFor(digest, { ...claims, created }),
+    }));
     const payload = writeStatement({ subject, predicateType, predicate: options.predicate?.content ?? {} });
-    const statement = { content: signStatement(payload, key), predicateType, created };
+    const statement = { content: signStatement(payload, key), predicateType };
     const added = manifests.map((one) => statementReferrer(one, statement));
     await (reference.transport === 'registry'
       ? attach(source, reference, added, options)
@@ -124,9 +127,9 @@ export function claimsOf(
 }
 
 /** @param annotations what is claimed beside it */
-export function subjectFor(name: string, digest: Digest, annotations: Record<string, string>): Subject {
+export function subjectFor(digest: Digest, annotations: Record<string, string>): Subject {
   const { algorithm, hex } = splitDigest(digest);
-  return { name, digest: { [algorithm]: hex }, annotations };
+  return { digest: { [algorithm]: hex }, annotations };
 }
 
 /** Whether this key has signed this with these claims before. */

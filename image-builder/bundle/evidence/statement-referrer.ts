@@ -7,16 +7,15 @@ import { referrerManifest } from '../../oci/referrers/referrer.ts';
 
 /** OCI annotation of a statement's manifest: what kind of statement it is. Unsigned; readers choose by it. */
 export const PREDICATE_TYPE_ANNOTATION = 'dev.sigstore.bundle.predicateType';
-const CONTENT_ANNOTATION = 'dev.sigstore.bundle.content';
-const CREATED_ANNOTATION = 'org.opencontainers.image.created';
 
 /**
+ * The annotations by which others write down the time and that it is an envelope (cosign's bundle specification: "may") are
+ * left out: the signed statement says both, and here they would stand twice in what each reader fetches.
  * @param subject the manifest that the statement is attached to, which is one of its subjects
- * @param created RFC 3339
  */
 export function statementReferrer(
   subject: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>,
-  { content, predicateType, created }: { content: Buffer; predicateType: string; created: string },
+  { content, predicateType }: { content: Buffer; predicateType: string },
 ): NewReferrer {
   const digest = digestOf(content);
   const manifest = referrerManifest(
@@ -24,11 +23,7 @@ export function statementReferrer(
     {
       artifactType: SIGSTORE_BUNDLE,
       mediaType: SIGSTORE_BUNDLE,
-      annotations: {
-        [CREATED_ANNOTATION]: created,
-        [CONTENT_ANNOTATION]: 'dsse-envelope',
-        [PREDICATE_TYPE_ANNOTATION]: predicateType,
-      },
+      annotations: { [PREDICATE_TYPE_ANNOTATION]: predicateType },
     },
     { digest, size: content.length, content },
   );

@@ -8,6 +8,7 @@ import type { HttpResponse } from '../http/transport.ts';
 import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import { ACCEPT_MANIFESTS, OCI_INDEX } from '../media-types.ts';
 import type { Descriptor } from '../model.ts';
+import { saysWhatItIs } from './referrer.ts';
 
 /** Pages of a list that are read. */
 const PAGE_LIMIT = 10;
@@ -19,18 +20,26 @@ export function fallbackTag(digest: Digest): string {
 }
 
 /**
- * Descriptors of what refers to a manifest, each once; whoever stops early asks no further question.
+ * Descriptors of what refers to a manifest, each once; whoever stops early asks no further question. Those that do not say
+ * what they are come last: the other list may say it, and have the whole manifest in it.
  * @throws RegistryError whatever the registry answers but a list or "not found"
  */
 export async function* listReferrers(client: DistributionClient, digest: Digest): AsyncGenerator<Descriptor> {
   const seen = new Set<Digest>();
+  const untold = new Map<Digest, Descriptor>();
   for await (const page of pages(client, digest)) {
     for (const descriptor of page) {
       if (seen.has(descriptor.digest)) continue;
+      if (!saysWhatItIs(descriptor)) {
+        if (!untold.has(descriptor.digest)) untold.set(descriptor.digest, descriptor);
+        continue;
+      }
+      untold.delete(descriptor.digest);
       seen.add(descriptor.digest);
       yield descriptor;
     }
   }
+  yield* untold.values();
 }
 
 async function* pages(client: DistributionClient, digest: Digest): AsyncGenerator<Descriptor[]> {

@@ -4,7 +4,7 @@ import { RegistryError } from '../http/registry-error.ts';
 import type { ImageSource } from '../image-source.ts';
 import { MANIFEST_LIMIT_BYTES, parseManifest } from '../manifest.ts';
 import type { Descriptor, Manifest } from '../model.ts';
-import { EMPTY_CONFIG } from './referrer.ts';
+import { saysWhatItIs } from './referrer.ts';
 
 /** The manifest of a referrer; embedded in its list it costs no request. @throws RegistryError */
 export async function referrerManifestOf(source: ImageSource, descriptor: Descriptor): Promise<Manifest> {
@@ -18,17 +18,13 @@ export async function referrerManifestOf(source: ImageSource, descriptor: Descri
   throw new RegistryError('INVALID_MANIFEST', `${what} is an index`);
 }
 
-/**
- * What a referrer is. Lists leave out what the manifest says, or say another thing (cosign 3.1, go-containerregistry): where
- * they do not tell, the manifest is read.
- */
+/** What a referrer is: where its list does not say that, the manifest is read. */
 export async function describeReferrer(
   source: ImageSource,
   descriptor: Descriptor,
 ): Promise<{ artifactType: string; annotations: Record<string, string> }> {
   const { artifactType, annotations } = descriptor;
-  if (artifactType && artifactType !== EMPTY_CONFIG.mediaType && annotations)
-    return { artifactType, annotations };
+  if (artifactType && annotations && saysWhatItIs(descriptor)) return { artifactType, annotations };
   const manifest = await referrerManifestOf(source, descriptor);
   return {
     artifactType: manifest.artifactType ?? manifest.config.mediaType,

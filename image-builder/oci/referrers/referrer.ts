@@ -39,6 +39,14 @@ export interface ReferrerManifest {
   descriptor: Descriptor & { artifactType: string; annotations: Record<string, string> };
 }
 
+/**
+ * Whether an entry of a list says what the referrer is. Some lists leave out what its manifest says, or say another thing
+ * (cosign 3.1, go-containerregistry).
+ */
+export function saysWhatItIs({ artifactType, annotations }: Descriptor): boolean {
+  return Boolean(artifactType && artifactType !== EMPTY_CONFIG.mediaType && annotations);
+}
+
 /** The manifest of one piece of content that refers to `subject`. */
 export function referrerManifest(
   subject: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>,
