@@ -1,5 +1,5 @@
 // Base scores of the Common Vulnerability Scoring System 3.0 and 3.1 (https://www.first.org/cvss/v3.1/specification-document,
-// section 7.1). Version 4 is a table of 270 scores, and Debian's databases rate without it.
+// section 7.1). cvss4.ts has those of version 4.
 import type { Severity } from './vulnerability.ts';
 
 const WEIGHTS: Record<string, Record<string, number>> = {

@@ -1,5 +1,6 @@
 // Records of the Open Source Vulnerability format (https://ossf.github.io/osv-schema/), ecosystems Debian and Ubuntu.
 import { baseScore, ratingOf } from './cvss.ts';
+import { score4 } from './cvss4.ts';
 import { compareDebianVersions } from './debian-version.ts';
 import { asMap, asText, firstLine, listOf, optionalMap, optionalText } from './fields.ts';
 import type { PackageIndex } from './package-index.ts';
@@ -172,7 +173,7 @@ function severityOf(record: Fields, affected: Fields, where: string): { severity
 
 function ratingsOf({ type, score }: Fields, where: string): { severity: Severity; score?: number }[] {
   const text = asText(score, `${where}.score`);
-  const number = baseScore(text);
+  const number = baseScore(text) ?? score4(text);
   if (number !== undefined) return [{ severity: ratingOf(number), score: number }];
   const severity = asText(type, `${where}.type`) === 'Ubuntu' ? word(text) : undefined;
   return severity ? [{ severity }] : [];

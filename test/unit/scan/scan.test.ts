@@ -174,6 +174,15 @@ describe('OSV', () => {
         }),
         osvRecord('D', 'openssl', events, { database_specific: { severity: 'MODERATE' } }),
         osvRecord('E', 'openssl', events, { severity: [{ type: 'CVSS_V4', score: 'CVSS:4.0/AV:N' }] }),
+        osvRecord('I', 'openssl', events, {
+          severity: [
+            { type: 'CVSS_V3', score: 'CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N' },
+            {
+              type: 'CVSS_V4',
+              score: 'CVSS:4.0/AV:N/AC:L/AT:P/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N',
+            },
+          ],
+        }),
         osvRecord('F', 'openssl', events, urgency('end-of-life')),
         osvRecord('G', 'openssl', events, { severity: [{ type: 'Ubuntu', score: 'high' }] }),
         osvRecord('H', 'openssl', events, urgency('low**')),
@@ -181,6 +190,7 @@ describe('OSV', () => {
     ]);
     expect(vulnerabilities.map(({ id, severity, score, state }) => [id, severity, score, state])).toEqual([
       ['A', 'critical', 9.8, 'unfixed'],
+      ['I', 'critical', 9.2, 'unfixed'],
       ['G', 'high', undefined, 'unfixed'],
       ['B', 'medium', 6.1, 'unfixed'],
       ['D', 'medium', undefined, 'unfixed'],
@@ -189,7 +199,7 @@ describe('OSV', () => {
       ['E', 'unknown', undefined, 'unfixed'],
       ['F', 'unknown', undefined, 'end-of-life'],
     ]);
-    expect(atLeast({ vulnerabilities }, 'high').map(({ id }) => id)).toEqual(['A', 'G']);
+    expect(atLeast({ vulnerabilities }, 'high').map(({ id }) => id)).toEqual(['A', 'I', 'G']);
   });
 
   test('an advisory about several is told by those', async () => {
