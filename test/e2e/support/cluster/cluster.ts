@@ -20,6 +20,8 @@ export interface TestCluster {
   pid: number;
   /** Runs kubectl as the administrator. @throws Error with what it has printed, unless `status` may be another */
   kubectl(args: readonly string[], options?: KubectlOptions): Promise<CommandResult>;
+  /** File of an account of the cluster's, by its token. */
+  kubeconfigOf(account: { namespace: string; name: string }): Promise<string>;
   /** Lets the node pull from a registry of the tests by TLS. */
   trustRegistry(registry: TestRegistry): void;
   /** A port of `address` that leads to a port elsewhere, such as a mirror's; until the cluster is stopped. */
@@ -33,6 +35,8 @@ export interface KubectlOptions {
   input?: string | object;
   /** Any exit status is a result. */
   mayFail?: boolean;
+  /** Somebody else's file, such as of `kubeconfigOf`. */
+  kubeconfig?: string;
 }
 
 export interface CommandResult {
@@ -74,7 +78,18 @@ export async function startCluster(): Promise<TestCluster> {
     address,
     kubeconfig,
     pid: supervisor.pid ?? 0,
-    kubectl: (args, options) => kubectl(kubeconfig, args, options),
+    kubectl: (args, options) => kubectl(args, { kubeconfig, ...options }),
+    async kubeconfigOf({ namespace, name }) {
+      const created = await kubectl(['create', 'token', name, '--namespace', namespace], { kubeconfig });
+      const file = join(directory, `${namespace}-${name}.conf`);
+      const admin = readFileSync(kubeconfig, 'utf8');
+      const config = admin.replace(/^users: .*$/m, () => {
+        const user = { name: 'admin', user: { token: created.stdout.trim() } };
+        return `users: ${JSON.stringify([user])}`;
+      });
+      writeFileSync(file, config, { mode: 0o600 });
+      return file;
+    },
     trustRegistry: ({ host, url, caFile }) => {
       const settings = join(directory, 'certs.d', host);
       mkdirSync(settings, { recursive: true });
@@ -104,9 +119,8 @@ export function dockerConfig(host: string, { username, password }: { username: s
 }
 
 async function kubectl(
-  kubeconfig: string,
   args: readonly string[],
-  { input, mayFail = false }: KubectlOptions = {},
+  { kubeconfig, input, mayFail = false }: KubectlOptions & { kubeconfig: string },
 ): Promise<CommandResult> {
   const child = spawn(join(programs, 'kubectl'), ['--kubeconfig', kubeconfig, ...args]);
   const said = collect(child);
