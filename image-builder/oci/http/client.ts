@@ -138,7 +138,9 @@ export class HttpClient {
       if (redirects >= this.#limits.redirects) {
         throw new RegistryError(
           'REDIRECT',
-          `${first.url.host} redirects more than ${this.#limits.redirects} times`,
+          this.#limits.redirects === 0
+            ? `${first.url.host} redirects to ${new URL(location, request.url).host}, and only itself is asked`
+            : `${first.url.host} redirects more than ${this.#limits.redirects} times`,
         );
       }
       request = redirected(request, response.status, location, first.url);
