@@ -18,6 +18,7 @@ import {
   type Probe,
 } from './machine.ts';
 import { checkMetal3 } from './metal3.ts';
+import { profileEndOfLife } from './profile-end.ts';
 import { readKustomizations, readRendered } from './read-kustomization.ts';
 import { checkControlPlane, checkTools } from './tools.ts';
 
@@ -41,6 +42,8 @@ export async function examine(paths: string[], environment: Env): Promise<Doctor
     hasPlugin: (kind: string) =>
       pluginHomes(environment).some((home) => existsSync(join(home, pluginPath(kind)))),
     isExecutable: (path: string, file: string) => isExecutable(path, dirname(file), environment),
+    profileEndOfLife: (build: Record<string, unknown>, file: string) =>
+      profileEndOfLife(build, [process.cwd(), dirname(file)]),
     today: new Date().toISOString().slice(0, 10),
   };
   for (const path of paths) {

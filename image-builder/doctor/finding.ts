@@ -59,7 +59,7 @@ export type DoctorCode =
   | 'CONTAINER_WITHOUT_NETWORK'
   /** An image that is run is named by a tag, whose content its registry may change. */
   | 'IMAGE_WITHOUT_DIGEST'
-  /** Nobody fixes a version of Kubernetes any more. */
+  /** Nobody fixes a version of Kubernetes, or what a profile installs, any more. */
   | 'END_OF_LIFE'
   /** A replacement takes values from a catalogue that does not exist yet when it runs. */
   | 'REPLACEMENT_TOO_EARLY'

@@ -34,6 +34,8 @@ export interface RenderFacts {
   hasPlugin: (kind: string) => boolean;
   /** Whether an exec path of a function, as written in that file, is an executable. */
   isExecutable: (path: string, file: string) => boolean;
+  /** Day (YYYY-MM-DD) after which nobody fixes what the profile of a `spec.build` in that file installs. */
+  profileEndOfLife: (build: Record<string, unknown>, file: string) => string | undefined;
   /** YYYY-MM-DD */
   today: string;
 }
@@ -80,9 +82,7 @@ function checkFunction(
   const builderImage = ours ? builderImageOf(configured.object) : undefined;
   if (builderImage !== undefined && !hasDigest(builderImage))
     say('warning', 'IMAGE_WITHOUT_DIGEST', byTag(builderImage), 'spec.build.executor.container.image');
-  const end = ours ? endOfLife(configured.object) : undefined;
-  if (end !== undefined && facts.today > end)
-    say('warning', 'END_OF_LIFE', `reached its end of life on ${end}: it no longer gets fixes`, VERSION);
+  if (ours) checkEndOfLife(configured, facts, say);
   if (ours && trustsAnyAge(configured.object))
     say(
       'warning',
@@ -220,14 +220,23 @@ function builderImageOf(object: Record<string, unknown>): string | undefined {
   return typeof image === 'string' ? image : undefined;
 }
 
-const VERSION = 'spec.build.kubernetes.version';
-
-/** Day (YYYY-MM-DD) after which nobody fixes the Kubernetes that is built; undefined where the object does not tell. */
-function endOfLife(object: Record<string, unknown>): string | undefined {
+/** Of the Kubernetes that the object names, else of what its profile installs. */
+function checkEndOfLife({ object, file }: ConfiguredFunction, facts: RenderFacts, say: Say): void {
   const { build } = (object.spec ?? {}) as {
-    build?: { kubernetes?: { version?: unknown } | null } | null;
+    build?: (Record<string, unknown> & { kubernetes?: { version?: unknown } | null }) | null;
   };
-  const version = parseVersion(String(build?.kubernetes?.version ?? ''));
+  if (!build) return;
+  const version = build.kubernetes?.version;
+  const [end, field, what] =
+    version === undefined || version === null
+      ? [facts.profileEndOfLife(build, file), 'spec.build.profile', 'the software it installs']
+      : [endOfLifeOfVersion(String(version)), 'spec.build.kubernetes.version', 'it'];
+  if (end !== undefined && facts.today > end)
+    say('warning', 'END_OF_LIFE', `reached its end of life on ${end}: ${what} no longer gets fixes`, field);
+}
+
+function endOfLifeOfVersion(text: string): string | undefined {
+  const version = parseVersion(text);
   return version && endOfLifeOf(version);
 }
 

@@ -1,4 +1,5 @@
 // The doctor's judgement of kustomizations, on data.
+import { join } from 'node:path';
 import {
   type ConfiguredFunction,
   checkKustomization,
@@ -6,11 +7,13 @@ import {
   type RenderFacts,
 } from '../../../image-builder/doctor/kustomization.ts';
 import { hasSubordinateRange } from '../../../image-builder/doctor/machine.ts';
+import { profileEndOfLife } from '../../../image-builder/doctor/profile-end.ts';
 
 const facts: RenderFacts = {
   kustomizeVersion: '5.5.0',
   hasPlugin: () => false,
   isExecutable: () => true,
+  profileEndOfLife: () => undefined,
   today: '2027-03-01',
 };
 
@@ -54,6 +57,30 @@ test('the end of life of the Kubernetes that is built, on the day after it', () 
   expect(findings(1.35)).toHaveLength(1);
   expect(findings('1.35', '2027-02-28')).toEqual([]);
   for (const version of ['1.36', '{{ version }}', undefined, null]) expect(findings(version)).toEqual([]);
+});
+
+test('the end of life of a profile, where the object names no version of its own', () => {
+  const root = join(__dirname, '../../..');
+  const findings = (build: Record<string, unknown>, today = '2027-03-01') =>
+    check(
+      [configured('generators', EXEC, { build })],
+      {},
+      {
+        today,
+        profileEndOfLife: (one) => profileEndOfLife(one, ['/nonexistent', root]),
+      },
+    ).filter((line) => line.includes('end of life'));
+  // By the profile's own file, and by the version of Kubernetes that it sets.
+  expect(findings({ profile: 'k8s-1.34' })).toEqual([
+    'warning spec.build.profile: reached its end of life on 2026-10-27: the software it installs no longer gets fixes',
+  ]);
+  expect(findings({ profile: 'k8s-1.35', manifests: 'manifests' })).toEqual([
+    'warning spec.build.profile: reached its end of life on 2027-02-28: the software it installs no longer gets fixes',
+  ]);
+  expect(findings({ profile: 'k8s-1.35' }, '2027-02-28')).toEqual([]);
+  expect(findings({ profile: 'k8s-1.35', kubernetes: { version: '1.36' } })).toEqual([]);
+  for (const profile of ['none', '../profiles/k8s-1.34', 7, undefined])
+    expect(findings({ profile })).toEqual([]);
 });
 
 test('validators do not work', () => {
