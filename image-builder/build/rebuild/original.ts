@@ -58,7 +58,7 @@ function undescribed(image: string, provenances: number): RebuildError {
         hint: 'Build it with spec.build.bundle.attest.provenance and a signing key.',
       })
     : new RebuildError('REBUILD_UNDESCRIBED', `the provenance of ${image} does not lead to what was built`, {
-        hint: 'It was made by another builder or an earlier release, or the description was left behind: copy with image-builder push or oras cp -r.',
+        hint: 'It was made by another builder or an earlier release, it is a disk (give the bundle that has it), or the description was left behind: copy with image-builder push or oras cp -r.',
       });
 }
 

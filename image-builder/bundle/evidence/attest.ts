@@ -82,11 +82,16 @@ export async function newStatements(request: AttestRequest, there: ImageSource):
     return manifests.map((manifest) => statementReferrer(manifest, { content, predicateType }));
   });
   const provenance = unsaid.find(({ predicateType }) => predicateType === PREDICATES.provenance);
-  const [root] = provenance?.manifests ?? [];
-  return root && request.description
-    ? [...statements, descriptionReferrer(root, request.description)]
-    : statements;
+  const { description, artifacts } = request;
+  if (!provenance || !description) return statements;
+  // Whoever asks about the bundle's image in an index can build it again, too; a disk alone is not what a build makes.
+  const disks = new Set(withDigests(artifacts).map((disk) => diskManifest(disk).descriptor.digest));
+  const described = provenance.manifests.filter(({ digest }) => !disks.has(digest));
+  return [...statements, ...described.map((manifest) => descriptionReferrer(manifest, description))];
 }
+
+const withDigests = ({ qcows }: Artifacts): QcowArtifact[] =>
+  Object.values(qcows).filter((one): one is QcowArtifact => one.sha256 !== undefined);
 
 async function draftsOf(request: AttestRequest): Promise<Draft[]> {
   const { source, target, artifacts, provenance, bootTests } = request;
@@ -98,7 +103,7 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
   const claims = claimsOf(target);
   const subjectsOf = (some: readonly Descriptor[]): Subject[] =>
     some.map(({ digest }) => subjectFor(digest, claims));
-  const disks = Object.values(artifacts.qcows).filter((one): one is QcowArtifact => one.sha256 !== undefined);
+  const disks = withDigests(artifacts);
   const fileSubject = ({ file, sha256 }: QcowArtifact): Subject => ({ name: file, digest: { sha256 } });
   const sboms = request.sbom || provenance ? await documentsOf(source, root.digest) : [];
   const drafts: Draft[] = [];

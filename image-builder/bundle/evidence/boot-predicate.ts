@@ -9,6 +9,8 @@ export interface PassedBootTest {
   seconds?: number;
   /** QEMU's: `kvm`, `tcg`. */
   accelerator?: string;
+  /** From power-on until the node that the image became was Ready in a cluster. */
+  readySeconds?: number;
   /** Names of the tests inside of the image. */
   tests: string[];
 }
