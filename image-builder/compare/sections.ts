@@ -32,9 +32,9 @@ export function sectionsOf({ materials = [], vulnerabilities = [], evidence }: C
       ]),
     },
     {
-      title: `Licences and files (${materials.length})`,
+      title: `Licences, files and container images (${materials.length})`,
       columns: ['what', 'name', 'before', 'after'],
-      rows: materials.map(({ kind, name, before = '', after = '' }) => [kind, name, before, after]),
+      rows: materials.map(({ kind, name, before = 'none', after = 'none' }) => [kind, name, before, after]),
     },
     {
       title: `Statements: ${countChanges(statements)}`,
@@ -59,12 +59,13 @@ function countChanges(changes: readonly { change: 'added' | 'removed' }[]): stri
   return parts.filter(Boolean).join(', ');
 }
 
-/** `booted in 12 s (kvm), 3 tests`. */
+/** `booted in 12 s (kvm), Ready after 40 s, 3 tests`. */
 function describeBoot(run: BootRun | undefined): string {
   if (!run) return 'not tested';
-  const { seconds, accelerator, tests } = run;
+  const { seconds, accelerator, readySeconds, tests } = run;
   const time = seconds === undefined ? 'booted' : `booted in ${Math.round(seconds)} s`;
   const how = accelerator === undefined ? '' : ` (${accelerator})`;
+  const ready = readySeconds === undefined ? '' : `, Ready after ${Math.round(readySeconds)} s`;
   const inside = tests.length === 1 ? ', 1 test' : `, ${tests.length} tests`;
-  return `${time}${how}${tests.length > 0 ? inside : ''}`;
+  return `${time}${how}${ready}${tests.length > 0 ? inside : ''}`;
 }

@@ -17,6 +17,8 @@ export interface BootRun {
   seconds?: number;
   /** QEMU's: `kvm`, `tcg`. */
   accelerator?: string;
+  /** From power-on until the node was Ready in a cluster. */
+  readySeconds?: number;
   /** Names of the tests inside of the image. */
   tests: string[];
 }
@@ -70,10 +72,11 @@ function bootsIn({ passedTests, configuration }: Record<string, unknown>): Recor
 }
 
 function runOf(value: unknown): BootRun {
-  const { seconds, accelerator, tests } = isRecord(value) ? value : {};
+  const { seconds, accelerator, readySeconds, tests } = isRecord(value) ? value : {};
   return {
     ...(typeof seconds === 'number' && { seconds }),
     ...(typeof accelerator === 'string' && { accelerator }),
+    ...(typeof readySeconds === 'number' && { readySeconds }),
     tests: (Array.isArray(tests) ? tests : []).filter((one) => typeof one === 'string'),
   };
 }

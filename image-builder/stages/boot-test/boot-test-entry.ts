@@ -12,12 +12,13 @@ export interface BootTestEntry extends Partial<BootTestFacts> {
 
 /** @throws TypeError for the entry of another stage */
 export function readBootTestEntry(entry: Entry): BootTestEntry {
-  const { seconds, accelerator } = factsOf<Partial<BootTestFacts>>('boot-test', entry);
+  const { seconds, accelerator, readySeconds } = factsOf<Partial<BootTestFacts>>('boot-test', entry);
   const { firmware, kubernetes, tests = [] } = entry.inputs as BootTestInputs;
   return {
     firmware,
     ...(seconds !== undefined && { seconds }),
     ...(accelerator !== undefined && { accelerator }),
+    ...(readySeconds !== undefined && { readySeconds }),
     tests: [...(kubernetes ? [`kubernetes ${kubernetes}`] : []), ...tests.map(({ name }) => name)],
   };
 }

@@ -55,8 +55,8 @@ beforeAll(async () => {
     'boot-test/a/uefi',
     { 'qcow/a': a.key },
     {
-      inputs: { firmware: 'uefi', kubernetes: 'preflight', tests },
-      facts: { seconds: 12.5, accelerator: 'tcg' },
+      inputs: { firmware: 'uefi', kubernetes: 'join', tests },
+      facts: { seconds: 12.5, accelerator: 'tcg', readySeconds: 41.5 },
     },
   );
   await commit('boot-test/a/bios', { 'qcow/a': a.key }, { inputs: { firmware: 'bios' } });
@@ -84,7 +84,8 @@ test('of the disks in the bundle, those that have booted', async () => {
       firmware: 'uefi',
       seconds: 12.5,
       accelerator: 'tcg',
-      tests: ['kubernetes preflight', 'ntp runs'],
+      readySeconds: 41.5,
+      tests: ['kubernetes join', 'ntp runs'],
     },
   ]);
 });

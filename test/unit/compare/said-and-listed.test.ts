@@ -17,7 +17,7 @@ const subject = (name: string, more: Partial<Subject>): Subject => ({
   ...more,
 });
 
-const document = (licence: string, sha256: string) => ({
+const document = (licence: string, sha256: string, pause: string) => ({
   disk: 'node.qcow2',
   content: Buffer.from(
     JSON.stringify({
@@ -28,7 +28,10 @@ const document = (licence: string, sha256: string) => ({
           name: '/opt/tool',
           checksums: [{ algorithm: 'SHA256', checksumValue: sha256 }],
         },
-        { SPDXID: 'SPDXRef-Image-1', name: 'registry.k8s.io/pause', versionInfo: 'sha256:1' },
+        { SPDXID: 'SPDXRef-Image-1', name: 'registry.k8s.io/etcd:3.7.0-0', versionInfo: 'sha256:1' },
+        { SPDXID: 'SPDXRef-Image-2', name: `registry.k8s.io/pause:${pause}`, versionInfo: `sha256:${pause}` },
+        // By digest alone, as when it was named by one.
+        { SPDXID: 'SPDXRef-Image-3', name: 'registry.example.org/agent', versionInfo: `sha256:${sha256}` },
         7,
       ],
       files: [{ fileName: './etc/motd', checksums: [{ algorithm: 'SHA256', checksumValue: 'c' }] }],
@@ -56,7 +59,7 @@ const comparison = compareBundles(
       ],
       boots: { 'node/bios': { tests: [] }, 'node/uefi': { seconds: 12.4, accelerator: 'kvm', tests: [] } },
     },
-    materials: materialsOf([document('GPL-3.0-or-later', 'a')]),
+    materials: materialsOf([document('GPL-3.0-or-later', 'a', '3.10.1')]),
     vulnerabilities: [vulnerability('CVE-1', '3.5.1-1'), vulnerability('CVE-2', '3.5.1-1')],
   }),
   subject('b', {
@@ -66,9 +69,11 @@ const comparison = compareBundles(
         { kind: 'sbom', key: 'a'.repeat(64) },
         { kind: '<b>@all', key: 'b'.repeat(64) },
       ],
-      boots: { 'node/uefi': { seconds: 20.9, accelerator: 'kvm', tests: ['ntp runs'] } },
+      boots: {
+        'node/uefi': { seconds: 20.9, accelerator: 'kvm', readySeconds: 47.6, tests: ['ntp runs'] },
+      },
     },
-    materials: materialsOf([document('GPL-3.0-only', 'b')]),
+    materials: materialsOf([document('GPL-3.0-only', 'b', '3.10.2')]),
     vulnerabilities: [vulnerability('CVE-2', '3.5.1-2'), vulnerability('CVE-3', '3.5.1-2')],
   }),
 );
@@ -80,6 +85,9 @@ test('as data', () => {
     { kind: '<b>@all', key: 'b'.repeat(64), change: 'added' },
   ]);
   expect(comparison.materials).toEqual([
+    { kind: 'container image', name: 'registry.example.org/agent', before: 'sha256:a', after: 'sha256:b' },
+    { kind: 'container image', name: 'registry.k8s.io/pause:3.10.1', before: 'sha256:3.10.1' },
+    { kind: 'container image', name: 'registry.k8s.io/pause:3.10.2', after: 'sha256:3.10.2' },
     { kind: 'download', name: '/opt/tool', before: 'sha256:a', after: 'sha256:b' },
     { kind: 'licence', name: 'bash', before: 'GPL-3.0-or-later', after: 'GPL-3.0-only' },
   ]);
@@ -97,7 +105,10 @@ Vulnerabilities: 1 added, 1 removed
   CVE-3  added  high  openssl  3.5.1-2
   CVE-1  removed  high  openssl  3.5.1-1
 
-Licences and files (2)
+Licences, files and container images (5)
+  container image  registry.example.org/agent  sha256:a  sha256:b
+  container image  registry.k8s.io/pause:3.10.1  sha256:3.10.1  none
+  container image  registry.k8s.io/pause:3.10.2  none  sha256:3.10.2
   download  /opt/tool  sha256:a  sha256:b
   licence  bash  GPL-3.0-or-later  GPL-3.0-only
 
@@ -108,7 +119,7 @@ Statements: 2 added, 1 removed
 
 Boot tests (2)
   node/bios  booted  not tested
-  node/uefi  booted in 12 s (kvm)  booted in 21 s (kvm), 1 test
+  node/uefi  booted in 12 s (kvm)  booted in 21 s (kvm), Ready after 48 s, 1 test
 `);
 });
 
@@ -116,7 +127,7 @@ test('as Markdown, in which no text becomes structure', () => {
   const text = renderMarkdown(comparison);
   expect(text).toContain('**Vulnerabilities: 1 added, 1 removed**');
   expect(text).toContain(
-    '| <code>node/uefi</code> | <code>booted in 12 s (kvm)</code> | <code>booted in 21 s (kvm), 1 test</code> |',
+    '| <code>node/uefi</code> | <code>booted in 12 s (kvm)</code> | <code>booted in 21 s (kvm), Ready after 48 s, 1 test</code> |',
   );
   expect(text).not.toContain('<b>@all');
 });
