@@ -21,6 +21,7 @@ const shared = {
 const endToEnd = { ...shared, setupFilesAfterEnv: ['<rootDir>/test/e2e/support/timeout.ts'] };
 
 export default {
+  testSequencer: '<rootDir>/test/support/longest-first.mjs',
   projects: [
     {
       ...shared,

@@ -19,7 +19,7 @@ status=0
 run_jest() {
   local lane=$1
   shift
-  npx --no-install jest --maxWorkers=3 --json --outputFile="$reports/$lane.json" --testLocationInResults "$@" >/dev/null || status=$?
+  npx --no-install jest --maxWorkers=4 --json --outputFile="$reports/$lane.json" --testLocationInResults "$@" >/dev/null || status=$?
 }
 
 if [ $# -gt 0 ]; then

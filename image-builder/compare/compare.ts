@@ -1,6 +1,6 @@
 // What differs between two bundles. Pure.
 
-import type { ArtifactPartition, Artifacts } from '../bundle/model.ts';
+import type { ArtifactPartition, Artifacts, Checksums } from '../bundle/model.ts';
 import { type Change, changesBetween } from '../pipeline/input-changes.ts';
 import { compareDebianVersions } from '../scan/debian-version.ts';
 import type {
@@ -100,13 +100,16 @@ export function comparePackages(a: Packages, b: Packages): PackageChange[] {
 }
 
 function compareImages(a: Artifacts, b: Artifacts): ImageChange[] {
-  const all = ({ qcows, iso }: Artifacts): Artifacts['qcows'] =>
-    iso ? { ...qcows, iso: iso as unknown as Artifacts['qcows'][string] } : qcows;
+  const all = ({ qcows, iso }: Artifacts): Record<string, Image> => (iso ? { ...qcows, iso } : qcows);
   const [left, right] = [all(a), all(b)];
   return namesOf(left, right).flatMap((name) => compareImage(name, left[name], right[name]));
 }
 
-type Image = Artifacts['qcows'][string];
+/** What of a QCOW or an ISO is compared. */
+type Image = Pick<
+  Artifacts['qcows'][string],
+  'file' | 'size' | 'virtualSize' | 'partitions' | keyof Checksums
+>;
 
 function compareImage(name: string, a: Image | undefined, b: Image | undefined): ImageChange[] {
   const size = difference(a?.size, b?.size);
