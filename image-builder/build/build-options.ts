@@ -1,4 +1,4 @@
-// What a build is done with and for, beside the spec.
+// The surroundings of a build: all that it needs besides its spec.
 
 import type { Reporter } from '../base/diagnostics/progress.ts';
 import type { Env } from '../base/env.ts';
@@ -20,7 +20,7 @@ export interface BuildOptions {
   env?: Env;
   /** Credentials for registries beside those of the machine. */
   credentials?: CredentialOptions;
-  /** Earlier results that are used whatever has changed since; see reuse.ts. */
+  /** Earlier results to use whatever has changed since; see reuse.ts. */
   pinned?: PinnedStages;
   report: Reporter;
   signal: AbortSignal;

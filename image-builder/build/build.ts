@@ -15,8 +15,8 @@ import { requirePlaces, signingKeyFor } from './publish.ts';
 import { type BuildSession, openSession, planBuild } from './session.ts';
 
 /**
- * Builds the bundle of a spec and puts it where the spec says. What the store has is not built again; what it does not
- * have is built only when `whenMissing` is `Build`.
+ * Builds the bundle of a spec and publishes it where the spec says. Results in the store are not built again; missing ones
+ * are built only when `whenMissing` is `Build`.
  * @throws ImageBuilderError of the stage that failed, MissingResultError; nothing has been published then
  */
 export async function build(given: ResolvedBuild, options: BuildOptions): Promise<BundleContents> {
@@ -33,13 +33,13 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
   const entry = await obtainBundle(session);
   return await publishEntry(session.resolved, session.store, entry, options).catch((error) => {
     if (options.signal.aborted || !mayStay(session.resolved)) throw error;
-    // Nobody has asked for a place, and this render cannot or must not write: the bundle is good where it is.
+    // No place was asked for, and this render cannot or must not write: the bundle stays in the store.
     const { directory, manifest, artifacts, profiles } = readBundleEntry(entry);
     return { reference: localReference('oci', directory, manifest.digest), artifacts, profiles };
   });
 }
 
-/** Whether a bundle that cannot be put anywhere is of use all the same. */
+/** Whether a bundle is of use although it cannot be published. */
 function mayStay({ whenMissing, bundle }: ResolvedBuild): boolean {
   const { layout, archive, repository } = bundle;
   return whenMissing === 'Fail' && layout === undefined && archive === undefined && repository === undefined;
@@ -75,7 +75,7 @@ async function runStagesOf(
   return await runTargets(session, targets);
 }
 
-/** Builds those of the stages whose results the bundle still waits for: the part of a build that needs a network. */
+/** Builds those of the stages that the bundle still lacks: the part of a build that needs a network. */
 export async function buildAhead(
   resolved: ResolvedBuild,
   names: readonly string[],
@@ -86,7 +86,7 @@ export async function buildAhead(
   if (targets.length > 0) await runStagesOf(session, targets);
 }
 
-/** Those of the stages whose results the bundle still waits for. */
+/** Those of the stages that the bundle still lacks. */
 export async function missingAhead(
   resolved: ResolvedBuild,
   names: readonly string[],

@@ -35,6 +35,7 @@ export interface DryDisk {
   fstab: string;
 }
 
+/** What a build would do. */
 export interface DryRun {
   name: string;
   distribution: string;
@@ -52,8 +53,9 @@ export interface DryRun {
 }
 
 /**
- * @throws InvalidInputError, RootfsError when the build would fail for what the spec says; a repository that cannot be
- *   reached is no error
+ * Finds out what a build would do.
+ * @throws InvalidInputError, RootfsError when the build would fail because of its spec; an unreachable repository is not
+ *   an error
  */
 export async function dryRun(
   resolved: ResolvedBuild,
@@ -114,7 +116,7 @@ async function findPackages(
   }
 }
 
-/** What cannot be reached is not waited for. */
+/** The repositories are asked once, and not waited for. */
 const withoutPatience = (resolved: ResolvedBuild): ResolvedBuild => ({
   ...resolved,
   rootfs: {
@@ -123,7 +125,7 @@ const withoutPatience = (resolved: ResolvedBuild): ResolvedBuild => ({
   },
 });
 
-/** Nobody has answered; a repository that answers without having what is asked for is another matter. */
+/** Whether no repository answered; one that answers but lacks a package is an error of the spec. */
 function isUnreachable(error: unknown): error is RootfsError {
   if (!(error instanceof RootfsError)) return false;
   // A machine of another distribution, which has no trusted copy of the keys.

@@ -18,9 +18,9 @@ export interface ExplainedStage {
 
 /** Why the key of a stage is not that of an earlier build. */
 export interface Reasons {
-  /** What enters at this stage; what its ancestors have told already is left out. */
+  /** The changes that enter at this stage, without those reported for its ancestors. */
   changes: Change[];
-  /** Parents whose keys have changed: what they tell reaches this stage. */
+  /** Parents whose keys have changed, which changes this key too. */
   follows: string[];
 }
 
@@ -48,8 +48,8 @@ export async function explainPlan(name: string, plan: BuildPlan): Promise<Explai
 }
 
 /**
- * Why each stage that has another key than before has it. A variable of the root file system is among the inputs of
- * the bundle too, for its profile: such a change is told once, at the first stage that it reaches.
+ * Explains why the keys of stages have changed. A variable of the root file system is an input of the bundle too, for its
+ * profile: such a change is reported once, at the first stage that it reaches.
  * @param stages parents come before their children
  */
 export function explainChanges(
@@ -98,7 +98,7 @@ function toCompared({
   return { name, key, parents, inputs, tools: toolVersions };
 }
 
-/** As the history has it: fields without a value are not there. */
+/** The inputs as the history keeps them: without fields that have no value. */
 function toPlainData(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }

@@ -1,4 +1,4 @@
-// Gets the bundle of a build: out of the store, out of the shared store, or made now or later, as the spec wants.
+// Obtains the bundle of a build: from the store, from the shared store, or by building now or later, as the spec says.
 
 import { hashOf } from '../pipeline/keys.ts';
 import { findByRecipe, findEntry } from '../pipeline/lookup.ts';
@@ -52,7 +52,7 @@ function takesAnyTools({
   return INDISPENSABLE.some((tool) => versions[tool] === 'absent');
 }
 
-/** What an earlier build could not push goes now; the code for it is only loaded when there is something. */
+/** Pushes what an earlier build could not; the code for that is loaded only when there is something to push. */
 async function pushBelated(session: BuildSession, bundle: Entry): Promise<void> {
   if (!(await isPushDue(bundle))) return;
   const shared = await session.shared();
@@ -61,7 +61,7 @@ async function pushBelated(session: BuildSession, bundle: Entry): Promise<void> 
   await shareResults(shared, session, session.signal, { isRetry: true });
 }
 
-/** A look into the shared store, which costs no more than a few requests. */
+/** Looks into the shared store, which costs only a few requests. */
 async function fetchFinished(session: BuildSession): Promise<Entry | undefined> {
   const shared = await session.shared();
   if (!shared) return undefined;
@@ -70,7 +70,7 @@ async function fetchFinished(session: BuildSession): Promise<Entry | undefined> 
   return await findFinished(session);
 }
 
-/** Makes what is missing in the way that the spec wants. */
+/** Builds what is missing in the way that the spec asks for. */
 async function make(session: BuildSession): Promise<Entry> {
   const { resolved, policy } = session;
   if (resolved.whenMissing !== 'Fail') requirePush(resolved.bundle, policy);
@@ -84,7 +84,7 @@ async function make(session: BuildSession): Promise<Entry> {
   return await buildInBackground(session, id, source);
 }
 
-/** Builds on this machine, and notes that in the history. */
+/** Builds on this machine and records that in the history. */
 async function buildHere(session: BuildSession): Promise<Entry> {
   const { runTargets } = await import('./run-targets.ts');
   const { bundle } = await runTargets(session, session.targets);
@@ -115,12 +115,12 @@ async function buildInBackground(session: BuildSession, id: string, source: Spec
   );
 }
 
-/** How a person would ask for the same. */
+/** The command by which a person would ask for the same. */
 function sourceOf({ resolved, file, store, env, namesStore }: BuildSession): SpecSource {
   return {
     name: resolved.name,
     ...(file !== undefined && { file }),
-    // Another shell may not have the variable.
+    // The variable may not be set in the person's shell.
     ...((namesStore || env.IMAGE_BUILDER_STORE) && { store: store.directory }),
   };
 }

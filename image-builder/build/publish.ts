@@ -1,4 +1,4 @@
-// Puts a finished bundle where the spec says: into a registry, an archive, a layout. What is there already stays.
+// Publishes a finished bundle where the spec says: in a registry, an archive, a layout. Existing content stays.
 
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -25,7 +25,7 @@ import { mayPush, refusePush } from '../policy/push-rules.ts';
 import type { ResolvedBuild } from '../spec/variables/resolved.ts';
 import type { BuildEvidence } from './evidence.ts';
 
-/** A bundle in a layout directory, under whatever tag. */
+/** A bundle in a layout directory, under any tag. */
 export interface FinishedBundle {
   directory: string;
   /** Digest of its manifest. */
@@ -33,6 +33,7 @@ export interface FinishedBundle {
   artifacts: Artifacts;
 }
 
+/** Where a bundle may go, and with which credentials. */
 export interface PublishOptions {
   /** What relative paths of the spec are relative to. */
   cwd: string;
@@ -172,7 +173,7 @@ async function withStatements(
   }
 }
 
-/** A boot test that nobody has made is not attested. */
+/** A boot test that has not been run is not attested. */
 function requireBootTests(
   { qcows }: Artifacts,
   { timeout, firmware }: ResolvedBuild['bootTest'],
@@ -189,7 +190,7 @@ function requireBootTests(
   if (missing.length > 0) throw invalidInput(field, `is true, and ${missing.join(', ')} was not tested`);
 }
 
-/** Whether a file is an OCI archive, which another one may replace. */
+/** Whether a file is an OCI archive, which may be replaced by another one. */
 async function isArchive(path: string): Promise<boolean> {
   const { openArchiveFiles } = await import('../oci/sources/named-files.ts');
   const files = await openArchiveFiles(path).catch(() => undefined);
@@ -242,7 +243,7 @@ async function archivedDigest(path: string, tag: string): Promise<string | undef
   }
 }
 
-/** Whether the tag stands for it already: then nothing has to be pushed. */
+/** Whether the tag stands for it already, so that nothing has to be pushed. */
 async function isPublished(
   target: RegistryReference,
   digest: string,
@@ -301,7 +302,7 @@ async function toRegistry(
         ...access,
         referrersAgain: key !== undefined,
         report: options.report,
-        // The layers of the base need not travel where the base is.
+        // A registry that has the base already needs none of its layers.
         ...(below?.transport === 'registry' &&
           below.registry === target.registry && { mountFrom: [below.repository] }),
       });

@@ -1,5 +1,5 @@
 // Builds on earlier results of the shared stages, whatever has changed since: the predecessor's skip switches. The keys
-// of the later stages follow from the results that are really used, so that nothing is taken for what it is not.
+// of the later stages follow from the results that are actually used, so no result is mistaken for another.
 import { ImageBuilderError } from '../base/diagnostics/error.ts';
 import { findEntry } from '../pipeline/lookup.ts';
 import type { PinnedStages } from '../pipeline/plan.ts';
@@ -27,7 +27,8 @@ export interface ReusingBuild {
 }
 
 /**
- * @param stage osconfig includes the root file system that it was made from
+ * The build with an earlier result in place of a shared stage.
+ * @param stage `osconfig` includes the root file system it was made from
  * @throws ReuseError when the build has no earlier result of it
  */
 export async function reuseResults(

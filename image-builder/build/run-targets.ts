@@ -1,4 +1,4 @@
-// Runs what the store lacks of a build.
+// Runs the stages of a build whose results the store lacks.
 import { join } from 'node:path';
 import { readSourceDateEpoch } from '../pipeline/epoch.ts';
 import { explainFullDisk } from '../pipeline/full-disk.ts';
@@ -63,7 +63,7 @@ export async function runTargets(
         ...(memory && { memory }),
         build: resolved.name,
         implement: ({ name }) => stageOf(name).implement(surroundings),
-        // The packages tell, unless the caller does.
+        // 0: the date of the packages.
         sourceDateEpoch: readSourceDateEpoch(session.env) ?? 0,
       }),
     );

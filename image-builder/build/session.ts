@@ -1,4 +1,4 @@
-// A build that was opened: its plan, and where it works. Opened once, for whatever is done with it.
+// An open build: its plan and its surroundings. Opened once for everything that is done with it.
 import { InvalidInputError } from '../base/diagnostics/error.ts';
 import { readSourceDateEpoch } from '../pipeline/epoch.ts';
 import { type PlannedStage, planStages } from '../pipeline/plan.ts';
@@ -46,7 +46,7 @@ export interface BuildSession extends BuildPlan, Omit<BuildOptions, 'store'> {
 }
 
 /**
- * Plans a build; reads the versions of the tools and nothing else, but what images by tag stand for now.
+ * Plans a build. Reads the versions of the tools, and asks registries what images by tag stand for now; nothing else.
  * @throws RegistryError when that cannot be found out; InvalidInputError for disks or a lock that do not fit
  */
 export async function planBuild(given: ResolvedBuild, options: PlanningOptions): Promise<BuildPlan> {

@@ -25,6 +25,7 @@ export interface EvidenceChanges {
   boots: BootChange[];
 }
 
+/** Compares the statements about two bundles by kind and key, and their boot tests by disk and firmware. */
 export function compareEvidence(a: SubjectEvidence, b: SubjectEvidence): EvidenceChanges {
   const identityOf = ({ kind, key = '' }: SubjectEvidence['statements'][number]) =>
     JSON.stringify([kind, key]);

@@ -49,6 +49,7 @@ export function materialsOf(documents: readonly { disk: string; content: Buffer 
   return materials;
 }
 
+/** The materials that only one side has, or that have another value on each side. */
 export function compareMaterials(a: Materials, b: Materials): MaterialChange[] {
   return [...new Set([...a.keys(), ...b.keys()])].sort().flatMap((key): MaterialChange[] => {
     const [before, after] = [a.get(key), b.get(key)];

@@ -22,6 +22,7 @@ import { type FileSystemSource, requirePlainPaths, withSeparateSources } from '.
 import { fatVolume, makeFat } from './vfat.ts';
 import { makeXfs } from './xfs.ts';
 
+/** What a disk is made from. */
 export interface AssembleDiskRequest {
   /** The unpacked root file system; /etc/fstab and /boot/grub are written into it. */
   tree: string;
@@ -36,6 +37,7 @@ export interface AssembleDiskRequest {
   index?: string;
 }
 
+/** The disk that was made. */
 export interface AssembledDisk {
   /** Size of the disk that the guest sees, in bytes. */
   virtualSize: number;

@@ -12,6 +12,7 @@ export interface BootPlatform {
   efiSuffix: 'x64' | 'aa64';
 }
 
+/** By architecture of the machine. */
 export const BOOT_PLATFORMS: Record<Architecture, BootPlatform> = {
   amd64: { uefi: 'x86_64-efi', bios: 'i386-pc', efiSuffix: 'x64' },
   arm64: { uefi: 'arm64-efi', efiSuffix: 'aa64' },

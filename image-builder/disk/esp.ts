@@ -5,6 +5,7 @@ import type { StageContext } from '../sandbox/stage-context.ts';
 import type { BootPlatform } from './boot-platforms.ts';
 import type { Release } from './os-release.ts';
 
+/** What an EFI system partition is filled from. */
 export interface EspRequest {
   tree: string;
   platform: BootPlatform;

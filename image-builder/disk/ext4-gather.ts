@@ -44,10 +44,10 @@ interface Movable {
 }
 
 /**
- * Copies the blocks to where there is room for all of them; without that, nothing happens.
+ * Copies the blocks to where there is room for all of them; if there is none, nothing happens.
  * @param volume the disk, and where the file system begins on it in bytes
  * @param dump what dumpe2fs prints of it
- * @param inodes those in use
+ * @param inodes numbers of the inodes in use
  * @returns lines for debugfs, without which the file system is not consistent
  */
 export async function gatherMetadata(
@@ -63,7 +63,7 @@ export async function gatherMetadata(
   if (!room || count === 0) return [];
   const moves = new Map<number, number>();
   for (const block of movables.flatMap(({ blocks }) => blocks)) moves.set(block, room[0] + moves.size);
-  // Blocks that two point to are not what mke2fs makes.
+  // mke2fs makes no blocks that two inodes point to.
   if (moves.size !== count) return [];
   const zeros = Buffer.alloc(BLOCK_BYTES);
   for (const [from, to] of moves) {

@@ -26,7 +26,10 @@ const FEATURES = [
   'metadata_csum',
 ].join(',');
 
-/** Writes the file system of `partition` into `disk`; without a source it is empty. */
+/**
+ * Writes the file system of `partition` into `disk`; without a source it is empty.
+ * @throws DiskError DOES_NOT_FIT; ToolError
+ */
 export async function makeExt4(
   disk: string,
   partition: PlannedPartition,

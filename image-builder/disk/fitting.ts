@@ -1,4 +1,4 @@
-// Says in numbers that a file system is too small, where the tools only print that some block could not be had.
+// Reports in numbers that a file system is too small; the tools only say that a block could not be allocated.
 import type { StageContext } from '../sandbox/stage-context.ts';
 import { DiskError } from './disk-error.ts';
 import type { PlannedPartition } from './disk-plan.ts';
@@ -8,7 +8,10 @@ import type { FileSystemSource } from './tree.ts';
 /** File systems need room for themselves: journals, tables, partly filled blocks. */
 const USABLE_SHARE = 0.9;
 
-/** Throws `error`, or a DOES_NOT_FIT made of it when the source is about as large as its partition or larger. */
+/**
+ * Explains why a file system could not be filled.
+ * @throws DiskError DOES_NOT_FIT when the source is about as large as its partition, or larger; otherwise `error`
+ */
 export async function explainMissingSpace(
   error: unknown,
   partition: PlannedPartition,

@@ -25,7 +25,10 @@ export interface GrubImageRequest {
   output: string;
 }
 
-/** @throws DiskError NO_BOOT_LOADER when neither the image nor this machine has GRUB for the platform */
+/**
+ * Makes an image of GRUB.
+ * @throws DiskError NO_BOOT_LOADER when neither the image nor this machine has GRUB for the platform
+ */
 export async function makeGrubImage(request: GrubImageRequest, context: StageContext): Promise<void> {
   const { tree, platform, format = platform, modules, config, output } = request;
   await requireGrub(tree, platform, context);

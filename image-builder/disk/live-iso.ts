@@ -36,6 +36,7 @@ const COMMON_MODULES = [
   ...['echo', 'test', 'ls', 'cat', 'terminal', 'serial', 'reboot', 'halt', 'boot', 'minicmd'],
 ];
 
+/** What an ISO is made from. */
 export interface AssembleIsoRequest {
   /** The unpacked root file system, with live-boot in its initramfs. It is not changed. */
   tree: string;
@@ -56,12 +57,16 @@ export interface AssembleIsoRequest {
   output: string;
 }
 
+/** The ISO that was made. */
 export interface AssembledIso {
   /** Whether UEFI Secure Boot works. */
   secureBoot: boolean;
 }
 
-/** @throws DiskError, ToolError */
+/**
+ * Makes the live ISO of a root file system tree.
+ * @throws DiskError, ToolError
+ */
 export async function assembleIso(request: AssembleIsoRequest, context: StageContext): Promise<AssembledIso> {
   const { tree, output, identifierSeed } = request;
   const { workDir, step } = context;

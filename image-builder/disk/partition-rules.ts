@@ -1,4 +1,4 @@
-// What makes a list of partitions a disk that boots: each rule reports a finding, none stops the others.
+// The rules for a list of partitions to make a bootable disk: each reports a finding, none stops the others.
 
 import type { Partition } from '../spec/api/types.ts';
 import type { BootPlatform } from './boot-platforms.ts';
@@ -10,7 +10,7 @@ type Report = (field: string, message: string) => void;
 /** Directories that the kernel or the first programs need before anything else is mounted, or that are not disks. */
 const NEVER_SEPARATE =
   /^\/(bin|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|boot\/grub|lost\+found)(\/|$)/;
-/** The least that mke2fs (with a journal), mkfs.xfs and mkfs.vfat make something of. */
+/** The smallest file systems that mke2fs (with a journal), mkfs.xfs and mkfs.vfat make. */
 const MINIMUM_MIB = { ext4: 8, xfs: 300, vfat: 1, swap: 1 };
 const MAXIMUM_PARTITIONS = 128;
 

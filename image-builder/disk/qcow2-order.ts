@@ -1,7 +1,7 @@
 // Rewrites a compressed qcow2 image so that its clusters lie in the order of the disk.
 //
 // qemu-img compresses on several processors only when it may write clusters in the order in which they are ready (-W),
-// which is another one each time. The compressed bytes of a cluster do not depend on that, so they are copied as they
+// which differs from run to run. The compressed bytes of a cluster do not depend on that, so they are copied as they
 // are. Format: https://www.qemu.org/docs/master/interop/qcow2.html
 import { type FileHandle, open } from 'node:fs/promises';
 import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
@@ -17,7 +17,7 @@ const REFCOUNT_BYTES = 2;
 
 /**
  * Copies the image `from`, made by `qemu-img convert -c -W` with zstd, to the new file `to`.
- * @throws Qcow2Error QCOW2_UNEXPECTED when the image has what qemu-img does not write there
+ * @throws Qcow2Error QCOW2_UNEXPECTED when the image has features that qemu-img does not write
  */
 export async function orderQcow2(from: string, to: string, signal: AbortSignal): Promise<void> {
   const source = await open(from, 'r');

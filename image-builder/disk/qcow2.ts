@@ -5,6 +5,7 @@ import { makeBeside } from '../base/files/replace.ts';
 import type { StageContext } from '../sandbox/stage-context.ts';
 import { orderQcow2 } from './qcow2-order.ts';
 
+/** How a disk is compressed. */
 export interface Qcow2Options {
   compress: boolean;
   /** zstd needs QEMU 5.1 at the reader's, zlib any. */

@@ -2,6 +2,7 @@
 import type { StageContext } from '../sandbox/stage-context.ts';
 import { DiskError } from './disk-error.ts';
 
+/** How a squashfs is packed. */
 export interface SquashfsOptions {
   compression: 'zstd' | 'lz4' | 'gzip' | 'xz' | 'lzo';
   /** 0: one per processor. */

@@ -65,7 +65,7 @@ export async function makeXfs(
       cwd: scratch,
     });
     await setAttributes(image, entries, context);
-    // Only what is not a hole is copied.
+    // Holes are not copied.
     const target = [
       `driver=raw,offset=${partition.startBytes},size=${partition.sizeBytes}`,
       `file.driver=file,file.filename=${disk.replaceAll(',', ',,')}`,

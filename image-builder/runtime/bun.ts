@@ -25,6 +25,7 @@ export async function openTransport(
   );
 }
 
+/** Decompresses a stream by DecompressionStream; see `node.ts`. */
 export async function decoded(
   stream: AsyncIterable<Uint8Array>,
   format: 'gzip' | 'zstd',
@@ -48,6 +49,7 @@ export function ownFile(): string {
   return process.execPath;
 }
 
+/** The command, without arguments, that starts this program again. */
 export function ownCommand(): string[] {
   return [process.execPath];
 }

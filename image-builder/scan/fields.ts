@@ -28,16 +28,19 @@ export function listOf<Item>(
 /** Longer texts are no names, versions or states. */
 const LONGEST = 1024;
 
+/** A text of at most {@link LONGEST} characters. @throws ScanError SCAN_INPUT_INVALID */
 export function asText(value: unknown, where: string): string {
   if (typeof value !== 'string') throw wrong(where, 'a text');
   if (value.length > LONGEST) throw wrong(where, `a text of at most ${LONGEST} characters`);
   return value;
 }
 
+/** The same for a field that may be absent or null. @throws ScanError SCAN_INPUT_INVALID */
 export function optionalText(value: unknown, where: string): string | undefined {
   return value === undefined || value === null ? undefined : asText(value, where);
 }
 
+/** A map; an absent one is empty. @throws ScanError SCAN_INPUT_INVALID */
 export function optionalMap(value: unknown, where: string): Fields {
   return value === undefined || value === null ? {} : asMap(value, where);
 }

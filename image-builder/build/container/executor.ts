@@ -107,7 +107,7 @@ function containedBuild(resolved: ResolvedBuild, layout: string | undefined): Re
   };
 }
 
-/** Logs are kept in the store: see contained-work.ts. */
+/** Logs are kept in the store: see work-directory.ts. */
 function withPathsHere(error: unknown, store: string): unknown {
   return error instanceof ContainedError ? error.withPaths(CONTAINED_STORE, store) : error;
 }

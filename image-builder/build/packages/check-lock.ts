@@ -5,7 +5,10 @@ import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 import type { ResolvedLock } from '../../spec/variables/resolved-lock.ts';
 import { requestedPackages } from '../../stages/rootfs/apt-sources.ts';
 
-/** @throws InvalidInputError with everything that the lock and the spec disagree about */
+/**
+ * Makes sure that a lock was made for this spec.
+ * @throws InvalidInputError with everything that the lock and the spec disagree about
+ */
 export function checkLock({ distribution, lock, rootfs, preload }: ResolvedBuild): void {
   if (lock === undefined) return;
   const { multistrap } = rootfs;

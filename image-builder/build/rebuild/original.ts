@@ -1,5 +1,5 @@
-// What is there to be built again: of a bundle that is verified, the description of its build, and every digest that its
-// builder has signed or that follows from one.
+// The bundle to build again: verified, with the description of its build, and with every digest that its builder signed or
+// that follows from a signed one.
 import type { TrustedStatement } from '../../attestation/policy.ts';
 import { PREDICATES, type Subject } from '../../attestation/statement.ts';
 import { readBuildDescription } from '../../bundle/evidence/build-description.ts';

@@ -1,4 +1,4 @@
-// What the predecessor leaves beside a disk image: its checksum, and the variables that it was made with.
+// The files that the predecessor leaves beside a disk image: its checksum, and the variables it was made with.
 import { basename, join } from 'node:path';
 import { replaceFile } from '../../base/files/replace.ts';
 import type { Profile } from '../model.ts';
@@ -6,8 +6,8 @@ import type { CopiedFile } from './copy-disks.ts';
 
 /**
  * Writes `<image>.md5sum` (the bare hash) for each image that was copied into `directory`, and the bundle's profiles.
- * What is there under these names is replaced.
- * @returns absolute paths of what was written
+ * Existing files of these names are replaced.
+ * @returns absolute paths of the files written
  */
 export async function writeCompanions(
   directory: string,

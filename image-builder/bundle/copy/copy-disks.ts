@@ -1,4 +1,4 @@
-// Gets the disk images out of a bundle: downloaded by whole layers, checked, resumable, and in place only when right.
+// Copies the disk images of a bundle: whole layers are downloaded resumably, and files appear only once they are verified.
 
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -23,37 +23,39 @@ import { openWorkplace } from './workplace.ts';
 
 /** How a copy behaves. */
 export interface CopyOptions extends ReadBundleOptions {
-  /** Replace files that are not copies of the bundle's. */
+  /** Also replace files that are not copies of the bundle's. */
   force?: boolean;
   /**
-   * An earlier image, or a directory with images of the same names: what they have is not fetched from a registry. Default:
-   * the files that are replaced.
+   * An earlier image, or a directory with images of the same names: data they contain is not fetched from the registry.
+   * Default: the files being replaced.
    */
   from?: string;
 }
 
+/** A file in its place, whether it was copied now or earlier. */
 export interface CopiedFile extends Checksums {
   /** Absolute path of the copy. */
   path: string;
   /** Bytes. */
   size: number;
-  /** It was there already, with the right checksum. */
+  /** Whether it was there already, with the right checksum. */
   existed: boolean;
-  /** The earlier image that it was made from, or why it was not. */
+  /** The earlier image it was made from, or why none was used. */
   update?: Update;
 }
 
+/** The outcome of a copy. */
 export interface Copy {
-  /** With the digest. */
+  /** Reference of the bundle, with its digest. */
   reference: string;
   files: CopiedFile[];
-  /** Names beside the images that are not images, and were skipped. */
+  /** Names of files beside the images that were skipped because they are not images. */
   leftOut: string[];
 }
 
 /**
- * Copies the disk images (and the ISO) of a bundle into a directory: what the bundle describes as such, or what is named
- * like one in a bundle that does not describe itself.
+ * Copies the disk images (and the ISO) of a bundle into a directory, which is made: the files that the bundle describes, or,
+ * in a bundle without a description, the files named like images.
  * @param names only these files; default: all
  * @throws RegistryError, TarError, BundleError FILE_NOT_FOUND, CHECKSUM_MISMATCH, FILE_EXISTS, WRITE_FAILED
  */
@@ -100,7 +102,7 @@ const REASONS: Record<string, string> = {
   EEXIST: 'it is not a directory',
 };
 
-/** What a system call says of the target, without the names by which it is held. */
+/** Turns the error of a system call on the target into ours, without the /proc names by which the target is held open. */
 function explainWriting(error: unknown, directory: string): unknown {
   const code = errnoOf(error);
   const { path } = (error ?? {}) as NodeJS.ErrnoException;
@@ -114,7 +116,7 @@ function explainWriting(error: unknown, directory: string): unknown {
 
 /** Where copies go. */
 interface Place {
-  /** The directory as it is held open. */
+  /** The directory, by the name under which it is held open. */
   target: string;
   /** Its absolute path, for people. */
   directory: string;
@@ -176,7 +178,7 @@ async function copyInto(
   }
 }
 
-/** Makes those files of a layer for which there is an earlier image. */
+/** Makes those files of a layer that have an earlier image. */
 async function makeFiles(
   image: Image,
   layer: Descriptor,
@@ -201,7 +203,7 @@ async function makeFiles(
   return made;
 }
 
-/** Nobody's file is replaced by what a stranger has put into a bundle. */
+/** A stranger's bundle must not overwrite somebody's files. */
 function refuseOthers(directory: string, existing: Pick<ExistingFile, 'name' | 'isCopy'>[]): void {
   const others = existing.filter(({ isCopy }) => isCopy === false).map(({ name }) => name);
   if (others.length === 0) return;

@@ -1,4 +1,4 @@
-// Which files of a bundle are its disk images, in which layers they lie, and what they must be.
+// Finds the disk images of a bundle: which files they are, which layers hold them, and their expected checksums.
 
 import type { Image } from '../../oci/image.ts';
 import type { Descriptor } from '../../oci/model.ts';
@@ -13,7 +13,7 @@ import type { Verification } from '../read/verification.ts';
 
 const QCOWS = cleanPath(QCOWS_DIRECTORY);
 const ISO = 'iso';
-/** For bundles that do not describe themselves: whatever is in the directories. */
+/** For bundles without a description: everything in these directories. */
 const FOREIGN_QUERY: OverlayQuery = {
   files: [],
   directories: [QCOWS, ISO].map((path) => ({
@@ -22,7 +22,7 @@ const FOREIGN_QUERY: OverlayQuery = {
     content: (name: string) => name.endsWith('.md5sum'),
   })),
 };
-/** Images and their checksums: nothing that a shell, kustomize or anything else would read by its name. */
+/** Images and their checksums only: no name that a shell, kustomize or another tool would pick up. */
 const IMAGE_NAME = /^[A-Za-z0-9][\w.+-]*\.(?:qcow2|iso)(?:\.(?:md5|sha1|sha256|sha512)(?:sum)?)?$/;
 
 /** What is known of a file before it is copied. */
@@ -33,12 +33,12 @@ export interface WantedFile {
   name: string;
   /** Bytes, as the layer says. */
   size: number;
-  /** Where it lies: the layer by its place in {@link CopySource.layers}, and its path there. */
+  /** Where it lies: the index of the layer in {@link CopySource.layers}, and the path in that layer. */
   origin: { layer: number; path: string };
   expected: Expected;
 }
 
-/** What is to be copied. */
+/** The files to copy, and the layers that hold them. */
 export interface CopySource {
   wanted: WantedFile[];
   /** Uppermost first. */
@@ -48,9 +48,9 @@ export interface CopySource {
 }
 
 /**
- * Finds the files.
- * @param names only these; none: all
- * @param verification what is demanded of the search; what is copied is always checked
+ * Finds the files to copy.
+ * @param names only these; empty: all
+ * @param verification required of the search; the files themselves are always verified
  * @throws BundleError FILE_NOT_FOUND
  */
 export async function findCopies(
@@ -63,7 +63,7 @@ export async function findCopies(
   const plan = await planLayers(image, query, verification);
   const found = await readFromLayers(image, plan, query, verification);
   const all = [...found.files].filter(([path]) => isWithin(path, QCOWS) || isWithin(path, ISO));
-  // What a bundle describes may be called otherwise, when the user calls it so.
+  // A described file may have any name if the user asks for it by that name.
   const isImage = (path: string) =>
     IMAGE_NAME.test(nameOf(path)) || (described !== undefined && names.includes(nameOf(path)));
   const files = new Map(all.filter(([path]) => isImage(path)).map(([path, file]) => [nameOf(path), file]));
@@ -84,7 +84,7 @@ export async function findCopies(
   return { wanted, layers: found.layers, leftOut };
 }
 
-/** Paths and checksums of a bundle that describes itself; undefined for any other. */
+/** Paths and checksums from the bundle's description; undefined without one. */
 async function describedFiles(image: Image): Promise<Map<string, Expected> | undefined> {
   const path = cleanPath(ARTIFACTS_FILE);
   const marked = markedLayer(image.manifest, [path]);

@@ -1,5 +1,5 @@
-// Makes a disk image from an earlier one that is at hand: only what differs is fetched, by ranges of the layer in which it
-// lies. Whatever is amiss, the image is copied whole, and the reason is told.
+// Makes a disk image from an earlier one at hand: only differing data is fetched, by ranges of the layer that holds the
+// image. When that is not possible, the image is copied whole, and the reason is reported.
 import { constants } from 'node:fs';
 import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ export interface Update {
   reason?: string;
 }
 
-/** Where earlier images are. */
+/** Where to look for earlier images. */
 export interface Earlier {
   /** What the caller has named: a file, or a directory with files of the same names. */
   named?: string;
@@ -52,7 +52,7 @@ interface Candidate {
 
 /**
  * The earlier image of a file: what the caller has named, otherwise the file of that name in the target directory.
- * @throws BundleError FILE_NOT_FOUND when there is nothing under the name
+ * @throws BundleError FILE_NOT_FOUND when nothing has that name
  */
 export async function earlierImage(
   { named, target, directory }: Earlier,
@@ -73,7 +73,7 @@ export async function earlierImage(
   return (await stat(path).catch(() => undefined))?.isFile() ? { path, name: path } : undefined;
 }
 
-/** A file that is made, and what it took; or only the reason why it is to be copied whole. */
+/** A file that was made and what that took, or only the reason why it has to be copied whole. */
 export interface MadeImage {
   update: Update;
   file?: UnpackedFile;
@@ -81,8 +81,8 @@ export interface MadeImage {
 
 /**
  * Makes one file of an image in a registry, see {@link madePath}.
- * @param layer in which the file lies
- * @param onBytes told of the bytes that are in place
+ * @param layer the layer that holds the file
+ * @param onBytes receives the number of bytes in place so far
  * @throws CancelledError; what cannot be fetched or written ends in a reason
  */
 export async function makeFromEarlier(
@@ -111,7 +111,7 @@ export async function makeFromEarlier(
     );
     const [indexLayer] = marked;
     if (!indexLayer || marked.length > 1) throw new NoUpdate('the bundle has no index of it');
-    // Nothing else vouches for what is made: the layer is not read.
+    // The layer's digest does not cover the result, since the layer is not read as a whole.
     if (file.expected.sha256 === undefined) throw new NoUpdate('the bundle does not tell its sha256');
     if (!source.range || layer.mediaType !== OCI_LAYER) throw new NoUpdate('its layer is compressed');
     const { range } = source;
@@ -136,12 +136,12 @@ export async function makeFromEarlier(
   }
 }
 
-/** Where a file is made: whatever its name is, over nothing else. */
+/** Where a file is made: no name of a file can clash with anything else there. */
 export function madePath(directory: string, name: string): string {
   return join(directory, `made-${name}`);
 }
 
-/** No error: there is a way that costs more. */
+/** Not a failure: the image can still be copied whole. */
 class NoUpdate extends Error {}
 
 const IGNORED = 'the registry has no ranges';
@@ -196,7 +196,7 @@ async function checked(
   return { name, ...sums };
 }
 
-/** The next run goes on with what there is. */
+/** Whether the next run can resume from what there is. */
 function isTransient(error: unknown): boolean {
   return error instanceof ImageBuilderError && error.code === 'NETWORK';
 }

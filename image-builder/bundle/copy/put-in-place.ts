@@ -1,4 +1,4 @@
-// Puts copies in place, over nothing that is not such a copy itself.
+// Moves verified copies into place without overwriting anything but earlier copies.
 
 import { constants } from 'node:fs';
 import { link, lstat, open, rename, rm } from 'node:fs/promises';
@@ -10,16 +10,19 @@ import { CHECKSUM_ALGORITHMS, RunningChecksums } from '../running-checksums.ts';
 import type { WantedFile } from './disk-files.ts';
 import type { UnpackedFile } from './unpack-layer.ts';
 
-/** What lies where a copy is to be. */
+/** An existing file with the name of one to be copied. */
 export interface ExistingFile {
   name: string;
   size: number;
-  /** Undefined when nobody can tell yet: the bundle says nothing of the file. */
+  /** Whether it is a copy already; undefined when the bundle has no checksum to tell by. */
   isCopy: boolean | undefined;
   sums?: Checksums;
 }
 
-/** Looks at what there is under the names. Without a known checksum nothing is taken for granted. */
+/**
+ * The files that exist under the wanted names, compared with the checksums of the bundle where it has any.
+ * @throws CancelledError; the error of a system call
+ */
 export async function existingFiles(
   directory: string,
   wanted: readonly WantedFile[],
@@ -46,7 +49,8 @@ export async function existingFiles(
 
 /**
  * Moves an unpacked file into a directory.
- * @returns whether it is there now; `same`: such a file was there already; `other`: another one was, and stays
+ * @param force replace an existing file of another content
+ * @returns `placed`; `same` when an identical file was there already; `other` when a different one was, which stays
  */
 export async function putInPlace(
   from: string,
@@ -61,7 +65,7 @@ export async function putInPlace(
     await rename(from, path);
     return 'placed';
   }
-  // Unlike a rename, a link never replaces what somebody has just put there.
+  // Unlike rename(2), link(2) never replaces a file that somebody has just put there.
   const outcome = await link(from, path).then(
     () => 'linked',
     (error: unknown) => errnoOf(error) ?? 'unknown',

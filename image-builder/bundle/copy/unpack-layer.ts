@@ -1,4 +1,4 @@
-// Unpacks files of one layer in one pass, hashed on their way, and believes them once the whole layer has been checked.
+// Unpacks files of one layer in one pass and hashes them as they stream past; they count once the whole layer is verified.
 
 import { constants } from 'node:fs';
 import { copyFile, type FileHandle, open } from 'node:fs/promises';
@@ -45,7 +45,7 @@ export async function copyLayer(
     for (let entry = await tar.next(); entry; entry = await tar.next()) {
       throwIfCancelled(image.signal);
       const path = cleanPath(entry.path);
-      // Hard links are names of the same entry.
+      // With hard links several files come from one entry.
       const [first, ...others] = files.filter(({ origin }) => entry?.type === 'file' && origin.path === path);
       if (!first) continue;
       // An entry may come again and again; the last one counts.
@@ -71,12 +71,12 @@ export async function copyLayer(
   return [...unpacked.values()];
 }
 
-/** Where a file is unpacked: whatever its name is, not over a download. */
+/** Where a file is unpacked: no name of a file can clash with a download. */
 export function unpackedPath(directory: string, name: string): string {
   return join(directory, `unpacked-${name}`);
 }
 
-/** Holes stay holes: they are hashed as the zeros that they stand for, and take no room. */
+/** Writes the current file. Holes stay holes: they take no room, and are hashed as the zeros they stand for. */
 async function write(
   tar: TarReader,
   path: string,
@@ -96,7 +96,7 @@ async function write(
       }
       for (let missing = part; missing > 0; missing -= ZEROS.length) {
         running.update(ZEROS.subarray(0, missing));
-        // Nothing else lets signals come through.
+        // A loop without I/O would keep signals waiting.
         await new Promise(setImmediate);
         throwIfCancelled(signal);
       }

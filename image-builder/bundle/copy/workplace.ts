@@ -1,5 +1,5 @@
-// Where a copy keeps what it has downloaded and unpacked until it is right: a directory of its own inside the target, in
-// which nobody else may write, used by one process at a time, and resumed by the next one.
+// Where a copy keeps downloads and unpacked files until they are verified: a private directory inside the target, used by
+// one process at a time; the next one resumes from it.
 
 import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,12 +13,15 @@ const NAME = '.image-builder-download';
 /** The directory, held and locked. */
 export interface Workplace {
   readonly path: string;
-  /** Removes it with all that is in it; what it is without, the next copy takes up. */
+  /** Removes it with its content. Without this call the next copy resumes from it. */
   remove(): Promise<void>;
   release(): Promise<void>;
 }
 
-/** @throws BundleError UNSAFE_DIRECTORY; CancelledError; the error of a system call */
+/**
+ * Opens the private directory in `target` and waits until no other process uses it.
+ * @throws BundleError UNSAFE_DIRECTORY; CancelledError; the error of a system call
+ */
 export async function openWorkplace(target: string, signal?: AbortSignal): Promise<Workplace> {
   const name = join(target, NAME);
   for (;;) {
@@ -32,18 +35,18 @@ export async function openWorkplace(target: string, signal?: AbortSignal): Promi
     const held = await hold(name, isNew);
     if (!held) continue;
     const lock = await lockDirectory(held.path, signal).catch(async (error: unknown) => {
-      // Where there are no locks, whoever copies twice at once meets checksums that are wrong.
+      // On a file system without locks, two simultaneous copies fail by their checksums.
       if (error instanceof LockError) return undefined;
       await held.release();
       throw error;
     });
     const release = async () => {
-      // What is in it is for the next copy; nothing is nobody's.
+      // Its content is for the next copy; an empty directory is not worth keeping.
       await rmdir(name).catch(() => {});
       await lock?.release();
       await held.release();
     };
-    // Whoever held it before may have removed it.
+    // The previous holder may have removed it meanwhile.
     if (await isStill(name, held.path))
       return { path: held.path, remove: () => remove(name, held.path), release };
     await lock?.release();
@@ -51,7 +54,7 @@ export async function openWorkplace(target: string, signal?: AbortSignal): Promi
   }
 }
 
-/** Undefined when it is gone again. */
+/** Holds the directory open if it is ours alone; undefined when it has been removed meanwhile. */
 async function hold(name: string, isNew: boolean): Promise<HeldDirectory | undefined> {
   const unsafe = (why: string) =>
     new BundleError('UNSAFE_DIRECTORY', `${NAME} in the target directory ${why}`, {

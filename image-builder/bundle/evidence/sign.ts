@@ -22,6 +22,7 @@ import { AttachedSource, type NewReferrer } from '../../oci/referrers/attached.t
 import { findStatements } from './find-statements.ts';
 import { statementReferrer } from './statement-referrer.ts';
 
+/** How a statement is made. */
 export interface SignOptions extends SourceOptions {
   key: SigningKey;
   /** Where a bundle in a layout or an archive will be: its repository and tag are claimed. */

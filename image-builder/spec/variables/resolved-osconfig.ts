@@ -25,6 +25,7 @@ export type ResolvedDirectory = { name: string } & Ownership & InContexts;
 export type ResolvedFile = { name: string; file_content: string } & Ownership & InContexts;
 export type ResolvedFilePermission = { name: string; recurse: boolean } & Partial<Ownership> & InContexts;
 
+/** A unit of systemd: written whole, overridden by a drop-in, or only enabled, disabled or masked. */
 export interface ResolvedSystemdUnit extends InContexts {
   /** Unit name with its suffix. */
   name: string;
@@ -37,11 +38,13 @@ export interface ResolvedSystemdUnit extends InContexts {
   masked?: boolean;
 }
 
+/** A script that runs in the tree. */
 export interface ResolvedScript extends InContexts {
   name: string;
   file_content: string;
 }
 
+/** An account that is made, changed or removed. */
 export interface ResolvedUser extends InContexts {
   name: string;
   state: 'present' | 'absent';
@@ -59,6 +62,7 @@ export interface ResolvedUser extends InContexts {
   ssh_authorized_keys: string[];
 }
 
+/** A file that is fetched into the image. */
 export interface ResolvedDownload extends Ownership, InContexts {
   url: string;
   dest: string;
@@ -66,6 +70,7 @@ export interface ResolvedDownload extends Ownership, InContexts {
   use_proxy: boolean;
 }
 
+/** A line of limits.conf(5). */
 export interface ResolvedLimit {
   name?: string;
   domain: string;

@@ -14,6 +14,7 @@ export type PreloadErrorCode =
 /** The field that names the images. */
 export const FIELD = 'spec.build.kubernetes.preload';
 
+/** See {@link PreloadErrorCode}. */
 export class PreloadError extends ImageBuilderError<PreloadErrorCode> {
   readonly #failures: readonly ImageFailure[];
 

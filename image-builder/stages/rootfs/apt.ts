@@ -19,6 +19,7 @@ export interface PackageFile {
   sha256?: string;
 }
 
+/** What an apt of its own is set up with. */
 export interface AptOptions {
   /** Private directory; made when it does not exist. */
   directory: string;
@@ -29,6 +30,7 @@ export interface AptOptions {
   credentials: string;
 }
 
+/** An apt with configuration, keys and lists of its own, in a private directory. */
 export class Apt {
   readonly directory: string;
   readonly #context: StageContext;

@@ -6,6 +6,7 @@ const BEFORE = 8;
 /** Lines from the failure on: `dpkg: error processing package ...` and the reason. */
 const AFTER = 2;
 
+/** Takes the lines that dpkg prints, and keeps those around each failure. */
 export class DpkgErrors {
   readonly #recent: string[] = [];
   readonly #lines: string[] = [];

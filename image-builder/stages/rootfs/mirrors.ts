@@ -6,6 +6,7 @@ import { ToolError } from '../../sandbox/tool-error.ts';
 import type { ResolvedRepository } from '../../spec/variables/resolved-multistrap.ts';
 import { withoutCredentials } from '../../spec/variables/uri.ts';
 
+/** The mirrors that repositories are fetched from during one attempt. */
 export class Mirrors {
   readonly #repositories: readonly ResolvedRepository[];
   readonly #sources: Readonly<Record<string, readonly string[]>>;

@@ -25,6 +25,7 @@ export type RootfsErrorCode =
   /** Packages were fetched, but could not be installed. */
   | 'INSTALLATION_FAILED';
 
+/** See {@link RootfsErrorCode}. */
 export class RootfsError extends ImageBuilderError<RootfsErrorCode> {
   /** Path of the field, when one is to blame. */
   readonly field?: string;

@@ -6,6 +6,7 @@ import type { PlanOptions } from '../stage.ts';
 /** What decides the packages. */
 export type RootfsInputs = ReturnType<typeof rootfsInputs>;
 
+/** The inputs of the stage: plain data, without secrets. */
 export function rootfsInputs(
   { distribution, rootfs, lock }: ResolvedBuild,
   { sourceDateEpoch }: PlanOptions,
