@@ -1,5 +1,5 @@
 // What the regular expressions of the schema ask for, in words.
-import { FILE_MODE, MIRROR, NAME, OBJECT_NAME, ONE_LINE, REPOSITORY } from './patterns.ts';
+import { FILE_MODE, IMAGE_REPOSITORY, MIRROR, NAME, OBJECT_NAME, ONE_LINE, REPOSITORY } from './patterns.ts';
 
 /** By the expression; short ones that explain themselves are left out. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -27,6 +27,7 @@ const WORDS: Readonly<Record<string, string>> = {
     'an image with its registry, such as registry.k8s.io/pause:3.10.2',
   '^default$|^(?:[A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?/[a-z0-9._/-]+(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$':
     'default, or an image with its registry, such as registry.k8s.io/pause:3.10.2',
+  [IMAGE_REPOSITORY]: 'a registry and perhaps a path in it, such as registry.example.org/k8s',
   '^sha256:[0-9a-f]{64}$': 'sha256: and 64 hexadecimal digits',
   '^(sha256|sha384|sha512):[0-9a-f]+$': 'sha256:, sha384: or sha512: and hexadecimal digits',
   '^[a-z0-9][a-z0-9+.-]+$': 'the name of a package',

@@ -22,6 +22,8 @@ export interface ResolvedPreload {
   requested: string[];
   /** Version of the kubeadm that `default` is about; absent without it, and while it is not known: before a lock is made. */
   release?: string;
+  /** Registry and path of the images of `default`, where they are not those that kubeadm takes by itself. */
+  imageRepository?: string;
   /** Base URLs that are asked before a registry, by its name. */
   mirrors: Record<string, string[]>;
   /** Sorted by their references; absent until somebody has asked the registries. */

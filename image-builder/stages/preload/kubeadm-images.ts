@@ -20,7 +20,11 @@ export async function requireKubeadmImages(
 ): Promise<void> {
   const version = kubernetesVersion(packages.kubeadm?.version ?? '');
   if (!hasDefault(preload) || version === undefined) return;
-  const command = ['kubeadm', 'config', 'images', 'list', '--kubernetes-version', version];
+  const { imageRepository } = preload;
+  const command = [
+    ...['kubeadm', 'config', 'images', 'list', '--kubernetes-version', version],
+    ...(imageRepository === undefined ? [] : ['--image-repository', imageRepository]),
+  ];
   const output = await withChroot(tree, enterTree(tree, command), context, {
     confined: { writable: [] },
     env: { HOME: '/root', LC_ALL: 'C' },

@@ -1,6 +1,6 @@
 // What a Kubernetes node is, as one thing: the variables that it stands for are set by it (spec.build.kubernetes).
 import { type Static, Type } from 'typebox';
-import { IMAGE_NAME } from '../patterns.ts';
+import { IMAGE_NAME, IMAGE_REPOSITORY } from '../patterns.ts';
 import { LineText, MirrorList, strictObject } from './common.ts';
 
 /** Host of a registry, as image references name it; docker.io for Docker Hub. */
@@ -50,7 +50,14 @@ export const KubernetesVariables = strictObject(
       Type.String({
         pattern: IMAGE_NAME,
         description:
-          'Image that holds the namespaces of a Pod. Default: the registry.k8s.io/pause that kubeadm of this version names.',
+          'Image that holds the namespaces of a Pod. Default: the pause of imageRepository that kubeadm of this version names.',
+      }),
+    ),
+    imageRepository: Type.Optional(
+      Type.String({
+        pattern: IMAGE_REPOSITORY,
+        description:
+          "Registry and path of the images that kubeadm needs, for `default` of preload and for sandboxImage; the same as imageRepository of kubeadm's ClusterConfiguration. Default: registry.k8s.io.",
       }),
     ),
     cgroupDriver: Type.Optional(

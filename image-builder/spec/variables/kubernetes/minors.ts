@@ -14,11 +14,11 @@ export interface KubernetesVersion {
 interface Minor {
   /** Day (YYYY-MM-DD) after which nobody fixes it any more. */
   endOfLife: string;
-  /** Tag of the image registry.k8s.io/pause that its kubeadm names. */
+  /** Tag of the image pause that its kubeadm names. */
   pause: string;
-  /** The same of registry.k8s.io/etcd, of its newest release: other releases may name another. */
+  /** The same of etcd, of its newest release: other releases may name another. */
   etcd: string;
-  /** The same of registry.k8s.io/coredns/coredns. */
+  /** The same of coredns. */
   coredns: string;
 }
 
@@ -60,10 +60,13 @@ export function packageVersion({ text }: KubernetesVersion): string {
 /** Undefined for a minor that was released after this program. */
 export const endOfLifeOf = ({ number }: KubernetesVersion): string | undefined => MINORS[number]?.endOfLife;
 
+/** Where kubeadm takes its images from unless its configuration says something else. */
+const IMAGE_REPOSITORY = 'registry.k8s.io';
+
 /** The image that holds a Pod's namespaces; of an unknown minor that of the newest known one. */
-export function sandboxImageOf({ number }: KubernetesVersion): string {
+export function sandboxImageOf({ number }: KubernetesVersion, repository = IMAGE_REPOSITORY): string {
   const newest = Math.max(...Object.keys(MINORS).map(Number));
-  return `registry.k8s.io/pause:${(MINORS[number] ?? MINORS[newest])?.pause}`;
+  return `${repository}/pause:${(MINORS[number] ?? MINORS[newest])?.pause}`;
 }
 
 /** Programs of a control plane, and of every node, whose images have the version of Kubernetes. */
@@ -72,16 +75,18 @@ const VERSIONED_IMAGES = ['kube-apiserver', 'kube-controller-manager', 'kube-pro
 /**
  * The images that kubeadm of a release names; undefined for a minor that was released after this program.
  * @param release of the packages, `1.37.2` or `1.37.2-1.1`
+ * @param repository `imageRepository` of kubeadm's configuration
  */
-export function kubeadmImagesOf(release: string): string[] | undefined {
+export function kubeadmImagesOf(release: string, repository = IMAGE_REPOSITORY): string[] | undefined {
   const version = parseVersion(release);
   const minor = version && MINORS[version.number];
   if (version === undefined || minor === undefined) return undefined;
   const tag = `v${version.text.replace(/-.*/, '')}`;
   return [
-    ...VERSIONED_IMAGES.map((name) => `registry.k8s.io/${name}:${tag}`),
-    `registry.k8s.io/coredns/coredns:${minor.coredns}`,
-    `registry.k8s.io/etcd:${minor.etcd}`,
-    `registry.k8s.io/pause:${minor.pause}`,
+    ...VERSIONED_IMAGES.map((name) => `${repository}/${name}:${tag}`),
+    // It has a directory of its own in the one repository only (GetDNSImage of cmd/kubeadm/app/images).
+    `${repository}/${repository === IMAGE_REPOSITORY ? 'coredns/coredns' : 'coredns'}:${minor.coredns}`,
+    `${repository}/etcd:${minor.etcd}`,
+    `${repository}/pause:${minor.pause}`,
   ];
 }

@@ -49,7 +49,12 @@ export function nodeVariables(
   version: KubernetesVersion,
   runtime: Runtime,
 ): NodeVariables {
-  const { cgroupDriver = 'systemd', sandboxImage = sandboxImageOf(version), mirrors = {} } = block;
+  const {
+    imageRepository,
+    cgroupDriver = 'systemd',
+    sandboxImage = sandboxImageOf(version, imageRepository),
+    mirrors = {},
+  } = block;
   const kubelet = kubeletConfiguration(block);
   const carried = block.preload?.length ? preloadVariables() : { files: [], systemd: [] };
   const config = containerdConfig(version.number < CONTAINERD_2_SINCE ? 2 : 3, {

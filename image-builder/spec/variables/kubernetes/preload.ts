@@ -23,7 +23,7 @@ const UNIT = 'image-builder-preload';
  * @param problem told why `default` stands for nothing
  */
 export function resolvePreload(
-  { preload = [], mirrors = {}, sandboxImage }: KubernetesVariables,
+  { preload = [], mirrors = {}, sandboxImage, imageRepository }: KubernetesVariables,
   version: KubernetesVersion,
   { kubeadm, lockIsOptional = false }: { kubeadm?: string | undefined; lockIsOptional?: boolean },
   problem: (message: string) => void,
@@ -38,7 +38,8 @@ export function resolvePreload(
   if (release === undefined && lockIsOptional) return { requested, mirrors };
   const reason = release === undefined ? releaseMissing(version) : unknownRelease(release);
   if (reason !== undefined) problem(reason);
-  return release === undefined ? undefined : { requested, release, mirrors };
+  if (release === undefined) return undefined;
+  return { requested, release, ...(imageRepository !== undefined && { imageRepository }), mirrors };
 }
 
 const releaseMissing = ({ text, minor }: KubernetesVersion): string =>
@@ -58,8 +59,8 @@ export const hasDefault = ({ requested }: ResolvedPreload): boolean => requested
 export const isImageName = (text: string): boolean => new RegExp(IMAGE_NAME).test(text);
 
 /** The references of all images, sorted. */
-export function preloadReferences({ requested, release }: ResolvedPreload): string[] {
-  const ofKubeadm = release === undefined ? [] : (kubeadmImagesOf(release) ?? []);
+export function preloadReferences({ requested, release, imageRepository }: ResolvedPreload): string[] {
+  const ofKubeadm = release === undefined ? [] : (kubeadmImagesOf(release, imageRepository) ?? []);
   const named = requested.filter((reference) => reference !== DEFAULT);
   return [...new Set([...named, ...ofKubeadm])].sort();
 }

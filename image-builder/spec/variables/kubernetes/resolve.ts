@@ -21,7 +21,7 @@ import { endOfLifeOf, type KubernetesVersion, OLDEST_MINOR, parseVersion } from 
 import { type NodeVariables, nodeVariables, REPOSITORY } from './node.ts';
 import { resolvePreload } from './preload.ts';
 import { checkNode } from './rules.ts';
-import { chooseRuntime, requestedRuntimes, runtimeProblem } from './runtime.ts';
+import { chooseRuntime, otherRuntimes, requestedRuntimes, runtimeProblem } from './runtime.ts';
 
 /** The variables of a node as the build goes on with it; without a block they are those that somebody has written. */
 export interface KubernetesNode {
@@ -77,8 +77,13 @@ export async function resolveKubernetes(
   if (version === undefined) return NO_NODE;
   const problem = sourceProblem(block, version);
   if (problem !== undefined) report('source', problem);
-  const runtimes = requestedRuntimes(requestsOf(multistrap));
-  findings.push(...checkRuntimes(runtimes, version, distribution, originsOf(multistrap)));
+  const requests = requestsOf(multistrap);
+  const runtimes = requestedRuntimes(requests);
+  const origins = originsOf(multistrap);
+  findings.push(
+    ...checkRuntimes(runtimes, version, distribution, origins),
+    ...otherRuntimes(requests).map((name) => otherRuntime(name, origins)),
+  );
   const variables = nodeVariables(block, version, chooseRuntime(version, distribution, runtimes));
   const repos = await withKeys(variables.multistrap.repos, files, report);
   const preload = resolvePreload(
@@ -159,7 +164,7 @@ function checkRuntimes(
   distribution: DistributionData,
   { packages }: Origins,
 ): Finding[] {
-  const fieldOf = (name: string) => originOf(packages, name) ?? 'spec.build.rootfs.multistrap.packages';
+  const fieldOf = (name: string) => fieldOfPackage(name, packages);
   const finding = (name: string, message: string): Finding => ({
     severity: 'error',
     field: fieldOf(name),
@@ -181,6 +186,15 @@ function checkRuntimes(
     }),
   ];
 }
+
+const fieldOfPackage = (name: string, packages: Origins['packages']): string =>
+  originOf(packages, name) ?? 'spec.build.rootfs.multistrap.packages';
+
+const otherRuntime = (name: string, { packages }: Origins): Finding => ({
+  severity: 'error',
+  field: fieldOfPackage(name, packages),
+  message: `asks for ${name}, and spec.build.kubernetes installs and configures containerd; kubeadm refuses a node with two runtimes\nhint: leave it out, or write the node without spec.build.kubernetes (docs/how-to/kubernetes-nodes.md, "Another runtime")`,
+});
 
 /** The repositories with what their `keyring_file` holds, checked as those that stand in a spec. */
 async function withKeys(repos: Repository[], files: SpecFiles, report: ReportField): Promise<Repository[]> {

@@ -7,6 +7,14 @@ import { CONTAINERD_2_SINCE, type KubernetesVersion } from './minors.ts';
 /** Packages that bring containerd; each conflicts with the other. */
 const PACKAGES = ['containerd', 'containerd.io'];
 
+/** Packages that bring another runtime with a CRI socket: kubeadm refuses to choose between two. */
+const OTHERS = ['cri-o', 'cri-dockerd'];
+
+/** What is asked for of runtimes that nothing here configures. */
+export const otherRuntimes = (requests: readonly string[]): string[] => [
+  ...new Set(requests.map(nameOfRequest).filter((name) => OTHERS.includes(name))),
+];
+
 /** Whether a package brings a container runtime. */
 export const isRuntime = (name: string): boolean => PACKAGES.includes(name);
 

@@ -429,6 +429,19 @@ test('documentation is left out, with the licences in, unless somebody says what
   expect(await left({ path_exclude: [] })).toEqual([[], include]);
 });
 
+test.each(['cri-o', 'cri-dockerd=0.4.0-1'])('%s beside containerd is refused', async (request) => {
+  const findings = await findingsOf({
+    kubernetes: { version: '1.37.2' },
+    rootfs: { multistrap: { packages_append: ['jq', request] } },
+  });
+  expect(findings).toMatchObject([
+    {
+      field: 'spec.build.rootfs.multistrap.packages_append[1]',
+      message: expect.stringMatching(/installs and configures containerd.*\nhint: leave it out/s),
+    },
+  ]);
+});
+
 describe('the container images that disks carry', () => {
   const images = (preload: string[], block: object = {}) =>
     resolve({ kubernetes: { version: '1.37.2', preload, ...block }, rootfs: small });
@@ -457,6 +470,32 @@ describe('the container images that disks carry', () => {
       'registry.k8s.io/kube-scheduler:v1.37.2',
       'registry.k8s.io/pause:3.10.2',
     ]);
+  });
+
+  test('default has the names that kubeadm gives the images of another repository', async () => {
+    const imageRepository = 'registry.example.org/k8s';
+    const { preload, rootfs } = await images(['default'], { imageRepository });
+    // As `kubeadm config images list --image-repository registry.example.org/k8s` prints them.
+    expect(preload && preloadReferences(preload)).toEqual([
+      'registry.example.org/k8s/coredns:v1.14.6',
+      'registry.example.org/k8s/etcd:3.7.0-0',
+      'registry.example.org/k8s/kube-apiserver:v1.37.2',
+      'registry.example.org/k8s/kube-controller-manager:v1.37.2',
+      'registry.example.org/k8s/kube-proxy:v1.37.2',
+      'registry.example.org/k8s/kube-scheduler:v1.37.2',
+      'registry.example.org/k8s/pause:3.10.2',
+    ]);
+    const configuration = rootfs.osconfig.files.find(({ name }) => name === '/etc/containerd/config.toml');
+    expect(configuration?.file_content).toContain('"registry.example.org/k8s/pause:3.10.2"');
+    for (const wrong of [
+      'registry.example.org/k8s/',
+      'https://registry.example.org',
+      'r.example.org/k8s:1',
+      'r.example.org/a b',
+    ])
+      expect(await findingsOf({ kubernetes: { version: '1.37.2', imageRepository: wrong } })).toMatchObject([
+        { field: 'spec.build.kubernetes.imageRepository' },
+      ]);
   });
 
   test('of a minor version the release is that of the lock; without one default is refused', async () => {
