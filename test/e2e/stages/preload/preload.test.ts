@@ -4,9 +4,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { ImageBuilderError } from '../../../../image-builder/base/diagnostics/error.ts';
 import { buildStages } from '../../../../image-builder/build/build.ts';
+import { type ContainedBuild, fetchingStages } from '../../../../image-builder/build/container/protocol.ts';
+import { runContainedBuild } from '../../../../image-builder/build/container/worker.ts';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
+import { withPinnedImages } from '../../../../image-builder/stages/preload/pin-images.ts';
 import { type BlobDescriptor, LayoutWriter, sha256 } from '../../../support/images.ts';
 import { PERSON } from '../../../support/policies.ts';
 import { skopeoCopy, startRegistry, type TestRegistry } from '../../support/registry.ts';
@@ -51,9 +55,8 @@ afterAll(async () => {
 let stores = 0;
 const newStore = () => join(directory, `store-${stores++}`);
 
-/** Runs the stage alone, and gives the directory of its result. */
-async function preload(references: string[], store: string, build: object = {}): Promise<string> {
-  const resolved = await resolveBuild(
+const resolve = (references: string[], build: object = {}) =>
+  resolveBuild(
     'node',
     {
       kubernetes: {
@@ -65,6 +68,10 @@ async function preload(references: string[], store: string, build: object = {}):
     },
     { cwd: directory, aptDirectory: '/nonexistent' },
   );
+
+/** Runs the stage alone, and gives the directory of its result. */
+async function preload(references: string[], store: string, build: object = {}): Promise<string> {
+  const resolved = await resolve(references, build);
   const entries = await buildStages(resolved, ['preload'], {
     cwd: directory,
     policy: PERSON,
@@ -131,6 +138,28 @@ test('one layout has the images of the architecture, by their names, and each bl
       `dir:${directory}/${tag}`,
     ]);
   expect(filesOf(await preload([pinned('both'), pinned('one')], newStore()))).toEqual(filesOf(result));
+});
+
+test('a builder container, which may nothing but build, pulls by the digests that its caller has found', async () => {
+  const store = newStore();
+  const resolved = await withPinnedImages(await resolve(['registry.k8s.io/both:v1']), {});
+  // It is started with a network for this stage.
+  expect(fetchingStages(resolved)).toContain('preload');
+  const request: ContainedBuild = { resolved, stages: ['preload'] };
+  const input = new PassThrough();
+  input.write(`${JSON.stringify(request)}\n`);
+  const { IMAGE_BUILDER_STORE: before } = process.env;
+  process.env.IMAGE_BUILDER_STORE = store;
+  try {
+    const work = { report: () => {}, signal: new AbortController().signal };
+    expect(await runContainedBuild(input, work)).toEqual({ result: null });
+  } finally {
+    if (before === undefined) delete process.env.IMAGE_BUILDER_STORE;
+    else process.env.IMAGE_BUILDER_STORE = before;
+  }
+  const entries = join(store, 'entries');
+  const [entry = ''] = readdirSync(entries).filter((name) => name.startsWith('preload-'));
+  expect(filesOf(join(entries, entry))).toEqual(filesOf(await preload([pinned('both')], newStore())));
 });
 
 test('with digests and what was fetched before, no registry is needed', async () => {
