@@ -2,6 +2,8 @@
 // read-kustomization.ts finds the files.
 import { parseDocument } from 'yaml';
 import type { Finding } from '../base/diagnostics/error.ts';
+import { formatFieldPath } from '../base/diagnostics/field-path.ts';
+import { isRecord } from '../base/record.ts';
 import { endOfLifeOf, parseVersion } from '../spec/variables/kubernetes/minors.ts';
 import { type DoctorCode, type DoctorFinding, finding, ok } from './finding.ts';
 
@@ -83,13 +85,15 @@ function checkFunction(
   if (builderImage !== undefined && !hasDigest(builderImage))
     say('warning', 'IMAGE_WITHOUT_DIGEST', byTag(builderImage), 'spec.build.executor.container.image');
   if (ours) checkEndOfLife(configured, facts, say);
-  if (ours && trustsAnyAge(configured.object))
+  for (const [field, bundle] of ours ? bundlesOf(configured.object) : []) {
+    if (!trustsAnyAge(bundle)) continue;
     say(
       'warning',
       'TRUST_WITHOUT_MAX_AGE',
-      'demands a signature for a tag, however old it is: whoever can move the tag can move it back to an older bundle, with the faults that it has; set maxAge, or pin the digest in spec.bundle.image',
-      'spec.bundle.trust',
+      `demands a signature for a tag, however old it is: whoever can move the tag can move it back to an older bundle, with the faults that it has; set maxAge, or pin the digest in ${field}.image`,
+      `${field}.trust`,
     );
+  }
   const kind = String(configured.object.kind ?? '');
   if (annotation === undefined) {
     if (!facts.hasPlugin(kind)) {
@@ -193,8 +197,8 @@ function checkContainer(
       `${field}.container.mounts`,
     );
   }
-  const image = String((spec.bundle as Record<string, unknown> | undefined)?.image ?? '');
-  if (isRemote(image) && !network) {
+  const isFetched = bundlesOf({ spec }).some(([, { image }]) => isRemote(String(image ?? '')));
+  if (isFetched && !network) {
     say(
       'error',
       'CONTAINER_WITHOUT_NETWORK',
@@ -240,14 +244,30 @@ function endOfLifeOfVersion(text: string): string | undefined {
   return version && endOfLifeOf(version);
 }
 
+/** What an object says of a bundle that it reads. */
+interface BundleOfObject {
+  image?: unknown;
+  trust?: { maxAge?: unknown } | null;
+}
+
+/** The bundles that an object reads, by their fields. */
+function bundlesOf(object: Record<string, unknown>): [string, BundleOfObject][] {
+  const { bundle, bundles } = (object.spec ?? {}) as { bundle?: unknown; bundles?: unknown };
+  const all: [string, unknown][] = [
+    ['spec.bundle', bundle],
+    ...Object.entries(isRecord(bundles) ? bundles : {}).map(([name, value]): [string, unknown] => [
+      formatFieldPath(['spec', 'bundles', name]),
+      value,
+    ]),
+  ];
+  return all.filter((entry): entry is [string, BundleOfObject] => isRecord(entry[1]));
+}
+
 /** Whether a bundle is demanded by a tag of a registry alone, with a signature of any age. */
-function trustsAnyAge(object: Record<string, unknown>): boolean {
-  const { bundle } = (object.spec ?? {}) as {
-    bundle?: { image?: unknown; trust?: { maxAge?: unknown } | null } | null;
-  };
-  if (!bundle?.trust || bundle.trust.maxAge !== undefined) return false;
-  const image = String(bundle.image ?? '');
-  return isRemote(image) && !hasDigest(image);
+function trustsAnyAge({ image, trust }: BundleOfObject): boolean {
+  if (!trust || trust.maxAge !== undefined) return false;
+  const text = String(image ?? '');
+  return isRemote(text) && !hasDigest(text);
 }
 
 const isRemote = (image: string) =>

@@ -41,7 +41,7 @@ const DEEPEST = 3;
 const BOUNDARY = /[^\w.:/@-]/;
 
 /**
- * References in: `spec.bundle.image` of ImageBuilder objects, also in lists; the `image:` of function declarations
+ * References in: `spec.bundle.image` and `spec.bundles.*.image` of ImageBuilder objects, also in lists; the `image:` of function declarations
  * (annotation `config.kubernetes.io/function`); ImageBuilder objects and functions written inline in a kustomization; and
  * the `images:` of a kustomization (`newTag`).
  */
@@ -107,9 +107,16 @@ function ofObject(text: string, document: Document, node: unknown): Found[] {
   if (kind?.endsWith('List') && isSeq(items))
     return items.items.flatMap((item) => ofObject(text, document, item));
   if (kind === 'ImageBuilder') {
-    const bundle = child(document, child(document, object, 'spec'), 'bundle');
-    const image = child(document, bundle, 'image');
-    return image === undefined ? [] : ofNode(text, document, image);
+    const spec = child(document, object, 'spec');
+    const many = resolved(document, child(document, spec, 'bundles'));
+    const bundles = [
+      child(document, spec, 'bundle'),
+      ...(isMap(many) ? many.items.map(({ value }) => value) : []),
+    ];
+    return bundles.flatMap((bundle) => {
+      const image = child(document, bundle, 'image');
+      return image === undefined ? [] : ofNode(text, document, image);
+    });
   }
   const isKustomization = kind === undefined || kind === 'Kustomization' || kind === 'Component';
   return isKustomization ? ofImages(text, document, child(document, object, 'images')) : [];

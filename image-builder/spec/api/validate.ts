@@ -57,17 +57,23 @@ async function parse(value: unknown, errors: readonly ErrorObject[]): Promise<Im
   const findings =
     errors.length > 0 ? (await import('./schema-errors.ts')).describeErrors(errors, value) : [];
   const spec = isRecord(value) && isRecord(value.spec) ? value.spec : undefined;
-  if (spec) findings.push(...checkUnion(spec), ...checkBundle(spec.bundle), ...checkPublishing(spec.build));
+  if (spec) {
+    findings.push(...checkUnion(spec), ...checkBundle(spec.bundle, ['spec', 'bundle']));
+    for (const [name, bundle] of Object.entries(isRecord(spec.bundles) ? spec.bundles : {}))
+      findings.push(...checkBundle(bundle, ['spec', 'bundles', name]));
+    findings.push(...checkPublishing(spec.build));
+  }
   if (findings.length > 0) throw new InvalidInputError(findings);
   return value as ImageBuilder;
 }
 
-/** Exactly one of `bundle` and `build`; JSON Schema could say so too, but not in a sentence. */
+/** Exactly one of `bundle`, `bundles` and `build`; JSON Schema could say so too, but not in a sentence. */
 function checkUnion(spec: Record<string, unknown>): Finding[] {
-  const present = ['bundle', 'build'].filter((name) => spec[name] !== undefined);
+  const present = ['bundle', 'bundles', 'build'].filter((name) => spec[name] !== undefined);
   if (present.length === 1) return [];
-  const met = present.length === 0 ? 'has neither bundle nor build' : 'has both bundle and build';
-  return [invalid(['spec'], `${met}, expected exactly one: bundle reads a bundle, build builds one`)];
+  const met = present.length === 0 ? 'has none of bundle, bundles and build' : `has ${present.join(' and ')}`;
+  const expected = 'expected exactly one: bundle reads a bundle, bundles reads many, build builds one';
+  return [invalid(['spec'], `${met}, ${expected}`)];
 }
 
 /** What is pushed needs a place. */
@@ -79,14 +85,14 @@ function checkPublishing(build: unknown): Finding[] {
     .map((name) => invalid(['spec', 'build', 'bundle', name], 'needs spec.build.bundle.repository'));
 }
 
-/** Profiles of `spec.bundle` stay below /profiles, and no two of them give the same catalogue. */
-function checkBundle(bundle: unknown): Finding[] {
+/** Profiles of a bundle stay below /profiles, and no two of them give the same catalogue. */
+function checkBundle(bundle: unknown, path: FieldPath): Finding[] {
   const profiles = isRecord(bundle) && Array.isArray(bundle.profiles) ? bundle.profiles : [];
   const findings: Finding[] = [];
   const seen = new Map<string, number>();
   for (const [index, profile] of profiles.entries()) {
     if (!isRecord(profile) || typeof profile.path !== 'string') continue;
-    const field = ['spec', 'bundle', 'profiles', index];
+    const field = [...path, 'profiles', index];
     if (profile.path.startsWith('/profiles/') && !posix.normalize(profile.path).startsWith('/profiles/')) {
       findings.push(invalid([...field, 'path'], `${profile.path} is outside /profiles of the bundle`));
     }
@@ -94,7 +100,7 @@ function checkBundle(bundle: unknown): Finding[] {
     const first = seen.get(name);
     if (first === undefined) seen.set(name, index);
     else {
-      const message = `gives the catalogue ${name}, like spec.bundle.profiles[${first}]; set different names`;
+      const message = `gives the catalogue ${name}, like ${formatFieldPath([...path, 'profiles', first])}; set different names`;
       findings.push(invalid([...field, profile.name === undefined ? 'path' : 'name'], message));
     }
   }

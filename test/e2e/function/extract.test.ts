@@ -117,6 +117,23 @@ describe('every local form of a bundle', () => {
   });
 });
 
+test('many bundles in one object are those of an object each', () => {
+  const images = { layout: 'oci:examples/node-image/out', archive: 'oci-archive:bundle.tar' };
+  const catalogue = { imageBaseURL: 'http://192.0.2.1', labels: { site: 'a' } };
+  const answer = (name: string, spec: object) => {
+    const object = { apiVersion: 'airshipit.org/v1alpha1', kind: 'ImageBuilder', metadata: { name }, spec };
+    writeFileSync(at('config.yaml'), JSON.stringify(object));
+    const { stdout, stderr, status } = run([fn, at('config.yaml')], { cwd: directory });
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    return stdout;
+  };
+  const bundles = Object.fromEntries(Object.entries(images).map(([name, image]) => [name, { image }]));
+  const alone = Object.entries(images).map(([name, image]) =>
+    answer(name, { bundle: { image }, catalogue }).replaceAll('name: profile_', `name: ${name}-profile_`),
+  );
+  expect(answer('site', { bundles, catalogue })).toBe(alone.join('---\n'));
+});
+
 describe.each(kustomizeVersions())('kustomize %s', (version, kustomize) => {
   const testIf = kustomize === undefined ? test.skip : test;
   const build = (path: string) =>

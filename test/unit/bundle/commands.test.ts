@@ -279,6 +279,7 @@ data:
       object(`&i !!str ${host}/own:v1`),
       `kind: List\nitems:\n- kind: ImageBuilder\n  spec: {bundle: {image: "${host}/own:v1"}}\n`,
       `x: &b {image: ${host}/own:v1}\nkind: ImageBuilder\nspec: {bundle: *b}\n`,
+      `x: &b {image: ${host}/own:v1}\nkind: ImageBuilder\nspec: {bundles: {a: *b, c: {image: "oci:out"}}}\n`,
       `x: &b {image: ${host}/own:v1}\nkind: ImageBuilder\nspec: {bundle: {<<: *b}}\n`,
       `images:\n- {name: other, newName: &n "${host}/own", newTag: v1}\n- {name: more, newName: *n, newTag: pinned@${own}}\n`,
       annotated(`"container: {image: '${host}/own:v1', network: true}"`),

@@ -193,3 +193,12 @@ test.each<[string, Record<string, unknown>, boolean]>([
     told ? [['warning', 'spec.bundle.trust']] : [],
   );
 });
+
+test('each of many bundles is looked at', () => {
+  const bundles = { a: { image: 'oci:out' }, b: { image: 'quay.io/a/b:c', trust: { keys: ['k'] } } };
+  const said = check([configured('generators', 'container: {image: r.test/function:v1}', { bundles })]);
+  expect(said.filter((line) => line.includes('signature for a tag'))).toEqual([
+    expect.stringMatching(/^warning spec\.bundles\.b\.trust: .* in spec\.bundles\.b\.image$/),
+  ]);
+  expect(said.filter((line) => line.includes('add `network: true`'))).toHaveLength(1);
+});

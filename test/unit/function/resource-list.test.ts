@@ -295,13 +295,9 @@ describe('thousands of items', () => {
     ],
   ])('%s: four times as many take no more than about four times as long', (_what, work) => {
     work(500);
-    const [few, many] = [
-      Math.min(
-        milliseconds(() => work(500)),
-        milliseconds(() => work(500)),
-      ),
-      milliseconds(() => work(2000)),
-    ];
+    // The better of two, since other work takes the processor away.
+    const best = (count: number) => Math.min(...[1, 2].map(() => milliseconds(() => work(count))));
+    const [few, many] = [best(500), best(2000)];
     // It was 16 times.
     expect(many / few).toBeLessThan(10);
   });

@@ -10,6 +10,7 @@ import { findingsOf } from '../../../image-builder/base/diagnostics/error.ts';
 import { silentReporter } from '../../../image-builder/base/diagnostics/progress.ts';
 import type { BundleContents } from '../../../image-builder/bundle/model.ts';
 import { parseJson } from '../../../image-builder/bundle/profile/json.ts';
+import { RegistryError } from '../../../image-builder/oci/http/registry-error.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -358,6 +359,64 @@ describe('the ImageBuilder handler', () => {
         tags: { requests: '3', bytes: '2048', milliseconds: '12' },
       },
     ]);
+  });
+
+  describe('many bundles', () => {
+    const names = Array.from({ length: 20 }, (_, index) => `site-${index}`);
+    const bundles = Object.fromEntries(names.map((name) => [name, { image: `oci:./${name}` }]));
+    const of = (image: string) => ({
+      ...contents,
+      ...READ,
+      warnings: [image],
+      reference: { image, digest: '' },
+    });
+
+    test('are read side by side, and answered in the order of the object', async () => {
+      let running = 0;
+      let most = 0;
+      const readBundle: Engine['readBundle'] = async (image) => {
+        most = Math.max(most, ++running);
+        // The first ends last.
+        await new Promise((done) => setTimeout(done, image.endsWith('-0') ? 50 : 1));
+        running--;
+        return of(image);
+      };
+      const { objects, findings } = await handle(
+        { bundles, catalogue: { namePrefix: 'x-' } },
+        { readBundle },
+      );
+      expect(objects.map(({ metadata }) => metadata.name)).toEqual(
+        names.flatMap((name) => [`x-${name}-profile_multistrap`, `x-${name}-artifacts`]),
+      );
+      expect(objects.filter(({ bundle }) => bundle).map(({ bundle }) => bundle.image)).toEqual(
+        names.map((name) => `oci:./${name}`),
+      );
+      expect(findings.filter(({ severity }) => severity === 'warning').map(({ message }) => message)).toEqual(
+        names.map((name) => `oci:./${name}`),
+      );
+      expect(most).toBe(8);
+    });
+
+    test('have the names of profiles that the object gives', async () => {
+      const profiles = [{ path: '/profiles/profile_multistrap.json', name: 'mine' }];
+      const { objects } = await handle({ bundles: { a: { image: 'oci:./a', profiles } } });
+      expect(objects.map(({ metadata }) => metadata.name)).toEqual(['mine', 'a-artifacts']);
+      const twice = { a: { image: 'oci:./a', profiles }, b: { image: 'oci:./b', profiles } };
+      const findings = await handle({ bundles: twice }).then(() => [], findingsOf);
+      expect(findings[0]?.message).toContain('two catalogues the name mine');
+    });
+
+    test('tell of every one that cannot be read, and answer nothing then', async () => {
+      const readBundle: Engine['readBundle'] = async (image) => {
+        if (/-(3|11)$/.test(image)) throw new RegistryError('UNAUTHORIZED', `${image} is private`);
+        return of(image);
+      };
+      const findings = await handle({ bundles }, { readBundle }).then(() => [], findingsOf);
+      expect(findings.map(({ field, message }) => [field, message])).toEqual([
+        ['spec.bundles.site-3.image', 'oci:./site-3 is private'],
+        ['spec.bundles.site-11.image', 'oci:./site-11 is private'],
+      ]);
+    });
   });
 
   test('builds', async () => {

@@ -22,13 +22,21 @@ const ObjectMetadata = Type.Object({
   annotations: Type.Optional(Type.Record(Type.String(), Type.String())),
 });
 
-/** The whole object. Exactly one of `spec.bundle` and `spec.build` is required; validate.ts checks that. */
+/** The whole object. Exactly one of `spec.bundle`, `spec.bundles` and `spec.build` is required; validate.ts checks that. */
 export const ImageBuilder = strictObject({
   apiVersion: Type.Literal('airshipit.org/v1alpha1'),
   kind: Type.Literal('ImageBuilder'),
   metadata: ObjectMetadata,
   spec: strictObject({
     bundle: Type.Optional(BundleSpec),
+    bundles: Type.Optional(
+      Type.Record(Type.String({ pattern: OBJECT_NAME, maxLength: LONGEST_NAME }), BundleSpec, {
+        description:
+          'Read the catalogues of many bundles at once, each by a name that its catalogues begin with: <name>-artifacts.',
+        additionalProperties: false,
+        minProperties: 1,
+      }),
+    ),
     build: Type.Optional(BuildSpec),
     catalogue: Type.Optional(CatalogueOptions),
   }),

@@ -84,11 +84,29 @@ describe('parseImageBuilder', () => {
     });
   });
 
-  test('exactly one of bundle and build', async () => {
-    expect(await findings({})).toEqual({ spec: expect.stringContaining('has neither bundle nor build') });
-    expect(await findings({ bundle: { image: 'x' }, build: {} })).toEqual({
-      spec: expect.stringContaining('has both bundle and build'),
+  test('exactly one of bundle, bundles and build', async () => {
+    const none = 'has none of bundle, bundles and build, expected exactly one';
+    expect(await findings({})).toEqual({ spec: expect.stringContaining(none) });
+    const image = { image: 'x' };
+    for (const [met, spec] of [
+      ['bundle and build', { bundle: image, build: {} }],
+      ['bundle and bundles', { bundle: image, bundles: { a: image } }],
+      ['bundles and build', { bundles: { a: image }, build: {} }],
+    ] as const)
+      expect(await findings(spec)).toEqual({ spec: expect.stringContaining(`has ${met}, expected`) });
+  });
+
+  test('each of many bundles is checked as one is', async () => {
+    const profiles = [{ path: '/profiles/../a.json' }];
+    expect(
+      await findings({ bundles: { 'a.b': { image: 'x', profiles }, c: { imge: 'x' }, D: { image: 'x' } } }),
+    ).toEqual({
+      'spec.bundles["a.b"].profiles[0].path': '/profiles/../a.json is outside /profiles of the bundle',
+      'spec.bundles.c.image': 'is missing, expected a string',
+      'spec.bundles.c.imge': 'unknown field; did you mean image?',
+      'spec.bundles.D': expect.stringContaining('name'),
     });
+    expect(Object.keys(await findings({ bundles: {} }))).toEqual(['spec.bundles']);
   });
 
   test('reports everything at once, each with its exact path', async () => {
