@@ -15,6 +15,13 @@ const OPTIONAL = ['E', 'CR', 'IR', 'AR'];
 /** Known, and without influence on a score. */
 const SUPPLEMENTAL = ['S', 'AU', 'R', 'V', 'RE', 'U'];
 
+/** Of the base metrics there are modified ones. */
+const KNOWN = new Set([
+  ...Object.keys(METRICS),
+  ...Object.keys(METRICS).flatMap((name) => (OPTIONAL.includes(name) ? [] : [`M${name}`])),
+  ...SUPPLEMENTAL,
+]);
+
 /** How far down a metric is, in steps, by its name. */
 type Steps = Readonly<Record<string, number>>;
 
@@ -185,9 +192,7 @@ function stepsOf(vector: string): Steps | undefined {
   const given = new Map(parts.map((part): [string, string] => [part.split(':')[0] ?? '', part]));
   if (given.size < parts.length) return undefined;
   const value = (name: string) => given.get(name)?.slice(name.length + 1);
-  const known = (name: string) =>
-    name in METRICS || SUPPLEMENTAL.includes(name) || (name.startsWith('M') && name.slice(1) in METRICS);
-  if (![...given.keys()].every(known)) return undefined;
+  if (![...given.keys()].every((name) => KNOWN.has(name))) return undefined;
   const steps: Record<string, number> = {};
   for (const [name, letters] of Object.entries(METRICS)) {
     const base = value(name);

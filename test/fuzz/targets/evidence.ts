@@ -22,7 +22,10 @@ import type { Random } from '../random.ts';
 
 const SBOM = JSON.parse(sbomOf([{ name: 'bash', version: '5.2-1' }]).toString());
 const RECORD = osvRecord('DEBIAN-CVE-2026-1', 'bash', [{ introduced: '0' }, { fixed: '5.3-1' }], {
-  severity: [{ type: 'CVSS_V3', score: 'CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H' }],
+  severity: [
+    { type: 'CVSS_V3', score: 'CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H' },
+    { type: 'CVSS_V4', score: 'CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:L/VA:N/SC:N/SI:N/SA:N' },
+  ],
 });
 const TRACKER = { bash: { 'CVE-2026-1': { releases: { trixie: { status: 'open', urgency: 'low' } } } } };
 const OPEN_VEX = {
