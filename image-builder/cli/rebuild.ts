@@ -12,10 +12,13 @@ import { type OriginalBundle, readOriginal } from '../build/rebuild/original.ts'
 import type { Secrets } from '../build/rebuild/read-description.ts';
 import { type DigestChange, type Rebuild, rebuild } from '../build/rebuild/rebuild.ts';
 import { RebuildError } from '../build/rebuild/rebuild-error.ts';
+import { BundleError } from '../bundle/bundle-error.ts';
 import { signImage } from '../bundle/evidence/sign.ts';
 import type { ReadBundleOptions } from '../bundle/read/read-options.ts';
+import { readSboms } from '../bundle/read/read-sboms.ts';
 import { compareBundles } from '../compare/compare.ts';
-import type { Comparison } from '../compare/comparison.ts';
+import type { Comparison, Subject } from '../compare/comparison.ts';
+import { materialsOf } from '../compare/materials.ts';
 import { readSubject } from '../compare/subject.ts';
 import { renderText } from '../compare/text.ts';
 import { storeDirectory } from '../store/location.ts';
@@ -53,8 +56,8 @@ export async function rebuildBundle(
   const compare = async (rebuilt: string): Promise<Comparison> => {
     const store = await openStore(storeDirectory(env, { cwd }));
     const [before, after] = await Promise.all([
-      readSubject(image, store, options),
-      readSubject(rebuilt, store, { ...options, cache: false }),
+      withMaterials(await readSubject(image, store, options), options),
+      withMaterials(await readSubject(rebuilt, store, { ...options, cache: false }), options),
     ]);
     // What is said of the original is not said of a copy that nobody has published.
     const { evidence: _, ...original } = before;
@@ -83,6 +86,17 @@ export async function rebuildBundle(
     now: Date.now() / 1000,
   });
   process.stderr.write(`signed by the key ${signed.keyId.slice(0, 16)}, which has rebuilt it\n`);
+}
+
+/** With what its bills of materials list, where it has some: files and downloads are what mostly differs. */
+async function withMaterials(subject: Subject, options: Omit<ReadBundleOptions, 'trust'>): Promise<Subject> {
+  try {
+    const { documents } = await readSboms(subject.image, { ...options, cache: false });
+    return { ...subject, materials: materialsOf(documents) };
+  } catch (error) {
+    if (error instanceof BundleError && error.code === 'SBOM_MISSING') return subject;
+    throw error;
+  }
 }
 
 function announcement({ verification, facts, key }: OriginalBundle): string {
