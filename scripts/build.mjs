@@ -89,6 +89,29 @@ const recordPackages = {
   },
 };
 
+/**
+ * Takes of the Kubernetes client what is imported: its modules only declare classes, but it does not say so, and a
+ * description of every object there is has nine tenths of its code.
+ */
+const partOfKubernetesClient = {
+  name: 'part-of-kubernetes-client',
+  setup(build) {
+    const client = '@kubernetes/client-node';
+    build.onResolve(
+      { filter: /^(?:@kubernetes\/client-node$|\.)/ },
+      async ({ path, pluginData, ...from }) => {
+        if (pluginData === client || (path !== client && !from.importer.includes(client))) return undefined;
+        const { kind, importer, namespace, resolveDir } = from;
+        const resolved = await build.resolve(path, {
+          ...{ kind, importer, namespace, resolveDir },
+          pluginData: client,
+        });
+        return { ...resolved, sideEffects: false };
+      },
+    );
+  },
+};
+
 /** How every program is bundled. */
 const BUNDLING = {
   absWorkingDir: root,
@@ -99,7 +122,7 @@ const BUNDLING = {
   // Names stay: error classes are shown by name, and a stack trace has to be readable.
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [replaceKnownModules, recordPackages],
+  plugins: [replaceKnownModules, partOfKubernetesClient, recordPackages],
   logLevel: 'warning',
 };
 if (development)

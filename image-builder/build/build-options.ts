@@ -3,7 +3,7 @@
 import type { Reporter } from '../base/diagnostics/progress.ts';
 import type { Env } from '../base/env.ts';
 import type { CredentialOptions } from '../oci/credentials/credentials.ts';
-import type { PinnedStages } from '../pipeline/plan.ts';
+import type { PinnedStages, ToolVersions } from '../pipeline/plan.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Belief } from '../store/origin.ts';
 
@@ -20,6 +20,8 @@ export interface BuildOptions {
   env?: Env;
   /** Credentials for registries beside those of the machine. */
   credentials?: CredentialOptions;
+  /** What decides keys where others build; default: this program's own code, and the tools of this machine. */
+  builder?: { code: Readonly<Record<string, string>>; tools: ToolVersions };
   /** Earlier results to use whatever has changed since; see reuse.ts. */
   pinned?: PinnedStages;
   report: Reporter;

@@ -23,11 +23,15 @@ export async function build(given: ResolvedBuild, options: BuildOptions): Promis
   refuseIso(given);
   await requirePlaces(given.bundle, options);
   await signingKeyFor(given.bundle, options);
-  const { container } = given.executor;
+  const { container, kubernetes } = given.executor;
   if (container && given.whenMissing === 'Build') {
     const { buildInContainer } = await import('./container/executor.ts');
     const pinned = await withPinnedImages(await withPinnedBase(given, options), options);
     return await buildInContainer(pinned, container, options);
+  }
+  if (kubernetes && given.whenMissing === 'Build') {
+    const { buildInKubernetes } = await import('./kubernetes/executor.ts');
+    return await buildInKubernetes(given, kubernetes, options);
   }
   const session = await openSession(given, options);
   const entry = await obtainBundle(session);

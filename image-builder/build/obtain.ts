@@ -2,6 +2,7 @@
 
 import { hashOf } from '../pipeline/keys.ts';
 import { findByRecipe, findEntry } from '../pipeline/lookup.ts';
+import type { PlannedStage } from '../pipeline/plan.ts';
 import type { Entry } from '../store/entry.ts';
 import { isPushDue } from '../store/pending-push.ts';
 import { noteBuild } from './finished-bundle.ts';
@@ -11,12 +12,16 @@ import type { SpecSource } from './spec-source.ts';
 
 /**
  * The entry of the bundle; its boot tests have passed.
+ * @param build builds what is missing; default: on this machine
  * @throws ImageBuilderError of the stage that failed, MissingResultError
  */
-export async function obtainBundle(session: BuildSession): Promise<Entry> {
+export async function obtainBundle(
+  session: BuildSession,
+  build: (session: BuildSession) => Promise<Entry> = buildHere,
+): Promise<Entry> {
   const finished = await findFinished(session);
   if (finished && session.resolved.whenMissing === 'Build') await pushBelated(session, finished);
-  return finished ?? (await fetchFinished(session)) ?? (await make(session));
+  return finished ?? (await fetchFinished(session)) ?? (await make(session, build));
 }
 
 /** The bundle's entry, when it and the boot tests are there. */
@@ -46,8 +51,10 @@ const INDISPENSABLE = ['mmdebstrap', 'ansible-core', 'e2fsprogs', 'qemu-utils'];
 function takesAnyTools({
   resolved: { whenMissing, executor },
   stages,
-}: Pick<BuildSession, 'resolved' | 'stages'>): boolean {
-  if (whenMissing === 'Fail' || executor.container) return true;
+  builder,
+}: Pick<BuildSession, 'resolved' | 'stages' | 'builder'>): boolean {
+  if (builder) return false;
+  if (whenMissing === 'Fail' || executor.container || executor.kubernetes) return true;
   const versions = Object.assign({}, ...stages.map(({ toolVersions }) => toolVersions));
   return INDISPENSABLE.some((tool) => versions[tool] === 'absent');
 }
@@ -71,17 +78,29 @@ async function fetchFinished(session: BuildSession): Promise<Entry | undefined> 
 }
 
 /** Builds what is missing in the way that the spec asks for. */
-async function make(session: BuildSession): Promise<Entry> {
+async function make(session: BuildSession, build: (session: BuildSession) => Promise<Entry>): Promise<Entry> {
   const { resolved, policy } = session;
   if (resolved.whenMissing !== 'Fail') requirePush(resolved.bundle, policy);
-  if (resolved.whenMissing === 'Build') return await buildHere(session);
+  if (resolved.whenMissing === 'Build') return await build(session);
   const source = sourceOf(session);
-  const id = hashOf(
-    session.stages.filter(({ name }) => session.targets.includes(name)).map(({ key }) => key),
-  );
+  const id = wantedOf(session, ({ key }) => key);
   if (resolved.whenMissing === 'Fail')
     throw (await import('./missing-result-error.ts')).refuseToBuild(id, source);
+  if (resolved.executor.kubernetes) {
+    const { triggerInCluster } = await import('./kubernetes/trigger.ts');
+    // Which tools there are nobody has asked yet.
+    return await triggerInCluster(
+      session,
+      wantedOf(session, ({ recipe }) => recipe),
+      source,
+    );
+  }
   return await buildInBackground(session, id, source);
+}
+
+/** Identity of the results that are wanted. */
+function wantedOf({ stages, targets }: BuildSession, of: (stage: PlannedStage) => string): string {
+  return hashOf(stages.filter(({ name }) => targets.includes(name)).map(of));
 }
 
 /** Builds on this machine and records that in the history. */

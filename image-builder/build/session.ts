@@ -20,7 +20,7 @@ import { findBelief } from './shared/repository.ts';
 /** What planning needs of a build's surroundings. */
 export type PlanningOptions = Pick<
   BuildOptions,
-  'cwd' | 'policy' | 'believes' | 'store' | 'env' | 'pinned' | 'credentials'
+  'cwd' | 'policy' | 'believes' | 'store' | 'env' | 'pinned' | 'credentials' | 'builder'
 > & { signal?: AbortSignal };
 
 /** A planned build with the store that it looks into. */
@@ -58,11 +58,14 @@ export async function planBuild(given: ResolvedBuild, options: PlanningOptions):
   const store = await openStore(storeDirectory(env, options), believes);
   const ofBuild = stagesOf(resolved, { sourceDateEpoch: readSourceDateEpoch(env) });
   const definitions = ofBuild.map(({ definition }) => definition);
-  const tools = await toolVersions(
-    new Set(definitions.flatMap((definition) => definition.tools)),
-    resolved.rootfs.multistrap.rootfs_arch,
-  );
-  const stages = planStages(definitions, stageCode, tools, options.pinned);
+  const { code, tools } = options.builder ?? {
+    code: stageCode,
+    tools: await toolVersions(
+      new Set(definitions.flatMap((definition) => definition.tools)),
+      resolved.rootfs.multistrap.rootfs_arch,
+    ),
+  };
+  const stages = planStages(definitions, code, tools, options.pinned);
   const targets = stages.filter(({ kind }) => kind === 'bundle' || kind === 'boot-test');
   const byName = new Map(ofBuild.map((stage) => [stage.definition.name, stage]));
   return {

@@ -19,6 +19,7 @@ import { register as registerPlan } from './commands/plan.ts';
 import { register as registerPrepare } from './commands/prepare.ts';
 import { register as registerPush } from './commands/push.ts';
 import { register as registerRunBuild } from './commands/run-build.ts';
+import { register as registerRunJob } from './commands/run-job.ts';
 import { register as registerRunTriggered } from './commands/run-triggered.ts';
 import { register as registerSbom } from './commands/sbom.ts';
 import { register as registerScan } from './commands/scan.ts';
@@ -59,5 +60,6 @@ export const COMMANDS: readonly Register[] = [
   registerEntrypoint,
   registerPrepare,
   registerRunBuild,
+  registerRunJob,
   registerRunTriggered,
 ];

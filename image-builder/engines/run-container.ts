@@ -100,7 +100,7 @@ export function failed({ name }: ContainerEngine, { status, lastLines }: EngineR
 }
 
 /** A line of the program's standard error that is a progress event; other lines are shown as they are. */
-function parseEvent(line: string): ProgressEvent | undefined {
+export function parseEvent(line: string): ProgressEvent | undefined {
   if (!line.startsWith('{')) return undefined;
   try {
     const { time: _, ...event } = JSON.parse(line) as ProgressEvent & { time?: unknown };

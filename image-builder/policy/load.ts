@@ -55,6 +55,7 @@ export async function loadPolicy(options: PolicyOptions): Promise<Policy> {
     bundles: bundleRules({ machine, user }),
     images: list((source) => source.builder?.images) ?? (isPerson ? ['*'] : []),
     networks: list((source) => source.builder?.networks) ?? ['default', ...(isPerson ? ['*'] : [])],
+    namespaces: list((source) => source.builder?.namespaces) ?? (isPerson ? ['*'] : []),
     backgroundBuilds: switched((source) => source.backgroundBuilds) ?? isPerson,
     credentialHelpers: switched((source) => source.credentialHelpers) ?? true,
   };
@@ -149,6 +150,7 @@ async function readVariables(options: PolicyOptions): Promise<PolicyFile> {
   const push = words('IMAGE_BUILDER_PUSH');
   const images = words('IMAGE_BUILDER_IMAGES');
   const networks = words('IMAGE_BUILDER_NETWORKS');
+  const namespaces = words('IMAGE_BUILDER_NAMESPACES');
   return definedOnly<PolicyFile>({
     read: paths('IMAGE_BUILDER_ALLOW_PATHS', allowPath),
     write: paths('IMAGE_BUILDER_ALLOW_OUTPUTS', allowOutput),
@@ -157,6 +159,7 @@ async function readVariables(options: PolicyOptions): Promise<PolicyFile> {
     builder: definedOnly({
       images: images?.length ? images : undefined,
       networks: networks?.length ? networks : undefined,
+      namespaces: namespaces?.length ? namespaces : undefined,
     }),
     backgroundBuilds: readSwitch(env, 'IMAGE_BUILDER_BACKGROUND_BUILDS'),
     credentialHelpers: readSwitch(env, 'IMAGE_BUILDER_CREDENTIAL_HELPERS'),

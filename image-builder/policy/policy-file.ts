@@ -15,7 +15,7 @@ export interface PolicyFile {
   push?: string[];
   stores?: TrustedStore[];
   bundles?: BundleRule[];
-  builder?: { images?: string[]; networks?: string[] };
+  builder?: { images?: string[]; networks?: string[]; namespaces?: string[] };
   backgroundBuilds?: boolean;
   credentialHelpers?: boolean;
 }
@@ -56,6 +56,7 @@ const images = listOf(
 );
 const keys = listOf((text) => text.trim() !== '', 'Ed25519 public keys in PEM');
 const networks = listOf((text) => text.trim() !== '', 'names of networks, or default');
+const namespaces = listOf((text) => text.trim() !== '', 'names of namespaces');
 const repository: Check = (value, path, findings) => {
   const isRepository = typeof value === 'string' && REPOSITORY.test(value);
   if (!isRepository) report(findings, path, value, 'a repository such as registry.example.org/site/store');
@@ -123,7 +124,7 @@ const policy = map(
       if (!Array.isArray(value)) return report(findings, path, value, 'a list of rules');
       for (const [index, item] of value.entries()) bundleRule(item, [...path, index], findings);
     },
-    builder: map({ images, networks }),
+    builder: map({ images, networks, namespaces }),
     backgroundBuilds: boolean,
     credentialHelpers: boolean,
   },

@@ -40,10 +40,12 @@ export interface Policy {
   storesOfSpec: boolean;
   /** What bundles must be, in groups: of each group the first rule that matches counts. */
   bundles: readonly (readonly BundleRule[])[];
-  /** Builder images of the executor `container`: repositories, or references with a digest. */
+  /** Builder images of the executors `container` and `kubernetes`: repositories, or references with a digest. */
   images: readonly string[];
   /** Networks of its stages that fetch; `default` is the engine's own. */
   networks: readonly string[];
+  /** Namespaces of clusters in which Jobs may be started; `*`: any. */
+  namespaces: readonly string[];
   /** Whether a process may be left behind that goes on with a build. */
   backgroundBuilds: boolean;
   /** Whether programs that the machine's registry configuration names are asked for credentials. */

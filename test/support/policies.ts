@@ -12,6 +12,7 @@ export const PERSON: Policy = {
   storesOfSpec: true,
   images: ['*'],
   networks: ['default', '*'],
+  namespaces: ['*'],
   backgroundBuilds: true,
   credentialHelpers: true,
 };

@@ -3,7 +3,7 @@
 
 import { basename, dirname } from 'node:path';
 import type { Env } from '../../base/env.ts';
-import type { BundleContents, Profile } from '../../bundle/model.ts';
+import type { BundleContents } from '../../bundle/model.ts';
 import { ensureImage } from '../../engines/builder-image.ts';
 import { engineCommand } from '../../engines/command.ts';
 import type { ContainerConfig, ContainerEngine, ContainerMount } from '../../engines/engine.ts';
@@ -14,6 +14,7 @@ import { splitImage } from '../../policy/patterns.ts';
 import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 import { storeDirectory } from '../../store/location.ts';
 import type { BuildOptions } from '../build-options.ts';
+import { withBuilderImage } from '../builder-image.ts';
 import { buildBeside } from './local-engine.ts';
 import type { ContainedBuild, ContainedPlan } from './protocol.ts';
 import { fetchBundle } from './receive-bundle.ts';
@@ -92,7 +93,7 @@ export async function buildInContainer(
         },
         options,
       );
-  return { ...contents, profiles: contents.profiles.map((profile) => withBuilder(profile, image)) };
+  return { ...contents, profiles: contents.profiles.map((profile) => withBuilderImage(profile, image)) };
 }
 
 /** The build as the container does it: nowhere to publish, nobody to ask. */
@@ -137,14 +138,4 @@ function environmentOf(env: Env): Record<string, string> {
   const passed = ['SOURCE_DATE_EPOCH', ...names, ...names.map((name) => name.toUpperCase())];
   const set = passed.flatMap((name) => (env[name] ? [[name, env[name]] as const] : []));
   return { ...Object.fromEntries(set), IMAGE_BUILDER_STORE: CONTAINED_STORE };
-}
-
-/**
- * The predecessor's profiles name the image that built them. The bundle does so where the spec says which one it is;
- * otherwise the bundle is the same whoever built it, and only the answer of this build names it.
- */
-function withBuilder(profile: Profile, image: string): Profile {
-  const variables: Record<string, unknown> = JSON.parse(profile.json);
-  if (variables.image_builder_image !== undefined) return profile;
-  return { ...profile, json: `${JSON.stringify({ ...variables, image_builder_image: image }, null, 2)}\n` };
 }

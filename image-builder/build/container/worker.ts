@@ -22,6 +22,7 @@ const CONTAINED: Policy = {
   storesOfSpec: false,
   images: [],
   networks: [],
+  namespaces: [],
   backgroundBuilds: false,
   credentialHelpers: false,
 };

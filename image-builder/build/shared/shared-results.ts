@@ -35,6 +35,8 @@ export interface SharedPlan {
 /** What the shared store needs of a build's surroundings. */
 export type SharingOptions = Pick<BuildOptions, 'cwd' | 'policy' | 'credentials' | 'report' | 'signal'> & {
   env: NonNullable<BuildOptions['env']>;
+  /** Whether a registry that fails is an error: nothing can be done without what it has. */
+  isRequired?: boolean;
 };
 
 /**
@@ -64,6 +66,7 @@ export async function openShared(
     repository,
     trust: sharing.trust,
     push: wantsPush && sharing.mayPush,
+    isRequired: options.isRequired ?? false,
     ...(signingKey && { signingKey }),
     ...(options.credentials && { credentials: options.credentials }),
     environment: env,

@@ -39,6 +39,7 @@ const WORDS: Readonly<Record<string, string>> = {
   '^(none|swap|/[^\\p{Cc}\\p{Zl}\\p{Zp}]*)$': 'an absolute path, swap or none',
   '^[0-9]+(\\.[0-9]+)?(MiB|GiB|TiB|MB|GB|TB|%)$': 'a position on the disk, such as 512MiB, 4.5GiB or 100%',
   '^[0-9]+([.][0-9]+)?([MmGgTt]|MiB|GiB|TiB)$|^[1-9][0-9]*$': 'a size, such as 19G or 20480MiB',
+  '^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$': 'a quantity of Kubernetes, such as 500m or 4Gi',
   '^[A-Za-z0-9][A-Za-z0-9._-]*$': 'a file name of letters, digits, ".", "_" and "-"',
   '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$': 'a tag: up to 128 letters, digits, "_", "." and "-"',
 };

@@ -10,6 +10,7 @@ import {
   readDistribution,
   readRoleDefaults,
 } from './distribution.ts';
+import { checkExecutor } from './executor.ts';
 import { resolveLivecdcontent, resolveQcow } from './images.ts';
 import { requireLiveBoot, resolveIso } from './iso.ts';
 import { resolveKubernetes } from './kubernetes/resolve.ts';
@@ -163,6 +164,7 @@ export async function resolveBuild(
   const file = rootfs.multistrap?.findLast(({ values }) => values.k8s_version !== undefined)?.file;
   findings.push(...checkKubernetes(resolved).map((finding) => ({ ...finding, ...(file && { file }) })));
   findings.push(...node.check(resolved));
+  findings.push(...checkExecutor(resolved.executor));
   if (findings.length > 0) throw new InvalidInputError(findings);
   return resolved;
 }
@@ -257,7 +259,8 @@ function resolveAttest(
 
 function resolveBundle({ bundle = {}, executor, bootTest }: BuildSpec): ResolvedBuild['bundle'] {
   // One that can change its meaning says nothing about what has built the images.
-  const named = executor?.container?.image.includes('@') ? executor.container.image : undefined;
+  const image = (executor?.container ?? executor?.kubernetes)?.image;
+  const named = image?.includes('@') ? image : undefined;
   const {
     layout,
     archive,

@@ -45,6 +45,8 @@ export interface SharedStoreOptions extends SourceOptions {
   signingKey?: KeyObject;
   /** Whether results are pushed. */
   push: boolean;
+  /** Whether its failure is an error, and no warning: nothing else has what is wanted. */
+  isRequired?: boolean;
   report: Reporter;
 }
 
@@ -78,6 +80,18 @@ export class SharedStore {
     } finally {
       await rm(work, { recursive: true, force: true });
     }
+  }
+
+  /**
+   * Whether the registry has an entry that may be believed.
+   * @throws RegistryError where the store is required; CancelledError
+   */
+  async has(wanted: Wanted): Promise<boolean> {
+    if (this.#isDown || PRIVATE_KINDS.has(wanted.kind) || !this.#trustsAnybody()) return false;
+    const found = await this.#guarded(wanted.kind, () =>
+      this.#open(keyTag(wanted), (source) => this.#believable(source, wanted, 'key')),
+    );
+    return found !== undefined;
   }
 
   /**
@@ -176,7 +190,7 @@ export class SharedStore {
     } catch (error) {
       const isRegistry = error instanceof RegistryError;
       const isMalformed = error instanceof StoreError && error.code === 'STORE_ARCHIVE_INVALID';
-      if (!isRegistry && !isMalformed) throw error;
+      if (this.#options.isRequired || (!isRegistry && !isMalformed)) throw error;
       // Damaged content says nothing about the next entry.
       this.#isDown = isRegistry && !DAMAGE.has(error.code);
       this.#step(stage, `warning: the shared store cannot be used: ${error.message}`);

@@ -44,6 +44,7 @@ test('without any policy a render may do less than a person', async () => {
     storesOfSpec: false,
     images: [],
     networks: ['default'],
+    namespaces: [],
     backgroundBuilds: false,
   });
   expect(await load({ caller: 'person' })).toEqual({
@@ -53,6 +54,7 @@ test('without any policy a render may do less than a person', async () => {
     storesOfSpec: true,
     images: ['*'],
     networks: ['default', '*'],
+    namespaces: ['*'],
     backgroundBuilds: true,
   });
 });
@@ -73,7 +75,7 @@ test("the user's file counts without a machine's, and with one that says so", as
 
 test('what a policy names narrows a person, too', async () => {
   const machineFile = policyFile(
-    `push: [registry.example.org/site/*]\nbackgroundBuilds: false\nstores: [{repository: registry.example.org/store, keys: [${KEY}]}]\nbuilder: {images: [registry.example.org/builder], networks: [default]}\n`,
+    `push: [registry.example.org/site/*]\nbackgroundBuilds: false\nstores: [{repository: registry.example.org/store, keys: [${KEY}]}]\nbuilder: {images: [registry.example.org/builder], networks: [default], namespaces: [builds]}\n`,
   );
   expect(await load({ caller: 'person', machineFile })).toMatchObject({
     push: ['registry.example.org/site/*'],
@@ -82,6 +84,7 @@ test('what a policy names narrows a person, too', async () => {
     stores: [{ repository: 'registry.example.org/store', keys: [KEY], trustRegistry: false }],
     images: ['registry.example.org/builder'],
     networks: ['default'],
+    namespaces: ['builds'],
   });
 });
 
@@ -91,6 +94,7 @@ test('the environment and the options add what they allow, and never pushing win
     IMAGE_BUILDER_ALLOW_PATHS: '../keys:/opt/keys',
     IMAGE_BUILDER_PUSH: 'registry.example.org/a, registry.example.org/b/*',
     IMAGE_BUILDER_IMAGES: 'registry.example.org/builder',
+    IMAGE_BUILDER_NAMESPACES: 'builds, more',
     IMAGE_BUILDER_BACKGROUND_BUILDS: 'allow',
     IMAGE_BUILDER_CREDENTIAL_HELPERS: 'never',
   };
@@ -98,6 +102,7 @@ test('the environment and the options add what they allow, and never pushing win
   expect(allowed).toMatchObject({
     read: ['/keys', '/opt/keys', '/repository/more', '/srv/keys'],
     write: ['/srv/images'],
+    namespaces: ['builds', 'more'],
     push: ['registry.example.org/a', 'registry.example.org/b/*', 'registry.example.org/machine'],
     images: ['registry.example.org/builder'],
     backgroundBuilds: true,
