@@ -13,6 +13,8 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -ge 1 ] && [ $# -le 2 ] || { sed -n '5,6s/^# *//p' "$0" >&2; exit 2; }
 target=$(realpath --canonicalize-missing "$1") suite=${2:-trixie}
 cd "$here"
+# shellcheck source=scripts/oci-layout.sh
+. scripts/oci-layout.sh
 [ ! -e "$target" ] || { echo "builder-layout: $target exists" >&2; exit 1; }
 for tool in mmdebstrap zstd; do
   command -v "$tool" >/dev/null || { echo "builder-layout: $tool is needed: scripts/setup.sh" >&2; exit 1; }
@@ -82,16 +84,7 @@ program_layer() { # program_layer FILE
   printf '#!/bin/sh\nexec image-builder entrypoint "$@"\n' >"$tree/usr/bin/local/entrypoint.sh"
   chmod -R u=rwX,go=rX "$tree"
   chmod 755 "$tree/usr/bin/local/entrypoint.sh"
-  # Without `./`, whose permissions are Debian's.
-  (cd "$tree" && tar --create --sort=name --format=gnu --owner=0 --group=0 --numeric-owner --mtime=@0 -- *) >"$1"
-}
-
-# keep_blob MEDIA-TYPE FILE: moves it to the layout, and prints its descriptor.
-keep_blob() {
-  local digest
-  digest=$(sha256sum <"$2" | cut -d' ' -f1)
-  printf '{"mediaType":"%s","digest":"sha256:%s","size":%s}' "$1" "$digest" "$(stat -c %s "$2")"
-  mv "$2" "$layout/blobs/sha256/$digest"
+  pack_tree "$tree" "$1"
 }
 
 work=$(mktemp -d)
@@ -110,33 +103,16 @@ if [ "$(cat "$cache/recipe" 2>/dev/null)" != "$recipe" ]; then
   echo "$recipe" >"$cache/recipe"
 fi
 
-layout=$work/layout
-mkdir -p "$layout/blobs/sha256"
+new_layout "$work/layout"
 cp "$cache/layer.tar.zst" "$work/debian.tar.zst"
+add_layer "$work/debian.tar.zst" "$(cat "$cache/diff-id")" "mmdebstrap $suite"
 program_layer "$work/programs.tar"
-program_diff_id="sha256:$(sha256sum <"$work/programs.tar" | cut -d' ' -f1)"
-zstd --quiet --rm -6 -T0 "$work/programs.tar"
-
-oci=application/vnd.oci.image
-# created is absent: it would be the only thing that depends on when this was run.
-cat >"$work/config" <<JSON
-{"architecture":"$architecture","os":"linux",
-"config":{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+add_tar "$work/programs.tar" image-builder
+finish_layout "$target" "$architecture" <<'JSON'
+{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 "IMAGE_BUILDER_STORE=/var/lib/image-builder/store","IMAGE_BUILDER_CONTAINER=1"],
 "Cmd":["/usr/bin/local/entrypoint.sh"],"WorkingDir":"/var/lib/image-builder",
 "Labels":{"org.opencontainers.image.title":"image-builder-tools","org.opencontainers.image.licenses":"Apache-2.0",
 "org.opencontainers.image.source":"https://opendev.org/airship/image-builder",
-"org.opencontainers.image.vendor":"The Airship Authors"}},
-"rootfs":{"type":"layers","diff_ids":["$(cat "$cache/diff-id")","$program_diff_id"]},
-"history":[{"created_by":"mmdebstrap $suite"},{"created_by":"image-builder"}]}
+"org.opencontainers.image.vendor":"The Airship Authors"}}
 JSON
-config=$(keep_blob $oci.config.v1+json "$work/config")
-layers=$(keep_blob $oci.layer.v1.tar+zstd "$work/debian.tar.zst"),$(keep_blob $oci.layer.v1.tar+zstd "$work/programs.tar.zst")
-printf '{"schemaVersion":2,"mediaType":"%s","config":%s,"layers":[%s]}' $oci.manifest.v1+json "$config" "$layers" >"$work/manifest"
-manifest=$(keep_blob $oci.manifest.v1+json "$work/manifest")
-printf '{"schemaVersion":2,"manifests":[%s,"annotations":{"org.opencontainers.image.ref.name":"latest"},"platform":{"os":"linux","architecture":"%s"}}]}' \
-  "${manifest%\}}" "$architecture" >"$layout/index.json"
-printf '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
-mkdir -p "$(dirname "$target")"
-mv "$layout" "$target"
-grep -o 'sha256:[0-9a-f]*' <<<"$manifest"
