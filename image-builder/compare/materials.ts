@@ -1,5 +1,5 @@
 // What differs between the bills of materials of two bundles. Pure.
-import { isRecord } from '../base/record.ts';
+import { isRecord, recordsIn } from '../base/record.ts';
 import { parseDocument } from '../scan/fields.ts';
 
 /** Something on a disk that its bill of materials lists. */
@@ -38,13 +38,13 @@ export function materialsOf(documents: readonly { disk: string; content: Buffer 
       const own = known && known.value !== value ? `${disk}: ${name}` : name;
       materials.set(`${kind} ${own}`, { kind, name: own, value });
     };
-    for (const one of list(packages)) {
+    for (const one of recordsIn(packages)) {
       const kind = KINDS.find(([prefix]) => String(one.SPDXID).startsWith(prefix))?.[1];
       if (kind === 'licence') add(kind, one.name, one.licenseDeclared);
       else if (kind === 'container image') add(kind, one.name, one.versionInfo);
       else if (kind) add(kind, one.name, digestOf(one));
     }
-    for (const one of list(files)) add('file', one.fileName, digestOf(one));
+    for (const one of recordsIn(files)) add('file', one.fileName, digestOf(one));
   }
   return materials;
 }
@@ -62,10 +62,7 @@ export function compareMaterials(a: Materials, b: Materials): MaterialChange[] {
   });
 }
 
-const list = (value: unknown): Record<string, unknown>[] =>
-  Array.isArray(value) ? value.filter(isRecord) : [];
-
 function digestOf({ checksums }: Record<string, unknown>): unknown {
-  const sum = list(checksums).find(({ algorithm }) => algorithm === 'SHA256');
+  const sum = recordsIn(checksums).find(({ algorithm }) => algorithm === 'SHA256');
   return typeof sum?.checksumValue === 'string' ? `sha256:${sum.checksumValue}` : undefined;
 }

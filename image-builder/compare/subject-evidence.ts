@@ -1,7 +1,7 @@
 // What is said of a bundle, for comparing: by whoever has attached it, unchecked, or by the store that has built it.
 import { claimsIn } from '../attestation/envelope.ts';
 import { PREDICATES, parseStatement } from '../attestation/statement.ts';
-import { isRecord } from '../base/record.ts';
+import { isRecord, recordsIn } from '../base/record.ts';
 import { bootTestsOf } from '../build/evidence.ts';
 import { findStatements } from '../bundle/evidence/find-statements.ts';
 import { listEvidence } from '../bundle/evidence/list.ts';
@@ -66,7 +66,7 @@ export async function evidenceInStore(store: Store, bundle: Entry): Promise<Subj
 /** See bundle/evidence/boot-predicate.ts for what is written. */
 function bootsIn({ passedTests, configuration }: Record<string, unknown>): Record<string, BootRun> {
   const names = (Array.isArray(passedTests) ? passedTests : []).filter((one) => typeof one === 'string');
-  const [first] = (Array.isArray(configuration) ? configuration : []).filter(isRecord);
+  const [first] = recordsIn(configuration);
   const runs = isRecord(first?.annotations) ? first.annotations : {};
   return Object.fromEntries(names.map((name) => [name, runOf(Object.hasOwn(runs, name) ? runs[name] : {})]));
 }

@@ -1,6 +1,6 @@
 // Reads the provenance that a build has signed (evidence.ts). What signed it is trusted to say it, not to say it well: other
 // builders write other fields.
-import { isRecord } from '../../base/record.ts';
+import { isRecord, recordsIn } from '../../base/record.ts';
 import { DESCRIPTION_TYPE } from '../../bundle/evidence/build-description.ts';
 import type { Digest } from '../../oci/digest.ts';
 
@@ -25,7 +25,7 @@ export function buildFactsOf(predicate: Record<string, unknown>): BuildFacts | u
   const definition = fields(predicate.buildDefinition);
   const details = fields(predicate.runDetails);
   const builder = fields(details.builder);
-  const described = list(definition.resolvedDependencies).find(
+  const described = recordsIn(definition.resolvedDependencies).find(
     ({ mediaType }) => mediaType === DESCRIPTION_TYPE,
   );
   const description = sha256Of(described);
@@ -39,7 +39,7 @@ export function buildFactsOf(predicate: Record<string, unknown>): BuildFacts | u
     recipes: texts(fields(definition.internalParameters).recipes),
     versions: texts(builder.version),
     sboms: Object.fromEntries(
-      list(details.byproducts).flatMap((one): [string, string][] => {
+      recordsIn(details.byproducts).flatMap((one): [string, string][] => {
         const sha256 = sha256Of(one);
         return typeof one.name === 'string' && sha256 !== undefined ? [[one.name, sha256]] : [];
       }),
@@ -48,9 +48,6 @@ export function buildFactsOf(predicate: Record<string, unknown>): BuildFacts | u
 }
 
 const fields = (value: unknown): Record<string, unknown> => (isRecord(value) ? value : {});
-
-const list = (value: unknown): Record<string, unknown>[] =>
-  Array.isArray(value) ? value.filter(isRecord) : [];
 
 function texts(value: unknown): Record<string, string> {
   return Object.fromEntries(

@@ -1,7 +1,7 @@
 // Which bills of materials somebody who is trusted vouches for: those whose digests a provenance names.
 import type { TrustPolicy, Verdict } from '../../attestation/policy.ts';
 import { PREDICATES } from '../../attestation/statement.ts';
-import { isRecord } from '../../base/record.ts';
+import { isRecord, recordsIn } from '../../base/record.ts';
 import type { ReadBundleOptions } from '../read/read-options.ts';
 import { SPDX } from '../sbom-referrer.ts';
 import { withVerified } from './verify.ts';
@@ -28,7 +28,7 @@ function sbomsOf({ statement }: Verdict['trusted'][number]): string[] {
   if (statement.predicateType !== PREDICATES.provenance) return [];
   const { runDetails } = statement.predicate;
   const byproducts = isRecord(runDetails) ? runDetails.byproducts : undefined;
-  return (Array.isArray(byproducts) ? byproducts.filter(isRecord) : []).flatMap(({ mediaType, digest }) => {
+  return recordsIn(byproducts).flatMap(({ mediaType, digest }) => {
     const sha256 = isRecord(digest) ? digest.sha256 : undefined;
     return mediaType === SPDX && typeof sha256 === 'string' ? [sha256] : [];
   });
