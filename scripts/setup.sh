@@ -169,7 +169,7 @@ install_sbom_readers() {
   say 'installing syft and the SPDX tools'
   rm -rf .cache/evidence
   python3 -m venv .cache/evidence
-  .cache/evidence/bin/pip install --quiet --require-hashes -r $files >&2
+  .cache/evidence/bin/pip install --quiet --no-compile --require-hashes -r $files >&2
   cp $files .cache/evidence/installed.txt
 }
 

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { runGenericContainer } from '../support/airshipctl.ts';
 import { type DockerEngine, run, useDocker } from '../support/docker.ts';
-import { prepareImage } from '../support/prepared-image.ts';
+import { prepareImage, sharedImage } from '../support/prepared-image.ts';
 import { startRegistry } from '../support/registry.ts';
 
 const USER_DATA = '#cloud-config\n\nhostname: ephemeral\nruncmd:\n- echo "a: b"\n';
@@ -22,7 +22,7 @@ let directory: string;
 beforeAll(async () => {
   engine = await useDocker();
   directory = await mkdtemp(join(tmpdir(), 'image-builder-cut-'));
-  image = await prepareImage(engine);
+  ({ image } = await sharedImage(engine));
 });
 afterAll(async () => {
   await rm(directory, { recursive: true, force: true });

@@ -26,7 +26,7 @@ import { executable } from '../support/executables.ts';
 import { kustomizes } from '../support/kustomize.ts';
 import { ordinaryUser } from '../support/ordinary-user.ts';
 import { type Podman, usePodman } from '../support/podman.ts';
-import { prepareImage } from '../support/prepared-image.ts';
+import { sharedImage } from '../support/prepared-image.ts';
 import { startRegistry } from '../support/registry.ts';
 import { testRenders } from './renders.ts';
 
@@ -35,7 +35,11 @@ let image: string;
 let directory: string;
 let pristineStore: string;
 let program: string;
-/** Of the bundle that the docker command builds on this machine. */
+/** The same in an archive that an ordinary user can read, for other engines. */
+let archive: string;
+/** What the docker command has built on this machine, in a store that has an entry besides those that are needed. */
+let first: Awaited<ReturnType<typeof cliBuild>> & { store: string; commands: string[] };
+/** Of its bundle: every other build gives the same. */
 let digest: string;
 
 const VOLUMES = ['image-builder-store', 'image-builder-store-of-renders'];
@@ -46,7 +50,11 @@ beforeAll(async () => {
   engine = await useDocker();
   directory = await mkdtemp(join(tmpdir(), 'image-builder-engines-'));
   await chmod(directory, 0o755);
-  image = await prepareImage(engine);
+  const shared = await sharedImage(engine);
+  image = shared.image;
+  archive = join(directory, 'image.tar');
+  await copyFile(shared.archive, archive);
+  await chmod(archive, 0o644);
   pristineStore = join(directory, 'pristine');
   const container = (await engine.docker(['create', image])).trim();
   await engine.docker(['cp', `${container}:/var/lib/image-builder/store`, pristineStore]);
@@ -55,7 +63,8 @@ beforeAll(async () => {
   program = join(directory, 'image-builder');
   await copyFile(executable('image-builder'), program);
   await chmod(program, 0o755);
-  digest = digestIn(await cliBuild({ engine: 'docker' }, engine.environment, await storeCopy()));
+  first = await firstBuild();
+  digest = digestIn(first);
 });
 
 afterAll(async () => {
@@ -80,13 +89,35 @@ async function workplace(container: Partial<Container>): Promise<string> {
   return path;
 }
 
-async function cliBuild(container: Partial<Container>, environment: NodeJS.ProcessEnv, store: string) {
-  const cwd = await workplace(container);
-  const result = await run(process.execPath, [program, 'build', 'image.yaml'], {
-    cwd,
+async function cliBuild(
+  container: Partial<Container>,
+  environment: NodeJS.ProcessEnv,
+  store: string,
+  cwd?: string,
+) {
+  const path = cwd ?? (await workplace(container));
+  const result = await run(process.execPath, [program, '--log-format', 'json', 'build', 'image.yaml'], {
+    cwd: path,
     env: { ...environment, IMAGE_BUILDER_STORE: store },
   });
-  return { ...result, cwd };
+  return { ...result, cwd: path };
+}
+
+/** A build by the command line of the engine, which is noted on its way. */
+async function firstBuild(): Promise<typeof first> {
+  const store = await storeCopy();
+  const bystander = join(store, 'entries', `rootfs-${'0'.repeat(64)}`);
+  await mkdir(bystander);
+  await writeFile(join(bystander, 'entry.json'), '{}');
+  const bin = await mkdtemp(join(directory, 'noting-'));
+  const docker = (await run('which', ['docker'])).stdout.trim();
+  await writeFile(join(bin, 'docker'), `#!/bin/sh\necho "$@" >> ${bin}/noted\nexec ${docker} "$@"\n`, {
+    mode: 0o755,
+  });
+  const environment = { PATH: `${bin}:${process.env.PATH}`, no_proxy: 'secret.test' };
+  const built = await cliBuild({}, { ...engine.environment, ...environment }, store);
+  const noted = await readFile(join(bin, 'noted'), 'utf8');
+  return { ...built, store, commands: noted.split('\n') };
 }
 
 /** What the layout itself says, every blob checked by skopeo. */
@@ -129,57 +160,24 @@ test('the executor local gives the same with these tools: those of the image', a
 });
 
 test('a second build is answered from the store, by one container without a network', async () => {
-  const store = await storeCopy();
-  const options = { executor: executor({}), layout: 'out' };
-  const cwd = await mkdtemp(join(directory, 'work-'));
-  await writeFile(join(cwd, 'image.yaml'), await containedObject(options));
-  const build = () =>
-    run(process.execPath, [program, '--log-format', 'json', 'build', 'image.yaml'], {
-      cwd,
-      env: { ...engine.environment, IMAGE_BUILDER_STORE: store },
-    });
-  const first = await build();
-  expect(digestIn(first)).toBe(digest);
   expect(first.stderr).toContain('"stage":"qcow/node","status":"finished"');
   expect(first.stdout).toContain(`image_builder_image: ${image}`);
-  const second = await build();
+  const second = await cliBuild({}, engine.environment, first.store, first.cwd);
   expect(digestIn(second)).toBe(digest);
   expect(second.stderr).not.toContain('"type":"step"');
   expect(await leftContainers()).toBe('');
 });
 
-test('the container sees what it starts from, read-only, and nothing else of the store', async () => {
-  const [store, cwd] = [await storeCopy(), await workplace({ engine: 'docker' })];
-  const bystander = join(store, 'entries', `rootfs-${'0'.repeat(64)}`);
-  await mkdir(bystander);
-  await writeFile(join(bystander, 'entry.json'), '{}');
-  // The command line of the engine, noted on its way.
-  const bin = await mkdtemp(join(directory, 'noting-'));
-  const docker = (await run('which', ['docker'])).stdout.trim();
-  await writeFile(join(bin, 'docker'), `#!/bin/sh\necho "$@" >> ${bin}/noted\nexec ${docker} "$@"\n`, {
-    mode: 0o755,
-  });
-  const built = await run(process.execPath, [program, 'build', 'image.yaml'], {
-    cwd,
-    env: {
-      ...engine.environment,
-      PATH: `${bin}:${process.env.PATH}`,
-      IMAGE_BUILDER_STORE: store,
-      no_proxy: 'secret.test',
-    },
-  });
-  expect(digestIn(built)).toBe(digest);
-  const runs = (await readFile(join(bin, 'noted'), 'utf8'))
-    .split('\n')
-    .filter((line) => line.startsWith('run '));
+test('the container sees what it starts from, read-only, and nothing else of the store', () => {
+  const runs = first.commands.filter((line) => line.startsWith('run '));
   expect(runs).toHaveLength(2);
   const mounts = runs.flatMap((line) => line.match(/--mount \S+/g) ?? []);
   const inStore = (path: string) => `target=/var/lib/image-builder/store${path}`;
   expect(mounts).toEqual([
-    expect.stringMatching(new RegExp(`source=${store}/work/[^/]+/store,${inStore('')}$`)),
+    expect.stringMatching(new RegExp(`source=${first.store}/work/[^/]+/store,${inStore('')}$`)),
     expect.stringMatching(
       new RegExp(
-        `source=${store}/entries/osconfig-[0-9a-f]{64},${inStore('/entries/osconfig-[0-9a-f]{64}')},readonly$`,
+        `source=${first.store}/entries/osconfig-[0-9a-f]{64},${inStore('/entries/osconfig-[0-9a-f]{64}')},readonly$`,
       ),
     ),
   ]);
@@ -295,28 +293,11 @@ describe.each([
   let podman: Podman;
   beforeAll(async () => {
     podman = await usePodman(join(directory, `podman-${user?.name ?? 'root'}`), user);
-    const archive = join(directory, 'image.tar');
-    await engine.docker(['save', '--output', archive, image]);
-    await chmod(archive, 0o644);
     expect(await podman.run(['podman', 'load', '--input', archive])).toMatchObject({ status: 0 });
-    await rm(archive);
   });
   afterAll(() => podman.dispose());
 
-  test('builds the same bundle, and leaves it to its user', async () => {
-    const [store, cwd] = [await storeCopy(), await workplace({ engine: 'podman' })];
-    if (user) await run('chown', ['-R', `${user.uid}:${user.gid}`, store, cwd]);
-    const built = await podman.run([process.execPath, program, 'build', 'image.yaml'], {
-      cwd,
-      environment: { IMAGE_BUILDER_STORE: store },
-    });
-    expect(digestIn(built)).toBe(digest);
-    expect(await podman.containers()).toBe('');
-    const foreign = await run('find', [cwd, '!', '-uid', String(user?.uid ?? 0)]);
-    expect(foreign.stdout).toBe('');
-  });
-
-  test('has no container left when the caller is killed', async () => {
+  test('has no container left when the caller is killed; the next build is the same, and belongs to its user', async () => {
     const [store, cwd] = [await storeCopy(), await workplace({ engine: 'podman' })];
     if (user) await run('chown', ['-R', `${user.uid}:${user.gid}`, store, cwd]);
     const { argv, environment } = podman.command([process.execPath, program, 'build', 'image.yaml']);
@@ -324,27 +305,34 @@ describe.each([
     await caller.prints('qcow/node');
     caller.child.kill('SIGKILL');
     await eventually(async () => expect(await podman.containers()).toBe(''));
-    // The next build clears away what it has worked in.
     const next = await podman.run([process.execPath, program, 'build', 'image.yaml'], {
       cwd,
       environment: { IMAGE_BUILDER_STORE: store },
     });
     expect(digestIn(next)).toBe(digest);
+    expect(await podman.containers()).toBe('');
+    // It has cleared away what the other has worked in.
     expect(await readdir(join(store, 'work'))).toEqual([]);
+    const foreign = await run('find', [cwd, '!', '-uid', String(user?.uid ?? 0)]);
+    expect(foreign.stdout).toBe('');
   });
 });
 
 describe('whoever is killed in mid-build', () => {
-  const begin = async (store: string) =>
+  // One store for all: each finds what the one before has left.
+  let store: string;
+  beforeAll(async () => {
+    store = await storeCopy();
+  });
+  const begin = async () =>
     start(
       [process.execPath, program, 'build', 'image.yaml'],
       { ...engine.environment, IMAGE_BUILDER_STORE: store },
       await workplace({ engine: 'docker' }),
     );
 
-  test('the container: its caller says so, and the next build gives the bundle', async () => {
-    const store = await storeCopy();
-    const caller = await begin(store);
+  test('the container: its caller says so', async () => {
+    const caller = await begin();
     await caller.prints('qcow/node');
     const [name = ''] = (await leftContainers()).trim().split('\n');
     await engine.docker(['kill', '--signal', 'KILL', name]);
@@ -353,9 +341,6 @@ describe('whoever is killed in mid-build', () => {
     expect(stderr).toContain('the container was killed');
     expect(await leftContainers()).toBe('');
     expect((await readFile('/proc/self/mounts', 'utf8')).includes(store)).toBe(false);
-
-    expect(digestIn(await cliBuild({ engine: 'docker' }, engine.environment, store))).toBe(digest);
-    expect(await readdir(join(store, 'work'))).toEqual([]);
   });
 
   test.each([
@@ -363,16 +348,16 @@ describe('whoever is killed in mid-build', () => {
     ['SIGTERM', 143],
     ['SIGKILL', null],
   ] as const)('the caller by %s: the container goes with it', async (signal, status) => {
-    const store = await storeCopy();
-    const caller = await begin(store);
+    const caller = await begin();
     await caller.prints('qcow/node');
     caller.child.kill(signal);
     expect((await caller.exited).status).toBe(status);
     await eventually(async () => expect(await leftContainers()).toBe(''));
-    if (signal === 'SIGKILL') {
-      // The next build clears away what it has worked in.
-      expect(digestIn(await cliBuild({ engine: 'docker' }, engine.environment, store))).toBe(digest);
-    }
+    if (signal !== 'SIGKILL') expect(await readdir(join(store, 'work'))).toEqual([]);
+  });
+
+  test('the next build clears away what they have worked in, and gives the bundle', async () => {
+    expect(digestIn(await cliBuild({ engine: 'docker' }, engine.environment, store))).toBe(digest);
     expect(await readdir(join(store, 'work'))).toEqual([]);
   });
 });

@@ -57,7 +57,8 @@ async function pythonWith(requirements: readonly string[]): Promise<string> {
     if (status !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`);
   };
   await must('python3', ['-m', 'venv', directory]);
-  await must(python, ['-m', 'pip', 'install', '--quiet', ...requirements]);
+  // Few of the modules are ever loaded.
+  await must(python, ['-m', 'pip', 'install', '--quiet', '--no-compile', ...requirements]);
   await mkdir(`${marker}.new`);
   await rename(`${marker}.new`, marker);
   return python;

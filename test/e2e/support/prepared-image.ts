@@ -1,9 +1,13 @@
 // The image-builder image of the tests: a small root file system that can be cut to an ISO and to a QCOW.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { acquireLock } from '../../../image-builder/base/locking/file-lock.ts';
 import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
 import { aptMirror, buildOptions, type DockerEngine, hostCodename, run, TEST_PREFIX } from './docker.ts';
+import { UNUSED_FILES } from './unused-files.ts';
 
 const root = resolve(__dirname, '../../..');
 
@@ -21,6 +25,7 @@ export async function preparedSpec(): Promise<BuildSpec> {
         packages: ['openssh-server', 'live-boot', 'live-boot-initramfs-tools'],
         kernel_base_pkg: 'linux-image-cloud-amd64',
         kernel_headers_pkg: '',
+        path_exclude: UNUSED_FILES,
         repos: [
           {
             name: 'debian',
@@ -73,4 +78,48 @@ export async function prepareImage(
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/**
+ * The image of {@link prepareImage}, made once for all suites: one makes it with its engine, the others load the archive that
+ * it has saved, which any engine can. It is made anew on another day, or when what goes into it has changed.
+ */
+export async function sharedImage(engine: DockerEngine): Promise<{ image: string; archive: string }> {
+  const cache = join(root, '.cache/builder-image');
+  await mkdir(cache, { recursive: true });
+  const lock = await acquireLock(join(cache, 'lock'));
+  try {
+    const image = `${TEST_PREFIX}/image-builder:latest`;
+    const archive = join(cache, `${await identity()}.tar`);
+    if (existsSync(archive)) await engine.docker(['load', '--quiet', '--input', archive]);
+    else {
+      for (const name of await readdir(cache)) if (name !== 'lock') await rm(join(cache, name));
+      await prepareImage(engine);
+      await engine.docker(['save', '--output', `${archive}.part`, image]);
+      await rename(`${archive}.part`, archive);
+    }
+    return { image, archive };
+  } finally {
+    await lock.release();
+  }
+}
+
+/** A hash of what the image is made from and by; the day stands for the packages of its base and its tools. */
+async function identity(): Promise<string> {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([await preparedSpec(), process.version, new Date().toISOString().slice(0, 10)]));
+  const sources = ['dist', 'Dockerfile', '.dockerignore', 'Makefile', 'scripts/builder-image.sh'];
+  for (const path of [...sources, 'test/e2e/support/prepared-image.ts', 'test/e2e/support/docker.ts'])
+    for (const file of await filesOf(join(root, path))) hash.update(await readFile(file));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** The path of a file, or those of all files of a directory but for the native executable. */
+async function filesOf(path: string): Promise<string[]> {
+  if (!(await stat(path)).isDirectory()) return [path];
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && !entry.parentPath.startsWith(join(path, 'native')))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
 }
