@@ -305,6 +305,8 @@ describe('a node', () => {
       );
       const default137 = { ...default136, release: '1.37.2' };
       await expect(requireKubeadmImages(default137, tree, installed, stage)).resolves.toBeUndefined();
+      const elsewhere = { ...default137, imageRepository: 'registry.example.org/k8s' };
+      await expect(requireKubeadmImages(elsewhere, tree, installed, stage)).resolves.toBeUndefined();
     } finally {
       await stage.remove();
     }
