@@ -9,8 +9,8 @@ import type { ResolvedBuild } from '../spec/variables/resolved.ts';
 import type { LockedPackage } from '../spec/variables/resolved-lock.ts';
 import { multistrapProfile, qcowProfile } from '../stages/bundle/profiles.ts';
 import { menuOf } from '../stages/qcow/boot-menu.ts';
-import { requestedPackages } from '../stages/rootfs/apt-sources.ts';
-import { bootstrapCommand } from '../stages/rootfs/bootstrap.ts';
+import { requestedOfBase, requestedPackages } from '../stages/rootfs/apt-sources.ts';
+import { baseCommand, topCommand } from '../stages/rootfs/bootstrap.ts';
 import { renderSelections } from '../stages/rootfs/debconf.ts';
 import type { InstalledPackages } from '../stages/rootfs/rootfs-entry.ts';
 import { RootfsError } from '../stages/rootfs/rootfs-error.ts';
@@ -138,20 +138,20 @@ function isUnreachable(error: unknown): error is RootfsError {
 
 function commandsOf({ distribution, rootfs, qcows }: ResolvedBuild): DryRun['commands'] {
   const { multistrap } = rootfs;
-  const bootstrap = bootstrapCommand(
-    {
-      tree: 'TREE',
-      codename: distribution.codename,
-      architecture: multistrap.rootfs_arch,
-      packages: requestedPackages(multistrap, distribution.boot_packages),
-      debconf: renderSelections(multistrap.debconf),
-      pathExclude: multistrap.path_exclude,
-      pathInclude: multistrap.path_include,
-    },
-    'SOURCES',
-  );
+  const requested = requestedPackages(multistrap, distribution.boot_packages);
+  const ofBase = requestedOfBase(requested, multistrap, distribution);
+  const options = {
+    tree: 'TREE',
+    codename: distribution.codename,
+    architecture: multistrap.rootfs_arch,
+    // Which package an answer is for is known when the packages are.
+    debconf: renderSelections(multistrap.debconf),
+    pathExclude: multistrap.path_exclude,
+    pathInclude: multistrap.path_include,
+  };
   return [
-    { stage: 'rootfs', argv: bootstrap },
+    { stage: 'rootfs', argv: baseCommand({ ...options, requested: ofBase }, 'SOURCES') },
+    { stage: 'rootfs', argv: topCommand({ ...options, requested }, 'SOURCES') },
     ...Object.entries(qcows).map(([name, { qcow }]) => ({
       stage: `qcow/${name}`,
       argv: ['sfdisk', 'DISK'],

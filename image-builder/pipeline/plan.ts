@@ -20,6 +20,8 @@ export type ToolVersions = Readonly<Record<string, string>>;
 
 /** A stage with its identity. */
 export interface PlannedStage extends StageDefinition {
+  /** Identity of the code that it runs; empty for a kind whose key covers no code. */
+  code: string;
   /** Hash of the inputs and the code, its own and that of all ancestors: what was asked for. */
   recipe: string;
   /** Hash of the recipe and of the tools of the stage and its ancestors: what the bytes depend on. */
@@ -50,7 +52,7 @@ export function planStages(
   for (const definition of definitions) {
     const { name, kind, inputs } = definition;
     if (pinned[name]) {
-      planned.set(name, { ...definition, ...pinned[name] });
+      planned.set(name, { ...definition, code: code[kind] ?? '', ...pinned[name] });
       continue;
     }
     const parents = definition.parents.map((parent) => {
@@ -71,7 +73,7 @@ export function planStages(
       known,
     );
     const key = hashOf({ recipe, toolVersions, parents: parents.map((parent) => parent.key) });
-    planned.set(name, { ...definition, recipe, key, toolVersions });
+    planned.set(name, { ...definition, code: code[kind] ?? '', recipe, key, toolVersions });
   }
   return [...planned.values()];
 }

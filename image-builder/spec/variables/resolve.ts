@@ -134,6 +134,7 @@ export async function resolveBuild(
       version: distribution.version,
       keyring: distribution.keyring,
       boot_packages: [...distribution.boot_packages.all, ...distribution.boot_packages[architecture]],
+      default_packages: [...distribution.packages.all, ...distribution.packages[architecture]],
     },
     mirror: mirrors.archive.source,
     ...(mirrors.security && { securityMirror: mirrors.security.source }),

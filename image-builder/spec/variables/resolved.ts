@@ -22,6 +22,8 @@ export interface ResolvedDistribution {
   keyring: { package: string; path: string };
   /** Packages that every image needs to boot: boot loaders, initramfs, cloud-init, ... (no kernel). */
   boot_packages: string[];
+  /** Its default package list: what of it an image has belongs to the base that images share. */
+  default_packages: string[];
 }
 
 /** `spec.build` with every default filled in. */

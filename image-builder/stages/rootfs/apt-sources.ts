@@ -1,5 +1,6 @@
 // Repositories as apt reads them, and the pins that keep packages out. Pure.
 import { nameOfRequest } from '../../spec/variables/package-names.ts';
+import type { ResolvedDistribution } from '../../spec/variables/resolved.ts';
 import type { ResolvedMultistrap, ResolvedRepository } from '../../spec/variables/resolved-multistrap.ts';
 
 /**
@@ -41,6 +42,24 @@ export function requestedPackages(multistrap: ResolvedMultistrap, bootPackages: 
   // `vim` and `vim=2:9.1` are one request, the latter.
   const pinned = new Set(names.filter((name) => /[=/]/.test(name)).map(nameOfRequest));
   return [...new Set(names)].filter((name) => !pinned.has(name)).sort();
+}
+
+/**
+ * Those of the requested packages that the base of an image is made of: the kernel and what every image needs to boot, and
+ * what is requested of the distribution's default list, if that is most of it. An image with a short list of its own gains
+ * little by having some of it in the base, and would get another base whenever one of these is added or removed.
+ */
+export function requestedOfBase(
+  requested: readonly string[],
+  { kernel_base_pkg, kernel_headers_pkg }: Pick<ResolvedMultistrap, 'kernel_base_pkg' | 'kernel_headers_pkg'>,
+  { boot_packages, default_packages }: Pick<ResolvedDistribution, 'boot_packages' | 'default_packages'>,
+): string[] {
+  const namesOf = (requests: readonly string[]) => new Set(requests.map(nameOfRequest));
+  const [all, defaults] = [namesOf(requested), namesOf(default_packages)];
+  const shared = [...defaults].filter((name) => all.has(name));
+  const known = namesOf([kernel_base_pkg, kernel_headers_pkg, ...boot_packages]);
+  if (shared.length * 2 >= defaults.size) for (const name of shared) known.add(name);
+  return requested.filter((request) => known.has(nameOfRequest(request)));
 }
 
 /** systemd.link(5): how network interfaces are named. Replaces systemd's own file of that name. */

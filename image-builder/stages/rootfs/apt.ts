@@ -104,6 +104,28 @@ export class Apt {
     }
   }
 
+  /**
+   * What the package lists say of these files: a paragraph (deb822(5)) for each, in their order. The lists of the
+   * repositories need not agree on one version; that of the first counts, as when apt chooses.
+   */
+  async describe(
+    files: readonly Pick<PackageFile, 'name' | 'version' | 'architecture'>[],
+  ): Promise<string[]> {
+    const { sandbox, signal } = this.#context;
+    const names = files.map(({ name, version }) => `${name}=${version}`);
+    const output = await sandbox.run(['apt-cache', 'show', '--', ...names], {
+      env: this.#environment,
+      signal,
+    });
+    const paragraphs = new Map<string, string>();
+    for (const paragraph of output.split(/\n\n+/).filter((text) => text.trim() !== '')) {
+      const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(paragraph)?.[1];
+      const identity = `${field('Package')}=${field('Version')}`;
+      if (!paragraphs.has(identity)) paragraphs.set(identity, paragraph);
+    }
+    return names.map((name) => paragraphs.get(name) ?? '');
+  }
+
   /** The versions that the repositories have, newest first. */
   async versions(name: string): Promise<string[]> {
     const { sandbox, signal } = this.#context;

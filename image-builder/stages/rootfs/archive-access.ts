@@ -1,6 +1,7 @@
 // The repositories of a build: their keys, their package lists, and the files of the packages that are chosen.
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
@@ -20,6 +21,7 @@ import {
   packagesUnavailable,
 } from './apt-errors.ts';
 import { renderPins, renderSource } from './apt-sources.ts';
+import type { ChosenPackage } from './chosen-repository.ts';
 import { distributionKey, type Key, repositoryKey } from './keyrings.ts';
 import { Mirrors } from './mirrors.ts';
 import { checkNodePackages } from './node-packages.ts';
@@ -194,9 +196,35 @@ export class ArchiveAccess {
       files = await this.plan(packages);
       if (cache !== undefined) await takeFromCache(cache, files, this.apt.archives, this.#context);
       await this.apt.download(packages);
+      await this.#copyLocal(files);
     });
     if (cache !== undefined) await putIntoCache(cache, files, this.apt.archives);
     return files;
+  }
+
+  /** What the package lists say of files that were fetched. */
+  async describe(files: readonly PackageFile[]): Promise<ChosenPackage[]> {
+    const { sandbox, signal } = this.#context;
+    const controls = await this.apt.describe(files);
+    return await Promise.all(
+      files.map(async (file, index) => ({
+        ...file,
+        control: controls[index] ?? '',
+        // A list without a SHA-256 has another hash that apt holds for strong enough, and has checked.
+        sha256:
+          file.sha256 ??
+          (await sandbox.run(['sha256sum', join(this.apt.archives, file.file)], { signal })).slice(0, 64),
+      })),
+    );
+  }
+
+  /** apt leaves the package files of a directory where they are; here they are changed by nobody while they are installed. */
+  async #copyLocal(files: readonly PackageFile[]): Promise<void> {
+    const { sandbox, signal } = this.#context;
+    for (const { url, file } of files.filter((one) => one.url.startsWith('file:'))) {
+      const path = fileURLToPath(url.replace(/^file:\/*/, 'file:///'));
+      await sandbox.run(['cp', '--', path, join(this.apt.archives, file)], { signal });
+    }
   }
 
   #update(): Promise<string> {

@@ -8,10 +8,23 @@ import type { StageContext } from '../../sandbox/stage-context.ts';
  * time stamps than the build's, numeric ids. File capabilities and other extended attributes are kept. Device nodes
  * are left out: an ordinary user could not unpack them, and the kernel makes its own (devtmpfs).
  */
-export async function packTree(
+export async function packTree(tree: string, output: string, context: StageContext): Promise<void> {
+  await pack(tree, output, ['--sort=name', `--mtime=@${context.sourceDateEpoch}`, '--clamp-mtime'], context);
+}
+
+/**
+ * The same for a tree that is not finished: every file keeps its time, since what comes next may look at it, and the time
+ * of the finished tree is not known to its base.
+ */
+export async function packBase(tree: string, output: string, context: StageContext): Promise<void> {
+  await pack(tree, output, [], context);
+}
+
+async function pack(
   tree: string,
   output: string,
-  { sandbox, signal, sourceDateEpoch }: StageContext,
+  options: readonly string[],
+  { sandbox, signal }: StageContext,
 ): Promise<void> {
   await makeBeside(output, (partial) =>
     sandbox.run(
@@ -22,9 +35,7 @@ export async function packTree(
         `--directory=${tree}`,
         '--format=pax',
         '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
-        '--sort=name',
-        `--mtime=@${sourceDateEpoch}`,
-        '--clamp-mtime',
+        ...options,
         '--numeric-owner',
         '--xattrs',
         '--xattrs-include=security.capability',

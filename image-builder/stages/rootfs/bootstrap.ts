@@ -1,24 +1,33 @@
-// Installs the packages into an empty directory with mmdebstrap, from package lists and files that are already here.
+// Installs packages with mmdebstrap, from package lists and files that are already here: those of the base into an empty
+// directory, the others into the tree of the base.
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
-import type { Apt } from './apt.ts';
+import type { ChosenRepository } from './chosen-repository.ts';
 import { DpkgErrors } from './dpkg-errors.ts';
 import { RootfsError } from './rootfs-error.ts';
 
-export interface BootstrapOptions {
-  /** Where the tree is made; must not exist, its parent must. */
-  tree: string;
-  codename: string;
-  architecture: string;
-  packages: readonly string[];
-  /** deb822 sources with the keys as they are on this machine. */
-  sources: string;
-  /** apt_preferences(5), in force while packages are installed and afterwards in the image. */
-  preferences: string;
+/** Packages to install. */
+export interface Installation {
+  /** Where they come from. */
+  repository: ChosenRepository;
+  /** Directory of the package files. */
+  archives: string;
+  /** Names of the package files that are needed. */
+  files: readonly string[];
+  /** Names of the packages that are asked for; sorted. */
+  requested: readonly string[];
   /** Answers for packages that ask by debconf(7), as debconf-set-selections(1) reads them; may hold secrets. */
   debconf: string;
+}
+
+/** What holds for all packages of an image. */
+export interface TreeSettings {
+  codename: string;
+  architecture: string;
+  /** apt_preferences(5), in force while packages are installed and afterwards in the image. */
+  preferences: string;
   /** Patterns of dpkg(1) of files that it leaves out; in force in the image, too. */
   pathExclude: readonly string[];
   /** Those of them that it installs all the same. */
@@ -26,35 +35,57 @@ export interface BootstrapOptions {
 }
 
 /**
+ * Makes a tree of what every system has, and of the packages.
+ * @param tree must not exist; its parent must
  * @throws RootfsError INSTALLATION_FAILED with what dpkg says of the packages that failed.
  */
-export async function bootstrap(options: BootstrapOptions, apt: Apt, context: StageContext): Promise<void> {
-  const { tree, sources, preferences, debconf } = options;
-  const { sandbox, workDir, signal, output, sourceDateEpoch } = context;
+export async function installBase(
+  tree: string,
+  packages: Installation,
+  settings: TreeSettings,
+  context: StageContext,
+): Promise<void> {
+  const { sandbox, signal } = context;
   // Packages' scripts see this directory; they cannot change it, but for the tree in it.
   await sandbox.run(['mkdir', tree], { signal });
-  const files = {
-    sources: 'sources.sources',
-    preferences: 'preferences',
-    setup: 'setup.sh',
-    debconf: 'debconf',
-    paths: 'dpkg-paths',
+  await runMmdebstrap('base', baseCommand, tree, packages, settings, context);
+}
+
+/**
+ * Installs packages into the tree of a base: those that are asked for, what they need, and whatever else is in the
+ * repository.
+ * @throws RootfsError INSTALLATION_FAILED with what dpkg says of the packages that failed.
+ */
+export async function installTop(
+  tree: string,
+  packages: Installation,
+  settings: TreeSettings,
+  context: StageContext,
+): Promise<void> {
+  await runMmdebstrap('top', topCommand, tree, packages, settings, context);
+}
+
+async function runMmdebstrap(
+  layer: string,
+  commandOf: typeof baseCommand,
+  tree: string,
+  { repository, archives, files, requested, debconf }: Installation,
+  settings: TreeSettings,
+  context: StageContext,
+): Promise<void> {
+  const { sandbox, workDir, signal, output, sourceDateEpoch } = context;
+  const lines = (items: readonly string[]) => items.map((item) => `${item}\n`).join('');
+  const write = async (name: string, content: string, mode = 0o644) => {
+    const path = join(workDir, `${layer}-${name}`);
+    await writeFile(path, content, { mode });
+    return path;
   };
-  await writeFile(join(workDir, files.sources), sources);
-  await writeFile(join(workDir, files.preferences), preferences);
-  await writeFile(join(workDir, files.setup), SETUP);
-  await writeFile(
-    join(workDir, files.paths),
-    pathOptions(options)
-      .map((line) => `${line}\n`)
-      .join(''),
-  );
-  await writeFile(join(workDir, files.debconf), debconf, { mode: 0o600 });
-  const argv = bootstrapCommand(options, join(workDir, files.sources));
+  const sources = await write('sources.sources', repository.sourceText);
+  const answers = await write('debconf', debconf, 0o600);
   const complaints = new DpkgErrors();
   try {
-    await sandbox.run(argv, {
-      confined: { writable: [tree], readable: [workDir, ...localRepositories(sources)] },
+    await sandbox.run(commandOf({ tree, requested, debconf, ...settings }, sources), {
+      confined: { writable: [tree], readable: [workDir] },
       env: {
         SOURCE_DATE_EPOCH: String(sourceDateEpoch),
         DEBIAN_FRONTEND: 'noninteractive',
@@ -62,12 +93,15 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
         LC_ALL: 'C',
         // The kernel's packages would make the initramfs once for each trigger; it is made once, after osconfig.
         INITRD: 'No',
-        IMAGE_BUILDER_SETUP: join(workDir, files.setup),
-        IMAGE_BUILDER_LISTS: apt.lists,
-        IMAGE_BUILDER_ARCHIVES: apt.archives,
-        IMAGE_BUILDER_DEBCONF: join(workDir, files.debconf),
-        IMAGE_BUILDER_PREFERENCES: join(workDir, files.preferences),
-        IMAGE_BUILDER_PATHS: join(workDir, files.paths),
+        IMAGE_BUILDER_SETUP: await write('setup.sh', SETUP),
+        IMAGE_BUILDER_INSTALL: await write('install.sh', INSTALL),
+        IMAGE_BUILDER_LISTS: repository.apt.lists,
+        IMAGE_BUILDER_ARCHIVES: archives,
+        IMAGE_BUILDER_FILES: await write('files', lines(files)),
+        IMAGE_BUILDER_REQUESTED: await write('requested', lines(requested)),
+        IMAGE_BUILDER_DEBCONF: answers,
+        IMAGE_BUILDER_PREFERENCES: await write('preferences', settings.preferences),
+        IMAGE_BUILDER_PATHS: await write('dpkg-paths', lines(pathOptions(settings))),
       },
       onLine: (line) => {
         complaints.read(line);
@@ -85,51 +119,71 @@ export async function bootstrap(options: BootstrapOptions, apt: Apt, context: St
       output: lines.length > 0 ? lines : (error.output ?? []),
     });
   } finally {
-    await rm(join(workDir, files.debconf), { force: true });
+    await rm(answers, { force: true });
   }
 }
 
-/** Directories of sources on this machine: apt takes package files from where they are. */
-const localRepositories = (sources: string): string[] =>
-  [...sources.matchAll(/^URIs: (?:file|copy):(?:\/\/)?(\/.*)$/gm)].map(([, path = '']) => path);
+/** What decides a command of mmdebstrap. */
+export interface CommandOptions
+  extends Pick<Installation, 'requested' | 'debconf'>,
+    Pick<TreeSettings, 'codename' | 'architecture' | 'pathExclude' | 'pathInclude'> {
+  tree: string;
+}
 
-/** The command that installs the packages. Pure. */
-export function bootstrapCommand(
-  options: Omit<BootstrapOptions, 'sources' | 'preferences'>,
-  sourcesFile: string,
-): string[] {
-  const { tree, codename, architecture, packages, debconf } = options;
+/** The command that installs the packages of the base. Pure. */
+export function baseCommand(options: CommandOptions, sourcesFile: string): string[] {
   return [
-    'mmdebstrap',
-    // dpkg's own lines: for the log, and for the error when a package cannot be installed.
-    '--verbose',
-    '--mode=root',
+    ...commonOptions(options),
     '--variant=minbase',
-    '--format=directory',
-    `--architectures=${architecture}`,
     // The lists and the package files come out of the private apt, by the set-up hook.
-    '--skip=update,download/empty,check/signed-by,check/chrootless,check/qemu',
-    '--aptopt=APT::Sandbox::User "root"',
-    '--aptopt=Acquire::Languages "none"',
-    '--aptopt=APT::Install-Recommends "false"',
-    // The tree is thrown away when anything fails: nothing in it has to survive a crash.
-    '--dpkgopt=force-unsafe-io',
-    // mmdebstrap unpacks the essential packages itself, and leaves out the same.
-    ...pathOptions(options).map((option) => `--dpkgopt=${option}`),
-    `--include=${packages.join(',')}`,
-    '--setup-hook=sh "$IMAGE_BUILDER_SETUP" "$1"',
+    `--skip=${[...SKIPPED, 'download/empty'].join(',')}`,
+    `--include=${options.requested.join(',')}`,
     // As early as there is a debconf: all packages but the essential ones find their answers.
-    ...(debconf === ''
+    ...(options.debconf === ''
       ? []
       : ['--essential-hook=chroot "$1" debconf-set-selections < "$IMAGE_BUILDER_DEBCONF"']),
-    codename,
-    tree,
-    sourcesFile,
+    ...target(options, sourcesFile),
   ];
 }
 
+/** The command that installs the other packages. Pure. */
+export function topCommand(options: CommandOptions, sourcesFile: string): string[] {
+  return [
+    ...commonOptions(options),
+    '--variant=custom',
+    `--skip=${[...SKIPPED, 'check/empty'].join(',')}`,
+    ...(options.debconf === ''
+      ? []
+      : ['--customize-hook=chroot "$1" debconf-set-selections < "$IMAGE_BUILDER_DEBCONF"']),
+    '--customize-hook=sh "$IMAGE_BUILDER_INSTALL" "$1"',
+    ...target(options, sourcesFile),
+  ];
+}
+
+/** Lists and caches are removed with the rest of what a tree does not keep. */
+const SKIPPED = ['update', 'check/signed-by', 'check/chrootless', 'check/qemu', 'cleanup/apt'];
+
+const commonOptions = ({ architecture, ...paths }: CommandOptions): string[] => [
+  'mmdebstrap',
+  // dpkg's own lines: for the log, and for the error when a package cannot be installed.
+  '--verbose',
+  '--mode=root',
+  '--format=directory',
+  `--architectures=${architecture}`,
+  '--aptopt=APT::Sandbox::User "root"',
+  '--aptopt=Acquire::Languages "none"',
+  '--aptopt=APT::Install-Recommends "false"',
+  // The tree is thrown away when anything fails: nothing in it has to survive a crash.
+  '--dpkgopt=force-unsafe-io',
+  // mmdebstrap unpacks the essential packages itself, and leaves out the same.
+  ...pathOptions(paths).map((option) => `--dpkgopt=${option}`),
+  '--setup-hook=sh "$IMAGE_BUILDER_SETUP" "$1"',
+];
+
+const target = ({ codename, tree }: CommandOptions, sourcesFile: string) => [codename, tree, sourcesFile];
+
 /** Of dpkg(1): the last that fits counts. */
-const pathOptions = ({ pathExclude, pathInclude }: Pick<BootstrapOptions, 'pathExclude' | 'pathInclude'>) => [
+const pathOptions = ({ pathExclude, pathInclude }: Pick<TreeSettings, 'pathExclude' | 'pathInclude'>) => [
   ...pathExclude.map((pattern) => `path-exclude=${pattern}`),
   ...pathInclude.map((pattern) => `path-include=${pattern}`),
 ];
@@ -138,12 +192,32 @@ const pathOptions = ({ pathExclude, pathInclude }: Pick<BootstrapOptions, 'pathE
 const SETUP = `
 set -eu
 tree=$1
-mkdir -p "$tree/var/lib/apt/lists/partial" "$tree/var/cache/apt/archives/partial" "$tree/etc/apt/preferences.d"
-cp -l "$IMAGE_BUILDER_ARCHIVES"/*.deb "$tree/var/cache/apt/archives/" 2>/dev/null ||
-  cp "$IMAGE_BUILDER_ARCHIVES"/*.deb "$tree/var/cache/apt/archives/"
+archives="$tree/var/cache/apt/archives"
+mkdir -p "$tree/var/lib/apt/lists/partial" "$archives/partial" "$tree/etc/apt/preferences.d"
+cd "$IMAGE_BUILDER_ARCHIVES"
+xargs -r -d '\\n' cp -l -t "$archives" < "$IMAGE_BUILDER_FILES" 2>/dev/null ||
+  xargs -r -d '\\n' cp -t "$archives" < "$IMAGE_BUILDER_FILES"
 find "$IMAGE_BUILDER_LISTS" -maxdepth 1 -type f ! -name lock -exec cp -t "$tree/var/lib/apt/lists/" {} +
 [ ! -s "$IMAGE_BUILDER_PREFERENCES" ] ||
   cp "$IMAGE_BUILDER_PREFERENCES" "$tree/etc/apt/preferences.d/image-builder-unapproved"
 [ ! -s "$IMAGE_BUILDER_PATHS" ] ||
   install -D -m 644 "$IMAGE_BUILDER_PATHS" "$tree/etc/dpkg/dpkg.cfg.d/image-builder-paths"
+`;
+
+// apt runs outside of the tree, dpkg in it, as mmdebstrap does it. What is in the repository and was not chosen is what an
+// alternative was chosen for when there was more to choose from.
+const INSTALL = `
+set -eu
+tree=$1
+export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" TMPDIR="$tree/tmp"
+install() {
+  apt-get --yes -o Dir::Bin::dpkg=env -o DPkg::Options::=--unset=TMPDIR -o DPkg::Options::=dpkg \\
+    -o DPkg::Chroot-Directory="$tree" install -- "$@"
+}
+install $(cat "$IMAGE_BUILDER_REQUESTED")
+installed=$(dpkg-query --admindir="$tree/var/lib/dpkg" --show --showformat=' \${Package} ')
+left=$(sed 's/_.*//' "$IMAGE_BUILDER_FILES" | while read -r name; do
+  case "$installed" in *" $name "*) ;; *) echo "$name" ;; esac
+done)
+[ -z "$left" ] || install $left
 `;

@@ -7,14 +7,20 @@ import { ENTER_TREE } from '../../sandbox/enter-tree.ts';
 import { roomFor, type StageContext } from '../../sandbox/stage-context.ts';
 import type { PackageArchive } from '../../sbom/spdx.ts';
 import type { ResolvedLock } from '../../spec/variables/resolved-lock.ts';
-import type { Apt } from './apt.ts';
-import { renderLinkFile, renderPins, renderSource, requestedPackages } from './apt-sources.ts';
+import {
+  renderLinkFile,
+  renderPins,
+  renderSource,
+  requestedOfBase,
+  requestedPackages,
+} from './apt-sources.ts';
 import { packTree } from './archive.ts';
 import { ArchiveAccess, type ArchiveInputs } from './archive-access.ts';
-import { bootstrap } from './bootstrap.ts';
+import { makeBaseTree } from './base-tree.ts';
+import { type Installation, installTop, type TreeSettings } from './bootstrap.ts';
 import { cleanTree } from './clean.ts';
-import { renderSelections } from './debconf.ts';
 import type { Key } from './keyrings.ts';
+import { divide, type ImagePackages } from './layers.ts';
 import { openLocked } from './locked.ts';
 import { type PackageResolution, resolutionOf } from './resolution.ts';
 import {
@@ -31,8 +37,10 @@ import { RootfsError } from './rootfs-error.ts';
 export interface RootfsSources extends ArchiveInputs {
   /** The exact packages; default: what the repositories have now. */
   lock?: ResolvedLock;
-  /** Directory that outlives the build, for package files; none: everything is fetched. */
+  /** Directory that outlives the build, for package files and bases; none: everything is fetched and installed. */
   cacheDir?: string;
+  /** What decides the bytes of a base beside packages and settings: code and tools, as plain data. */
+  madeBy?: unknown;
   /** Time stamp of everything, in seconds; default: that of the lock, or the date of the newest repository. */
   sourceDateEpoch?: number;
 }
@@ -53,46 +61,70 @@ export async function buildRootfs(
   const { sourceDateEpoch, keys, ...packages } = await obtainPackages(inputs, outer);
   const context: StageContext = { ...outer, sourceDateEpoch };
 
-  context.step('install the packages');
   const tree = join(await roomFor(packages.bytes * INSTALLED_RATIO, context), 'tree');
-  const options = {
-    tree,
+  const settings = {
     codename: distribution.codename,
     architecture: multistrap.rootfs_arch,
-    packages: packages.names,
-    sources: packages.sourceText,
     preferences: renderPins(multistrap.unapproved_packages),
-    debconf: renderSelections(multistrap.debconf),
     pathExclude: multistrap.path_exclude,
     pathInclude: multistrap.path_include,
   };
-  await bootstrap(options, packages.apt, context);
+  const { base, top } = await divide(
+    {
+      ...packages,
+      requestedOfBase: requestedOfBase(packages.requested, multistrap, distribution),
+      debconf: multistrap.debconf,
+    },
+    settings,
+    context,
+  );
+  const cache =
+    inputs.cacheDir === undefined ? undefined : { cacheDir: inputs.cacheDir, madeBy: inputs.madeBy };
+  const { kept } = await makeBaseTree(tree, base, settings, cache, context);
+  const [finished, stored] = await Promise.allSettled([
+    finishTree(tree, top, settings, { ...packages, keys }, inputs, context),
+    // Also when a package on top of it cannot be installed: whoever mends that starts from here.
+    kept,
+  ]);
+  if (finished.status === 'rejected') throw finished.reason;
+  if (stored.status === 'rejected') throw stored.reason;
+  return { sourceDateEpoch, tree, packages: finished.value };
+}
+
+/** What comes on top of the base, and the files of the output directory. */
+async function finishTree(
+  tree: string,
+  top: Installation,
+  settings: TreeSettings,
+  { keys, published, resolution }: Pick<ObtainedPackages, 'keys' | 'published' | 'resolution'>,
+  inputs: RootfsSources,
+  context: StageContext,
+): Promise<InstalledPackages> {
+  const { outputDir } = context;
+  context.step('install the packages on top of it');
+  await installTop(tree, top, settings, context);
   await configureApt(tree, inputs, keys, context);
   await cleanTree(tree, context);
 
   context.step('pack the root file system');
-  await writeFile(join(context.outputDir, ARCHIVES_FILE), `${JSON.stringify(packages.archives)}\n`);
-  if (packages.resolution)
-    await writeFile(join(context.outputDir, RESOLUTION_FILE), `${JSON.stringify(packages.resolution)}\n`);
-  const installed = await writePackages(tree, context);
-  await packTree(tree, join(context.outputDir, ROOTFS_FILE), context);
-  return { sourceDateEpoch, tree, packages: installed };
+  await writeFile(join(outputDir, ARCHIVES_FILE), `${JSON.stringify(published)}\n`);
+  if (resolution) await writeFile(join(outputDir, RESOLUTION_FILE), `${JSON.stringify(resolution)}\n`);
+  const [installed] = await Promise.all([
+    writePackages(tree, context),
+    packTree(tree, join(outputDir, ROOTFS_FILE), context),
+  ]);
+  return installed;
 }
 
-/** Packages whose files are where apt looks for them. */
-interface ObtainedPackages {
-  apt: Apt;
-  /** deb822 text of where they come from. */
-  sourceText: string;
-  /** What to ask for. */
-  names: string[];
+/** Packages whose files are here. */
+interface ObtainedPackages extends Pick<ImagePackages, 'archives' | 'packages' | 'requested'> {
   /** Keys of the repositories, in their order. */
   keys: readonly Key[];
   sourceDateEpoch: number;
   /** Size of their files, in bytes. */
   bytes: number;
   /** Where each of them is published. */
-  archives: PackageArchive[];
+  published: PackageArchive[];
   /** What a lock file would say; absent when there is one, and when a repository does not tell hashes. */
   resolution?: PackageResolution;
 }
@@ -101,34 +133,32 @@ async function obtainPackages(inputs: RootfsSources, context: StageContext): Pro
   const { lock, cacheDir, sourceDateEpoch } = inputs;
   if (lock !== undefined) {
     context.step(`fetch the ${lock.packages.length} packages of the lock file`);
-    const { packages: names, ...locked } = await openLocked(lock, inputs, context);
     return {
-      ...locked,
-      names,
+      ...(await openLocked(lock, inputs, context)),
       sourceDateEpoch: sourceDateEpoch ?? lock.sourceDateEpoch,
       bytes: sumOfSizes(lock.packages),
-      archives: lock.packages.map((locked) => publishedArchive(locked, locked, inputs)),
+      published: lock.packages.map((locked) => publishedArchive(locked, locked, inputs)),
     };
   }
-  const names = requestedPackages(inputs.multistrap, inputs.distribution.boot_packages);
+  const requested = requestedPackages(inputs.multistrap, inputs.distribution.boot_packages);
   context.step('fetch the package lists');
   const archive = await ArchiveAccess.open(inputs, context);
-  context.step(`choose and fetch ${names.length} packages and what they need`);
-  const files = await archive.fetch(names, cacheDir);
-  const { apt, keys, sourceText } = archive;
+  context.step(`choose and fetch ${requested.length} packages and what they need`);
+  const files = await archive.fetch(requested, cacheDir);
+  const { apt, keys } = archive;
   const resolution = await resolutionOf(archive, files, inputs).catch((error: unknown) => {
     if (error instanceof RootfsError && error.code === 'NOT_LOCKABLE') return undefined;
     throw error;
   });
   return {
-    apt,
+    archives: apt.archives,
+    packages: await archive.describe(files),
+    requested,
     keys,
-    sourceText,
-    names,
     ...(resolution && { resolution }),
     sourceDateEpoch: sourceDateEpoch ?? resolution?.sourceDateEpoch ?? (await newestRelease(apt.lists)),
     bytes: sumOfSizes(files),
-    archives: files.map((file) => {
+    published: files.map((file) => {
       const { repository, path } = archive.locate(file) ?? {};
       return publishedArchive(file, { repository: repository?.name, path }, inputs);
     }),

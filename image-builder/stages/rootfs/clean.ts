@@ -15,6 +15,23 @@ export async function cleanTree(
   await sandbox.run(enterTree(tree, argv), { signal, confined: { writable: [tree] } });
 }
 
+/**
+ * The same for a tree that packages are still to be installed into: what mmdebstrap sets for itself each time is gone, too.
+ */
+export async function cleanBaseTree(tree: string, context: StageContext): Promise<void> {
+  await cleanTree(tree, context);
+  const { sandbox, signal } = context;
+  await sandbox.run(enterTree(tree, ['sh', '-euc', CLEAN_BASE]), {
+    signal,
+    confined: { writable: [tree] },
+  });
+}
+
+const CLEAN_BASE = `
+rm -f /etc/resolv.conf /etc/hostname
+rm -rf /etc/apt/sources.list /etc/apt/sources.list.d
+mkdir /etc/apt/sources.list.d`;
+
 // In the tree itself, so that no symbolic link of a package or a script leads out of it.
 const CLEAN = `
 cd /

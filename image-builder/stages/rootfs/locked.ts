@@ -1,7 +1,5 @@
-// Installs from a lock file: exactly the packages that it names, each checked against its hash, as a repository of
-// their own in the work directory. The package lists of the real repositories are only looked at when one is missing.
-import { createHash } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+// Fetches what a lock file names: exactly these packages, each checked against its hash. The package lists of the real repositories are only looked at when one is missing.
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
@@ -14,18 +12,19 @@ import { renderAuth } from './apt-credentials.ts';
 import { keyField } from './apt-errors.ts';
 import { renderPins } from './apt-sources.ts';
 import { ArchiveAccess, type ArchiveInputs } from './archive-access.ts';
+import type { ChosenPackage } from './chosen-repository.ts';
 import { distributionKey, type Key, keyFromText, repositoryKey } from './keyrings.ts';
 import { checkNodePackages } from './node-packages.ts';
 import { putIntoCache, takeFromCache } from './package-cache.ts';
 import { RootfsError } from './rootfs-error.ts';
 
-/** What {@link openLocked} has made ready to be installed. */
+/** What {@link openLocked} has fetched. */
 export interface LockedPackages {
-  apt: Apt;
-  /** deb822 source of the repository of locked packages. */
-  sourceText: string;
-  /** What to ask for, so that exactly the locked packages are installed. */
-  packages: string[];
+  /** Directory of the package files. */
+  archives: string;
+  packages: ChosenPackage[];
+  /** Names of those that were asked for; the others came with them. */
+  requested: string[];
   /** Keys of the real repositories, in their order. */
   keys: Key[];
 }
@@ -41,7 +40,7 @@ export async function openLocked(
   context: StageContext,
 ): Promise<LockedPackages> {
   const { workDir } = context;
-  const { distribution, multistrap, cacheDir, origins } = inputs;
+  const { multistrap, cacheDir, origins } = inputs;
   checkNodePackages(lock.packages, origins);
   const apt = await Apt.create(
     {
@@ -58,16 +57,11 @@ export async function openLocked(
   await fetchMissing(files, apt, inputs, context);
   if (cache !== undefined) await putIntoCache(cache, files, apt.archives);
 
-  const sourceText = await makeRepository(files, apt, distribution.codename, context);
-  await apt.update(sourceText);
-  const requested = lock.requested.map(nameOfRequest);
-  const chosen = new Set((await apt.plan(requested)).map(({ name }) => name));
-  // An alternative that nothing needs any more when there is nothing else to choose from is asked for by name.
-  const unchosen = lock.packages.map(({ name }) => name).filter((name) => !chosen.has(name));
+  const controls = await controlFiles(files, apt, context);
   return {
-    apt,
-    sourceText,
-    packages: [...new Set([...requested, ...unchosen])].sort(),
+    archives: apt.archives,
+    packages: files.map((file, index) => ({ ...file, control: controls[index] ?? '' })),
+    requested: lock.requested.map(nameOfRequest),
     keys: await lockedKeys(lock, inputs, context),
   };
 }
@@ -183,30 +177,21 @@ async function digestOf(path: string, { sandbox, signal }: StageContext): Promis
   );
 }
 
-/** A flat repository of the files; the codename is what mmdebstrap looks for essential packages in. */
-async function makeRepository(
+/** The control file of each, in their order. */
+async function controlFiles(
   files: readonly LockedFile[],
   { archives }: Apt,
-  codename: string,
-  { workDir, sandbox, signal }: StageContext,
-): Promise<string> {
-  const directory = join(workDir, 'locked');
-  await mkdir(directory);
-  const list = files.map(({ file, size, sha256 }) => `${file} ${size} ${sha256}\n`).join('');
-  const index = await sandbox.run(['sh', '-euc', INDEX], { cwd: archives, input: list, signal });
-  await writeFile(join(directory, 'Packages'), index);
-  const bytes = Buffer.from(index);
-  const digest = createHash('sha256').update(bytes).digest('hex');
-  const release = `Codename: ${codename}\nSuite: ${codename}\nDate: ${new Date(0).toUTCString()}\nSHA256:\n ${digest} ${bytes.length} Packages\n`;
-  await writeFile(join(directory, 'Release'), release);
-  // Trusted: the lock file vouches for each file by its hash, which was checked when it was fetched.
-  return `Types: deb\nURIs: copy:${directory}\nSuites: /\nTrusted: yes\n`;
+  { sandbox, signal }: StageContext,
+): Promise<string[]> {
+  const list = files.map(({ file }) => `${file}\n`).join('');
+  const output = await sandbox.run(['sh', '-euc', CONTROL], { cwd: archives, input: list, signal });
+  return output.split(/\n\n+/);
 }
 
-const INDEX = `
-while read -r file size sha256; do
+const CONTROL = `
+while read -r file; do
   dpkg-deb --field "$file"
-  printf 'Filename: %s\\nSize: %s\\nSHA256: %s\\n\\n' "$file" "$size" "$sha256"
+  echo
 done`;
 
 /** Keys as the lock and the spec have them; nothing is fetched. */

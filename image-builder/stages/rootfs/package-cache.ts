@@ -60,7 +60,8 @@ export async function putIntoCache(
   }
 }
 
-async function linkOrCopy(from: string, to: string): Promise<void> {
+/** The same file under another name, which may exist; a copy where links are not possible. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {

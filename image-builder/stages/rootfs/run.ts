@@ -6,7 +6,7 @@ import type { RootfsInputs } from './rootfs-inputs.ts';
 
 /** Leaves the tree unpacked for the stage after it. */
 export const run: StageWork<RootfsInputs, RootfsFacts> = async (
-  { inputs, context },
+  { stage, inputs, context },
   { distribution, mirror, sources, lock, replay = lock, rootfs, origins },
   { cacheDir },
 ) => {
@@ -19,6 +19,7 @@ export const run: StageWork<RootfsInputs, RootfsFacts> = async (
       multistrap: rootfs.multistrap,
       origins,
       cacheDir,
+      madeBy: [stage.code, stage.toolVersions],
       ...(inputs.sourceDateEpoch !== undefined && { sourceDateEpoch: inputs.sourceDateEpoch }),
     },
     context,

@@ -11,6 +11,7 @@ import {
   renderLinkFile,
   renderPins,
   renderSource,
+  requestedOfBase,
   requestedPackages,
 } from '../../../../image-builder/stages/rootfs/apt-sources.ts';
 import { RootfsError } from '../../../../image-builder/stages/rootfs/rootfs-error.ts';
@@ -44,6 +45,21 @@ describe('renderPins', () => {
   test('forbids every version; nothing to forbid, no file', () => {
     expect(renderPins(['a', 'b'])).toMatch(/^Package: a b\nPin: version \*\nPin-Priority: -1$/m);
     expect(renderPins([])).toBe('');
+  });
+});
+
+describe('requestedOfBase', () => {
+  const multistrap = { kernel_base_pkg: 'linux-image', kernel_headers_pkg: '' };
+  const distribution = { boot_packages: ['systemd'], default_packages: ['curl', 'dbus', 'file', 'gawk'] };
+  const of = (...requested: string[]) => requestedOfBase(requested, multistrap, distribution);
+
+  test('the kernel and what every image needs, with a version, too; nobody else', () => {
+    expect(of('htop', 'linux-image=6.12', 'systemd')).toEqual(['linux-image=6.12', 'systemd']);
+  });
+
+  test('what is requested of the default list, when that is at least half of it', () => {
+    expect(of('curl', 'dbus', 'htop', 'systemd')).toEqual(['curl', 'dbus', 'systemd']);
+    expect(of('curl', 'htop', 'systemd')).toEqual(['systemd']);
   });
 });
 
