@@ -104,6 +104,9 @@ owned.update(filter(lambda line: line.startswith(b"/"), read(b"/var/lib/dpkg/div
 
 # What packages call directories: one of them may have become a link since.
 directories = {path.rpartition(b"/")[0] for path in owned}
+for directory in tuple(directories):
+    while (directory := directory.rpartition(b"/")[0]) and directory not in directories:
+        directories.add(directory)
 unknown, links = [], set()
 
 

@@ -37,7 +37,10 @@ beforeAll(async () => {
   );
   // As packages from before the merge of /usr name it, and one that was moved aside.
   put('/var/lib/dpkg/info/tool.list', '/.\n/bin\n/bin/tool\n/usr/share/doc/tool/copyright\n/usr/bin/which\n');
-  put('/var/lib/dpkg/info/lib++.list', '/usr/share/doc/lib++/copyright\n');
+  // A list may leave directories out.
+  put('/var/lib/dpkg/info/lib++.list', '/usr/share/doc/lib++/copyright\n/lib/deep/part\n');
+  symlinkSync('usr/lib', join(tree, 'lib'));
+  put('/usr/lib/deep/part', 'part');
   put('/var/lib/dpkg/diversions', '/usr/bin/which\n/usr/bin/which.distrib\nother\n');
   for (const name of ['tool', 'which', 'which.distrib']) put(`/usr/bin/${name}`, name);
   put(
