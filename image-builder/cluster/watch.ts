@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ApiClient } from './api-client.ts';
 import { ApiError } from './api-error.ts';
+import { ClusterError } from './cluster-error.ts';
 
 /** What every object has that is of interest here. */
 export interface KubernetesObject {
@@ -76,7 +77,7 @@ async function followChanges<Item extends KubernetesObject>(
     } catch (error) {
       if (signal.aborted) throw error;
       if (error instanceof ApiError && error.status === 410) return;
-      if (!isOfConnection(error)) throw error;
+      if (error instanceof ClusterError || !isOfConnection(error)) throw error;
     }
     await delay(pause, undefined, { signal });
   }
@@ -87,7 +88,6 @@ type WatchEvent<Item> = { type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 
 /** Whether a connection broke, or what came by it did: anything but an answer of the server. */
 function isOfConnection(error: unknown): boolean {
   if (error instanceof SyntaxError) return true;
-  return error instanceof Error && !(error instanceof ApiError) && 'code' in error && !('hint' in error)
-    ? /^(E[A-Z]+|ERR_)/.test(String(error.code))
-    : false;
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && /^E(?:[A-Z]+|RR_[A-Z_]+)$/.test(code);
 }

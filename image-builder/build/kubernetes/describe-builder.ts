@@ -7,6 +7,7 @@ import { replaceFile } from '../../base/files/replace.ts';
 import { isRecord } from '../../base/record.ts';
 import { ApiError } from '../../cluster/api-error.ts';
 import { ClusterError, type ClusterErrorCode } from '../../cluster/cluster-error.ts';
+import { version } from '../../embedded/release.ts';
 import { hashOf } from '../../pipeline/keys.ts';
 import { splitImage } from '../../policy/patterns.ts';
 import { prepareStore, type Store, storePath } from '../../store/store.ts';
@@ -86,8 +87,10 @@ async function askConfined(
 ): Promise<DescribedBuilder> {
   const { image } = executor;
   if (privileges === 'userNamespace') await requireUserNamespaces(cluster);
-  // By a name of its own: what a tag stands for now may be something else in a minute.
-  const name = `ib-builder-${hashOf({ image, privileges, question, caller: cluster.caller }).slice(0, 40)}`;
+  // What a tag stands for now may be something else in a minute: then nobody else's answer will do.
+  const isPinned = splitImage(image).digest !== undefined;
+  const id = { image, privileges, question, version, ...(!isPinned && { caller: cluster.caller }) };
+  const name = `ib-builder-${hashOf(id).slice(0, 40)}`;
   const description = { name, component: 'builder', annotations: {}, executor, image };
   const pod = await runJob(
     cluster,
@@ -95,7 +98,7 @@ async function askConfined(
       name,
       manifest: () => builderJob(description, JSON.stringify(question), privileges),
       container: 'describe',
-      isDone: async () => false,
+      whenEarlier: async () => 'ask',
       onEvent: (event) => {
         if (event.type === 'step') step(event.message);
       },

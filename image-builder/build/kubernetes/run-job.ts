@@ -22,8 +22,8 @@ export interface WantedJob {
   request?: () => Buffer;
   /** Container whose output is followed. */
   container: string;
-  /** Whether the result has appeared without this caller's doing. */
-  isDone(): Promise<boolean>;
+  /** What an earlier Job of the name, which has succeeded, means: the result is there, the Pod has it, or it is gone. */
+  whenEarlier(): Promise<'done' | 'ask' | 'again'>;
   onEvent(event: JobEvent): void;
 }
 
@@ -80,9 +80,11 @@ async function startOrJoin(
     }
     try {
       const existing = await api.request<V1Job>({ method: 'GET', path }, signal);
-      if (conditionOf(existing)) {
-        // Of an earlier build: it has failed, or what it has made is gone.
-        if (await wanted.isDone()) return undefined;
+      const condition = conditionOf(existing);
+      if (condition) {
+        const earlier = condition.type === 'Complete' ? await wanted.whenEarlier() : 'again';
+        if (earlier === 'done') return undefined;
+        if (earlier === 'ask') return existing;
         await deleteJob(cluster, existing, signal);
         continue;
       }
@@ -211,10 +213,20 @@ class JobWait {
     try {
       const job = await api.request<V1Job>({ method: 'GET', path }, this.#signal);
       if (job.metadata?.uid !== this.#uid) throw this.#deleted();
+      if (job.status?.active || conditionOf(job)) await this.#findPods();
       this.#onJob(job);
     } catch (error) {
       throw error instanceof ApiError && error.status === 404 ? this.#deleted() : error;
     }
+  }
+
+  /** Gets the Pods that were there before we listened. */
+  async #findPods(): Promise<void> {
+    const { api, namespace } = this.#cluster;
+    const path = `/api/v1/namespaces/${namespace}/pods`;
+    const query = { labelSelector: `batch.kubernetes.io/job-name=${this.#wanted.name}` };
+    const { items } = await api.request<{ items: V1Pod[] }>({ method: 'GET', path, query }, this.#signal);
+    for (const pod of items) this.#onPod(pod);
   }
 
   #onJob(job: V1Job | undefined): void {

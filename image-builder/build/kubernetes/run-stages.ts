@@ -123,7 +123,8 @@ class StageJobs {
           manifest: (secret) => stageJob(description, stage, secret, privileges),
           request: () => this.#requestFor(stage),
           container: 'build',
-          isDone: () => patiently(() => shared.has(stage), this.#session),
+          whenEarlier: async () =>
+            (await patiently(() => shared.has(stage), this.#session)) ? 'done' : 'again',
           onEvent: (event) => this.#show(name, event),
         },
         signal,
