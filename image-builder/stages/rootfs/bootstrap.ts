@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
 import type { ChosenRepository } from './chosen-repository.ts';
+import { DEFER, PACKAGE_PATH, RUN_DEFERRED } from './deferred-work.ts';
 import { DpkgErrors } from './dpkg-errors.ts';
 import { RootfsError } from './rootfs-error.ts';
 
@@ -93,8 +94,11 @@ async function runMmdebstrap(
         LC_ALL: 'C',
         // The kernel's packages would make the initramfs once for each trigger; it is made once, after osconfig.
         INITRD: 'No',
+        // What is not compiled yet would be compiled by whoever imports it, in another way than it is later.
+        PYTHONDONTWRITEBYTECODE: '1',
         IMAGE_BUILDER_SETUP: await write('setup.sh', SETUP),
         IMAGE_BUILDER_INSTALL: await write('install.sh', INSTALL),
+        IMAGE_BUILDER_DEFERRED: await write('deferred.sh', RUN_DEFERRED),
         IMAGE_BUILDER_LISTS: repository.apt.lists,
         IMAGE_BUILDER_ARCHIVES: archives,
         IMAGE_BUILDER_FILES: await write('files', lines(files)),
@@ -142,6 +146,7 @@ export function baseCommand(options: CommandOptions, sourcesFile: string): strin
     ...(options.debconf === ''
       ? []
       : ['--essential-hook=chroot "$1" debconf-set-selections < "$IMAGE_BUILDER_DEBCONF"']),
+    RUN_DEFERRED_HOOK,
     ...target(options, sourcesFile),
   ];
 }
@@ -156,9 +161,12 @@ export function topCommand(options: CommandOptions, sourcesFile: string): string
       ? []
       : ['--customize-hook=chroot "$1" debconf-set-selections < "$IMAGE_BUILDER_DEBCONF"']),
     '--customize-hook=sh "$IMAGE_BUILDER_INSTALL" "$1"',
+    RUN_DEFERRED_HOOK,
     ...target(options, sourcesFile),
   ];
 }
+
+const RUN_DEFERRED_HOOK = '--customize-hook=chroot "$1" sh < "$IMAGE_BUILDER_DEFERRED"';
 
 /** Lists and caches are removed with the rest of what a tree does not keep. */
 const SKIPPED = ['update', 'check/signed-by', 'check/chrootless', 'check/qemu', 'cleanup/apt'];
@@ -173,6 +181,7 @@ const commonOptions = ({ architecture, ...paths }: CommandOptions): string[] => 
   '--aptopt=APT::Sandbox::User "root"',
   '--aptopt=Acquire::Languages "none"',
   '--aptopt=APT::Install-Recommends "false"',
+  `--aptopt=DPkg::Path "${PACKAGE_PATH}"`,
   // The tree is thrown away when anything fails: nothing in it has to survive a crash.
   '--dpkgopt=force-unsafe-io',
   // mmdebstrap unpacks the essential packages itself, and leaves out the same.
@@ -192,6 +201,7 @@ const pathOptions = ({ pathExclude, pathInclude }: Pick<TreeSettings, 'pathExclu
 const SETUP = `
 set -eu
 tree=$1
+${DEFER}
 archives="$tree/var/cache/apt/archives"
 mkdir -p "$tree/var/lib/apt/lists/partial" "$archives/partial" "$tree/etc/apt/preferences.d"
 cd "$IMAGE_BUILDER_ARCHIVES"
