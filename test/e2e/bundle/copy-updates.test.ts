@@ -1,5 +1,5 @@
 // `copy` of an image of which there is an earlier one: what is fetched, and what happens when something is amiss.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -24,6 +24,7 @@ import { parseReference, type RegistryReference } from '../../../image-builder/o
 import { formatIndex, parseIndex } from '../../../image-builder/qcow2/block-index.ts';
 import { writeIndex } from '../../../image-builder/qcow2/write-index.ts';
 import { type LayoutServer, type LayoutServerOptions, serveLayouts } from '../../support/layout-server.ts';
+import { executable } from '../support/executables.ts';
 import { startRegistry } from '../support/registry.ts';
 import { type TestStage, testStage } from '../support/stage-context.ts';
 import { bundleOf, writeBundle } from './support.ts';
@@ -247,4 +248,29 @@ test('a damaged earlier image only has less', async () => {
 
 test('an earlier image that is not there is an error', async () => {
   await expect(copy('new', { from: at('absent.qcow2') })).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
+});
+
+test('a full disk is called that, and there is no image then, only what another try goes on with', async () => {
+  const target = at('small');
+  mkdirSync(target);
+  // A mebibyte holds neither the image nor the layer.
+  const script = `mount -t tmpfs -o size=1m small "$1"
+    "$2" copy "$3" "$1" --from "$4" --no-cache; status=$?
+    ls -A "$1" >&2; exit $status`;
+  const argv = [target, executable('image-builder'), `${server.host}/new:v1`, at('old.qcow2')];
+  const { status, stderr } = await new Promise<{ status: number; stderr: string }>((resolve) => {
+    // Not at once: the registry is in this process.
+    const child = execFile(
+      'unshare',
+      ['--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', ...argv],
+      (_, __, text) => resolve({ status: child.exitCode ?? -1, stderr: text }),
+    );
+  });
+  expect({ status, stderr }).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(
+      /^error: cannot copy into .*\/small: no space is left on the device \[WRITE_FAILED\]$/m,
+    ),
+  });
+  expect(stderr.trim().split('\n').at(-1)).toBe('.image-builder-download');
 });
