@@ -58,6 +58,7 @@ async function measureOurs(run) {
   await measure('ours, from nothing', () => build(spec(reduced, one)), 'a.qcow2');
   await measure('ours, nothing changed', () => build(spec(reduced, one)));
   await measure('ours, configuration changed', () => build(spec(setting('kernel.panic'), one)));
+  await measure('ours, a package added', () => build(spec(reduced, one, ', tree')));
   const larger = `{a: {${qcow}}, b: {qcow: {qcow_capacity: 5G}}}`;
   await measure('ours, configuration changed, a second, larger QCOW', () =>
     build(spec(setting('kernel.sysrq'), larger)),
@@ -271,6 +272,11 @@ function print() {
   ratio('mkosi to ours, from nothing (aim: 1.35)', of('mkosi, from nothing'), of('ours, from nothing'));
   ratio('mkosi to ours, configuration changed (aim: 2)', of('mkosi, configuration changed'), changed);
   ratio('ours from nothing to bare mmdebstrap', of('ours, from nothing'), of('mmdebstrap, tree'));
+  ratio(
+    'ours, a package added to from nothing (aim: 0.35)',
+    of('ours, a package added'),
+    of('ours, from nothing'),
+  );
   const own = of('ours, configuration changed, a QCOW configured by itself');
   for (const [both, one] of [
     ['two QCOWs configured by themselves', own],
