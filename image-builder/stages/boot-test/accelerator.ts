@@ -49,3 +49,11 @@ export class KvmMemory {
     return join(this.#directory, `image-builder-kvm-${bootId.trim()}-${process.getuid?.() ?? 0}`);
   }
 }
+
+/**
+ * Whether QEMU has ended because KVM lacks the system management mode that firmware with Secure Boot needs, as it does where
+ * another hypervisor runs this machine.
+ * @param output what QEMU has said last
+ */
+export const lacksSystemManagement = (output: readonly string[] = []): boolean =>
+  output.some((line) => line.includes('System Management Mode not supported'));

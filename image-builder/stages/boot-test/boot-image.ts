@@ -7,7 +7,7 @@ import type { StageContext } from '../../sandbox/stage-context.ts';
 import { requireTools } from '../../sandbox/tools.ts';
 import { distinct } from '../../spec/variables/image-tests.ts';
 import type { ImageTest, KubernetesProof } from '../../spec/variables/resolved-tests.ts';
-import { type Accelerator, KvmMemory } from './accelerator.ts';
+import { type Accelerator, KvmMemory, lacksSystemManagement } from './accelerator.ts';
 import { BootError } from './boot-error.ts';
 import { NODE_NAME, writeConfigDrive } from './config-drive.ts';
 import { LOGIN_PROMPT } from './console.ts';
@@ -93,13 +93,19 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
     const reliable = await emulatesReliably(architecture);
     const verdict = isNative(architecture) ? await kvm.verdict() : 'absent';
     if (verdict === 'works' || verdict === 'unknown') {
-      const result = await attempt('kvm', verdict === 'unknown');
-      if (result) {
-        await kvm.remember('works');
-        return result;
+      try {
+        const result = await attempt('kvm', verdict === 'unknown');
+        if (result) {
+          await kvm.remember('works');
+          return result;
+        }
+        await kvm.remember('stalls');
+        progress?.step('the KVM guest makes no progress; emulate instead');
+      } catch (error) {
+        // Says nothing about KVM for machines without Secure Boot.
+        if (!(error instanceof BootError) || !lacksSystemManagement(error.output)) throw error;
+        progress?.step('KVM has no system management mode, which Secure Boot needs; emulate instead');
       }
-      await kvm.remember('stalls');
-      progress?.step('the KVM guest makes no progress; emulate instead');
     }
     // Where the emulator is to blame, a crash says nothing about the image until it happens again and again.
     for (let crashes = 1; ; crashes++) {
