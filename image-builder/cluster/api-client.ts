@@ -1,6 +1,7 @@
 // Requests to an API server (https://kubernetes.io/docs/reference/using-api/api-concepts/): objects in, objects out, and lines of
 // watches and logs as they come. An API server that is gone for a minute is waited for.
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { setMaxListeners } from 'node:events';
+import { type AgentOptions, type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent, type RequestOptions, request as requestTls } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cancelled, throwIfCancelled } from '../base/diagnostics/cancelled.ts';
@@ -34,18 +35,25 @@ const FIRST_PATIENCE = 10_000;
 /** Without an answer for so long a request has failed; lines of a watch may take any time. */
 const ANSWER_TIMEOUT = 60_000;
 const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 10_000];
+/** Hundreds of requests at once would be as many handshakes. */
+const CONNECTIONS = 16;
 
 /** One API server, asked by one user. */
 export class ApiClient {
   readonly #access: ClusterAccess;
   readonly #options: ApiClientOptions;
-  readonly #agents = { http: new HttpAgent({ keepAlive: true }), https: new Agent({ keepAlive: true }) };
+  /** Of requests that are answered at once: hundreds of Jobs share a few connections. */
+  readonly #agents = agents({ keepAlive: true, maxSockets: CONNECTIONS });
+  /** Of watches and logs, each of which has one for itself. */
+  readonly #streams = agents({ keepAlive: false });
   #hasAnswered = false;
   #requests = 0;
 
   constructor(access: ClusterAccess, options: ApiClientOptions) {
     this.#access = access;
     this.#options = options;
+    // As many requests listen to it as there are Jobs.
+    setMaxListeners(0, options.signal);
   }
 
   /** How many requests were made so far. */
@@ -71,7 +79,12 @@ export class ApiClient {
    * @throws ApiError when the server refuses; the error of the connection when that breaks; CancelledError
    */
   async *lines(request: Omit<ApiRequest, 'method'>, signal: AbortSignal): AsyncGenerator<string> {
-    const response = await this.#patiently({ ...request, method: 'GET' }, signal, async (it) => it);
+    const response = await this.#patiently(
+      { ...request, method: 'GET' },
+      signal,
+      async (it) => it,
+      this.#streams,
+    );
     const stop = () => response.destroy(cancelled(signal));
     signal.addEventListener('abort', stop, { once: true });
     response.socket.setKeepAlive(true, 30_000);
@@ -86,8 +99,10 @@ export class ApiClient {
 
   /** Ends the connections that nobody uses. */
   close(): void {
-    this.#agents.http.destroy();
-    this.#agents.https.destroy();
+    for (const { http, https } of [this.#agents, this.#streams]) {
+      http.destroy();
+      https.destroy();
+    }
   }
 
   /** Sends a request until the server has answered it. */
@@ -95,12 +110,13 @@ export class ApiClient {
     request: ApiRequest,
     signal: AbortSignal,
     read: (response: IncomingMessage) => Promise<Result>,
+    connections = this.#agents,
   ): Promise<Result> {
     const began = performance.now();
     for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       throwIfCancelled(signal);
       try {
-        const response = await this.#send(request, signal);
+        const response = await this.#send(request, signal, connections);
         const { statusCode = 0 } = response;
         if (statusCode < 300) {
           const result = await read(response);
@@ -125,6 +141,7 @@ export class ApiClient {
   async #send(
     { method, path, query, body, contentType }: ApiRequest,
     signal: AbortSignal,
+    connections: Agents,
   ): Promise<IncomingMessage> {
     const url = new URL(this.#access.server.replace(/\/$/, '') + path);
     for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, value);
@@ -142,7 +159,7 @@ export class ApiClient {
           'content-length': content.length,
         }),
       },
-      agent: access.agent ?? (url.protocol === 'http:' ? this.#agents.http : this.#agents.https),
+      agent: access.agent ?? (url.protocol === 'http:' ? connections.http : connections.https),
     };
     const send = url.protocol === 'http:' ? (await import('node:http')).request : requestTls;
     this.#requests += 1;
@@ -151,6 +168,16 @@ export class ApiClient {
     if (warning) for (const text of warningsIn(warning)) this.#options.onWarning?.(text);
     return response;
   }
+}
+
+/** By how a server is reached. */
+interface Agents {
+  http: HttpAgent;
+  https: Agent;
+}
+
+function agents(options: AgentOptions): Agents {
+  return { http: new HttpAgent(options), https: new Agent(options) };
 }
 
 /** Sends the content; the answer's head is waited for. */

@@ -48,7 +48,7 @@ test('every program in an npm package has one version and an integrity', () => {
     .filter((line) => line !== '' && !line.startsWith('#'));
   for (const pin of pins) {
     const [name, integrity, ...rest] = pin.split(' ');
-    expect([name, rest]).toEqual([expect.stringMatching(/^\S+@\d+\.\d+\.\d+$/), []]);
+    expect([name, rest]).toEqual([expect.stringMatching(/^\S+@\d+\.\d+\.\d+(-[\w.]+)?$/), []]);
     expect(integrity).toMatch(INTEGRITY);
   }
   expect(pins.length).toBeGreaterThan(0);
