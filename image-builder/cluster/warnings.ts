@@ -29,7 +29,8 @@ export function delayOfWarning(reason: string, message: string): Delay | undefin
 /** The Job's controller could not make a Pod. */
 function ofCreation(message: string): Delay {
   // Other Pods end.
-  if (/exceeded quota/.test(message)) return { message: `no Pod can be made for now: ${message}` };
+  if (/exceeded quota/.test(message))
+    return { message: `no Pod can be made for now: ${message.replace(/pods "[^"]+"/, 'a Pod')}` };
   if (/PodSecurity|hostUsers|procMount/.test(message)) return unsuitable(message);
   return notStarted(
     `no Pod can be made: ${message}`,

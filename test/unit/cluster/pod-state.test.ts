@@ -73,7 +73,14 @@ test.each([
   ['FailedCreatePodSandBox', 'runtime does not support user namespaces', 'CLUSTER_UNSUITABLE'],
 ])('the warning %s %s', (reason, message, code) => {
   expect(delayOfWarning(reason, message)?.error?.error.code).toBe(code);
-  expect(delayOfWarning(reason, message)?.message).toContain(message);
+  expect(delayOfWarning(reason, message)?.message).toContain(message.replace(/^pods "x"/, ''));
+});
+
+test('a quota is told once, whatever the name of the Pod', () => {
+  const told = (pod: string) =>
+    delayOfWarning('FailedCreate', `pods "${pod}" is forbidden: exceeded quota: q`)?.message;
+  expect(told('ib-rootfs-1-abcde')).toBe(told('ib-rootfs-1-fghij'));
+  expect(told('ib-rootfs-1-abcde')).toContain('exceeded quota: q');
 });
 
 test('other warnings are told by the state of the Pod', () => {
