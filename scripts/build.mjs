@@ -17,6 +17,7 @@ import { stringify } from 'yaml';
 import { compiledValidator, VALIDATORS } from './compiled-validator.mjs';
 import { writeFunctionBases } from './function-base.mjs';
 import { singleFile } from './single-file.mjs';
+import { COMMANDS, READING, RENDERS } from './usual-runs.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
@@ -68,7 +69,10 @@ const replaceKnownModules = {
       const name = relative(root, path);
       if (EVALUATED.includes(name)) return { contents: constants(await evaluate(name)), loader: 'js' };
       if (!Object.hasOwn(VALIDATORS, name)) return undefined;
-      return { contents: compiledValidator(name), loader: 'js', resolveDir: dirname(path) };
+      const code = compiledValidator(name);
+      // Nobody reads what is generated: short names as well.
+      const contents = development ? code : (await esbuild.transform(code, { minify: true })).code;
+      return { contents, loader: 'js', resolveDir: dirname(path) };
     });
   },
 };
@@ -116,6 +120,9 @@ const partOfKubernetesClient = {
 const BUNDLING = {
   absWorkingDir: root,
   bundle: true,
+  // Its ES modules, which package.json offers to bundlers for browsers only: of these the bundler leaves out what is not
+  // used, and one call less is between each two functions. They differ in the tag `!!binary`, which is never resolved here.
+  alias: { yaml: join(root, 'node_modules/yaml/browser/dist/index.js') },
   platform: 'node',
   format: 'cjs',
   target: 'node20.12',
@@ -128,25 +135,8 @@ const BUNDLING = {
 if (development)
   Object.assign(BUNDLING, { minifySyntax: false, minifyWhitespace: false, sourcemap: 'inline' });
 
-/** What `extract`, `inspect` and `pin`, which pipelines run all the time, load of what is loaded late. */
-const FOR_READING = [
-  'image-builder/policy/load.ts',
-  'image-builder/bundle/read/small-files.ts',
-  'image-builder/bundle/read/inspect.ts',
-  'image-builder/bundle/artifacts.ts',
-  'image-builder/oci/referrers/list.ts',
-  'image-builder/oci/layout/layout-source.ts',
-  'image-builder/oci/sources/registry.ts',
-  'image-builder/oci/distribution/repository-client.ts',
-  'image-builder/oci/http/client.ts',
-  'image-builder/oci/http/certificates.ts',
-  'image-builder/oci/credentials/keychain.ts',
-  'image-builder/oci/credentials/registries-conf.ts',
-  'image-builder/runtime/node/http-transport.ts',
-];
-
-/** One executable. @param usual modules that start parts which most runs need */
-async function executable(entryPoint, name, usual = []) {
+/** One executable. @param usual what its usual runs load, as of `singleFile` */
+async function executable(entryPoint, name, usual) {
   const outfile = join(dist, name);
   if (development) {
     // Parts that are strings have no source maps.
@@ -173,7 +163,7 @@ async function nativeExecutable(bun) {
   await mkdir(directory);
   // The condition is for `#runtime` of package.json.
   const bundling = { ...BUNDLING, conditions: ['bun'] };
-  await writeFile(program, await singleFile('image-builder/cli/native.ts', bundling, 'all'));
+  await writeFile(program, await singleFile('image-builder/cli/native.ts', bundling, { compress: false }));
   const options = [
     // Whoever starts it in a directory does not mean that a .env or a bunfig.toml there should have a say.
     ...['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig'],
@@ -219,8 +209,8 @@ await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
 // The executables are CommonJS without an extension, which Node would take for ESM inside of our own package.
 await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
-await executable('functions/image-builder/main.ts', 'image-builder-fn');
-await executable('image-builder/cli/main.ts', 'image-builder', FOR_READING);
+await executable('functions/image-builder/main.ts', 'image-builder-fn', { runs: RENDERS });
+await executable('image-builder/cli/main.ts', 'image-builder', { atOnce: READING, runs: COMMANDS });
 const { functionDefinition } = await evaluate('functions/image-builder/definition.ts');
 const definition = stringify(functionDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });
 await writeFile(join(dist, 'image-builder.krm.yaml'), definition);

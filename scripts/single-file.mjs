@@ -16,11 +16,14 @@ const CODE_FOR_VM = { 'dynamic-import': false };
 /**
  * The program as text.
  *
- * @param entryPoint path of its first module, from the root of the project like those of `usual`
+ * @param entryPoint path of its first module, from the root of the project like all modules here
  * @param bundling options of esbuild for every part
- * @param usual modules that start parts which most runs need, or `all`: those are not compressed
+ * @param atOnce modules that start parts which most runs need: these are not compressed
+ * @param runs for each usual kind of run, the modules that start its parts. Parts that the same kinds of runs need are
+ *   joined, and loaded together
+ * @param compress whether the rest is compressed
  */
-export async function singleFile(entryPoint, bundling, usual = []) {
+export async function singleFile(entryPoint, bundling, { atOnce = [], runs = [], compress = true }) {
   const { outputFiles, metafile } = await esbuild.build({
     ...bundling,
     entryPoints: [entryPoint],
@@ -31,28 +34,88 @@ export async function singleFile(entryPoint, bundling, usual = []) {
     write: false,
   });
   const outputs = new Map(Object.entries(metafile.outputs).map(([path, output]) => [basename(path), output]));
-  const parts = new Map();
-  for (const { path, text } of outputFiles) {
-    const name = basename(path);
-    const code = await commonJs(text, bundling);
+  const texts = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
+  const entry = partOf(entryPoint, outputs);
+  const order = inLoadingOrder(entry, outputs);
+  const groups = joined(
+    order,
+    [[entryPoint, ...atOnce], ...runs].map((modules) => loadedBy(modules, outputs)),
+  );
+  // An object of exports has its default at another place once it is no module of its own.
+  const odd = groups.flat().find((name) => outputs.get(name).exports.includes('default'));
+  if (odd) throw new Error(`${outputs.get(odd).entryPoint} has a default export, so it cannot be joined to others`);
+  const code = new Map();
+  for (const [index, names] of groups.entries())
+    code.set(`./group-${index}`, await merged(names, texts, bundling));
+  for (const name of order.filter((name) => !groups.flat().includes(name))) {
+    const text = await commonJs(texts.get(name), bundling);
     const { format } = metafile.inputs[outputs.get(name).entryPoint] ?? {};
     // Of a library in CommonJS, a part exports nothing but a default.
-    parts.set(name, format === 'cjs' ? `${code}module.exports=module.exports.default;` : code);
+    code.set(`./${name}`, format === 'cjs' ? `${text}module.exports=module.exports.default;` : text);
   }
-  const entry = partOf(entryPoint, outputs);
-  const atOnce =
-    usual === 'all'
-      ? [...parts.keys()]
-      : importedAtOnce([entry, ...usual.map((module) => partOf(module, outputs))], outputs);
-  const functions = atOnce.map((name) => `${key(name)}(module,exports,require){${parts.get(name)}\n}`);
-  const late = inLoadingOrder(entry, outputs).filter((name) => !atOnce.includes(name));
-  const { comment, places } = asComment(late.map((name) => [name, parts.get(name)]));
+  const late = compress ? [...code.keys()].slice(1) : [];
+  const functions = [...code.keys()]
+    .filter((name) => !late.includes(name))
+    .map((name) => `${JSON.stringify(name)}(module,exports,require){${code.get(name)}\n}`);
+  const { comment, places } = asComment(late.map((name) => [name, code.get(name)]));
+  const groupOf = groups.flatMap((names, index) => names.map((name) => [`./${name}`, `./group-${index}`]));
   return `"use strict";
 const AT_ONCE={${functions.join(',\n')}};
 const PLACES=${JSON.stringify(places)};
+const GROUPS=${JSON.stringify(Object.fromEntries(groupOf))};
 ${LOADER}
-load(${key(entry)});
+load(${JSON.stringify(`./${entry}`)});
 ${comment}`;
+}
+
+/**
+ * The parts of each group: first those of the first run, which go into every other, then those that the same runs load. A
+ * part is loaded by all runs that load one which imports it, so groups never import each other in a circle.
+ */
+function joined(order, [first, ...runs]) {
+  const groups = new Map([['', first]]);
+  for (const name of order.filter((name) => !first.includes(name))) {
+    const users = runs.flatMap((parts, index) => (parts.includes(name) ? [index] : [])).join();
+    if (users === '') continue;
+    groups.set(users, [...(groups.get(users) ?? []), name]);
+  }
+  return [...groups.values()];
+}
+
+/**
+ * Several parts as one module in CommonJS, which exports each part's exports under the part's name. Within it the bundler
+ * joins what the parts import from each other, so that nothing is looked up when it runs.
+ */
+async function merged(names, texts, { target, minifySyntax, minifyWhitespace, logLevel }) {
+  const parts = {
+    name: 'parts',
+    setup(build) {
+      build.onResolve({ filter: /^\.\// }, ({ path, kind }) =>
+        // What is imported late is asked of the loader, also when it is here.
+        kind !== 'dynamic-import' && names.includes(path.slice(2))
+          ? { path, namespace: 'part' }
+          : { path, external: true },
+      );
+      build.onLoad({ filter: /./, namespace: 'part' }, ({ path }) => ({
+        contents: texts.get(path.slice(2)),
+      }));
+    },
+  };
+  const { outputFiles } = await esbuild.build({
+    stdin: {
+      contents: names
+        .map((name) => `export * as ${JSON.stringify(`./${name}`)} from './${name}';`)
+        .join('\n'),
+    },
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    plugins: [parts],
+    supported: CODE_FOR_VM,
+    write: false,
+    ...{ target, minifySyntax, minifyWhitespace, logLevel },
+  });
+  return outputFiles[0].text;
 }
 
 /** All parts in the order in which a program that imports everything would load them: what is needed together is near. */
@@ -105,7 +168,7 @@ function asComment(parts) {
     let start = 0;
     for (const [name, code] of group) {
       const size = Buffer.byteLength(code);
-      places[`./${name}`] = [text.length, compressed.length, start, start + size];
+      places[name] = [text.length, compressed.length, start, start + size];
       start += size;
     }
   }
@@ -118,9 +181,6 @@ function partOf(module, outputs) {
   if (!found) throw new Error(`${module} starts no part: nothing import()s it`);
   return found[0];
 }
-
-/** How the loader knows a part. */
-const key = (name) => JSON.stringify(`./${name}`);
 
 /** An ES module as CommonJS. */
 async function commonJs(code, { target, minifySyntax, minifyWhitespace }) {
@@ -135,9 +195,9 @@ async function commonJs(code, { target, minifySyntax, minifyWhitespace }) {
   return result.code;
 }
 
-/** Parts and those that they import without waiting for anything, directly or not. */
-function importedAtOnce(first, outputs) {
-  const found = [...first];
+/** The parts that modules start, and those that these import without waiting for anything, directly or not. */
+function loadedBy(modules, outputs) {
+  const found = modules.map((module) => partOf(module, outputs));
   for (const name of found) {
     for (const { path, kind, external } of outputs.get(name).imports) {
       if (kind === 'import-statement' && !external && !found.includes(basename(path)))
@@ -147,12 +207,14 @@ function importedAtOnce(first, outputs) {
   return found;
 }
 
-/** Loads a part once, or a module of Node. */
+/** Loads a part once, with all of its group if it is in one, or a module of Node. */
 const LOADER = `
 const loaded = {};
 function load(name) {
   if (!name.startsWith('./')) return require(name);
   if (name in loaded) return loaded[name].exports;
+  const group = GROUPS[name];
+  if (group !== undefined) return load(group)[name];
   const module = (loaded[name] = { exports: {} });
   (AT_ONCE[name] ?? compiled(name))(module, module.exports, load);
   return module.exports;
