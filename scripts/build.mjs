@@ -17,7 +17,7 @@ import { stringify } from 'yaml';
 import { compiledValidator, VALIDATORS } from './compiled-validator.mjs';
 import { writeFunctionBases } from './function-base.mjs';
 import { singleFile } from './single-file.mjs';
-import { COMMANDS, READING, RENDERS } from './usual-runs.mjs';
+import { COMMANDS, READING_COMMANDS, RENDERS } from './usual-runs.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
@@ -29,7 +29,6 @@ const EVALUATED = [
   ...['assets', 'defaults', 'guest-program', 'release', 'schema', 'template-program'].map(
     (name) => `image-builder/embedded/${name}.ts`,
   ),
-  'image-builder/runtime/fzstd-source.ts',
   'image-builder/stages/stage-code.ts',
 ];
 
@@ -78,8 +77,7 @@ const replaceKnownModules = {
 };
 
 /** Directories of the npm packages that a program contains, from the bundler's own records. */
-// fzstd is carried as text, which the bundler does not look into.
-const bundledPackages = new Set(['node_modules/fzstd']);
+const bundledPackages = new Set();
 const recordPackages = {
   name: 'record-packages',
   setup(build) {
@@ -116,6 +114,24 @@ const partOfKubernetesClient = {
   },
 };
 
+/**
+ * Commander loads `child_process`, and with it the network, for commands that are programs of their own. There are none
+ * here, so the module is loaded if it is ever asked for something.
+ */
+const loadProcessesLate = {
+  name: 'load-processes-late',
+  setup(build) {
+    build.onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+      /[/\\]node_modules[/\\]commander[/\\]/.test(importer)
+        ? { path: 'child_process', namespace: 'late' }
+        : undefined,
+    );
+    build.onLoad({ filter: /./, namespace: 'late' }, () => ({
+      contents: 'exports.spawn = (...given) => require("node:child_process").spawn(...given);',
+    }));
+  },
+};
+
 /** How every program is bundled. */
 const BUNDLING = {
   absWorkingDir: root,
@@ -129,7 +145,7 @@ const BUNDLING = {
   // Names stay: error classes are shown by name, and a stack trace has to be readable.
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [replaceKnownModules, partOfKubernetesClient, recordPackages],
+  plugins: [replaceKnownModules, partOfKubernetesClient, loadProcessesLate, recordPackages],
   logLevel: 'warning',
 };
 if (development)
@@ -210,7 +226,7 @@ await mkdir(dist);
 // The executables are CommonJS without an extension, which Node would take for ESM inside of our own package.
 await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
 await executable('functions/image-builder/main.ts', 'image-builder-fn', { runs: RENDERS });
-await executable('image-builder/cli/main.ts', 'image-builder', { atOnce: READING, runs: COMMANDS });
+await executable('image-builder/cli/main.ts', 'image-builder', { plain: READING_COMMANDS, runs: COMMANDS });
 const { functionDefinition } = await evaluate('functions/image-builder/definition.ts');
 const definition = stringify(functionDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });
 await writeFile(join(dist, 'image-builder.krm.yaml'), definition);

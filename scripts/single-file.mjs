@@ -8,6 +8,7 @@
 
 import { basename } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
+import { minify } from '@swc/core';
 import * as esbuild from 'esbuild';
 
 /** Code that node:vm compiles cannot import(); what is left of that are parts and modules of Node. */
@@ -18,12 +19,12 @@ const CODE_FOR_VM = { 'dynamic-import': false };
  *
  * @param entryPoint path of its first module, from the root of the project like all modules here
  * @param bundling options of esbuild for every part
- * @param atOnce modules that start parts which most runs need: these are not compressed
+ * @param plain modules that start parts which are not compressed, besides those of the entry point
  * @param runs for each usual kind of run, the modules that start its parts. Parts that the same kinds of runs need are
  *   joined, and loaded together
- * @param compress whether the rest is compressed
+ * @param compress whether the rest is compressed, and variables get short names
  */
-export async function singleFile(entryPoint, bundling, { atOnce = [], runs = [], compress = true }) {
+export async function singleFile(entryPoint, bundling, { plain = [], runs = [], compress = true }) {
   const { outputFiles, metafile } = await esbuild.build({
     ...bundling,
     entryPoints: [entryPoint],
@@ -37,28 +38,36 @@ export async function singleFile(entryPoint, bundling, { atOnce = [], runs = [],
   const texts = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
   const entry = partOf(entryPoint, outputs);
   const order = inLoadingOrder(entry, outputs);
-  const groups = joined(
-    order,
-    [[entryPoint, ...atOnce], ...runs].map((modules) => loadedBy(modules, outputs)),
+  const [first, uncompressed, ...usual] = [[entryPoint], plain, ...runs].map((modules) =>
+    loadedBy(modules, outputs),
   );
+  const groups = joined(order, first, [uncompressed, ...usual]);
   // An object of exports has its default at another place once it is no module of its own.
   const odd = groups.flat().find((name) => outputs.get(name).exports.includes('default'));
-  if (odd) throw new Error(`${outputs.get(odd).entryPoint} has a default export, so it cannot be joined to others`);
+  if (odd)
+    throw new Error(`${outputs.get(odd).entryPoint} has a default export, so it cannot be joined to others`);
   const code = new Map();
+  const asked = groups.map((names) => askedFor(names, entry, outputs));
   for (const [index, names] of groups.entries())
-    code.set(`./group-${index}`, await merged(names, texts, bundling));
+    code.set(`./group-${index}`, await merged(names, asked[index], texts, bundling));
   for (const name of order.filter((name) => !groups.flat().includes(name))) {
     const text = await commonJs(texts.get(name), bundling);
     const { format } = metafile.inputs[outputs.get(name).entryPoint] ?? {};
     // Of a library in CommonJS, a part exports nothing but a default.
     code.set(`./${name}`, format === 'cjs' ? `${text}module.exports=module.exports.default;` : text);
   }
-  const late = compress ? [...code.keys()].slice(1) : [];
+  if (compress) for (const [name, text] of code) code.set(name, await withShortNames(text));
+  const isPlain = (name) =>
+    !compress ||
+    groups.some(
+      (names, index) => name === `./group-${index}` && (index === 0 || uncompressed.includes(names[0])),
+    );
+  const late = [...code.keys()].filter((name) => !isPlain(name));
   const functions = [...code.keys()]
-    .filter((name) => !late.includes(name))
+    .filter(isPlain)
     .map((name) => `${JSON.stringify(name)}(module,exports,require){${code.get(name)}\n}`);
   const { comment, places } = asComment(late.map((name) => [name, code.get(name)]));
-  const groupOf = groups.flatMap((names, index) => names.map((name) => [`./${name}`, `./group-${index}`]));
+  const groupOf = asked.flatMap((names, index) => names.map((name) => [`./${name}`, `./group-${index}`]));
   return `"use strict";
 const AT_ONCE={${functions.join(',\n')}};
 const PLACES=${JSON.stringify(places)};
@@ -69,10 +78,10 @@ ${comment}`;
 }
 
 /**
- * The parts of each group: first those of the first run, which go into every other, then those that the same runs load. A
- * part is loaded by all runs that load one which imports it, so groups never import each other in a circle.
+ * The parts of each group: first those of the entry point, then those that the same runs load. A part is loaded by all runs
+ * that load one which imports it, so groups never import each other in a circle.
  */
-function joined(order, [first, ...runs]) {
+function joined(order, first, runs) {
   const groups = new Map([['', first]]);
   for (const name of order.filter((name) => !first.includes(name))) {
     const users = runs.flatMap((parts, index) => (parts.includes(name) ? [index] : [])).join();
@@ -82,11 +91,22 @@ function joined(order, [first, ...runs]) {
   return [...groups.values()];
 }
 
+/** The parts of a group that others ask the loader for. */
+function askedFor(group, entry, outputs) {
+  const asked = new Set([entry]);
+  for (const [importer, { imports }] of outputs) {
+    for (const { path, kind, external } of imports) {
+      if (!external && (kind === 'dynamic-import' || !group.includes(importer))) asked.add(basename(path));
+    }
+  }
+  return group.filter((name) => asked.has(name));
+}
+
 /**
- * Several parts as one module in CommonJS, which exports each part's exports under the part's name. Within it the bundler
+ * Several parts as one module in CommonJS, which exports the exports of those that are asked for under their names. Within it the bundler
  * joins what the parts import from each other, so that nothing is looked up when it runs.
  */
-async function merged(names, texts, { target, minifySyntax, minifyWhitespace, logLevel }) {
+async function merged(names, asked, texts, { target, minifySyntax, minifyWhitespace, logLevel }) {
   const parts = {
     name: 'parts',
     setup(build) {
@@ -103,7 +123,7 @@ async function merged(names, texts, { target, minifySyntax, minifyWhitespace, lo
   };
   const { outputFiles } = await esbuild.build({
     stdin: {
-      contents: names
+      contents: asked
         .map((name) => `export * as ${JSON.stringify(`./${name}`)} from './${name}';`)
         .join('\n'),
     },
@@ -116,6 +136,15 @@ async function merged(names, texts, { target, minifySyntax, minifyWhitespace, lo
     ...{ target, minifySyntax, minifyWhitespace, logLevel },
   });
   return outputFiles[0].text;
+}
+
+/** Whoever reads a stack trace needs the names of functions and classes, and a class has that of its variable. */
+async function withShortNames(code) {
+  const classes = [...code.matchAll(/([\w$]+)=class\b/g)].map(([, name]) => name);
+  const mangle = { toplevel: true, keep_classnames: true, keep_fnames: true };
+  const reserved = ['module', 'exports', 'require', ...classes];
+  const result = await minify(code, { compress: false, mangle: { ...mangle, reserved } });
+  return result.code;
 }
 
 /** All parts in the order in which a program that imports everything would load them: what is needed together is near. */

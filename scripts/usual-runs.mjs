@@ -2,7 +2,11 @@
 // joins what they load together. A module that nothing imports so any more fails the build; one that is missing here costs
 // a millisecond in such a run, and nothing else.
 
-const FROM_LAYOUT = ['image-builder/oci/layout/layout-source.ts', 'image-builder/policy/spec-files.ts'];
+const FROM_LAYOUT = [
+  'image-builder/oci/layout/layout-source.ts',
+  'image-builder/policy/spec-files.ts',
+  'image-builder/runtime/node/decoder.ts',
+];
 const FROM_REGISTRY = [
   'image-builder/oci/sources/registry.ts',
   'image-builder/oci/distribution/repository-client.ts',
@@ -12,6 +16,8 @@ const FROM_REGISTRY = [
   'image-builder/oci/credentials/keychain.ts',
   'image-builder/oci/credentials/registries-conf.ts',
   'image-builder/runtime/node/http-transport.ts',
+  'image-builder/runtime/node/decoder.ts',
+  'image-builder/runtime/node/tls-probe.ts',
 ];
 
 /** A build that has its result already. */
@@ -37,19 +43,20 @@ export const RENDERS = [
   [...OBJECT, ...RESULT],
 ];
 
-/** What the commands that pipelines run all the time need at once. */
-export const READING = [
+const READING = [
   'image-builder/policy/load.ts',
   'image-builder/bundle/read/small-files.ts',
   'image-builder/bundle/artifacts.ts',
-  ...FROM_LAYOUT,
 ];
-
 const HELP = ['image-builder/cli/every-command.ts'];
+
+/** What the commands need that pipelines run all the time. */
+export const READING_COMMANDS = [...READING, ...FROM_LAYOUT, ...FROM_REGISTRY];
 
 /** The command line. */
 export const COMMANDS = [
-  FROM_REGISTRY,
+  [...READING, ...FROM_LAYOUT],
+  [...READING, ...FROM_REGISTRY],
   ['image-builder/bundle/read/read-bundle.ts', 'node_modules/yaml/browser/dist/index.js'],
   [
     'image-builder/bundle/read/inspect.ts',

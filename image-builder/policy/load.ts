@@ -2,8 +2,8 @@
 // for this run by variables of the environment and options. What one of them allows is allowed; for switches, the nearest
 // counts. Whoever can set them could as well start any other program: the policy is about what specs may do.
 
-import { constants } from 'node:fs';
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { errnoOf } from '../base/diagnostics/errno.ts';
 import { invalidInput } from '../base/diagnostics/error.ts';
@@ -107,17 +107,18 @@ function userPolicyFile({ XDG_CONFIG_HOME, HOME }: Env): string | undefined {
   return directory && join(directory, 'image-builder', 'policy.yaml');
 }
 
+/** Read at once: every run looks for these two small files, and threads that wait for a disk cost more than the disk. */
 async function readPolicyFile(path: string): Promise<PolicyFile | undefined> {
-  let file: FileHandle;
+  let file: number;
   try {
     // Opening a fifo would wait for its writer otherwise.
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
     throw invalidInput({ file: path }, `cannot be read: ${(error as Error).message}`);
   }
   try {
-    const facts = await file.stat();
+    const facts = fstatSync(file);
     const { uid, mode, size } = facts;
     if (!facts.isFile()) throw invalidInput({ file: path }, 'is not a regular file');
     if (size > LIMIT)
@@ -132,10 +133,10 @@ async function readPolicyFile(path: string): Promise<PolicyFile | undefined> {
         { file: path },
         `can be written by others (mode ${(mode & 0o777).toString(8)}); chmod go-w ${path}`,
       );
-    const text = await file.readFile('utf8');
+    const text = readFileSync(file, 'utf8');
     return (await import('./policy-file.ts')).parsePolicyFile(text, path);
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 

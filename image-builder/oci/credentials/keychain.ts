@@ -1,5 +1,6 @@
 // Where people already have their credentials, in the order of containers-auth.json(5), after what the caller passed in.
 
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Env } from '../../base/env.ts';
@@ -70,7 +71,7 @@ async function ownConfigs(environment: Env): Promise<CredentialConfig[]> {
   if (environment.DOCKER_AUTH_CONFIG)
     configs.push(parseCredentialConfig(environment.DOCKER_AUTH_CONFIG, 'DOCKER_AUTH_CONFIG'));
   for (const { path, required } of authFiles(environment)) {
-    const text = await readOptional(path, required);
+    const text = required ? await readRequired(path) : readOptional(path);
     if (text !== undefined && text.trim() !== '') configs.push(parseCredentialConfig(text, path));
   }
   return configs;
@@ -89,14 +90,29 @@ function authFiles(environment: Env): { path: string; required: boolean }[] {
   return paths.filter((path): path is string => Boolean(path)).map((path) => ({ path, required: false }));
 }
 
-async function readOptional(path: string, required: boolean): Promise<string | undefined> {
+/** One that was named, which may be the output of a program. */
+async function readRequired(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (!required && (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES')) return undefined;
-    throw new RegistryError('CREDENTIALS', `cannot read ${path}: ${code}`, {
-      hint: 'Check REGISTRY_AUTH_FILE and its permissions.',
-    });
+    throw unreadable(path, cause);
   }
+}
+
+/** At once: each run looks for all of these, and most are not there. */
+function readOptional(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return undefined;
+    throw unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): RegistryError {
+  const { code } = cause as NodeJS.ErrnoException;
+  return new RegistryError('CREDENTIALS', `cannot read ${path}: ${code}`, {
+    hint: 'Check REGISTRY_AUTH_FILE and its permissions.',
+  });
 }

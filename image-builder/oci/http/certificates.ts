@@ -2,7 +2,8 @@
 // <certs.d>/<host[:port]>/{*.crt, *.cert, *.key} (docs.docker.com "Verify repository client with certificates";
 // containers-certs.d(5)).
 
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Env } from '../../base/env.ts';
 import type { TlsSettings } from './connection-settings.ts';
@@ -19,7 +20,7 @@ export async function tlsSettings(host: string, insecure: boolean, environment: 
   const settings: TlsSettings = { ca, hostCa, ...(insecure && { insecure }) };
   if (environment.SSL_CERT_FILE) ca.push(await read(environment.SSL_CERT_FILE));
   for (const directory of certificateDirectories(host, environment)) {
-    const names = await list(directory);
+    const names = list(directory);
     if (names === undefined) continue;
     for (const name of names.filter((file) => file.endsWith('.crt')))
       hostCa.push(await read(join(directory, name)));
@@ -53,9 +54,10 @@ function certificateDirectories(host: string, environment: Env): string[] {
     .flatMap((root) => [...names].map((name) => join(root, name)));
 }
 
-async function list(directory: string): Promise<string[] | undefined> {
+/** At once: most hosts have none of these directories, and each run looks for all of them. */
+function list(directory: string): string[] | undefined {
   try {
-    return (await readdir(directory)).sort();
+    return readdirSync(directory).sort();
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return undefined;

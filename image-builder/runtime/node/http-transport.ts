@@ -16,6 +16,7 @@ import {
   USER_AGENT,
 } from '../../oci/http/transport.ts';
 import { Connections } from './connections.ts';
+import { destroyOnAbort } from './destroy-on-abort.ts';
 
 /** @param tlsFor TLS settings of a `host[:port]` */
 export function httpTransport(
@@ -59,8 +60,8 @@ class HttpTransport implements Transport {
           ...(body && !isBuffer && { expect: '100-continue' }),
           ...(options.headers as Record<string, string> | undefined),
         },
-        ...(signal && { signal }),
       });
+      destroyOnAbort(outgoing, signal);
       this.#watch(outgoing, url);
       outgoing.once('error', (cause) => {
         const error = networkError(cause, url, signal);

@@ -3,6 +3,7 @@
 
 import { connect } from 'node:net';
 import { CLIENT_HELLO, isTlsAnswer } from '../../oci/http/tls-hello.ts';
+import { destroyOnAbort } from './destroy-on-abort.ts';
 
 /**
  * Sends a ClientHello, and nothing else, and looks at the first byte of the answer. A failure of any other kind is left
@@ -17,7 +18,8 @@ export function speaksTls(
   signal?: AbortSignal,
 ): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port, ...(signal && { signal }) });
+    const socket = connect({ host, port });
+    destroyOnAbort(socket, signal);
     const finish = (answer: boolean) => {
       socket.destroy();
       resolve(answer);

@@ -103,18 +103,21 @@ class Replay {
   }
 }
 
-/** @param stream in pieces that complete one block at most: all that a piece holds is in memory at once */
 async function* byFzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
-  const { FzstdThread } = await import('./fzstd-thread.ts');
-  const thread = await FzstdThread.open();
-  const push = (chunk: Uint8Array, final: boolean) =>
-    thread.push(chunk, final).catch((error: unknown) => {
-      throw corrupt(what, error);
-    });
+  const { decompress } = await import('./fzstd.ts');
+  // Of what goes wrong, only this side of the decoder is about the data.
+  const refused: { error?: unknown } = {};
+  async function* watched(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* stream;
+    } catch (error) {
+      refused.error = error;
+      throw error;
+    }
+  }
   try {
-    for await (const chunk of stream) yield* await push(chunk, false);
-    yield* await push(new Uint8Array(0), true);
-  } finally {
-    await thread.close();
+    yield* decompress(watched());
+  } catch (error) {
+    throw 'error' in refused ? error : corrupt(what, error);
   }
 }
