@@ -114,21 +114,27 @@ const partOfKubernetesClient = {
   },
 };
 
-/**
- * Commander loads `child_process`, and with it the network, for commands that are programs of their own. There are none
- * here, so the module is loaded if it is ever asked for something.
- */
-const loadProcessesLate = {
-  name: 'load-processes-late',
+/** What libraries import and never use here, and what stands in its place. */
+const STAND_INS = {
+  // For commands that are programs of their own; with it comes the network.
+  'node:child_process': {
+    importer: 'commander',
+    contents: 'exports.spawn = (...given) => require("node:child_process").spawn(...given);',
+  },
+  // For runtimes without URL; with it come 270 kB of tables. The Kubernetes client needs node-fetch.
+  'whatwg-url': { importer: 'node-fetch', contents: 'exports.URL = URL;' },
+};
+const standIns = {
+  name: 'stand-ins',
   setup(build) {
-    build.onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
-      /[/\\]node_modules[/\\]commander[/\\]/.test(importer)
-        ? { path: 'child_process', namespace: 'late' }
-        : undefined,
-    );
-    build.onLoad({ filter: /./, namespace: 'late' }, () => ({
-      contents: 'exports.spawn = (...given) => require("node:child_process").spawn(...given);',
-    }));
+    for (const [module, { importer, contents }] of Object.entries(STAND_INS)) {
+      build.onResolve({ filter: new RegExp(`^${module}$`) }, (from) =>
+        from.importer.includes(join('node_modules', importer))
+          ? { path: module, namespace: 'stand-in' }
+          : undefined,
+      );
+      build.onLoad({ filter: new RegExp(`^${module}$`), namespace: 'stand-in' }, () => ({ contents }));
+    }
   },
 };
 
@@ -145,7 +151,7 @@ const BUNDLING = {
   // Names stay: error classes are shown by name, and a stack trace has to be readable.
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [replaceKnownModules, partOfKubernetesClient, loadProcessesLate, recordPackages],
+  plugins: [replaceKnownModules, partOfKubernetesClient, standIns, recordPackages],
   logLevel: 'warning',
 };
 if (development)
