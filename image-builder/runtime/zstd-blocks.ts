@@ -16,57 +16,68 @@ type State = 'frame' | 'block' | 'damaged';
 /** Larger windows would be allocated at once; `zstd --long` needs 128 MiB at most by default, as does node:zlib. */
 export const WINDOW_LIMIT_BYTES = 128 * 1024 * 1024;
 
-/**
- * The same bytes in pieces that complete one block at most. What is no zstd passes unchanged: the decoder says so.
- * @param windowLimit bytes that a frame may make the decoder hold
- * @throws RegistryError TOO_LARGE for a frame that wants more
- */
-export async function* blockByBlock(
-  stream: AsyncIterable<Uint8Array>,
-  windowLimit: number,
-  what: string,
-): AsyncGenerator<Uint8Array> {
-  let state: State = 'frame';
-  let hasChecksum = false;
-  let head: number[] = [];
+/** Cuts a stream that comes in chunks. What is no zstd passes unchanged: the decoder says so. */
+export class BlockCutter {
+  readonly #windowLimit: number;
+  readonly #what: string;
+  #state: State = 'frame';
+  #hasChecksum = false;
+  #head: number[] = [];
   /** Bytes to pass over before the next header, and whether they complete a block. */
-  let passing = { bytes: 0, endsBlock: false };
-  for await (const chunk of stream) {
+  #passing = { bytes: 0, endsBlock: false };
+
+  /** @param windowLimit bytes that a frame may make the decoder hold */
+  constructor(windowLimit: number, what: string) {
+    this.#windowLimit = windowLimit;
+    this.#what = what;
+  }
+
+  /**
+   * The same bytes in pieces that complete one block at most.
+   * @throws RegistryError TOO_LARGE for a frame that wants a larger window
+   */
+  cut(chunk: Uint8Array): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
     let start = 0;
-    for (let position = 0; position < chunk.length; ) {
-      if (state === 'damaged') break;
-      if (passing.bytes > 0) {
-        const step = Math.min(passing.bytes, chunk.length - position);
-        passing.bytes -= step;
+    for (let position = 0; position < chunk.length && this.#state !== 'damaged'; ) {
+      const { bytes, endsBlock } = this.#passing;
+      if (bytes > 0) {
+        const step = Math.min(bytes, chunk.length - position);
+        this.#passing.bytes -= step;
         position += step;
-        if (passing.bytes > 0 || !passing.endsBlock) continue;
-        yield chunk.subarray(start, position);
+        if (step < bytes || !endsBlock) continue;
+        pieces.push(chunk.subarray(start, position));
         start = position;
         continue;
       }
-      head.push(chunk[position++] ?? 0);
-      const header = Buffer.from(head);
-      if (state === 'block') {
-        if (header.length < 3) continue;
-        const { size, isLast } = blockHeader(header);
-        // The checksum goes with the block: the decoder passes over it.
-        passing = { bytes: size + (isLast && hasChecksum ? 4 : 0), endsBlock: true };
-        if (isLast) state = 'frame';
-        head = [];
-        continue;
-      }
-      const frame = frameHeader(header);
-      if (frame === 'incomplete') continue;
-      head = [];
-      if (frame === 'damaged') state = 'damaged';
-      else if (frame.kind === 'skippable') passing = { bytes: frame.size, endsBlock: false };
-      else {
-        if (frame.window > windowLimit) throw tooLarge(what, windowLimit);
-        hasChecksum = frame.hasChecksum;
-        state = 'block';
-      }
+      this.#head.push(chunk[position++] ?? 0);
+      this.#readHeader(Buffer.from(this.#head));
     }
-    if (start < chunk.length) yield chunk.subarray(start);
+    if (start < chunk.length) pieces.push(chunk.subarray(start));
+    return pieces;
+  }
+
+  /** @param header what there is of it */
+  #readHeader(header: Buffer): void {
+    if (this.#state === 'block') {
+      if (header.length < 3) return;
+      const { size, isLast } = blockHeader(header);
+      // The checksum goes with the block: the decoder passes over it.
+      this.#passing = { bytes: size + (isLast && this.#hasChecksum ? 4 : 0), endsBlock: true };
+      if (isLast) this.#state = 'frame';
+      this.#head = [];
+      return;
+    }
+    const frame = frameHeader(header);
+    if (frame === 'incomplete') return;
+    this.#head = [];
+    if (frame === 'damaged') this.#state = 'damaged';
+    else if (frame.kind === 'skippable') this.#passing = { bytes: frame.size, endsBlock: false };
+    else {
+      if (frame.window > this.#windowLimit) throw tooLarge(this.#what, this.#windowLimit);
+      this.#hasChecksum = frame.hasChecksum;
+      this.#state = 'block';
+    }
   }
 }
 

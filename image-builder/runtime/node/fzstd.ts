@@ -2,19 +2,23 @@
 // bits) or for ever (weights of which one symbol takes no bits). node:vm ends code that takes too long.
 import { createContext, Script } from 'node:vm';
 import { Decompress } from 'fzstd';
+import { corrupt } from '../../oci/http/registry-error.ts';
+import { BlockCutter, WINDOW_LIMIT_BYTES } from '../zstd-blocks.ts';
 
 /** Milliseconds for one call, for which signals wait too; an honest block takes five, and a busy machine is slower. */
 const PATIENCE = 5_000;
 
-/** Blocks that are decompressed in one call at most: the watch over a call costs a twentieth of a millisecond. */
-const BATCH = 16;
+/** Blocks that are decompressed in one call at most: the watch over a call costs a tenth of a millisecond. */
+const BATCH = 32;
 
 /**
- * Decompresses all frames of a stream.
- * @param stream in pieces that complete one block at most: all that {@link BATCH} of them hold is in memory at once
- * @throws Error for data that are damaged, or take too long
+ * Decompresses all frames of a stream. All that {@link BATCH} blocks hold is in memory at once.
+ * @throws RegistryError CORRUPT for data that are damaged, or take too long; TOO_LARGE for a window that is
  */
-export async function* decompress(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* decompress(
+  stream: AsyncIterable<Uint8Array>,
+  what: string,
+): AsyncGenerator<Uint8Array> {
   const context = createContext({});
   const call = new Script('work()');
   let output: Uint8Array[] = [];
@@ -29,18 +33,21 @@ export async function* decompress(stream: AsyncIterable<Uint8Array>): AsyncGener
       call.runInContext(context, { timeout: PATIENCE });
     } catch (error) {
       const isLate = (error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
-      throw isLate ? new Error('it takes too long') : error;
+      throw corrupt(what, isLate ? new Error('it takes too long') : error);
     }
     return output;
   };
+  const cutter = new BlockCutter(WINDOW_LIMIT_BYTES, what);
   let pieces: Uint8Array[] = [];
   // Whoever looks for something near the beginning gets that before more is read.
   let batch = 1;
-  for await (const piece of stream) {
-    if (pieces.push(piece) < batch) continue;
-    yield* push(pieces, false);
-    pieces = [];
-    batch = Math.min(batch * 2, BATCH);
+  for await (const chunk of stream) {
+    for (const piece of cutter.cut(chunk)) {
+      if (pieces.push(piece) < batch) continue;
+      yield* push(pieces, false);
+      pieces = [];
+      batch = Math.min(batch * 2, BATCH);
+    }
   }
   yield* push(pieces, true);
 }

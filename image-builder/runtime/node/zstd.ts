@@ -2,8 +2,7 @@
 
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { corrupt } from '../../oci/http/registry-error.ts';
-import { blockByBlock, WINDOW_LIMIT_BYTES, withCheckedWindow } from '../zstd-blocks.ts';
+import { withCheckedWindow } from '../zstd-blocks.ts';
 import { DECODER_CHUNK_BYTES, throughDecoder } from './decoder.ts';
 
 /** What the types of Node 20 do not know. */
@@ -17,7 +16,7 @@ type CreateDecoder = (options: { chunkSize: number }) => NativeDecoder;
 export async function* unzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
   const create = (zlib as { createZstdDecompress?: CreateDecoder }).createZstdDecompress;
   if (create) yield* byZlib(withCheckedWindow(stream, what), create, what);
-  else yield* byFzstd(blockByBlock(stream, WINDOW_LIMIT_BYTES, what), what);
+  else yield* (await import('./fzstd.ts')).decompress(stream, what);
 }
 
 /**
@@ -100,24 +99,5 @@ class Replay {
       return !done;
     });
     return this.#pulling;
-  }
-}
-
-async function* byFzstd(stream: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
-  const { decompress } = await import('./fzstd.ts');
-  // Of what goes wrong, only this side of the decoder is about the data.
-  const refused: { error?: unknown } = {};
-  async function* watched(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* stream;
-    } catch (error) {
-      refused.error = error;
-      throw error;
-    }
-  }
-  try {
-    yield* decompress(watched());
-  } catch (error) {
-    throw 'error' in refused ? error : corrupt(what, error);
   }
 }
