@@ -1,4 +1,4 @@
-// The statements that a build makes about its bundle, and which of them a registry does not have yet.
+// The statements that a build makes about its bundle, less those that the registry already has.
 import { signStatement } from '../../attestation/envelope.ts';
 import type { SigningKey } from '../../attestation/keys.ts';
 import { examine } from '../../attestation/policy.ts';
@@ -26,11 +26,11 @@ import { findStatements } from './find-statements.ts';
 import { claimsOf, subjectFor } from './sign.ts';
 import { PREDICATE_TYPE_ANNOTATION, statementReferrer } from './statement-referrer.ts';
 
-/** What is to be said. */
+/** What the statements are about. */
 export interface AttestRequest {
   /** The bundle as it is published: an index with its disks, or the image alone; with its bills of materials. */
   source: ImageSource;
-  /** Where it goes, with the tag. */
+  /** Where the bundle is published, with its tag. */
   target: RegistryReference;
   artifacts: Artifacts;
   key: SigningKey;
@@ -38,7 +38,7 @@ export interface AttestRequest {
   sbom: boolean;
   /** SLSA provenance without the bills of materials. */
   provenance?: Provenance;
-  /** What the provenance names as the description of the build; goes with it. */
+  /** The description of the build, which the provenance names and which is published with it. */
   description?: Buffer;
   /** Which disks have booted by which firmware, by the name of the disk. */
   bootTests?: PassedBootTest[];
@@ -58,7 +58,7 @@ interface Draft extends Statement {
 }
 
 /**
- * The statements that are demanded and that nobody who holds the key has made there.
+ * The statements that are demanded and that no holder of the key has made there yet.
  * @param there the same bundle where it goes; it may not be there yet
  * @throws RegistryError
  */
@@ -84,7 +84,8 @@ export async function newStatements(request: AttestRequest, there: ImageSource):
   const provenance = unsaid.find(({ predicateType }) => predicateType === PREDICATES.provenance);
   const { description, artifacts } = request;
   if (!provenance || !description) return statements;
-  // Whoever asks about the bundle's image in an index can build it again, too; a disk alone is not what a build makes.
+  // Attached to the bundle's image in an index as well, so that the image alone can be rebuilt; a disk alone is not the product of
+  // a build.
   const disks = new Set(withDigests(artifacts).map((disk) => diskManifest(disk).descriptor.digest));
   const described = provenance.manifests.filter(({ digest }) => !disks.has(digest));
   return [...statements, ...described.map((manifest) => descriptionReferrer(manifest, description))];
@@ -160,7 +161,7 @@ async function draftsOf(request: AttestRequest): Promise<Draft[]> {
   return drafts;
 }
 
-/** The bills of materials that refer to the bundle, by the names of their disks. */
+/** The bills of materials attached to the bundle, by disk name. */
 async function documentsOf(source: ImageSource, digest: Digest) {
   const found: { file: string; manifest: string; document: SbomDocument }[] = [];
   for await (const sbom of listSboms(source, digest))
@@ -174,8 +175,8 @@ async function documentsOf(source: ImageSource, digest: Digest) {
 }
 
 /**
- * What the holder of the key has said there, as {@link identityOf} identifies it. Bills of materials are large: of those it is
- * enough that they are listed.
+ * What the holder of the key has stated there, as {@link identityOf} identifies it. Bills of materials are large, so it is enough
+ * that they are listed.
  */
 async function saidThere(
   there: ImageSource,
@@ -196,7 +197,7 @@ async function saidThere(
   return said;
 }
 
-/** The kind of a statement and what it is about; not what it says, nor when. */
+/** Identifies a statement by its kind and its subject, whatever it says and whenever it was made. */
 function identityOf({ predicateType, subject }: Statement): string {
   const about = subject.map(({ name, digest, annotations = {} }) => {
     const { created: _, ...claims } = annotations;

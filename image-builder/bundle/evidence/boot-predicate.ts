@@ -1,17 +1,17 @@
-// What is signed of boot tests: a test result (https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md).
+// What is signed about boot tests: a test result (https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md).
 
 /** A boot test that a disk has passed. */
 export interface PassedBootTest {
   /** Name of the QCOW. */
   disk: string;
   firmware: string;
-  /** Until the login prompt, or the end of the tests inside of the image. */
+  /** Seconds until the login prompt, or until the tests inside the image ended. */
   seconds?: number;
-  /** QEMU's: `kvm`, `tcg`. */
+  /** QEMU's accelerator: `kvm` or `tcg`. */
   accelerator?: string;
-  /** From power-on until the node that the image became was Ready in a cluster. */
+  /** Seconds from power-on until the booted node was Ready in a cluster. */
   readySeconds?: number;
-  /** Names of the tests inside of the image. */
+  /** Names of the tests that ran inside the image. */
   tests: string[];
 }
 

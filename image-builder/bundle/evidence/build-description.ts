@@ -1,4 +1,4 @@
-// The description of the build that made a bundle: it lies beside the bundle, and the signed provenance names its digest.
+// The description of the build that made a bundle. It is attached to the bundle, and the signed provenance names its digest.
 import type { Digest } from '../../oci/digest.ts';
 import { digestOf } from '../../oci/digest.ts';
 import type { ImageSource } from '../../oci/image-source.ts';
@@ -15,10 +15,10 @@ import { referrerManifest } from '../../oci/referrers/referrer.ts';
 /** Media type of a description, and artifact type of its manifest. */
 export const DESCRIPTION_TYPE = 'application/vnd.airshipit.image-builder.build.v1+json';
 
-/** That of a build with embedded files of megabytes is no larger. Bytes. */
+/** Limit in bytes; a build with megabytes of embedded files stays below it. */
 const LIMIT = 64 * 1024 * 1024;
 
-/** The same for the same build, so that it is there once. */
+/** Equal bytes for equal builds, so that a registry keeps one copy. */
 export function descriptionReferrer(
   subject: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>,
   content: Buffer,
@@ -33,9 +33,9 @@ export function descriptionReferrer(
 }
 
 /**
- * The description with a digest, checked against it.
+ * Reads the description with a digest, and checks it against that.
  * @param subject what it refers to
- * @returns undefined when it is not there
+ * @returns undefined if it is missing
  * @throws RegistryError
  */
 export async function readBuildDescription(

@@ -13,20 +13,20 @@ import { referrerContentOf, referrerManifestOf } from '../../oci/referrers/read.
 import { EMPTY_CONFIG } from '../../oci/referrers/referrer.ts';
 import { PREDICATE_TYPE_ANNOTATION } from './statement-referrer.ts';
 
-/** More statements than that about one bundle are no evidence, but a flood. */
+/** More statements than this about one bundle are taken for a flood. */
 const MOST = 32;
 /** Bytes of a statement; of one that has a bill of materials in it. */
 const LIMIT = 1024 * 1024;
 const SBOM_LIMIT = 16 * 1024 * 1024;
 
-/** A statement, or why it could not be read. */
+/** A statement, or the reason why it could not be read. */
 export type Found = FoundStatement | { name: string; problem: string };
 
 /**
- * Yields statements about a manifest as they are found; whoever has enough stops.
+ * Yields statements about a manifest as they are found, so that a caller can stop once it has enough.
  * @param kinds predicate types that are wanted; undefined: all
  * @param listed gets the digests of everything that is listed, as far as the list was read
- * @throws TrustError TRUST_TOO_MANY; RegistryError when the registry cannot be asked: that is not "none"
+ * @throws TrustError TRUST_TOO_MANY; RegistryError if the registry does not answer, which must not be mistaken for "none"
  */
 export async function* findStatements(
   source: ImageSource,
@@ -62,7 +62,7 @@ export async function* findStatements(
   }
 }
 
-/** @returns undefined for what is no statement, or one that nobody wants */
+/** @returns undefined for anything that is not a wanted statement */
 async function readStatement(
   source: ImageSource,
   descriptor: Descriptor,
@@ -78,7 +78,7 @@ async function readStatement(
     const limit = kind === PREDICATES.sbom ? SBOM_LIMIT : LIMIT;
     return { name, content: await referrerContentOf(source, manifest, limit, 'it') };
   } catch (error) {
-    // What lies there and is unusable speaks for nothing; a registry that does not answer is another matter.
+    // An unusable statement proves nothing; a registry that does not answer is an error.
     if (error instanceof RegistryError && UNUSABLE.has(error.code))
       return { name, problem: `cannot be used: ${error.message}` };
     throw error;

@@ -1,4 +1,4 @@
-// What refers to a bundle, as it describes itself: nobody has checked it.
+// What is attached to a bundle, by its own unverified description.
 import { claimsIn, SIGSTORE_BUNDLE } from '../../attestation/envelope.ts';
 import { PREDICATES, parseStatement, subjectOf } from '../../attestation/statement.ts';
 import type { Digest } from '../../oci/digest.ts';
@@ -8,21 +8,21 @@ import { describeReferrer } from '../../oci/referrers/read.ts';
 import { DISK_ANNOTATION } from '../sbom-referrer.ts';
 import { findStatements } from './find-statements.ts';
 
-/** Something that refers to a bundle. */
+/** Something attached to a bundle. */
 export interface Evidence {
-  /** `signature`, `provenance`, `sbom`, `bootTest`, a predicate type, or the artifact type of what is no statement. */
+  /** `signature`, `provenance`, `sbom`, `bootTest`, a predicate type, or the artifact type if it is not a statement. */
   kind: string;
-  /** Whose key it names (hex SHA-256), whether he has signed it or not. */
+  /** The key that it names (hex SHA-256), whether or not that key signed it. */
   key?: string;
   /** What it claims, or which disk it describes. */
   claims: Record<string, string>;
 }
 
-/** More is not shown. */
+/** At most this many are shown. */
 const MOST = 100;
 
 /**
- * @returns an empty list where nothing can be asked for it (offline)
+ * @returns an empty list if there is nobody to ask (offline)
  * @throws TrustError, RegistryError
  */
 export async function listEvidence(source: ImageSource, digest: Digest): Promise<Evidence[]> {

@@ -25,11 +25,11 @@ import { statementReferrer } from './statement-referrer.ts';
 /** How a statement is made. */
 export interface SignOptions extends SourceOptions {
   key: SigningKey;
-  /** Where a bundle in a layout or an archive will be: its repository and tag are claimed. */
+  /** Where a bundle in a layout or an archive will be published: the repository and tag to claim. */
   publishedAs?: RegistryReference;
   /** Claims besides the repository and the tag, by name. */
   claims?: Readonly<Record<string, string>>;
-  /** What is said; default: that somebody stands behind it. */
+  /** The predicate; default: a plain signature. */
   predicate?: { type: string; content: Record<string, unknown> };
   /** Seconds since the epoch. */
   now: number;
@@ -42,13 +42,13 @@ export interface Signed {
   image: string;
   /** Hex SHA-256 of the public key. */
   keyId: string;
-  /** Whether the same had been said with the same key before: nothing was added then. */
+  /** Whether the same key had already stated the same; nothing was added then. */
   alreadySigned: boolean;
 }
 
 /**
- * Signs what a reference stands for, and with an index the images in it.
- * @throws RegistryError INVALID_REFERENCE for what is in a place without referrers, REFERRERS; those of reading and writing
+ * Signs what a reference resolves to; of an index, the images in it as well.
+ * @throws RegistryError INVALID_REFERENCE for a place that has no referrers, REFERRERS; those of reading and writing
  */
 export async function signImage(text: string, options: SignOptions): Promise<Signed> {
   const reference = parseReference(text);
@@ -87,7 +87,7 @@ export async function signImage(text: string, options: SignOptions): Promise<Sig
   }
 }
 
-/** Puts referrers beside an image that is there. */
+/** Attaches referrers to an image that exists. */
 async function attach(
   source: ImageSource,
   reference: RegistryReference,
@@ -111,14 +111,14 @@ async function attachHere(
   await (transport === 'oci' ? addToLayoutDirectory : addToArchive)(path, added, signal);
 }
 
-/** The root, and of an index what it names: whoever is asked about those has an answer, too. */
+/** The root, and the images of an index, so that each of them can be verified by its own digest. */
 function manifestsOf({ mediaType, digest, size }: Descriptor, content: Buffer, name: string): Descriptor[] {
   const parsed = parseManifest(content, mediaType, `the manifest of ${name}`);
   const root = { mediaType: parsed.mediaType, digest, size };
   return [root, ...('manifests' in parsed ? parsed.manifests : [])];
 }
 
-/** A tag is claimed, so that a registry cannot answer with another image that was signed once. */
+/** The tag is claimed, so that a registry cannot answer with another image that was signed earlier. */
 export function claimsOf(
   { repository, tag, digest }: RegistryReference,
   more: Readonly<Record<string, string>> = {},
@@ -127,13 +127,13 @@ export function claimsOf(
   return { repository, ...(named !== undefined && { tag: named }), ...more };
 }
 
-/** @param annotations what is claimed beside it */
+/** @param annotations the claims */
 export function subjectFor(digest: Digest, annotations: Record<string, string>): Subject {
   const { algorithm, hex } = splitDigest(digest);
   return { digest: { [algorithm]: hex }, annotations };
 }
 
-/** Whether this key has signed this with these claims before. */
+/** Whether this key has already signed this with these claims. */
 async function isSaid(
   source: ImageSource,
   digest: Digest,

@@ -1,4 +1,4 @@
-// Which bills of materials somebody who is trusted vouches for: those whose digests a provenance names.
+// The bills of materials that a trusted key vouches for: those whose digests a signed provenance names.
 import type { TrustPolicy, Verdict } from '../../attestation/policy.ts';
 import { PREDICATES } from '../../attestation/statement.ts';
 import { isRecord, recordsIn } from '../../base/record.ts';
@@ -7,7 +7,7 @@ import { SPDX } from '../sbom-referrer.ts';
 import { withVerified } from './verify.ts';
 
 /**
- * @param policies what the bundle must be besides
+ * @param policies what else the bundle must satisfy
  * @returns SHA-256 in hex
  * @throws TrustError; RegistryError, BundleError
  */

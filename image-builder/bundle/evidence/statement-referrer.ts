@@ -1,16 +1,16 @@
-// A signed statement as it lies beside a bundle: as cosign 3 attaches it, so that cosign finds it.
+// A signed statement as a referrer of a bundle, in the form of cosign 3, so that cosign finds it.
 import { SIGSTORE_BUNDLE } from '../../attestation/envelope.ts';
 import { digestOf } from '../../oci/digest.ts';
 import type { Descriptor } from '../../oci/model.ts';
 import type { NewReferrer } from '../../oci/referrers/attached.ts';
 import { referrerManifest } from '../../oci/referrers/referrer.ts';
 
-/** OCI annotation of a statement's manifest: what kind of statement it is. Unsigned; readers choose by it. */
+/** OCI annotation of a statement's manifest with the predicate type. It is unsigned; readers use it to choose what to fetch. */
 export const PREDICATE_TYPE_ANNOTATION = 'dev.sigstore.bundle.predicateType';
 
 /**
- * The annotations by which others write down the time and that it is an envelope (cosign's bundle specification: "may") are
- * left out: the signed statement says both, and here they would stand twice in what each reader fetches.
+ * Annotations for the time and the kind of envelope, which cosign's bundle specification makes optional, are left out: the signed
+ * statement has both, and every reader would fetch them twice.
  * @param subject the manifest that the statement is attached to, which is one of its subjects
  */
 export function statementReferrer(

@@ -1,4 +1,4 @@
-// What a bundle must be: what the spec demands, and what the policy of the machine demands besides.
+// The policies that a bundle must satisfy: the spec's, and the machine's.
 
 import type { TrustPolicy } from '../../attestation/policy.ts';
 import { trustPolicy } from '../../attestation/trust-policy.ts';
@@ -9,7 +9,7 @@ import type { BundleRule, Policy } from '../../policy/policy.ts';
 
 /**
  * @param wanted what the spec or the caller demands
- * @param where the field that it stands in, for errors
+ * @param where the field with it, for errors
  * @throws TrustError TRUST_KEY_UNUSABLE
  */
 export function trustFor(

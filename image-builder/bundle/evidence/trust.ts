@@ -1,4 +1,4 @@
-// Whether a bundle is what its reader demands, before anything of it is used.
+// Checks that a bundle satisfies the policies of its reader, before anything of it is used.
 import { TrustError } from '../../attestation/error.ts';
 import {
   enforce,
@@ -16,29 +16,29 @@ import type { ImageSource } from '../../oci/image-source.ts';
 import type { Reference } from '../../oci/reference.ts';
 import { findStatements } from './find-statements.ts';
 
-/** Where a bundle is, and what is believed about it. */
+/** Where a bundle is, and what is known about it. */
 export interface TrustRequest {
   source: ImageSource;
   reference: Reference;
-  /** What the reference stands for: an index, or the bundle's manifest. */
+  /** What the reference resolves to: an index, or the bundle's manifest. */
   digest: Digest;
-  /** Remembers statements between runs. */
+  /** Keeps statements between runs. */
   cache?: Pick<DiskCache, 'recall' | 'remember'>;
   /** Seconds since the epoch. */
   now: number;
 }
 
-/** What is in the cache of a bundle's statements. What they are worth is found out each time. */
+/** The cached statements of a bundle. They are verified again at each use. */
 interface Remembered {
-  /** The content in base64. */
+  /** Content, in base64. */
   statements: { name: string; content: string }[];
   /** Digests of bills of materials that were listed. */
   sboms: string[];
 }
 
 /**
- * Finds the statements that the policy demands, and makes sure that they are there.
- * @throws TrustError; RegistryError when statements cannot be asked for
+ * Finds the statements that the policy demands.
+ * @throws TrustError if one is missing or wrong; RegistryError if the registry cannot list them
  */
 export async function requireTrust(request: TrustRequest, policy: TrustPolicy): Promise<Verdict> {
   const { reference, digest, cache, now } = request;
@@ -54,7 +54,7 @@ export async function requireTrust(request: TrustRequest, policy: TrustPolicy): 
       new Set(remembered.sboms),
     );
     if (satisfies(verdict, rules, image, now)) return verdict;
-    // Newer ones may be there.
+    // The registry may have newer ones.
   }
   const { verdict, used, listed } = await collect(request, rules, image);
   enforce(verdict, rules, image, now);
@@ -82,11 +82,11 @@ async function collect(
     const verdict = examine(used, digest, policy.keys, listed);
     return { ...verdict, refused: [...unusable, ...verdict.refused] };
   };
-  // Whoever wants boot tests wants to hear of each that has failed.
+  // A policy that demands boot tests must see every one that failed.
   const mayStop = !policy.require.includes('bootTest');
   const read = async (kinds: ReadonlySet<string>) => {
     for await (const found of findStatements(source, digest, kinds, listed)) {
-      // Those that do not say what they are come each time.
+      // Statements without a kind are yielded for every kind.
       if ([...used, ...unusable].some(({ name }) => name === found.name)) continue;
       if ('problem' in found) unusable.push({ name: found.name, reason: found.problem });
       else used.push(found);
@@ -107,7 +107,7 @@ const KINDS: Record<Requirement, string> = {
   bootTest: PREDICATES.bootTest,
 };
 
-/** Changes when the same policy would remember something else. */
+/** Changes whenever the policy would keep other statements. */
 const FORMAT = 2;
 
 function satisfies(verdict: Verdict, policy: TrustPolicy, image: string, now: number): boolean {
@@ -121,7 +121,7 @@ function satisfies(verdict: Verdict, policy: TrustPolicy, image: string, now: nu
 }
 
 /**
- * A reference by tag is a question that the registry answers: the signature must be for that answer. A digest is none.
+ * What a tag means is decided by the registry, so the signature must claim that tag. A digest leaves nothing to decide.
  */
 export function withDefaultClaims(policy: TrustPolicy, reference: Reference): TrustPolicy {
   if (reference.transport !== 'registry' || reference.digest !== undefined) return policy;

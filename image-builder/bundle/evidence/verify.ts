@@ -1,4 +1,4 @@
-// Reads all statements about a bundle, and says who has said what, and whether that is enough.
+// Reads all statements about a bundle: who stated what, and whether the policies are satisfied.
 import {
   enforce,
   enforceBootTests,
@@ -16,37 +16,37 @@ import type { ReadBundleOptions } from '../read/read-options.ts';
 import { findStatements } from './find-statements.ts';
 import { withDefaultClaims } from './trust.ts';
 
-/** A statement that counts. */
+/** A statement with a valid signature of a trusted key. */
 export interface Vouching {
   /** `signature`, `provenance`, `sbom`, `bootTest`, or the predicate type. */
   kind: string;
   /** Hex SHA-256 of the public key. */
   key: string;
-  /** What is claimed beside it. */
+  /** Its claims. */
   claims: Record<string, string>;
   /** Digest of its manifest. */
   statement: string;
 }
 
-/** What was found out about a bundle. */
+/** The result of verifying a bundle. */
 export interface Verification {
   /** With the digest. */
   image: string;
   trusted: Vouching[];
-  /** What counts for nothing, and why. */
+  /** Statements that do not count, each with the reason. */
   refused: Verdict['refused'];
 }
 
-/** A bundle that is what was demanded, while it is open. */
+/** A verified bundle, while it is open. */
 export interface VerifiedBundle {
   verification: Verification;
   image: Image;
-  /** Statements that count, with what they say. */
+  /** Statements that count, with their predicates. */
   statements: Verdict['trusted'];
 }
 
 /**
- * Makes sure that a bundle is what every policy demands.
+ * Verifies that a bundle satisfies every policy.
  * @throws TrustError; RegistryError, BundleError
  */
 export async function verifyBundle(
@@ -58,7 +58,7 @@ export async function verifyBundle(
 }
 
 /**
- * Reads more of a bundle that is what every policy demands.
+ * Verifies a bundle, and reads more of it while it is open.
  * @throws TrustError; RegistryError, BundleError
  */
 export async function withVerified<Result>(
