@@ -20,6 +20,9 @@ const FROM_REGISTRY = [
   'image-builder/runtime/node/tls-probe.ts',
 ];
 
+/** A signature is demanded. */
+const TRUST = ['image-builder/bundle/evidence/trust.ts', 'image-builder/bundle/evidence/trust-rules.ts'];
+
 /** A build that has its result already. */
 const RESULT = [
   'image-builder/build/build.ts',
@@ -40,6 +43,7 @@ const BUNDLE = [...OBJECT, 'image-builder/bundle/read/read-bundle.ts', 'image-bu
 export const RENDERS = [
   [...BUNDLE, ...FROM_REGISTRY],
   [...BUNDLE, ...FROM_LAYOUT],
+  [...BUNDLE, ...FROM_REGISTRY, ...TRUST],
   [...OBJECT, ...RESULT],
 ];
 
@@ -57,6 +61,7 @@ export const READING_COMMANDS = [...READING, ...FROM_LAYOUT, ...FROM_REGISTRY];
 export const COMMANDS = [
   [...READING, ...FROM_LAYOUT],
   [...READING, ...FROM_REGISTRY],
+  [...READING, ...FROM_REGISTRY, ...TRUST],
   ['image-builder/bundle/read/read-bundle.ts', 'node_modules/yaml/browser/dist/index.js'],
   [
     'image-builder/bundle/read/inspect.ts',
