@@ -1,5 +1,6 @@
 // fzstd, for as long as it may take. It believes what a frame says: a few bytes keep it busy for minutes (sequences that take no
 // bits) or for ever (weights of which one symbol takes no bits). node:vm ends code that takes too long.
+import { setImmediate } from 'node:timers/promises';
 import { createContext, Script } from 'node:vm';
 import { Decompress } from 'fzstd';
 import { corrupt } from '../../oci/http/registry-error.ts';
@@ -44,6 +45,8 @@ export async function* decompress(
   for await (const chunk of stream) {
     for (const piece of cutter.cut(chunk)) {
       if (pieces.push(piece) < batch) continue;
+      // Limits of time and signals have their turn between two calls, also when the blocks of one chunk take hours.
+      await setImmediate();
       yield* push(pieces, false);
       pieces = [];
       batch = Math.min(batch * 2, BATCH);

@@ -114,6 +114,21 @@ test.each([
   30_000,
 );
 
+test('timers have their turn while the blocks of one chunk are decompressed', async () => {
+  const blocks = Array.from({ length: 4096 }, (_, index) => block('repeated', 128 * 1024, index === 4095));
+  const bomb = frame(blocks);
+  let isOver = false;
+  setTimeout(() => {
+    isOver = true;
+  }, 20);
+  let read = 0;
+  for await (const part of unzstd(pieces(bomb, bomb.length), 'it')) {
+    read += part.length;
+    if (isOver) break;
+  }
+  expect(read).toBeLessThan(4096 * 128 * 1024);
+});
+
 test('what comes at once is read before much of the rest is asked for', async () => {
   let asked = 0;
   async function* blocks() {
