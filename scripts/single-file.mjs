@@ -103,8 +103,8 @@ function askedFor(group, entry, outputs) {
 }
 
 /**
- * Several parts as one module in CommonJS, which exports the exports of those that are asked for under their names. Within it the bundler
- * joins what the parts import from each other, so that nothing is looked up when it runs.
+ * Several parts as one module in CommonJS, which exports the exports of those that are asked for under their names. Within
+ * it the bundler joins what the parts import from each other, so that nothing is looked up when it runs.
  */
 async function merged(names, asked, texts, { target, minifySyntax, minifyWhitespace, logLevel }) {
   const parts = {

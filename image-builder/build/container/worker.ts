@@ -3,29 +3,13 @@ import { createInterface } from 'node:readline';
 import { type Finding, findingsOf } from '../../base/diagnostics/error.ts';
 import type { Reporter } from '../../base/diagnostics/progress.ts';
 import type { BundleContents } from '../../bundle/model.ts';
-import type { Policy } from '../../policy/policy.ts';
+import { NOTHING_ALLOWED } from '../../policy/nothing-allowed.ts';
 import { build, buildAhead, buildStages, missingAhead } from '../build.ts';
 import { planBuild } from '../session.ts';
 import type { ContainedBuild, ContainedPlan } from './protocol.ts';
 
 /** What is printed: the bundle, null when only stages were asked for or some are missing, the plan, or what went wrong. */
 export type ContainedAnswer = { result: BundleContents | ContainedPlan | null } | { findings: Finding[] };
-
-/** Whoever has started the container has judged the build, and leaves it nothing but its tools. */
-const CONTAINED: Policy = {
-  caller: 'render',
-  read: [],
-  write: [],
-  push: [],
-  stores: [],
-  bundles: [],
-  storesOfSpec: false,
-  images: [],
-  networks: [],
-  namespaces: [],
-  backgroundBuilds: false,
-  credentialHelpers: false,
-};
 
 /** Builds what the first line of `input` says; stops when `input` ends before it is finished. */
 export async function runContainedBuild(
@@ -47,7 +31,7 @@ export async function runContainedBuild(
     const surroundings = {
       ...options,
       cwd: '/',
-      policy: CONTAINED,
+      policy: NOTHING_ALLOWED,
       // Whoever has mounted an entry has judged it.
       believes: () => true,
       signal: AbortSignal.any([options.signal, abandoned.signal]),

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../../base/env.ts';
+import { NOTHING_ALLOWED } from '../../policy/nothing-allowed.ts';
 import type { Policy, TrustedStore } from '../../policy/policy.ts';
 import { IN_POD } from './protocol.ts';
 
@@ -17,18 +18,5 @@ export function registryEnvironment(): Env {
 
 /** Whoever has made the Job has judged the build, and leaves it the shared store. */
 export function podPolicy(store: TrustedStore): Policy {
-  return {
-    caller: 'render',
-    read: [],
-    write: [],
-    push: [store.repository],
-    stores: [store],
-    bundles: [],
-    storesOfSpec: false,
-    images: [],
-    networks: [],
-    namespaces: [],
-    backgroundBuilds: false,
-    credentialHelpers: false,
-  };
+  return { ...NOTHING_ALLOWED, push: [store.repository], stores: [store] };
 }
