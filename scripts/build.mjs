@@ -29,6 +29,7 @@ const EVALUATED = [
   ...['assets', 'defaults', 'guest-program', 'release', 'schema', 'template-program'].map(
     (name) => `image-builder/embedded/${name}.ts`,
   ),
+  'image-builder/runtime/fzstd-source.ts',
   'image-builder/stages/stage-code.ts',
 ];
 

@@ -3,7 +3,7 @@
 // zstd frames. Node's knows neither.
 
 import { corrupt } from '../../oci/http/registry-error.ts';
-import { withCheckedWindow } from '../zstd-blocks.ts';
+import { withCheckedWindow } from '../zstd-window.ts';
 
 declare const DecompressionStream: new (format: 'gzip' | 'zstd') => TransformStream<Uint8Array, Uint8Array>;
 

@@ -1,16 +1,11 @@
-// fzstd, for as long as it may take. It believes what a frame says: a few bytes keep it busy for minutes (sequences that take no
-// bits) or for ever (weights of which one symbol takes no bits). node:vm ends code that takes too long.
+// zstd by fzstd. What a stream stores uncompressed, such as the disk in a layer, does not go through it: it sees stored blocks only
+// where a compressed one that follows may refer to them.
 import { setImmediate } from 'node:timers/promises';
-import { createContext, Script } from 'node:vm';
-import { Decompress } from 'fzstd';
-import { corrupt } from '../../oci/http/registry-error.ts';
-import { BlockCutter, WINDOW_LIMIT_BYTES } from '../zstd-blocks.ts';
+import { BATCH, FzstdFrame } from './fzstd-frame.ts';
+import { type Block, blocksOf, type Frame } from './zstd-blocks.ts';
 
-/** Milliseconds for one call, for which signals wait too; an honest block takes five, and a busy machine is slower. */
-const PATIENCE = 5_000;
-
-/** Blocks that are decompressed in one call at most: the watch over a call costs a tenth of a millisecond. */
-const BATCH = 32;
+/** Of a stored block: smaller ones would be many to remember. */
+const WORTH_PASSING_BYTES = 16 * 1024;
 
 /**
  * Decompresses all frames of a stream. All that {@link BATCH} blocks hold is in memory at once.
@@ -20,37 +15,35 @@ export async function* decompress(
   stream: AsyncIterable<Uint8Array>,
   what: string,
 ): AsyncGenerator<Uint8Array> {
-  const context = createContext({});
-  const call = new Script('work()');
-  let output: Uint8Array[] = [];
-  const decoder = new Decompress((part) => output.push(part));
-  const push = (pieces: Uint8Array[], isLast: boolean): Uint8Array[] => {
-    output = [];
-    context.work = () => {
-      for (const piece of pieces) decoder.push(piece);
-      if (isLast) decoder.push(new Uint8Array(0), true);
-    };
-    try {
-      call.runInContext(context, { timeout: PATIENCE });
-    } catch (error) {
-      const isLate = (error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
-      throw corrupt(what, isLate ? new Error('it takes too long') : error);
-    }
-    return output;
-  };
-  const cutter = new BlockCutter(WINDOW_LIMIT_BYTES, what);
-  let pieces: Uint8Array[] = [];
+  let decoder: FzstdFrame | undefined;
+  let frame: Frame | undefined;
+  let batch: Block[] = [];
   // Whoever looks for something near the beginning gets that before more is read.
-  let batch = 1;
-  for await (const chunk of stream) {
-    for (const piece of cutter.cut(chunk)) {
-      if (pieces.push(piece) < batch) continue;
-      // Limits of time and signals have their turn between two calls, also when the blocks of one chunk take hours.
-      await setImmediate();
-      yield* push(pieces, false);
-      pieces = [];
-      batch = Math.min(batch * 2, BATCH);
+  let size = 1;
+  const decompressed = async () => {
+    // Signals and limits of time have their turn between two calls.
+    await setImmediate();
+    const blocks = batch;
+    batch = [];
+    size = Math.min(size * 2, BATCH);
+    return blocks.length > 0 && decoder ? decoder.decompress(blocks) : [];
+  };
+  try {
+    for await (const block of blocksOf(stream, what)) {
+      if (block.frame !== frame) {
+        yield* await decompressed();
+        await decoder?.close();
+        frame = block.frame;
+        decoder = new FzstdFrame(frame, what);
+      }
+      if (block.isStored && block.length >= WORTH_PASSING_BYTES) {
+        yield* await decompressed();
+        decoder?.pass(block);
+        yield* block.content;
+      } else if (batch.push(block) === size) yield* await decompressed();
     }
+    yield* await decompressed();
+  } finally {
+    await decoder?.close();
   }
-  yield* push(pieces, true);
 }

@@ -2,7 +2,7 @@
 
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { withCheckedWindow } from '../zstd-blocks.ts';
+import { withCheckedWindow } from '../zstd-window.ts';
 import { DECODER_CHUNK_BYTES, throughDecoder } from './decoder.ts';
 
 /** What the types of Node 20 do not know. */
