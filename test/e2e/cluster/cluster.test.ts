@@ -1,5 +1,5 @@
 // The cluster of the tests itself: what it starts is real, and nothing stays behind.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { writeLayout } from '../../support/images.ts';
@@ -14,7 +14,6 @@ import { skopeoCopy, type TestRegistry } from '../support/registry.ts';
 const LOGIN = { username: 'site', password: 'not-for-strangers' };
 
 describe('a cluster of one node', () => {
-  const before = cgroups();
   const directory = mkdtempSync(join(tmpdir(), 'cluster-test-'));
   let cluster: TestCluster;
   let registry: TestRegistry;
@@ -101,6 +100,7 @@ describe('a cluster of one node', () => {
   it('leaves nothing behind when its caller is killed', async () => {
     const gone = dirname(cluster.kubeconfig);
     expect(existsSync(gone)).toBe(true);
+    expect(cgroupsOf(cluster)).not.toEqual([]);
     process.kill(cluster.pid, 'SIGTERM');
     await cluster.stop();
     expect(existsSync(gone)).toBe(false);
@@ -108,20 +108,17 @@ describe('a cluster of one node', () => {
     expect(mounts).not.toContain(gone);
     const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
     expect(addresses.map(({ address }) => address)).not.toContain(cluster.address);
-    expect(cgroups()).toEqual(before);
+    expect(cgroupsOf(cluster)).toEqual([]);
     const programs = readdirSync('/proc').filter((id) => /^\d+$/.test(id) && commandOf(id).includes(gone));
     expect(programs).toEqual([]);
   });
 });
 
-/** Those of clusters, whatever hierarchy they are in. */
-function cgroups(): string[] {
-  const names = readdirSync('/sys/fs/cgroup');
-  const hierarchies = ['.', ...names].map((name) => join('/sys/fs/cgroup', name));
-  const directories = hierarchies.filter((path) => statSync(path).isDirectory());
-  return directories
-    .flatMap((path) => readdirSync(path).map((name) => join(path, name)))
-    .filter((path) => path.includes('/image-builder-cluster-'));
+/** In all hierarchies; the third number of its address is the cluster's, and others run beside it. */
+function cgroupsOf({ address }: TestCluster): string[] {
+  const name = `image-builder-cluster-${address.split('.')[2]}`;
+  const hierarchies = ['.', ...readdirSync('/sys/fs/cgroup')].map((child) => join('/sys/fs/cgroup', child));
+  return hierarchies.map((path) => join(path, name)).filter((path) => existsSync(path));
 }
 
 function commandOf(id: string): string {
