@@ -1,10 +1,11 @@
 // What a first build does when, what processor time it takes, and how busy each processor is meanwhile: the image of
 // examples/node-image from nothing.
 //
-//   npm run build && node bench/timeline.mjs [SPEC]
+//   npm run build && node bench/timeline.mjs [SPEC ...]
 //
-// A Markdown table of the steps. Processor time is the build's own, so it can be compared on a busy machine as well; seconds and
-// shares are everybody's.
+// Each of several specs is built in the store that the ones before it have left: what a change costs. A Markdown table of the
+// steps of each. Processor time is the build's own, so it can be compared on a busy machine as well; seconds and shares are
+// everybody's.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,10 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const spec = resolve(process.argv[2] ?? join(root, 'examples/node-image/image-builder.yaml'));
+const specs =
+  process.argv.length > 2
+    ? process.argv.slice(2).map((path) => resolve(path))
+    : [join(root, 'examples/node-image/image-builder.yaml')];
 const directory = mkdtempSync(join(tmpdir(), 'timeline-bench-'));
 
 /** Of each processor the ticks that it has worked and those that it could have (proc_stat(5)). */
@@ -41,7 +45,8 @@ function worked(pid) {
   return ticks.reduce((sum, count) => sum + count, 0) / 100;
 }
 
-try {
+/** Builds a spec and prints its table. */
+async function build(spec) {
   const child = spawn(
     join(root, 'dist/image-builder'),
     ['--log-format', 'json', 'build', spec, '--store', join(directory, 'store')],
@@ -80,6 +85,13 @@ try {
   }
   const end = steps.at(-1);
   console.log(`\n${end.at.toFixed(1)} s, of the processors ${end.used.toFixed(1)} s`);
+}
+
+try {
+  for (const spec of specs) {
+    if (specs.length > 1) console.log(`\n${spec}\n`);
+    await build(spec);
+  }
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

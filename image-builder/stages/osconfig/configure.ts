@@ -113,7 +113,8 @@ export async function configureQcowTree(inputs: QcowTreeConfiguration, context: 
   const before = await fingerprintInitramfs(tree, context);
   await runOsconfig({ tree, context: 'qcow', osconfig, before: common, scripts }, context);
   // Most QCOWs differ in ways that do not concern the initramfs.
-  if ((await fingerprintInitramfs(tree, context)) !== before) await makeInitramfs(tree, cacheDir, context);
+  const after = await fingerprintInitramfs(tree, context);
+  if (after.hash !== before.hash) await makeInitramfs(tree, cacheDir, context, after);
   await cleanTree(tree, context, ownIdentity(osconfig, common));
 }
 
