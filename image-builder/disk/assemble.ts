@@ -59,7 +59,7 @@ export async function assembleDisk(
   const { qcow, output } = request;
   const { workDir } = context;
   const plan = planPartitions(qcow, request.identifierSeed, request.architecture);
-  const disk = join(await roomFor(await usedBytes(request.tree, context), context), 'disk.raw');
+  const disk = join(await roomFor(2 * (await usedBytes(request.tree, context)), context), 'disk.raw');
   const isIndexed = qcow.qcow_compress && qcow.qcow_compression_type === 'zstd';
   const index = isIndexed ? request.index : undefined;
   let secureBoot: boolean;

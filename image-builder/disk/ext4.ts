@@ -1,9 +1,9 @@
 // Makes an ext4 file system at an offset of the disk file, filled from a directory, without mounting anything and
 // without any trace of when and where that happened.
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import type { StageContext } from '../sandbox/stage-context.ts';
 import type { PlannedPartition } from './disk-plan.ts';
-import { gatherMetadata } from './ext4-gather.ts';
+import { type Arrangement, arrangeExt4, type NewFileSystem } from './ext4-arrange.ts';
 import type { FileSystemSource } from './tree.ts';
 
 // Not left to mke2fs.conf of the building machine. All that Linux 5.4 (Ubuntu 20.04) mounts and GRUB 2.04 reads:
@@ -45,7 +45,6 @@ export async function makeExt4(
     E2FSPROGS_FAKE_TIME: `${sourceDateEpoch}`,
   };
   const extended = [
-    `offset=${partition.startBytes}`,
     `hash_seed=${uuid}`,
     'root_owner=0:0',
     // The file is sparse and new: nothing to discard, nothing to zero, now or at first boot.
@@ -53,60 +52,50 @@ export async function makeExt4(
     'lazy_itable_init=1',
     'lazy_journal_init=1',
   ];
-  await sandbox.run(
-    [
-      ...['mke2fs', '-q', '-F', '-t', 'ext4', '-b', '4096', '-I', '256', '-i', '16384', '-O', FEATURES],
-      ...['-U', uuid, '-E', extended.join(','), ...(source ? ['-d', source.directory] : [])],
-      ...[disk, `${partition.sizeBytes / 1024}k`],
-    ],
-    { signal, env },
-  );
+  // Beside the disk, where there is room for it.
+  const scratch = `${disk}.ext4`;
+  let lines: string[];
+  try {
+    await sandbox.run(
+      [
+        ...['mke2fs', '-q', '-F', '-t', 'ext4', '-b', '4096', '-I', '256', '-i', '16384', '-O', FEATURES],
+        ...['-U', uuid, '-E', extended.join(','), ...(source ? ['-d', source.directory] : [])],
+        ...[scratch, `${partition.sizeBytes / 1024}k`],
+      ],
+      { signal, env },
+    );
+    const dump = await sandbox.run(['dumpe2fs', scratch], { signal, env });
+    lines = await arrange(
+      { path: sandbox.hostPath(scratch), dump, inodes: usedInodes(dump), uuid },
+      { path: sandbox.hostPath(disk), offset: partition.startBytes },
+      { epoch: sourceDateEpoch, ...(source && { root: source }), signal },
+    );
+  } finally {
+    await rm(sandbox.hostPath(scratch), { force: true });
+  }
+  // The count of KiB that were ever written depends on what the cache of mke2fs held back; 0 means that nobody counts, and `-a`
+  // says so in the backup superblocks, too.
+  const script = [...lines, 'ssv kbytes_written 0', 'close -a', ''].join('\n');
   const volume = `${disk}?offset=${partition.startBytes}`;
-  const usage = await sandbox.run(['dumpe2fs', volume], { signal, env });
-  const inodes = usedInodes(usage);
-  const gathered = await gather(sandbox.hostPath(disk), partition.startBytes, usage, inodes);
-  const script = fixAttributes(inodes, source, sourceDateEpoch, gathered);
   await sandbox.run(['debugfs', '-w', '-f', '-', volume], { signal, env, input: script });
 }
 
-async function gather(
-  path: string,
-  offset: number,
-  usage: string,
-  inodes: readonly number[],
+async function arrange(
+  { path, ...from }: Omit<NewFileSystem, 'file'> & { path: string },
+  target: { path: string; offset: number },
+  arrangement: Arrangement,
 ): Promise<string[]> {
-  const disk = await open(path, 'r+');
+  const file = await open(path, 'r');
   try {
-    return await gatherMetadata({ disk, offset }, usage, inodes);
+    const disk = await open(target.path, 'r+');
+    try {
+      return await arrangeExt4({ file, ...from }, { disk, offset: target.offset }, arrangement);
+    } finally {
+      await disk.close();
+    }
   } finally {
-    await disk.close();
+    await file.close();
   }
-}
-
-/**
- * A debugfs script. mke2fs copies ctime and atime from the tree, and those are when it was unpacked and last read;
- * the root inode does not get the mode and the owner of its directory. The count of KiB that were ever written depends
- * on what the cache of mke2fs held back; 0 means that nobody counts, and `-a` says so in the backup superblocks, too.
- */
-function fixAttributes(
-  inodes: readonly number[],
-  source: FileSystemSource | undefined,
-  epoch: number,
-  gathered: readonly string[],
-): string {
-  const lines = inodes.flatMap((inode) => [
-    `sif <${inode}> ctime @${epoch}`,
-    `sif <${inode}> atime @${epoch}`,
-  ]);
-  lines.push(`sif <2> mtime @${epoch}`);
-  if (source)
-    lines.push(
-      `sif <2> mode 04${source.mode.padStart(4, '0')}`,
-      `sif <2> uid ${source.uid}`,
-      `sif <2> gid ${source.gid}`,
-    );
-  lines.push(...gathered, 'ssv kbytes_written 0', 'close -a');
-  return `${lines.join('\n')}\n`;
 }
 
 /** Inodes in use: the root and those behind the reserved ones, from the free ranges that dumpe2fs prints per group. */
