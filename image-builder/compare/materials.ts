@@ -20,6 +20,7 @@ const KINDS: [string, MaterialChange['kind']][] = [
   ['SPDXRef-Download-', 'download'],
   ['SPDXRef-Script-', 'script'],
   ['SPDXRef-Image-', 'container image'],
+  ['SPDXRef-LargeFile-', 'file'],
 ];
 
 /**
@@ -42,6 +43,8 @@ export function materialsOf(documents: readonly { disk: string; content: Buffer 
       const kind = KINDS.find(([prefix]) => String(one.SPDXID).startsWith(prefix))?.[1];
       if (kind === 'licence') add(kind, one.name, one.licenseDeclared);
       else if (kind === 'container image') add(kind, one.name, one.versionInfo);
+      // As other files are named: a file may have grown to a large one.
+      else if (kind === 'file') add(kind, `.${one.name}`, digestOf(one));
       else if (kind) add(kind, one.name, digestOf(one));
     }
     for (const one of recordsIn(files)) add('file', one.fileName, digestOf(one));

@@ -21,22 +21,20 @@ export interface InstalledPackage {
  */
 export function parseStatus(text: string): InstalledPackage[] {
   const installed = text.split(/\n(?:[ \t]*\n)+/).flatMap((stanza) => {
-    const fields = fieldsOf(stanza);
-    const [name, version, architecture] = ['Package', 'Version', 'Architecture'].map((one) =>
-      fields.get(one),
-    );
-    const state = fields.get('Status')?.split(' ')[2];
+    const field = fieldsOf(stanza);
+    const [name, version, architecture] = [field('Package'), field('Version'), field('Architecture')];
+    const state = field('Status')?.split(' ')[2];
     if (state !== 'installed' || !name || !version || !architecture) return [];
-    const maintainer = fields.get('Maintainer');
+    const maintainer = field('Maintainer');
     return [
       {
         name,
         version,
         architecture,
         ...(maintainer && { maintainer }),
-        source: sourceOf(fields.get('Source'), name, version),
-        depends: [...relations(fields.get('Pre-Depends')), ...relations(fields.get('Depends'))],
-        provides: relations(fields.get('Provides')).flat(),
+        source: sourceOf(field('Source'), name, version),
+        depends: [...relations(field('Pre-Depends')), ...relations(field('Depends'))],
+        provides: relations(field('Provides')).flat(),
       },
     ];
   });
@@ -44,12 +42,14 @@ export function parseStatus(text: string): InstalledPackage[] {
 }
 
 /** First lines only: what continues on further lines (descriptions, conffiles) is of no interest here. */
-function fieldsOf(stanza: string): Map<string, string> {
-  const lines = stanza.split('\n').flatMap((line) => /^([A-Za-z0-9-]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? []);
-  const fields = new Map<string, string>();
-  for (let index = 0; index < lines.length; index += 3)
-    fields.set(lines[index + 1] ?? '', lines[index + 2] ?? '');
-  return fields;
+function fieldsOf(stanza: string): (name: string) => string | undefined {
+  const lines = `\n${stanza}\n`;
+  return (name) => {
+    const at = lines.indexOf(`\n${name}:`);
+    if (at < 0) return undefined;
+    const begin = at + name.length + 2;
+    return lines.slice(begin, lines.indexOf('\n', begin)).trim();
+  };
 }
 
 /** `Source: util-linux (2.41-5)`: the version only where it is not the package's own. */
@@ -59,7 +59,8 @@ function sourceOf(field: string | undefined, name: string, version: string) {
 }
 
 function relations(field: string | undefined): string[][] {
-  return (field ?? '').split(',').flatMap((group) => {
+  if (field === undefined) return [];
+  return field.split(',').flatMap((group) => {
     const names = group.split('|').flatMap((one) => /^\s*([a-z0-9][a-z0-9+.-]*)/.exec(one)?.[1] ?? []);
     return names.length > 0 ? [names] : [];
   });

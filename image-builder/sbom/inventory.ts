@@ -1,6 +1,7 @@
 // Looks into a finished tree for what its bill of materials tells, without believing any of its links: the program that
 // reads has the tree as its root directory.
 import type { StageContext } from '../sandbox/stage-context.ts';
+import { type ContainerImage, ContainerImages, type ImageStore } from './container-images.ts';
 
 /** What is in a tree. */
 export interface Inventory {
@@ -9,16 +10,27 @@ export interface Inventory {
   /** Text of dpkg's status file. */
   status: string;
   /** Licences that a package's machine-readable copyright file names, by package; sorted. */
-  licences: Record<string, string[]>;
-  /** Files that belong to no package and that everybody may read, sorted by path. Digests in hex. */
-  files: { path: string; sha1: string; sha256: string }[];
+  licences: ReadonlyMap<string, string[]>;
+  /** Files that belong to no package and that everybody may read, sorted by path. */
+  files: UnownedFile[];
   /** How many more such files there are. */
   omitted: number;
   /** SHA-256 in hex of the files that were asked for, by path, as far as they are there. */
-  wanted: Record<string, string>;
+  wanted: ReadonlyMap<string, string>;
   /** Container images in the stores of container engines; sorted by digest. */
-  images: { digest: string; names: string[] }[];
+  images: ContainerImage[];
 }
+
+/** Digests in hex. */
+export interface UnownedFile {
+  path: string;
+  sha256: string;
+  /** Absent for files above {@link LARGE_FILE}: two digests of an initramfs would take a third of the time of everything. */
+  sha1?: string;
+}
+
+/** In bytes. */
+const LARGE_FILE = 1024 * 1024;
 
 /** A list of more files than that would be no use to anybody. */
 const MOST_FILES = 5000;
@@ -33,22 +45,61 @@ export async function takeInventory(
   wanted: readonly string[],
   { sandbox, signal }: Pick<StageContext, 'sandbox' | 'signal'>,
 ): Promise<Inventory> {
-  const input = JSON.stringify({ wanted, most: MOST_FILES });
-  return JSON.parse(await sandbox.run(['python3', '-ISc', PROGRAM, tree], { input, signal }));
+  const argv = ['python3', '-ISc', PROGRAM, tree, `${MOST_FILES}`, `${LARGE_FILE}`];
+  return readRecords(await sandbox.run(argv, { input: wanted.join('\0'), signal }));
 }
 
-// What is excluded is state and caches: of dpkg and apt, of Python, of services, and what engines keep images in.
-const PROGRAM = `
-import hashlib, json, os, re, stat, sys
+/** Each record is its kind and three texts, each of them ended by a NUL. */
+function readRecords(output: string): Inventory {
+  const texts = new Map<string, string>();
+  const licences = new Map<string, string[]>();
+  const wanted = new Map<string, string>();
+  const files: Inventory['files'] = [];
+  const images = new ContainerImages();
+  const fields = output.split('\0');
+  for (let index = 0; index + 4 < fields.length; index += 4) {
+    const [kind = '', a = '', b = '', c = ''] = fields.slice(index, index + 4);
+    if (kind === 'licences') licences.set(a, b.split('\n'));
+    else if (kind === 'file') files.push({ path: a, sha256: b, ...(c !== '' && { sha1: c }) });
+    else if (kind === 'wanted') wanted.set(a, b);
+    else if (isStore(kind)) images.add(kind, a, b);
+    else texts.set(kind, a);
+  }
+  const { osRelease = '', status = '', omitted = '0' } = Object.fromEntries(texts);
+  return { osRelease, status, licences, files, omitted: Number(omitted), wanted, images: images.list() };
+}
 
-request = json.load(sys.stdin)
-os.chroot(sys.argv[1])
+const STORES: readonly string[] = ['containers', 'docker', 'containerd', 'carried'] satisfies ImageStore[];
+const isStore = (kind: string): kind is ImageStore => STORES.includes(kind);
+
+// What is excluded is state and caches: of dpkg and apt, of Python, of services, and what engines keep images in. Most of
+// the time is the kernel's and the digests', so Python's own must not be wasted: its modules for regular expressions and
+// JSON take longer to import than all licences to read.
+const PROGRAM = `
+import gc, hashlib, os, stat, sys
+
+# It ends soon, and makes nothing that refers to itself.
+gc.disable()
+tree, most, large = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+requested = [path for path in sys.stdin.buffer.read().split(b"\\0") if path]
+os.chroot(tree)
 os.chdir("/")
 LIMIT = 4 << 20
-EXCLUDED = re.compile(
-    rb"^/(?:dev|proc|run|sys|tmp|var/(?:cache|log|tmp|lib/(?:apt|dpkg|ucf|pam|systemd|containerd|containers|docker|image-builder/preload)))(?:/|$)"
-    rb"|^/boot/grub/[^/]+-(?:pc|efi)/|/__pycache__(?:/|$)|\\.pyc$"
-)
+# No manifest has more bytes.
+SMALL = 1 << 16
+EXCLUDED = {
+    b"/" + path
+    for path in (
+        b"dev proc run sys tmp var/cache var/log var/tmp"
+        b" var/lib/apt var/lib/dpkg var/lib/ucf var/lib/pam var/lib/systemd"
+        b" var/lib/containerd var/lib/containers var/lib/docker var/lib/image-builder/preload"
+    ).split()
+}
+
+
+def tell(*fields):
+    texts = [field.replace("\\0", "\\ufffd") for field in fields] + [""] * (4 - len(fields))
+    sys.stdout.buffer.write("\\0".join([*texts, ""]).encode("utf-8", "backslashreplace"))
 
 
 def read(path, limit=LIMIT):
@@ -69,13 +120,6 @@ def text(data):
     return data.decode("utf-8", "backslashreplace")
 
 
-def parsed(path):
-    try:
-        return json.loads(read(path))
-    except ValueError:
-        return None
-
-
 def listing(directory):
     try:
         return sorted(os.listdir(directory))
@@ -84,14 +128,19 @@ def listing(directory):
 
 
 def digests(path):
-    sums = hashlib.sha1(usedforsecurity=False), hashlib.sha256()
+    """SHA-256, and SHA-1 unless the file is large."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with open(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             return None
-        while block := file.read(1 << 20):
+        sums = [hashlib.sha256()]
+        if status.st_size <= large:
+            sums.append(hashlib.sha1(usedforsecurity=False))
+        block = memoryview(bytearray(min(status.st_size + 1, 1 << 18)))
+        while length := file.readinto(block):
             for one in sums:
-                one.update(block)
+                one.update(block[:length])
     return [one.hexdigest() for one in sums]
 
 
@@ -107,7 +156,7 @@ directories = {path.rpartition(b"/")[0] for path in owned}
 for directory in tuple(directories):
     while (directory := directory.rpartition(b"/")[0]) and directory not in directories:
         directories.add(directory)
-unknown, links = [], set()
+unknown, links = [], []
 
 
 def walk(directory):
@@ -115,15 +164,17 @@ def walk(directory):
         for entry in entries:
             path = directory + b"/" + entry.name
             if entry.is_dir(follow_symlinks=False):
-                if not EXCLUDED.search(path):
+                if path not in EXCLUDED and entry.name != b"__pycache__" and not is_of_grub(directory, path):
                     walk(path)
             elif entry.is_symlink():
                 if path in directories:
-                    links.add(path)
-            elif path not in owned and entry.is_file(follow_symlinks=False) and not EXCLUDED.search(path):
-                # The digest of a secret is a way to try what it could be.
-                if entry.stat(follow_symlinks=False).st_mode & stat.S_IROTH:
-                    unknown.append(path)
+                    links.append(path)
+            elif path not in owned and entry.is_file(follow_symlinks=False):
+                unknown.append(path)
+
+
+def is_of_grub(directory, path):
+    return directory == b"/boot/grub" and path.endswith((b"-pc", b"-efi"))
 
 
 def unowned():
@@ -133,105 +184,91 @@ def unowned():
     names = {}
     for directory in directories:
         if (directory + b"/").startswith(linked):
-            names.setdefault(os.path.realpath(directory).rstrip(b"/"), []).append(directory)
+            try:
+                os.chdir(directory)
+            except OSError:
+                continue
+            # Of the root directory that is one slash.
+            names.setdefault(os.getcwdb().rstrip(b"/"), []).append(directory)
 
     def is_owned(path):
         directory, _, file = path.rpartition(b"/")
-        return any(name + b"/" + file in owned for name in names.get(directory, ()))
+        for name in names.get(directory, ()):
+            if name + b"/" + file in owned:
+                return True
+        return False
 
-    return sorted(path for path in unknown if not is_owned(path))
+    def is_public(path):
+        """The digest of a secret is a way to try what it could be."""
+        return os.lstat(path).st_mode & stat.S_IROTH
+
+    return sorted(
+        path for path in unknown if not is_owned(path) and not path.endswith(b".pyc") and is_public(path)
+    )
 
 
-# A field, or an empty line, with the end of the line before: Python looks for patterns that begin with a character
-# many times faster than for those that begin with a choice. The fields are those of any case.
-FIELD = re.compile(rb"\\n(?:([Ff][Ii][Ll][Ee][Ss]|[Ll][Ii][Cc][Ee][Nn][Ss][Ee]):(.*)|[ \\t\\r]*$)", re.M)
+def synopses(content):
+    """First lines of the licences of files, if it is a machine-readable copyright file."""
+    if not content[:32].lower().startswith((b"format:", b"format-specification:")):
+        return []
+    if b" \\n" in content or b"\\t\\n" in content or b"\\r\\n" in content:
+        content = b"\\n".join(map(bytes.rstrip, content.split(b"\\n")))
+    content += b"\\n\\n"
+    found, folded = set(), content.lower()
+    # A stanza without files gives the text of a licence only; the first one is about all of them.
+    stanza = 0
+    while stanza >= 0:
+        end = folded.find(b"\\n\\n", stanza + 1)
+        line = stanza
+        while (field := folded.find(b"\\nlicense:", line, end)) >= 0:
+            line = folded.find(b"\\n", field + 1)
+            if synopsis := content[field + len("\\nlicense:") : line].strip():
+                found.add(text(synopsis[:500]))
+        stanza = folded.find(b"\\nfiles:", end)
+    return sorted(found)
 
 
 def licences():
-    found = {}
+    # Packages of one source have the same file.
+    known = {}
     for package in listing(b"/usr/share/doc"):
         content = read(b"/usr/share/doc/" + package + b"/copyright", 1 << 20)
-        if not re.match(rb"(?i)format(?:-specification)?:", content):
-            continue
-        synopses, licensed = set(), True
-        # A stanza without files gives the text of a licence only; the first one is about all of them.
-        for name, value in FIELD.findall(content):
-            if not name:
-                licensed = False
-            elif len(name) == len("Files"):
-                licensed = True
-            elif licensed and (synopsis := value.strip()):
-                synopses.add(text(synopsis[:500]))
-        if synopses:
-            found[text(package)] = sorted(synopses)
-    return found
+        if content not in known:
+            known[content] = "\\n".join(synopses(content))
+        if known[content]:
+            tell("licences", text(package), known[content])
 
 
 def images():
-    """Of CRI-O and podman by their lists, of Docker by its own, of containerd by the manifests in its store,
-    and those that the disk carries for it."""
-    found = {}
-
-    def note(digest, names=()):
-        if isinstance(digest, str) and re.fullmatch("sha256:[0-9a-f]{64}", digest):
-            found.setdefault(digest, set()).update(name for name in names if isinstance(name, str))
-
-    for image in parsed(b"/var/lib/containers/storage/overlay-images/images.json") or []:
-        if isinstance(image, dict):
-            names = image.get("names")
-            note(image.get("digest"), names if isinstance(names, list) else [])
-    repositories = parsed(b"/var/lib/docker/image/overlay2/repositories.json")
-    repositories = repositories.get("Repositories") if isinstance(repositories, dict) else None
-    for tags in (repositories or {}).values() if isinstance(repositories, dict) else []:
-        for name in tags if isinstance(tags, dict) else []:
-            note(name.partition("@")[2], [name.partition("@")[0]])
+    """What the stores of engines say: of CRI-O and podman, Docker and containerd, and what the disk carries for it."""
+    tell("containers", text(read(b"/var/lib/containers/storage/overlay-images/images.json")))
+    tell("docker", text(read(b"/var/lib/docker/image/overlay2/repositories.json")))
+    tell("carried", text(read(b"/var/lib/image-builder/preload/layout/index.json")))
     blobs = b"/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256"
     for name in listing(blobs):
-        try:
-            small = os.stat(blobs + b"/" + name).st_size < 1 << 16
-        except OSError:
-            continue
-        manifest = parsed(blobs + b"/" + name) if small else None
-        if isinstance(manifest, dict) and isinstance(manifest.get("layers"), list) and "config" in manifest:
-            note("sha256:" + text(name))
-    carried = parsed(b"/var/lib/image-builder/preload/layout/index.json")
-    manifests = carried.get("manifests") if isinstance(carried, dict) else None
-    for manifest in manifests if isinstance(manifests, list) else []:
-        annotations = manifest.get("annotations") if isinstance(manifest, dict) else None
-        name = annotations.get("org.opencontainers.image.ref.name") if isinstance(annotations, dict) else None
-        if isinstance(name, str):
-            note(manifest.get("digest"), [name.partition("@")[0]])
-    # The name without a tag tells nothing beside the one with it.
-    return [
-        {"digest": digest, "names": sorted(names - {name.rpartition(":")[0] for name in names})}
-        for digest, names in sorted(found.items())
-    ]
+        content = read(blobs + b"/" + name, SMALL)
+        if len(content) < SMALL and b'"layers"' in content and b'"config"' in content:
+            tell("containerd", text(content), text(name))
 
 
-files, omitted = [], 0
+tell("osRelease", text(read(b"/etc/os-release", 1 << 16)))
+tell("status", text(read(b"/var/lib/dpkg/status", 64 << 20)))
+licences()
+known, omitted = {}, 0
 for path in unowned():
-    if len(files) < request["most"]:
-        sums = digests(path)
-        if sums:
-            files.append({"path": text(path), "sha1": sums[0], "sha256": sums[1]})
-    else:
+    if len(known) == most:
         omitted += 1
-wanted = {}
-for path in request["wanted"]:
+        continue
+    sums = known[path] = digests(path)
+    if sums:
+        tell("file", text(path), *sums)
+tell("omitted", str(omitted))
+for path in requested:
     try:
-        sums = digests(path)
+        sums = known.get(path) or digests(path)
     except OSError:
         continue
     if sums:
-        wanted[path] = sums[1]
-result = {
-    "osRelease": text(read(b"/etc/os-release", 1 << 16)),
-    "status": text(read(b"/var/lib/dpkg/status", 64 << 20)),
-    "licences": licences(),
-    "files": files,
-    "omitted": omitted,
-    "wanted": wanted,
-    "images": images(),
-}
-json.dump(result, sys.stdout)
+        tell("wanted", text(path), sums[0])
+images()
 `;

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { timeStamp } from '../base/time-stamp.ts';
 import { type InstalledPackage, parseStatus } from './installed-packages.ts';
-import type { Inventory } from './inventory.ts';
+import type { Inventory, UnownedFile } from './inventory.ts';
 import { licenceExpression } from './licences.ts';
 import { debPackageUrl, filePackageUrl, imagePackageUrl, type OperatingSystem } from './package-url.ts';
 
@@ -64,13 +64,19 @@ export function spdxDocument(content: DiskContent): string {
 
   relate(DOCUMENT, 'DESCRIBES', DISK);
   relate(DISK, 'CONTAINS', systemId);
-  for (const one of installed) relate(systemId, 'CONTAINS', debId(one));
+  const debs = debPackages(installed, system, content, licences);
+  for (const { SPDXID } of debs) relate(systemId, 'CONTAINS', SPDXID);
   for (const [from, to] of dependencies(installed)) relate(from, 'DEPENDS_ON', to);
 
-  const debs = debPackages(installed, system, content, licences);
-  const others = [...fetchedPackages(content), ...scriptPackages(content), ...imagePackages(inventory)];
+  const others = [
+    ...fetchedPackages(content),
+    ...scriptPackages(content),
+    ...imagePackages(inventory),
+    ...largeFilePackages(inventory),
+  ];
   for (const { SPDXID } of others) relate(DISK, 'CONTAINS', SPDXID);
-  const files = inventory.files.map(spdxFile);
+  const ordinary = inventory.files.filter(isOrdinary);
+  const files = ordinary.map(spdxFile);
   if (files.length > 0) relate(DISK, 'CONTAINS', FILES);
   for (const { SPDXID } of files) relate(FILES, 'CONTAINS', SPDXID);
 
@@ -86,7 +92,7 @@ export function spdxDocument(content: DiskContent): string {
       systemPackage(systemId, system),
       ...debs,
       ...others,
-      ...(files.length > 0 ? [filesPackage(inventory)] : []),
+      ...(files.length > 0 ? [filesPackage(ordinary, inventory.omitted)] : []),
     ],
     ...(files.length > 0 && { files }),
     ...(licences.size > 0 && { hasExtractedLicensingInfos: extractedLicences(licences) }),
@@ -119,7 +125,7 @@ function debPackages(
   const files = new Map(archives.map((one) => [keyOf(one), one]));
   return installed.map((one) => {
     const archive = files.get(keyOf(one));
-    const licence = licenceExpression(inventory.licences[one.name] ?? []);
+    const licence = licenceExpression(inventory.licences.get(one.name) ?? []);
     for (const [id, name] of licence?.references ?? []) licences.set(id, name);
     return {
       ...plain(debId(one), one.name, archive?.url),
@@ -136,7 +142,7 @@ function debPackages(
 
 function fetchedPackages({ fetched, inventory }: DiskContent) {
   return fetched.map(({ url, path }, index) => {
-    const sha256 = inventory.wanted[path];
+    const sha256 = inventory.wanted.get(path);
     const name = path.split('/').at(-1) ?? path;
     return {
       ...plain(`SPDXRef-Download-${index + 1}`, path, isFetchable(url) ? url : undefined),
@@ -168,8 +174,23 @@ function imagePackages({ images }: Inventory) {
   });
 }
 
+/** A file that SPDX takes for one: it wants the SHA-1 of each (clause 8.4). */
+type OrdinaryFile = Required<UnownedFile>;
+
+const isOrdinary = (file: UnownedFile): file is OrdinaryFile => file.sha1 !== undefined;
+
+/** Large files that came in no package; those that were fetched are told as such. */
+function largeFilePackages({ files, wanted }: Inventory) {
+  const large = files.filter((file) => !isOrdinary(file) && !wanted.has(file.path));
+  return large.map(({ path, sha256 }, index) => ({
+    ...plain(`SPDXRef-LargeFile-${index + 1}`, path),
+    primaryPackagePurpose: 'FILE',
+    checksums: [sha256Of(sha256)],
+  }));
+}
+
 /** Files that came in no package; SPDX wants them below a package, whose verification code covers them (clause 7.9). */
-function filesPackage({ files, omitted }: Inventory) {
+function filesPackage(files: readonly OrdinaryFile[], omitted: number) {
   const sums = files.map(({ sha1 }) => sha1).sort();
   const packageVerificationCodeValue = createHash('sha1').update(sums.join('')).digest('hex');
   return {
@@ -180,7 +201,7 @@ function filesPackage({ files, omitted }: Inventory) {
   };
 }
 
-function spdxFile({ path, sha1, sha256 }: Inventory['files'][number], index: number) {
+function spdxFile({ path, sha1, sha256 }: OrdinaryFile, index: number) {
   return {
     SPDXID: `SPDXRef-File-${index + 1}`,
     fileName: `.${path}`,
@@ -226,7 +247,9 @@ const isFetchable = (url: string): boolean => /^(?:https?|ftp):\/\/\S+$/.test(ur
 
 /** Names hold `+`, which identifiers may not; no name has a capital, so no two of them meet. */
 const idPart = (text: string): string =>
-  text.replace(/[^A-Za-z0-9.-]/g, (one) => `.${one.charCodeAt(0).toString(16).toUpperCase()}`);
+  /^[A-Za-z0-9.-]*$/.test(text)
+    ? text
+    : text.replace(/[^A-Za-z0-9.-]/g, (one) => `.${one.charCodeAt(0).toString(16).toUpperCase()}`);
 
 const debId = ({ name, architecture }: InstalledPackage): string =>
   `SPDXRef-Package-${idPart(name)}-${idPart(architecture)}`;
@@ -245,23 +268,25 @@ function supplierOf(maintainer: string | undefined): string {
 
 /** Which package needs which: of alternatives the first that is there, by its own name or as what another provides. */
 function dependencies(installed: readonly InstalledPackage[]): [string, string][] {
-  const byName = new Map<string, InstalledPackage[]>();
-  const add = (name: string, one: InstalledPackage) => byName.set(name, [...(byName.get(name) ?? []), one]);
+  const ids = new Map(installed.map((one) => [one, debId(one)]));
+  const candidates = new Map<string, InstalledPackage[]>();
+  const add = (name: string, one: InstalledPackage) => {
+    const others = candidates.get(name);
+    if (others) others.push(one);
+    else candidates.set(name, [one]);
+  };
   for (const one of installed) add(one.name, one);
   for (const one of installed) for (const name of one.provides) add(name, one);
   return installed.flatMap((one) => {
-    const needed = one.depends.flatMap((alternatives) => {
-      for (const name of alternatives) {
-        const candidates = byName.get(name) ?? [];
-        const found =
-          candidates.find(({ architecture }) => architecture === one.architecture) ?? candidates[0];
-        if (found) return [debId(found)];
-      }
-      return [];
-    });
-    return [...new Set(needed)]
-      .filter((id) => id !== debId(one))
-      .map((id): [string, string] => [debId(one), id]);
+    const needed = new Set<InstalledPackage>();
+    for (const alternatives of one.depends) {
+      const name = alternatives.find((alternative) => candidates.has(alternative));
+      const some = (name !== undefined && candidates.get(name)) || [];
+      const found = some.find(({ architecture }) => architecture === one.architecture) ?? some[0];
+      if (found && found !== one) needed.add(found);
+    }
+    const idOf = (known: InstalledPackage) => ids.get(known) ?? debId(known);
+    return [...needed].map((other): [string, string] => [idOf(one), idOf(other)]);
   });
 }
 

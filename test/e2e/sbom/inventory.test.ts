@@ -38,7 +38,10 @@ beforeAll(async () => {
   // As packages from before the merge of /usr name it, and one that was moved aside.
   put('/var/lib/dpkg/info/tool.list', '/.\n/bin\n/bin/tool\n/usr/share/doc/tool/copyright\n/usr/bin/which\n');
   // A list may leave directories out.
-  put('/var/lib/dpkg/info/lib++.list', '/usr/share/doc/lib++/copyright\n/lib/deep/part\n');
+  put(
+    '/var/lib/dpkg/info/lib++.list',
+    '/usr/share/doc/lib++/copyright\n/usr/share/doc/odd/copyright\n/lib/deep/part\n',
+  );
   symlinkSync('usr/lib', join(tree, 'lib'));
   put('/usr/lib/deep/part', 'part');
   put('/var/lib/dpkg/diversions', '/usr/bin/which\n/usr/bin/which.distrib\nother\n');
@@ -47,12 +50,20 @@ beforeAll(async () => {
     '/usr/share/doc/tool/copyright',
     'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nCopyright: me\nLicense: GPL-2+ or Artistic\n text\n\nLicense: Never\n text\n',
   );
+  // Names of fields in any case, lines that are not quite empty, a licence for all, and no end of the last line.
+  put(
+    '/usr/share/doc/odd/copyright',
+    'FORMAT: https://example.org/\nLicense: GPL-1\n \t\nFILES: a\nLICENSE:Zlib\n text\n \nLicense: Never\n\r\nFiles: b\nCopyright: me\nlicense: Expat',
+  );
   put('/usr/share/doc/lib++/copyright', 'Copyright me, all rights reserved\nLicense: none of those\n');
   // What belongs to nobody.
   put('/opt/agent', 'agent');
+  put('/opt/large', 'large'.repeat(1 << 18));
   put('/etc/secret', 'password', 0o600);
   put('/etc/zeile\n', 'odd');
   put('/usr/lib/python3/__pycache__/x.pyc', 'x');
+  put('/usr/lib/python3/y.pyc', 'y');
+  put('/boot/grub/i386-pc/normal.mod', 'x');
   put('/usr/lib/tmp/kept', 'kept');
   put('/var/cache/apt/pkgcache.bin', 'x');
   execFileSync('mkfifo', [join(tree, 'etc/fifo')]);
@@ -103,6 +114,7 @@ test('finds what the tree has, and nothing outside of it', async () => {
   expect(found.files.map(({ path }) => path)).toEqual([
     '/etc/zeile\n',
     '/opt/agent',
+    '/opt/large',
     '/usr/lib/os-release',
     '/usr/lib/tmp/kept',
   ]);
@@ -111,8 +123,14 @@ test('finds what the tree has, and nothing outside of it', async () => {
     sha1: createHash('sha1').update('agent').digest('hex'),
     sha256: sha256('agent'),
   });
-  expect(found.wanted).toEqual({ '/opt/agent': sha256('agent') });
-  expect(found.licences).toEqual({ tool: ['GPL-2+ or Artistic'] });
+  expect(found.files[2]).toEqual({ path: '/opt/large', sha256: sha256('large'.repeat(1 << 18)) });
+  expect(found.wanted).toEqual(new Map([['/opt/agent', sha256('agent')]]));
+  expect(found.licences).toEqual(
+    new Map([
+      ['odd', ['Expat', 'GPL-1', 'Zlib']],
+      ['tool', ['GPL-2+ or Artistic']],
+    ]),
+  );
   expect(parseStatus(found.status)).toHaveLength(2);
   expect(found.osRelease).toContain('ID=debian');
   expect(found.images).toEqual([

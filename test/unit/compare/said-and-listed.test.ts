@@ -28,6 +28,11 @@ const document = (licence: string, sha256: string, pause: string) => ({
           name: '/opt/tool',
           checksums: [{ algorithm: 'SHA256', checksumValue: sha256 }],
         },
+        {
+          SPDXID: 'SPDXRef-LargeFile-1',
+          name: '/boot/initrd.img',
+          checksums: [{ algorithm: 'SHA256', checksumValue: sha256 }],
+        },
         { SPDXID: 'SPDXRef-Image-1', name: 'registry.k8s.io/etcd:3.7.0-0', versionInfo: 'sha256:1' },
         { SPDXID: 'SPDXRef-Image-2', name: `registry.k8s.io/pause:${pause}`, versionInfo: `sha256:${pause}` },
         // By digest alone, as when it was named by one.
@@ -89,6 +94,7 @@ test('as data', () => {
     { kind: 'container image', name: 'registry.k8s.io/pause:3.10.1', before: 'sha256:3.10.1' },
     { kind: 'container image', name: 'registry.k8s.io/pause:3.10.2', after: 'sha256:3.10.2' },
     { kind: 'download', name: '/opt/tool', before: 'sha256:a', after: 'sha256:b' },
+    { kind: 'file', name: './boot/initrd.img', before: 'sha256:a', after: 'sha256:b' },
     { kind: 'licence', name: 'bash', before: 'GPL-3.0-or-later', after: 'GPL-3.0-only' },
   ]);
   expect(comparison.vulnerabilities).toMatchObject([
@@ -105,11 +111,12 @@ Vulnerabilities: 1 added, 1 removed
   CVE-3  added  high  openssl  3.5.1-2
   CVE-1  removed  high  openssl  3.5.1-1
 
-Licences, files and container images (5)
+Licences, files and container images (6)
   container image  registry.example.org/agent  sha256:a  sha256:b
   container image  registry.k8s.io/pause:3.10.1  sha256:3.10.1  none
   container image  registry.k8s.io/pause:3.10.2  none  sha256:3.10.2
   download  /opt/tool  sha256:a  sha256:b
+  file  ./boot/initrd.img  sha256:a  sha256:b
   licence  bash  GPL-3.0-or-later  GPL-3.0-only
 
 Statements: 2 added, 1 removed

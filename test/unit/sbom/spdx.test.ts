@@ -24,10 +24,14 @@ Architecture: i386
 Source: glibc
 Version: 2.41-12
 `,
-  licences: { libc6: ['LGPL-2.1+', 'public-domain'] },
-  files: [{ path: '/etc/hosts', sha1: 'a'.repeat(40), sha256: 'b'.repeat(64) }],
+  licences: new Map([['libc6', ['LGPL-2.1+', 'public-domain']]]),
+  files: [
+    { path: '/boot/initrd.img', sha256: '1'.repeat(64) },
+    { path: '/etc/hosts', sha1: 'a'.repeat(40), sha256: 'b'.repeat(64) },
+    { path: '/opt/tool', sha256: 'c'.repeat(64) },
+  ],
   omitted: 0,
-  wanted: { '/opt/tool': 'c'.repeat(64) },
+  wanted: new Map([['/opt/tool', 'c'.repeat(64)]]),
   images: [{ digest: `sha256:${'d'.repeat(64)}`, names: ['registry.k8s.io/pause:3.10'] }],
 };
 const content: DiskContent = {
@@ -76,6 +80,7 @@ test('describes the disk, which contains the system, which contains the packages
       'SPDXRef-Disk CONTAINS SPDXRef-Download-1',
       'SPDXRef-Disk CONTAINS SPDXRef-Script-1',
       'SPDXRef-Disk CONTAINS SPDXRef-Image-1',
+      'SPDXRef-Disk CONTAINS SPDXRef-LargeFile-1',
       'SPDXRef-Files CONTAINS SPDXRef-File-1',
     ]),
   );
@@ -114,4 +119,14 @@ test('what came in no package is there by its digest', () => {
   expect(document.files).toEqual([
     expect.objectContaining({ fileName: './etc/hosts', SPDXID: 'SPDXRef-File-1' }),
   ]);
+});
+
+test('a large file of no package is there by its SHA-256, once', () => {
+  expect(packageOf('SPDXRef-LargeFile-1')).toMatchObject({
+    name: '/boot/initrd.img',
+    primaryPackagePurpose: 'FILE',
+    checksums: [{ algorithm: 'SHA256', checksumValue: '1'.repeat(64) }],
+  });
+  // It was fetched, and is told as such.
+  expect(packageOf('SPDXRef-LargeFile-2')).toBeUndefined();
 });

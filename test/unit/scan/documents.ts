@@ -25,10 +25,10 @@ export function sbomOf(packages: readonly Installed[], file = 'node.qcow2'): Buf
       inventory: {
         osRelease: 'ID=debian\nVERSION_ID="13"\n',
         status,
-        licences: {},
+        licences: new Map(),
         files: [],
         omitted: 0,
-        wanted: {},
+        wanted: new Map(),
         images: [],
       },
       archives: [],
