@@ -21,7 +21,11 @@ const FROM_REGISTRY = [
 ];
 
 /** A signature is demanded. */
-const TRUST = ['image-builder/bundle/evidence/trust.ts', 'image-builder/bundle/evidence/trust-rules.ts'];
+const TRUST = [
+  'image-builder/bundle/evidence/trust.ts',
+  'image-builder/bundle/evidence/trust-rules.ts',
+  'image-builder/attestation/policy.ts',
+];
 
 /** A build that has its result already. */
 const RESULT = [

@@ -105,8 +105,9 @@ function parseBundle(content: Uint8Array): Parsed | { reason: string } {
 
 /** Strictly: other readers stop where Node's decoder goes on. */
 function fromBase64(text: unknown): Buffer | undefined {
-  if (typeof text !== 'string' || text === '' || text.length % 4 !== 0) return undefined;
-  return /^[A-Za-z0-9+/]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : undefined;
+  if (typeof text !== 'string' || text === '') return undefined;
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : undefined;
 }
 
 function fieldsOf(value: unknown): Record<string, unknown> {

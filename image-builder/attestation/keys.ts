@@ -26,6 +26,8 @@ export function parseTrustedKey(text: string, where: string): TrustedKey {
     throw unusable(where, 'is a private key', 'Take it out at once, and put its public half there.');
   const isPem = text.includes('-----');
   const pem = isPem ? text : `-----BEGIN PUBLIC KEY-----\n${text.trim()}\n-----END PUBLIC KEY-----\n`;
+  const plain = plainKey(pem);
+  if (plain) return plain;
   let key: KeyObject;
   try {
     key = createPublicKey(pem);
@@ -34,6 +36,30 @@ export function parseTrustedKey(text: string, where: string): TrustedKey {
   }
   return accepted(key, where);
 }
+
+/** What comes before the point of a P-256 key that names its curve and does not compress the point (RFC 5480, section 2). */
+const P256_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
+const P256_LENGTH = 91;
+
+/**
+ * A P-256 key in the form in which OpenSSL writes it, so that its identity can be computed without writing it again, which
+ * takes as long as checking a signature. OpenSSL checks the point.
+ */
+function plainKey(pem: string): TrustedKey | undefined {
+  const [, body] =
+    /^\s*-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/.exec(pem) ?? [];
+  const der = Buffer.from(body ?? '', 'base64');
+  if (der.length !== P256_LENGTH || !der.subarray(0, P256_PREFIX.length).equals(P256_PREFIX))
+    return undefined;
+  try {
+    return { key: createPublicKey({ key: der, format: 'der', type: 'spki' }), id: idOf(der) };
+  } catch {
+    // The slow path says what is wrong with it.
+    return undefined;
+  }
+}
+
+const idOf = (der: Uint8Array): string => createHash('sha256').update(der).digest('hex');
 
 /**
  * A private key in PEM (PKCS#8 or SEC 1).
@@ -75,7 +101,7 @@ function accepted(key: KeyObject, where: string): TrustedKey {
   const der = key.export({ type: 'spki', format: 'der' });
   if (type === 'ed25519' && isLowOrder(der.subarray(-32)))
     throw unusable(where, 'is an Ed25519 key that anybody can sign for', MAKE_KEY);
-  return { key, id: createHash('sha256').update(der).digest('hex') };
+  return { key, id: idOf(der) };
 }
 
 /** Points of order 8 and less, with the encodings beyond the field, without the sign (RFC 7748, section 6; RFC 8032, 5.1.7). */

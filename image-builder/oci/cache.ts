@@ -2,7 +2,8 @@
 // verified on every read, limited in size. It only ever saves requests: whatever goes wrong with it, the registry is
 // asked instead.
 
-import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { readFileSync, statSync, utimesSync } from 'node:fs';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Env } from '../base/env.ts';
 import { replaceFile, sweepLeftovers } from '../base/files/replace.ts';
@@ -63,7 +64,7 @@ export class DiskCache implements ContentCache {
 
   async get(digest: Digest): Promise<Buffer | undefined> {
     const path = this.#blobPath(digest);
-    const content = await this.#read(path);
+    const content = this.#read(path);
     if (!content) return undefined;
     if (digestOf(content, splitDigest(digest).algorithm) === digest) return content;
     await rm(path, { force: true }).catch(() => {});
@@ -77,7 +78,7 @@ export class DiskCache implements ContentCache {
   /** A record; undefined when there is none, or it is damaged. */
   async recall<T>(kind: RecordKind, key: string): Promise<T | undefined> {
     const path = this.#recordPath(kind, key);
-    const text = (await this.#read(path))?.toString('utf8');
+    const text = this.#read(path)?.toString('utf8');
     if (text === undefined) return undefined;
     const newline = text.indexOf('\n');
     const payload = text.slice(newline + 1);
@@ -100,12 +101,13 @@ export class DiskCache implements ContentCache {
     if (this.#written) await this.#evict().catch(() => {});
   }
 
-  async #read(path: string): Promise<Buffer | undefined> {
+  /** At once: entries are small, and threads that wait for a disk cost more than the disk. */
+  #read(path: string): Buffer | undefined {
     try {
-      const content = await readFile(path);
-      const { mtimeMs } = await stat(path);
+      const content = readFileSync(path);
+      const { mtimeMs } = statSync(path);
       const now = Date.now();
-      if (now - mtimeMs > TOUCH_AFTER_MS) await utimes(path, now / 1000, now / 1000);
+      if (now - mtimeMs > TOUCH_AFTER_MS) utimesSync(path, now / 1000, now / 1000);
       return content;
     } catch {
       return undefined;

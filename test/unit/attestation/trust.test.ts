@@ -127,6 +127,15 @@ describe('bills of materials', () => {
 });
 
 describe('what is believed', () => {
+  test('JSON that is not written as we write it', () => {
+    const spaced = JSON.stringify(
+      JSON.parse(statement(PREDICATES.signature, { 2: 'b', 1: 'a' }).toString()),
+      null,
+      2,
+    );
+    expect(judge([signed(p256, Buffer.from(spaced))])).toBe('trusted');
+  });
+
   test.each([
     ['P-256', p256],
     ['Ed25519', ed25519],
@@ -314,6 +323,31 @@ describe('what is refused', () => {
       {},
       /stands twice/,
     ],
+    [
+      'a key twice below others, with spaces between',
+      [
+        signed(
+          p256,
+          Buffer.from(
+            `{"_type": "https://in-toto.io/Statement/v1", "predicateType": "${PREDICATES.signature}", "predicate": {"a": [{"b": 1, "b": 1}]}, "subject": [{"digest": {"sha256": "${HEX}"}}]}`,
+          ),
+        ),
+      ],
+      {},
+      /the key "b" stands twice/,
+    ],
+    [
+      'a signature with bits beyond its last byte',
+      [
+        tampered((one) => {
+          one.dsseEnvelope.payload = `${statement(PREDICATES.signature)
+            .toString('base64')
+            .replace(/[^=]=*$/, '')}R==`;
+        }),
+      ],
+      {},
+      /no base64/,
+    ],
     ['a statement that is no UTF-8', [signed(p256, Buffer.from([0x7b, 0xff, 0x7d]))], {}, /no UTF-8/],
     [
       'an unknown type of statement',
@@ -412,6 +446,8 @@ describe('keys', () => {
   test.each<[string, { publicKey: KeyObject; privateKey: KeyObject }]>([
     ['P-384', generateKeyPairSync('ec', { namedCurve: 'secp384r1' })],
     ['secp256k1', generateKeyPairSync('ec', { namedCurve: 'secp256k1' })],
+    // As long as one for P-256.
+    ['SM2', generateKeyPairSync('ec', { namedCurve: 'SM2' })],
     ['RSA', generateKeyPairSync('rsa', { modulusLength: 2048 })],
     ['X25519', generateKeyPairSync('x25519')],
     ['Ed448', generateKeyPairSync('ed448')],
@@ -427,6 +463,19 @@ describe('keys', () => {
   test('a public key may stand without its lines', () => {
     const base64 = p256.trusted.key.export({ type: 'spki', format: 'der' }).toString('base64');
     expect(parseTrustedKey(base64, 'key').id).toBe(p256.trusted.id);
+  });
+
+  test('a key has the same identity in any lines', () => {
+    const text = p256.trusted.key.export({ type: 'spki', format: 'der' }).toString('base64');
+    const pem = `-----BEGIN PUBLIC KEY-----\r\n${text}\r\n-----END PUBLIC KEY-----`;
+    expect(parseTrustedKey(pem, 'key').id).toBe(p256.trusted.id);
+    expect(parseTrustedKey(`note\n${pem}`, 'key').id).toBe(p256.trusted.id);
+  });
+
+  test('a point that is not on the curve is no key', () => {
+    const der = p256.trusted.key.export({ type: 'spki', format: 'der' });
+    der.fill(1, der.length - 32);
+    expect(codeOf(() => parseTrustedKey(der.toString('base64'), 'keys[0]'))).toMatch(/^TRUST_KEY_UNUSABLE/);
   });
 
   test('a private key is no trusted key, and nothing of it is said', () => {
