@@ -201,7 +201,16 @@ async function publishTo({ publish, resolveBuild, describeBuild }, { manifest, a
           },
           runDetails: { builder: { id: 'https://ci.example.org', version: { mmdebstrap: '1.3.5-7' } } },
         },
-        bootTests: [{ disk: 'node', firmware: 'uefi', seconds: 12, accelerator: 'kvm', tests: [] }],
+        bootTests: [
+          {
+            disk: 'node',
+            settings: digest('d'),
+            firmware: 'uefi',
+            seconds: 12,
+            accelerator: 'kvm',
+            tests: [],
+          },
+        ],
       }),
     },
   );

@@ -1,17 +1,18 @@
 // Whether statements about a bundle are what its reader demands. Pure: the same statements, policy and time give the same
 // verdict. It is computed at each read, so that a key that is removed counts no more at once.
-import { isRecord } from '../base/record.ts';
 import { openBundle } from './envelope.ts';
 import { TrustError, type TrustErrorCode } from './error.ts';
 import type { TrustedKey } from './keys.ts';
 import {
-  PREDICATES,
-  parseStatement,
-  SBOM_MANIFEST_ANNOTATION,
-  type Statement,
-  type Subject,
-  subjectOf,
-} from './statement.ts';
+  type BootedDisk,
+  bootedDisksOf,
+  hasPassed,
+  type Origin,
+  originOf,
+  sbomManifestsOf,
+  testConfigurationOf,
+} from './predicates.ts';
+import { PREDICATES, parseStatement, type Statement, type Subject, subjectOf } from './statement.ts';
 
 /** What a reader may demand. */
 export type Requirement = 'signature' | 'provenance' | 'sbom' | 'bootTest';
@@ -29,6 +30,10 @@ export interface TrustPolicy {
   maxAge?: number;
   /** `builder.id` that the provenance must name; default: any. */
   builder?: string;
+  /** `buildType` that the provenance must name; default: any. */
+  buildType?: string;
+  /** Digest of what boot tests must have been run with; default: anything. */
+  testConfiguration?: string;
 }
 
 /** A statement as it was found. */
@@ -53,8 +58,8 @@ export interface Verdict {
   trusted: TrustedStatement[];
   /** Statements that count for nothing, and why. */
   refused: { name: string; reason: string }[];
-  /** Digests (hex SHA-256) of disks of which a trusted key says that they have booted. */
-  bootedDisks: ReadonlySet<string>;
+  /** Disks of which a trusted key says that they have booted. */
+  bootedDisks: readonly BootedDisk[];
   /** Whether bills of materials that a trusted provenance names lie beside the bundle. */
   hasNamedSboms: boolean;
 }
@@ -80,8 +85,8 @@ export function examine(
   }
   return {
     ...verdict,
-    bootedDisks: new Set(verdict.trusted.flatMap(bootedDisksOf)),
-    hasNamedSboms: verdict.trusted.some((one) => namesSboms(one, listed)),
+    bootedDisks: verdict.trusted.flatMap(({ statement }) => bootedDisksOf(statement)),
+    hasNamedSboms: verdict.trusted.some(({ statement }) => namesSboms(statement, listed)),
   };
 }
 
@@ -138,16 +143,53 @@ export function enforce(verdict: Verdict, policy: TrustPolicy, image: string, no
       fail(code, problem, 'Sign it with what is demanded: image-builder sign REF --key FILE.');
     }
   }
-  const { builder } = policy;
-  if (
-    builder !== undefined &&
-    !ofType(PREDICATES.provenance).some(({ statement }) => builderOf(statement) === builder)
-  )
-    fail(
-      'TRUST_CLAIM_MISMATCH',
-      `no trusted provenance names the builder ${builder}`,
-      'Check trust.builder.',
-    );
+  const originProblem = problemOfOrigin(ofType(PREDICATES.provenance), policy, told);
+  if (originProblem) fail('TRUST_CLAIM_MISMATCH', originProblem, 'Check trust.builder and trust.buildType.');
+  const testProblem = problemOfTests(ofType(PREDICATES.bootTest), policy, told);
+  if (testProblem)
+    fail('TRUST_BOOT_TEST', testProblem, 'image-builder verify shows what boot tests were run with.');
+}
+
+/** @param told gets what was found instead */
+function problemOfOrigin(
+  statements: readonly TrustedStatement[],
+  { builder, buildType }: TrustPolicy,
+  told: string[],
+): string | undefined {
+  const origins = statements.map(({ name, statement }) => ({ name, ...originOf(statement) }));
+  const isWanted = (one: Origin) =>
+    (builder ?? one.builder) === one.builder && (buildType ?? one.buildType) === one.buildType;
+  const wanted = describeOrigin({
+    ...(builder !== undefined && { builder }),
+    ...(buildType !== undefined && { buildType }),
+  });
+  if (wanted === '' || origins.some(isWanted)) return undefined;
+  told.push(...origins.map((one) => `${one.name} names ${describeOrigin(one) || 'neither of them'}`));
+  return `no trusted provenance names ${wanted}`;
+}
+
+const describeOrigin = ({ builder, buildType }: Origin): string =>
+  [
+    ...(builder === undefined ? [] : [`the builder ${builder}`]),
+    ...(buildType === undefined ? [] : [`the build type ${buildType}`]),
+  ].join(' and ');
+
+/** @param told gets what was found instead */
+function problemOfTests(
+  statements: readonly TrustedStatement[],
+  { testConfiguration }: TrustPolicy,
+  told: string[],
+): string | undefined {
+  if (testConfiguration === undefined) return undefined;
+  const tests = statements.map(({ name, statement }) => ({ name, found: testConfigurationOf(statement) }));
+  if (tests.some(({ found }) => found === testConfiguration)) return undefined;
+  told.push(...tests.map(({ name, found }) => `${name} was run with ${found ?? 'no single configuration'}`));
+  return `no trusted boot test was run with the configuration ${testConfiguration}`;
+}
+
+function namesSboms(statement: Statement, listed: ReadonlySet<string>): boolean {
+  const manifests = sbomManifestsOf(statement);
+  return manifests.length > 0 && manifests.every((manifest) => listed.has(manifest));
 }
 
 const MISSING_HINTS: Record<Requirement, string> = {
@@ -165,19 +207,25 @@ const MISSING_HINTS: Record<Requirement, string> = {
  */
 export function enforceBootTests(
   { bootedDisks }: Verdict,
-  { require }: TrustPolicy,
+  { require, testConfiguration }: TrustPolicy,
   disks: Readonly<Record<string, { sha256?: string }>>,
   image: string,
 ): void {
   if (!require.includes('bootTest')) return;
+  const counting = bootedDisks.filter(
+    ({ configuration }) => testConfiguration === undefined || configuration === testConfiguration,
+  );
+  const booted = new Set(counting.map(({ sha256 }) => sha256));
   const untested = Object.entries(disks).filter(
-    ([, { sha256 }]) => sha256 === undefined || !bootedDisks.has(sha256),
+    ([, { sha256 }]) => sha256 === undefined || !booted.has(sha256),
   );
   if (untested.length === 0) return;
   const names = untested.map(([name]) => name).join(', ');
   throw new TrustError(
     'TRUST_BOOT_TEST',
-    `${image} is not trusted: no trusted key says that ${names} has booted`,
+    `${image} is not trusted: no trusted key says that ${names} has booted${
+      testConfiguration === undefined ? '' : ` with the configuration ${testConfiguration}`
+    }`,
     {
       hint: MISSING_HINTS.bootTest,
     },
@@ -207,48 +255,4 @@ function claimProblem(
   if (time > now + CLOCK_SKEW) return `was made in the future, at ${created}`;
   if (now - time > maxAge) return `was made at ${created}, too long ago`;
   return undefined;
-}
-
-function hasPassed({ predicate }: Statement): boolean {
-  const { result, failedTests } = predicate;
-  return (
-    result === 'PASSED' &&
-    (failedTests === undefined || (Array.isArray(failedTests) && failedTests.length === 0))
-  );
-}
-
-/** Disks among the subjects by whose names passed tests are listed: `control-plane/uefi` for `control-plane.qcow2`. */
-function bootedDisksOf({ statement }: TrustedStatement): string[] {
-  if (statement.predicateType !== PREDICATES.bootTest || !hasPassed(statement)) return [];
-  const { passedTests } = statement.predicate;
-  const tested = new Set(
-    (Array.isArray(passedTests) ? passedTests : []).flatMap((test) =>
-      typeof test === 'string' ? [test.slice(0, test.lastIndexOf('/'))] : [],
-    ),
-  );
-  return statement.subject.flatMap(({ name = '', digest: { sha256 } }) =>
-    sha256 !== undefined && tested.has(name.replace(/\.qcow2$/, '')) ? [sha256] : [],
-  );
-}
-
-/** Whether it is a provenance that names bills of materials, and all of them are there. */
-function namesSboms({ statement }: TrustedStatement, listed: ReadonlySet<string>): boolean {
-  const manifests = sbomManifestsOf(statement);
-  return manifests.length > 0 && manifests.every((manifest) => listed.has(manifest));
-}
-
-/** Digests of the manifests of bills of materials that a provenance names. */
-export function sbomManifestsOf({ predicateType, predicate }: Statement): string[] {
-  if (predicateType !== PREDICATES.provenance || !isRecord(predicate.runDetails)) return [];
-  const { byproducts } = predicate.runDetails;
-  return (Array.isArray(byproducts) ? byproducts : []).flatMap((one) => {
-    const annotations = isRecord(one) && isRecord(one.annotations) ? one.annotations : {};
-    const manifest = annotations[SBOM_MANIFEST_ANNOTATION];
-    return typeof manifest === 'string' ? [manifest] : [];
-  });
-}
-
-function builderOf({ predicate }: Statement): unknown {
-  const details = predicate.runDetails as { builder?: { id?: unknown } } | undefined;
-  return details?.builder?.id;
 }

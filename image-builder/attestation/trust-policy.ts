@@ -10,7 +10,8 @@ const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 };
  * @throws TrustError TRUST_KEY_UNUSABLE
  */
 export function trustPolicy(settings: TrustSettings, where: string): TrustPolicy {
-  const { keys, require = ['signature'], threshold = 1, claims = {}, maxAge, builder } = settings;
+  const { keys, require = ['signature'], threshold = 1, claims = {}, maxAge } = settings;
+  const { builder, buildType, testConfiguration } = settings;
   return {
     keys: keys.map((text, index) => parseTrustedKey(text, `${where}.keys[${index}]`)),
     require,
@@ -18,6 +19,8 @@ export function trustPolicy(settings: TrustSettings, where: string): TrustPolicy
     claims,
     ...(maxAge !== undefined && { maxAge: secondsOf(maxAge) }),
     ...(builder !== undefined && { builder }),
+    ...(buildType !== undefined && { buildType }),
+    ...(testConfiguration !== undefined && { testConfiguration }),
   };
 }
 

@@ -157,7 +157,7 @@ export async function bootTestsOf(store: Store, bundle: Entry): Promise<PassedBo
     const { parents, origin } = entry;
     if (entry.kind !== 'boot-test' || !origin || !store.believes(origin)) return [];
     const disk = Object.values(parents).flatMap((key) => disks.get(key) ?? [])[0];
-    return disk === undefined ? [] : [{ disk, ...readBootTestEntry(entry) }];
+    return disk === undefined ? [] : [{ disk, settings: hashOf(entry.inputs), ...readBootTestEntry(entry) }];
   });
   const unique = new Map(passed.map((one) => [`${one.disk}/${one.firmware}`, one]));
   return [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);

@@ -1,6 +1,11 @@
 // Options that say whom to believe.
 import { readFile } from 'node:fs/promises';
-import { MAX_AGE_PATTERN, REQUIREMENTS, type TrustSettings } from '../attestation/trust-settings.ts';
+import {
+  MAX_AGE_PATTERN,
+  REQUIREMENTS,
+  TEST_CONFIGURATION_PATTERN,
+  type TrustSettings,
+} from '../attestation/trust-settings.ts';
 import { invalidInput } from '../base/diagnostics/error.ts';
 
 /** What commander parsed. */
@@ -11,6 +16,8 @@ export interface TrustFlags {
   claim?: string[];
   maxAge?: string;
   builder?: string;
+  buildType?: string;
+  testConfiguration?: string;
 }
 
 /**
@@ -18,7 +25,8 @@ export interface TrustFlags {
  * @throws InvalidInputError
  */
 export async function trustSettings(flags: TrustFlags): Promise<TrustSettings | undefined> {
-  const { key, require, threshold = '1', claim, maxAge, builder } = flags;
+  const { key, require, threshold = '1', claim, maxAge } = flags;
+  const { builder, buildType, testConfiguration } = flags;
   if (!key) return undefined;
   const wanted = require?.flatMap((text) => text.split(',')) ?? ['signature'];
   const known = wanted.map((name) => {
@@ -33,6 +41,11 @@ export async function trustSettings(flags: TrustFlags): Promise<TrustSettings | 
       '--max-age',
       `is ${JSON.stringify(maxAge)}, expected a time such as 90d, 12h, 30m or 600s`,
     );
+  if (testConfiguration !== undefined && !new RegExp(TEST_CONFIGURATION_PATTERN).test(testConfiguration))
+    throw invalidInput(
+      '--test-configuration',
+      `is ${JSON.stringify(testConfiguration)}, expected sha256: and 64 hexadecimal digits`,
+    );
   return {
     keys: (await Promise.all(key.map(readKeys))).flat(),
     require: known,
@@ -40,6 +53,8 @@ export async function trustSettings(flags: TrustFlags): Promise<TrustSettings | 
     claims: parseClaims(claim),
     ...(maxAge !== undefined && { maxAge }),
     ...(builder !== undefined && { builder }),
+    ...(buildType !== undefined && { buildType }),
+    ...(testConfiguration !== undefined && { testConfiguration }),
   };
 }
 

@@ -59,7 +59,9 @@ export async function evidenceInStore(store: Store, bundle: Entry): Promise<Subj
   const tests = await bootTestsOf(store, bundle);
   return {
     statements: [],
-    boots: Object.fromEntries(tests.map(({ disk, firmware, ...run }) => [`${disk}/${firmware}`, run])),
+    boots: Object.fromEntries(
+      tests.map(({ disk, firmware, settings: _, ...run }) => [`${disk}/${firmware}`, run]),
+    ),
   };
 }
 

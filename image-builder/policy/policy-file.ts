@@ -1,6 +1,6 @@
 // The policy file (YAML, kind ImageBuilderPolicy): text to checked data, every finding at once.
 import { LineCounter, parseDocument } from 'yaml';
-import { MAX_AGE_PATTERN, REQUIREMENTS } from '../attestation/trust-settings.ts';
+import { MAX_AGE_PATTERN, REQUIREMENTS, TEST_CONFIGURATION_PATTERN } from '../attestation/trust-settings.ts';
 import { type Finding, InvalidInputError, invalidInput } from '../base/diagnostics/error.ts';
 import { type FieldPath, formatFieldPath } from '../base/diagnostics/field-path.ts';
 import { isRecord } from '../base/record.ts';
@@ -98,6 +98,11 @@ const trust = map(
       if (!isAge) report(findings, path, value, 'a time such as 90d, 12h, 30m or 600s');
     },
     builder: text,
+    buildType: text,
+    testConfiguration: (value, path, findings) => {
+      const isDigest = typeof value === 'string' && new RegExp(TEST_CONFIGURATION_PATTERN).test(value);
+      if (!isDigest) report(findings, path, value, 'sha256: and 64 hexadecimal digits');
+    },
   },
   ['keys'],
 );

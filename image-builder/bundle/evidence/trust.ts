@@ -5,10 +5,10 @@ import {
   examine,
   type FoundStatement,
   type Requirement,
-  sbomManifestsOf,
   type TrustPolicy,
   type Verdict,
 } from '../../attestation/policy.ts';
+import { sbomManifestsOf } from '../../attestation/predicates.ts';
 import { PREDICATES } from '../../attestation/statement.ts';
 import type { DiskCache } from '../../oci/cache.ts';
 import type { Digest } from '../../oci/digest.ts';
@@ -44,7 +44,7 @@ export async function requireTrust(request: TrustRequest, policy: TrustPolicy): 
   const { reference, digest, cache, now } = request;
   const rules = withDefaultClaims(policy, reference);
   const image = request.source.name;
-  const key = JSON.stringify([digest, [...policy.require].sort(), FORMAT]);
+  const key = JSON.stringify([digest, [...policy.require].sort(), [...kindsFor(policy)].sort(), FORMAT]);
   const remembered = await cache?.recall<Remembered>('statements', key);
   if (remembered) {
     const verdict = examine(
@@ -83,7 +83,8 @@ async function collect(
     return { ...verdict, refused: [...unusable, ...verdict.refused] };
   };
   // A policy that demands boot tests must see every one that failed.
-  const mayStop = !policy.require.includes('bootTest');
+  const kinds = kindsFor(policy);
+  const mayStop = !kinds.has(PREDICATES.bootTest);
   const read = async (kinds: ReadonlySet<string>) => {
     for await (const found of findStatements(source, digest, kinds, listed)) {
       // Statements without a kind are yielded for every kind.
@@ -93,13 +94,22 @@ async function collect(
       if (mayStop && satisfies(judge(), policy, image, now)) return;
     }
   };
-  await read(new Set(policy.require.map((requirement) => KINDS[requirement])));
+  await read(kinds);
   // Bills of materials are read, half a megabyte for each disk, only where no provenance names them.
   if (policy.require.includes('sbom') && !judge().hasNamedSboms) await read(new Set([PREDICATES.sbom]));
   return { verdict: judge(), used, listed };
 }
 
-/** The kind of statement that is read first. */
+/** The kinds of statements that are read first. */
+function kindsFor({ require, builder, buildType, testConfiguration }: TrustPolicy): Set<string> {
+  const asksForOrigin = builder !== undefined || buildType !== undefined;
+  return new Set([
+    ...require.map((requirement) => KINDS[requirement]),
+    ...(asksForOrigin ? [PREDICATES.provenance] : []),
+    ...(testConfiguration === undefined ? [] : [PREDICATES.bootTest]),
+  ]);
+}
+
 const KINDS: Record<Requirement, string> = {
   signature: PREDICATES.signature,
   provenance: PREDICATES.provenance,
@@ -108,7 +118,7 @@ const KINDS: Record<Requirement, string> = {
 };
 
 /** Changes whenever the policy would keep other statements. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 function satisfies(verdict: Verdict, policy: TrustPolicy, image: string, now: number): boolean {
   try {

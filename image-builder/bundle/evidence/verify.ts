@@ -6,6 +6,7 @@ import {
   type TrustPolicy,
   type Verdict,
 } from '../../attestation/policy.ts';
+import { type Origin, originOf, testConfigurationOf } from '../../attestation/predicates.ts';
 import { PREDICATES } from '../../attestation/statement.ts';
 import type { Image } from '../../oci/image.ts';
 import { formatReference, parseReference } from '../../oci/reference.ts';
@@ -24,6 +25,10 @@ export interface Vouching {
   key: string;
   /** Its claims. */
   claims: Record<string, string>;
+  /** Of a provenance: who has built it, and how to read it. */
+  origin?: Origin;
+  /** Of a boot test: what it was run with. */
+  testConfiguration?: string;
   /** Digest of its manifest. */
   statement: string;
 }
@@ -100,11 +105,15 @@ export async function withVerified<Result>(
 }
 
 function vouchingOf({ name, keyId, subject, statement }: Verdict['trusted'][number]): Vouching {
+  const testConfiguration = testConfigurationOf(statement);
   const known = Object.entries(PREDICATES).find(([, type]) => type === statement.predicateType);
   return {
     kind: known?.[0] ?? statement.predicateType,
     key: keyId,
     claims: subject.annotations ?? {},
+    ...(statement.predicateType === PREDICATES.provenance && { origin: originOf(statement) }),
+    ...(statement.predicateType === PREDICATES.bootTest &&
+      testConfiguration !== undefined && { testConfiguration }),
     statement: name,
   };
 }

@@ -26,6 +26,11 @@ export function register(program: Command): void {
     )
     .option('--max-age <time>', 'oldest signature that counts: 90d, 12h, 30m, 600s')
     .option('--builder <uri>', 'builder.id that the provenance must name')
+    .option('--build-type <uri>', 'buildType that the provenance must name')
+    .option(
+      '--test-configuration <digest>',
+      'what boot tests must have been run with, as this command shows it',
+    )
     .option(
       '--rebuild',
       'also build it again from its signed provenance, in a store that is thrown away, and compare every digest; this runs what the builder has described',

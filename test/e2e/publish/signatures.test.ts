@@ -1,7 +1,7 @@
 // Signatures as cosign makes and checks them, and what a reader refuses: on registries with and without a list of
 // referrers, by requests that are counted.
 import { execFileSync } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, request as send } from 'node:http';
@@ -484,7 +484,10 @@ describe.each([
           runDetails: { builder: { id: 'https://ci.example.org' } },
         },
         bootTests: [
-          { disk: 'node', firmware: 'uefi', seconds: 12.5, accelerator: 'tcg', tests: ['ntp runs'] },
+          {
+            ...{ disk: 'node', settings: 'e'.repeat(64), firmware: 'uefi' },
+            ...{ seconds: 12.5, accelerator: 'tcg', tests: ['ntp runs'] },
+          },
         ],
       }),
       report: (event) => {
@@ -525,6 +528,39 @@ describe.each([
       'sbom',
       'signature',
     ]);
+  });
+
+  test('another build type and another configuration of boot tests are refused', async () => {
+    const { image } = published.reference;
+    const testConfiguration = `sha256:${createHash('sha256').update('e'.repeat(64)).digest('hex')}`;
+    const buildType = 'https://example.org';
+    // Neither a provenance nor a boot test is demanded otherwise, so neither would be read.
+    await expect(read(image, { buildType, testConfiguration })).resolves.toBeDefined();
+    await expect(read(image, { require: [...require], buildType, testConfiguration })).resolves.toBeDefined();
+    await expect(read(image, { buildType: 'https://example.org/v2' })).rejects.toMatchObject({
+      code: 'TRUST_CLAIM_MISMATCH',
+      message: expect.stringContaining('names the build type https://example.org/v2'),
+      output: [expect.stringContaining('and the build type https://example.org')],
+    });
+    const other = `sha256:${'e'.repeat(64)}`;
+    await expect(read(image, { testConfiguration: other })).rejects.toMatchObject({
+      code: 'TRUST_BOOT_TEST',
+      message: expect.stringContaining(`was run with the configuration ${other}`),
+      output: [expect.stringContaining(`was run with ${testConfiguration}`)],
+    });
+    // What one policy demands, another cannot take away.
+    const both = [
+      trustPolicy({ keys: [p256.publicKey], buildType: 'https://example.org/v2' }, 'machine'),
+      trustPolicy({ keys: [p256.publicKey], buildType }, 'spec'),
+    ];
+    await expect(readBundle(image, { cache: false, trust: async () => both })).rejects.toMatchObject({
+      code: 'TRUST_CLAIM_MISMATCH',
+    });
+    const { trusted } = await verifyBundle(image, both.slice(1), { cache: false });
+    expect(trusted).toContainEqual(
+      expect.objectContaining({ origin: { builder: 'https://ci.example.org', buildType } }),
+    );
+    expect(trusted).toContainEqual(expect.objectContaining({ testConfiguration }));
   });
 
   test('all of it costs a cold read few requests', async () => {

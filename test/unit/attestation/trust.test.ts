@@ -95,6 +95,91 @@ function tampered(change: (bundle: Bundle) => void, content = signed()): Buffer 
   return Buffer.from(JSON.stringify(bundle));
 }
 
+describe('where a bundle comes from', () => {
+  const [builder, buildType] = ['https://ci.example.org', 'https://example.org/build/v1'];
+  const provenance = (predicate: Record<string, unknown>, pair = p256) =>
+    signed(pair, statement(PREDICATES.provenance, predicate));
+  const from = (id: unknown, type: unknown, pair = p256) =>
+    provenance({ buildDefinition: { buildType: type }, runDetails: { builder: { id } } }, pair);
+
+  test.each<[string, Uint8Array[], Partial<TrustPolicy>, string]>([
+    ['as demanded', [from(builder, buildType)], { builder, buildType }, 'trusted'],
+    ['the build type alone', [from('https://other', buildType)], { buildType }, 'trusted'],
+    [
+      'another build type',
+      [from(builder, 'https://example.org/build/v2')],
+      { buildType },
+      'TRUST_CLAIM_MISMATCH; statement 2 names the builder https://ci.example.org and the build type https://example.org/build/v2',
+    ],
+    [
+      'both, in two statements',
+      [from(builder, 'https://other'), from('https://other', buildType)],
+      { builder, buildType },
+      'TRUST_CLAIM_MISMATCH; statement 2 names the builder https://ci.example.org and the build type https://other; statement 3 names the builder https://other and the build type https://example.org/build/v1',
+    ],
+    [
+      'no text',
+      [from(builder, [buildType])],
+      { buildType },
+      'TRUST_CLAIM_MISMATCH; statement 2 names the builder https://ci.example.org',
+    ],
+    ['nothing', [provenance({})], { buildType }, 'TRUST_CLAIM_MISMATCH; statement 2 names neither of them'],
+    ['no provenance', [], { buildType }, 'TRUST_CLAIM_MISMATCH'],
+    [
+      'by a stranger',
+      [from(builder, buildType, stranger)],
+      { buildType },
+      expect.stringMatching(/^TRUST_CLAIM_MISMATCH; statement 2 is not signed by a trusted key/),
+    ],
+  ])('%s', (_, statements, changes, expected) => {
+    expect(judge([signed(), ...statements], changes)).toEqual(expected);
+  });
+
+  test('the error says what was expected', () => {
+    const verdict = examine([{ name: 'it', content: from(builder, 'x') }], DIGEST, [p256.trusted]);
+    expect(() => enforce(verdict, policy({ require: [], builder, buildType }), 'bundle', NOW)).toThrow(
+      `bundle is not trusted: no trusted provenance names the builder ${builder} and the build type ${buildType}`,
+    );
+  });
+});
+
+describe('what boot tests were run with', () => {
+  const [expected, other] = ['a', 'b'].map((letter) => letter.repeat(64)) as [string, string];
+  const run = (configuration: unknown, disks?: { name: string; digest: { sha256: string } }[]) =>
+    bootTest({ result: 'PASSED', passedTests: ['node/uefi'], configuration }, disks);
+  const wanted = { testConfiguration: `sha256:${expected}` };
+  const told = (found: string) => `TRUST_BOOT_TEST; statement 2 was run with ${found}`;
+
+  test.each<[string, Uint8Array[], string]>([
+    ['as demanded', [run([{ name: 'QEMU', digest: { sha256: expected } }])], 'trusted'],
+    ['another configuration', [run([{ digest: { sha256: other } }])], told(`sha256:${other}`)],
+    [
+      'two configurations',
+      [run([{ digest: { sha256: expected } }, { digest: { sha256: other } }])],
+      told('no single configuration'),
+    ],
+    ['no digest', [run([{ name: expected }])], told('no single configuration')],
+    ['no configuration', [run(undefined)], told('no single configuration')],
+    ['no boot test', [], 'TRUST_BOOT_TEST'],
+  ])('%s', (_, tests, verdict) => {
+    expect(judge([signed(), ...tests], wanted)).toBe(verdict);
+  });
+
+  test('a disk has booted with it, and not only another disk', () => {
+    const elsewhere = [{ name: 'node.qcow2', digest: { sha256: 'ef'.repeat(32) } }];
+    const tests = [run([{ digest: { sha256: other } }]), run([{ digest: { sha256: expected } }], elsewhere)];
+    expect(judge(tests, { require: ['bootTest'] })).toBe('trusted');
+    expect(judge(tests, { require: ['bootTest'], ...wanted })).toBe('TRUST_BOOT_TEST');
+  });
+
+  test('the error says what was expected', () => {
+    const verdict = examine([{ name: 'it', content: run([]) }], DIGEST, [p256.trusted]);
+    expect(() => enforce(verdict, policy({ require: [], ...wanted }), 'bundle', NOW)).toThrow(
+      `bundle is not trusted: no trusted boot test was run with the configuration sha256:${expected}`,
+    );
+  });
+});
+
 describe('bills of materials', () => {
   const manifests = ['a', 'b'].map((letter) => `sha256:${letter.repeat(64)}`);
   const naming = (named: unknown[], pair = p256) => {

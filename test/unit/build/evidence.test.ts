@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { evidenceOf } from '../../../image-builder/build/evidence.ts';
+import { hashOf } from '../../../image-builder/pipeline/keys.ts';
 import { resolveBuild } from '../../../image-builder/spec/variables/resolve.ts';
 import { commitEntry, type Entry } from '../../../image-builder/store/entry.ts';
 import { ORIGIN_FILE } from '../../../image-builder/store/origin.ts';
@@ -39,6 +40,12 @@ async function commit(
   return await commitEntry(store, provenance, output, { seconds: 1 });
 }
 
+const JOINED = {
+  firmware: 'uefi',
+  kubernetes: 'join',
+  tests: [{ name: 'ntp runs', script: 'true', timeoutSeconds: 1 }],
+};
+
 let bundle: Entry;
 beforeAll(async () => {
   store = await openStore(join(directory, 'store'));
@@ -50,12 +57,11 @@ beforeAll(async () => {
     await commit('qcow/b', { osconfig: osconfig.key }),
     await commit('qcow/a', { osconfig: 'f'.repeat(64) }),
   ];
-  const tests = [{ name: 'ntp runs', script: 'true', timeoutSeconds: 1 }];
   await commit(
     'boot-test/a/uefi',
     { 'qcow/a': a.key },
     {
-      inputs: { firmware: 'uefi', kubernetes: 'join', tests },
+      inputs: JOINED,
       facts: { seconds: 12.5, accelerator: 'tcg', readySeconds: 41.5 },
     },
   );
@@ -78,9 +84,10 @@ const evidence = async (mirror = 'https://user:secret@deb.example.org/debian') =
 
 test('of the disks in the bundle, those that have booted', async () => {
   expect((await evidence()).bootTests).toEqual([
-    { disk: 'a', firmware: 'bios', tests: [] },
+    { disk: 'a', settings: hashOf({ firmware: 'bios' }), firmware: 'bios', tests: [] },
     {
       disk: 'a',
+      settings: hashOf(JOINED),
       firmware: 'uefi',
       seconds: 12.5,
       accelerator: 'tcg',

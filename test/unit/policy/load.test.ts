@@ -231,6 +231,14 @@ describe('what bundles must be', () => {
       'bundles[0].trust.maxAge: is "3 weeks", expected a time such as 90d, 12h, 30m or 600s',
     ],
     [
+      'bundles: [{repository: x, trust: {keys: [], buildType: ""}}]',
+      'bundles[0].trust.buildType: is "", expected a text',
+    ],
+    [
+      'bundles: [{repository: x, trust: {keys: [], testConfiguration: "sha256:AB"}}]',
+      'bundles[0].trust.testConfiguration: is "sha256:AB", expected sha256: and 64 hexadecimal digits',
+    ],
+    [
       'bundles: [{repository: x, trust: {keys: [], claims: {tag: 1}}}]',
       'bundles[0].trust.claims.tag: is 1, expected a text',
     ],

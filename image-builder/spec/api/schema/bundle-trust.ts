@@ -1,6 +1,10 @@
 // Which signatures a bundle must have to be taken (spec.bundle.trust).
 import { Type } from 'typebox';
-import { MAX_AGE_PATTERN, REQUIREMENTS } from '../../../attestation/trust-settings.ts';
+import {
+  MAX_AGE_PATTERN,
+  REQUIREMENTS,
+  TEST_CONFIGURATION_PATTERN,
+} from '../../../attestation/trust-settings.ts';
 import { strictObject } from './common.ts';
 
 /** `spec.bundle.trust`: what must be signed, and by whom. */
@@ -38,6 +42,16 @@ export const BundleTrust = strictObject(
     ),
     builder: Type.Optional(
       Type.String({ minLength: 1, description: 'builder.id that the provenance must name. Default: any.' }),
+    ),
+    buildType: Type.Optional(
+      Type.String({ minLength: 1, description: 'buildType that the provenance must name. Default: any.' }),
+    ),
+    testConfiguration: Type.Optional(
+      Type.String({
+        pattern: TEST_CONFIGURATION_PATTERN,
+        description:
+          'Digest of what boot tests must have been run with: firmware, architecture, tests in the image. image-builder verify shows it. Default: anything.',
+      }),
     ),
   },
   {
