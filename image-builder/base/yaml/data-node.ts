@@ -42,12 +42,23 @@ interface StringifyContext {
   inFlow?: boolean | null;
 }
 
+/** The text of values that several objects share; data no longer changes when it is written. */
+const flowTexts = new WeakMap<object, string>();
+
 /** JSON, with the digits that numbers were written with. */
 function flowText(value: unknown): string {
-  if (value instanceof ExactNumber) return value.text;
-  if (Array.isArray(value)) return `[${value.map(flowText).join(',')}]`;
   if (typeof value === 'string') return quoted(value);
   if (typeof value !== 'object' || value === null) return String(value);
+  const known = flowTexts.get(value);
+  if (known !== undefined) return known;
+  const text = composeFlowText(value);
+  flowTexts.set(value, text);
+  return text;
+}
+
+function composeFlowText(value: object): string {
+  if (value instanceof ExactNumber) return value.text;
+  if (Array.isArray(value)) return `[${value.map(flowText).join(',')}]`;
   return `{${fieldsOf(value)
     .map(([key, child]) => `${quoted(key)}:${flowText(child)}`)
     .join(',')}}`;
@@ -63,7 +74,7 @@ function plain<Value>(value: Value): Value {
   return JSON.parse(JSON.stringify(value));
 }
 
-/** The text of values that several objects share; data no longer changes when it is written. */
+/** The same in blocks. */
 const texts = new WeakMap<object, { indent: string; text: string }>();
 
 /** @param indent that of the lines of a block */
