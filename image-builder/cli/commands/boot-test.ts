@@ -9,7 +9,8 @@ interface BootTestFlags {
   medium?: 'disk' | 'cdrom' | 'usb';
   secureBoot?: boolean;
   seed?: string;
-  kubernetes?: 'preflight' | 'join';
+  kubernetes?: 'preflight' | 'join' | 'init';
+  worker?: string;
   controlPlane?: string;
   memory: number;
   logs?: string;
@@ -45,14 +46,18 @@ export function register(program: Command): void {
     .addOption(
       new Option(
         '--kubernetes <proof>',
-        'let kubeadm inside of the image prove that it is a node. preflight: its checks, and a dry run of init. join: it joins a control plane on this machine and runs a Pod, also after a reboot',
+        'let kubeadm inside of the image prove that it is a node. preflight: its checks, and a dry run of init. join: it joins a control plane on this machine and runs a Pod, also after a reboot. init: it sets up a cluster, and a second machine joins that in the same way',
       )
-        .choices(['preflight', 'join'])
+        .choices(['preflight', 'join', 'init'])
         .conflicts('seed'),
     )
     .option(
       '--control-plane <directories>',
       'where etcd, kube-apiserver, kube-controller-manager, kubeadm and kubectl are, as PATH names them (with --kubernetes join; default: IMAGE_BUILDER_CONTROL_PLANE, then PATH)',
+    )
+    .option(
+      '--worker <image>',
+      'image of the machine that joins (with --kubernetes init; default: the image itself)',
     )
     .option('--memory <MiB>', 'memory of the virtual machine', wholeNumber, 2048)
     .option(
@@ -71,6 +76,10 @@ export function register(program: Command): void {
       const { warningsIn } = await import('../../stages/boot-test/kubernetes-tests.ts');
       const { controlPlanePath } = await import('../../sandbox/control-plane-programs.ts');
       const { kubernetes, controlPlane = process.env.IMAGE_BUILDER_CONTROL_PLANE } = flags;
+      const worker = flags.worker && {
+        image: flags.worker,
+        format: await detectImageFormat(flags.worker),
+      };
       const tested = await evidenceIn(flags.logs, (screenshot) =>
         bootTest(image, {
           architecture,
@@ -83,6 +92,7 @@ export function register(program: Command): void {
           ...(medium ? { medium } : {}),
           ...(seed ? { seed } : {}),
           ...(kubernetes ? { kubernetes } : {}),
+          ...(worker ? { worker } : {}),
           controlPlanePath: controlPlanePath({ ...process.env, IMAGE_BUILDER_CONTROL_PLANE: controlPlane }),
           progress: progressOf('boot-test', report),
           signal,

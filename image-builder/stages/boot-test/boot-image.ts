@@ -1,56 +1,24 @@
 // Boots an image in a throw-away virtual machine and watches its serial console.
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { controlPlanePath, controlPlanePrograms } from '../../sandbox/control-plane-programs.ts';
-import type { StageContext } from '../../sandbox/stage-context.ts';
-import { requireTools } from '../../sandbox/tools.ts';
+import { join } from 'node:path';
 import { distinct } from '../../spec/variables/image-tests.ts';
-import type { ImageTest, KubernetesProof } from '../../spec/variables/resolved-tests.ts';
+import type { ImageTest } from '../../spec/variables/resolved-tests.ts';
 import { type Accelerator, KvmMemory, lacksSystemManagement } from './accelerator.ts';
 import { BootError } from './boot-error.ts';
-import { NODE_NAME, writeConfigDrive } from './config-drive.ts';
+import type { BootTestOptions } from './boot-test-options.ts';
+import { writeConfigDrive } from './config-drive.ts';
 import { LOGIN_PROMPT } from './console.ts';
-import { type Architecture, emulatesReliably, isNative } from './emulator.ts';
-import { findUefiFirmware } from './firmware.ts';
+import { describeMachine } from './describe-machine.ts';
+import { emulatesReliably, isNative } from './emulator.ts';
 import { type GuestFindings, GuestReport } from './guest-tests.ts';
-import { ControlPlane } from './join/control-plane.ts';
-import { joinTests } from './join/guest-tests.ts';
-import { NodeProof } from './join/node-proof.ts';
+import { provingByInit } from './init/proving.ts';
+import { provingByJoin } from './join/proving.ts';
 import { kubernetesTests } from './kubernetes-tests.ts';
-import { type Machine, machineArguments } from './qemu-command.ts';
+import type { Proving } from './proving.ts';
+import { machineArguments } from './qemu-command.ts';
 import { runMachine } from './run-machine.ts';
 import { judge } from './verdict.ts';
-
-export interface BootTestOptions {
-  /** Default: amd64. */
-  architecture?: Architecture;
-  format: 'qcow2' | 'iso';
-  firmware: 'bios' | 'uefi';
-  /** 0: as long as it takes. */
-  timeoutSeconds: number;
-  /** What the console must show; default: a login prompt. Text is matched without terminal control sequences. */
-  expect?: RegExp;
-  /** How an ISO is attached; default: `cdrom`. */
-  medium?: 'disk' | 'cdrom' | 'usb';
-  /** UEFI with Secure Boot enforced. */
-  secureBoot?: boolean;
-  /** Default: 2048. */
-  memoryMib?: number;
-  /** Image file with a cloud-init seed, attached as a second, read-only disk. */
-  seed?: string;
-  /** What kubeadm inside of the image has to prove; handed in by a config drive in the place of a seed. */
-  kubernetes?: KubernetesProof;
-  /** Where the programs of the control plane are looked for that a node joins; default: {@link controlPlanePath} of this process. */
-  controlPlanePath?: readonly string[];
-  /** What else must hold in the booted image; what they say of the same thing counts. */
-  tests?: readonly ImageTest[];
-  /** File for the screen of a machine that fails, as PNG. */
-  screenshot?: string;
-  progress?: Pick<StageContext, 'step' | 'output'>;
-  signal?: AbortSignal;
-  kvm?: KvmMemory;
-}
 
 export interface BootTestResult {
   /** Wall time from power-on to what was expected. */
@@ -79,16 +47,17 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
   const { architecture = 'amd64', kvm = processKvm, progress, timeoutSeconds } = options;
   const scratch = await mkdtemp(join(tmpdir(), 'image-builder-boot-'));
   const deadline = timeoutSeconds > 0 ? performance.now() + timeoutSeconds * 1000 : undefined;
-  let cluster: ControlPlane | undefined;
+  let proving: Proving | undefined;
   try {
-    if (options.kubernetes === 'join') cluster = await startControlPlane(options);
-    const tests = testsOf(options, cluster);
-    const seed = tests ? await writeConfigDrive(scratch, tests) : options.seed;
-    const machine = await describeMachine(resolve(image), {
+    if (options.kubernetes === 'join') proving = await provingByJoin(options);
+    if (options.kubernetes === 'init') proving = provingByInit(image, options, { scratch, deadline });
+    const tests = testsOf(options, proving);
+    const seed = tests ? await writeConfigDrive(scratch, tests, proving?.identity) : options.seed;
+    const machine = await describeMachine(image, {
       ...options,
       ...(seed && { seed }),
       ...(tests && { reports: true }),
-      ...(cluster && { network: cluster.networkOptions }),
+      ...proving?.machine,
     });
     const reliable = await emulatesReliably(architecture);
     const verdict = isNative(architecture) ? await kvm.verdict() : 'absent';
@@ -130,10 +99,10 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
         variables: join(scratch, `variables-${accelerator}.fd`),
       };
       if (machine.uefi && uefi) await copyFile(machine.uefi.variables, uefi.variables);
-      await cluster?.forgetNode(NODE_NAME);
+      await proving?.begin();
       const started = performance.now();
       const guestReport = tests && new GuestReport(tests);
-      const proof = cluster && new NodeProof(cluster, NODE_NAME, (said) => progress?.step(said));
+      const proof = guestReport && proving?.proof(guestReport, accelerator);
       const console = await runMachine(
         machineArguments({
           ...machine,
@@ -166,53 +135,16 @@ export async function bootTest(image: string, options: BootTestOptions): Promise
       };
     }
   } finally {
-    await cluster?.stop();
+    await proving?.stop();
     await rm(scratch, { recursive: true, force: true });
   }
 }
 
-async function startControlPlane(options: BootTestOptions): Promise<ControlPlane> {
-  const { controlPlanePath: path = controlPlanePath(process.env), progress, signal } = options;
-  requireTools(['control-plane'], path);
-  return ControlPlane.start(controlPlanePrograms(path), (said) => progress?.step(said), signal);
-}
-
-/** Undefined: none. Whatever else is tested, is so before the node joins. */
+/** Undefined: none. Whatever else is tested, is so before the node is in a cluster. */
 function testsOf(
   { kubernetes, tests = [] }: BootTestOptions,
-  cluster: ControlPlane | undefined,
+  proving: Proving | undefined,
 ): ImageTest[] | undefined {
   if (!kubernetes && tests.length === 0) return undefined;
-  return distinct([
-    ...(kubernetes ? kubernetesTests(kubernetes) : []),
-    ...tests,
-    ...(cluster ? joinTests(cluster.invitation, NODE_NAME) : []),
-  ]);
-}
-
-async function describeMachine(
-  image: string,
-  options: BootTestOptions & Pick<Machine, 'reports' | 'network'>,
-): Promise<Omit<Machine, 'accelerator'>> {
-  const { architecture = 'amd64', format, firmware, secureBoot = false, memoryMib = 2048, seed } = options;
-  if (secureBoot && firmware === 'bios')
-    throw new BootError('FIRMWARE_MISSING', 'Secure Boot is a feature of UEFI, not of BIOS');
-  if (architecture === 'arm64' && (firmware === 'bios' || secureBoot))
-    throw new BootError(
-      'FIRMWARE_MISSING',
-      `virtual arm64 machines have no ${firmware === 'bios' ? 'BIOS' : 'Secure Boot'}`,
-    );
-  const uefi =
-    firmware === 'uefi' ? { ...(await findUefiFirmware(architecture, secureBoot)), secureBoot } : undefined;
-  return {
-    architecture,
-    image,
-    format: format === 'iso' ? 'raw' : 'qcow2',
-    medium: format === 'iso' ? (options.medium ?? 'cdrom') : 'disk',
-    memoryMib,
-    ...(uefi ? { uefi } : {}),
-    ...(seed ? { seed: resolve(seed) } : {}),
-    ...(options.reports ? { reports: true } : {}),
-    ...(options.network ? { network: options.network } : {}),
-  };
+  return distinct([...(kubernetes ? kubernetesTests(kubernetes) : []), ...tests, ...(proving?.tests ?? [])]);
 }

@@ -38,6 +38,7 @@ export class GuestReport {
   #current: string | undefined;
   #isComplete = false;
   readonly #results: GuestTestResult[] = [];
+  #question: { test: ImageTest; answer: (result: GuestTestResult) => void } | undefined;
   /** The tests that were handed in. */
   readonly expected: readonly ImageTest[];
 
@@ -79,6 +80,13 @@ export class GuestReport {
     return this.#isComplete && this.unmet.length === 0;
   }
 
+  /** How a test ends that the machine gets after its report, which has none of it. One at a time. */
+  answerTo(test: ImageTest): Promise<GuestTestResult> {
+    return new Promise((answer) => {
+      this.#question = { test, answer };
+    });
+  }
+
   /** What the machine is at, for people. */
   get progress(): string {
     if (this.#current !== undefined) return `${this.#current} was running`;
@@ -88,19 +96,17 @@ export class GuestReport {
   }
 
   /** Of each test the first result: an image that says more does not fill the memory. */
-  #note({ name, status, seconds, output }: Record<string, unknown>): void {
+  #note(message: Record<string, unknown>): void {
+    const { name } = message;
+    if (this.#isComplete) {
+      if (name !== this.#question?.test.name) return;
+      this.#question?.answer(resultOf(this.#question.test, message));
+      this.#question = undefined;
+      return;
+    }
     const test = this.expected.find((one) => one.name === name);
     if (test === undefined || this.#results.some((one) => one.name === name)) return;
-    // Terminals obey control characters, and people read this in one.
-    const text = String(output).replace(/[^\P{Cc}\n\t]/gu, '');
-    const isAsExpected = test.expected === undefined || text.trim() === test.expected;
-    this.#results.push({
-      name: test.name,
-      isMet: status === 0 && isAsExpected,
-      ...(typeof status === 'number' && { status }),
-      seconds: Number(seconds),
-      output: text,
-    });
+    this.#results.push(resultOf(test, message));
   }
 
   #read(line: string): void {
@@ -120,6 +126,19 @@ export class GuestReport {
       this.#isComplete = true;
     }
   }
+}
+
+function resultOf(test: ImageTest, { status, seconds, output }: Record<string, unknown>): GuestTestResult {
+  // Terminals obey control characters, and people read this in one.
+  const text = String(output).replace(/[^\P{Cc}\n\t]/gu, '');
+  const isAsExpected = test.expected === undefined || text.trim() === test.expected;
+  return {
+    name: test.name,
+    isMet: status === 0 && isAsExpected,
+    ...(typeof status === 'number' && { status }),
+    seconds: Number(seconds),
+    output: text,
+  };
 }
 
 function parse(line: string): Record<string, unknown> | undefined {

@@ -9,10 +9,10 @@ import type { ImageTest, KubernetesProof } from '../../spec/variables/resolved-t
  * a control plane that it would set up. What is a fact of the virtual machine and not of the image (processors, memory) does not count. Nothing is
  * fetched: the version is that of the image.
  */
-export function kubernetesTests(proof: KubernetesProof): ImageTest[] {
+export function kubernetesTests(proof: KubernetesProof | 'init'): ImageTest[] {
   const facts = imageTests(FACTS);
-  // Whoever joins is checked then.
-  return proof === 'join' ? facts : [...facts, ...preflightTests()];
+  // Whoever joins, or sets up a cluster, is checked then.
+  return proof === 'preflight' ? [...facts, ...preflightTests()] : facts;
 }
 
 /** What spec.build.kubernetes makes of an image. */

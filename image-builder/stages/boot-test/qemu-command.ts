@@ -26,13 +26,23 @@ export interface Machine {
   reports?: boolean;
   /** Options of QEMU's user network: the ways through it. Absent: none. */
   network?: readonly string[];
+  /** A cable to another machine in the place of that network. */
+  cable?: Cable;
+}
+
+/** One end of a cable between two machines (`-netdev stream`, QEMU 7.2 and newer). */
+export interface Cable {
+  /** A socket that the machine which is started first listens on. */
+  socket: string;
+  isFirst: boolean;
+  /** Hardware address of the machine's network card. */
+  mac: string;
 }
 
 /** Arguments of QEMU for the machine's architecture. */
 export function machineArguments(machine: Machine): string[] {
   const { uefi, accelerator } = machine;
   const secureBoot = uefi?.secureBoot ?? false;
-  const ways = (machine.network ?? []).map(escapeComma);
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...(machine.architecture === 'arm64' ? ARM64_BOARD : pcBoard(secureBoot)),
@@ -43,8 +53,7 @@ export function machineArguments(machine: Machine): string[] {
     ...['-chardev', `socket,id=monitor,fd=${MONITOR_DESCRIPTOR}`, '-mon', 'chardev=monitor,mode=control'],
     ...['-smbios', `type=11,value=${consoleCredential(machine.architecture)}`],
     ...['-device', 'virtio-rng-pci'],
-    // A network with DHCP and nothing behind it: what waits for a network gets one, and nothing is downloaded.
-    ...['-nic', ['user,model=virtio-net-pci,restrict=on', ...ways].join(',')],
+    ...networkArguments(machine),
     ...['-device', 'virtio-scsi-pci,id=scsi'],
     ...(machine.reports ? REPORT_PORT_ARGUMENTS : []),
     ...firmwareArguments(uefi),
@@ -56,6 +65,15 @@ export function machineArguments(machine: Machine): string[] {
         ]
       : []),
   ];
+}
+
+function networkArguments({ network = [], cable }: Machine): string[] {
+  // A network with DHCP and nothing behind it: what waits for a network gets one, and nothing is downloaded.
+  if (!cable)
+    return ['-nic', ['user,model=virtio-net-pci,restrict=on', ...network.map(escapeComma)].join(',')];
+  const { socket, isFirst, mac } = cable;
+  const end = `server=${isFirst ? 'on' : 'off'},addr.type=unix,addr.path=${escapeComma(socket)}`;
+  return [...['-netdev', `stream,id=cable,${end}`], ...['-device', `virtio-net-pci,netdev=cable,mac=${mac}`]];
 }
 
 // A port of virtio: on every architecture, and without a terminal that changes what goes through.

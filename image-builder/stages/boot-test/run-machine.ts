@@ -2,11 +2,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { cancelled, throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
+import type { ImageTest } from '../../spec/variables/resolved-tests.ts';
 import { Activity, adviseOnLateUnits } from './activity.ts';
 import { BootError } from './boot-error.ts';
 import { findFailure, LOGIN_PROMPT, SerialConsole } from './console.ts';
 import { type Architecture, EMULATORS } from './emulator.ts';
-import type { GuestReport } from './guest-tests.ts';
+import type { GuestReport, GuestTestResult } from './guest-tests.ts';
 import { Monitor } from './monitor.ts';
 import { REPORT_DESCRIPTOR } from './qemu-command.ts';
 
@@ -50,6 +51,11 @@ export interface RunningMachine {
    * @throws BootError EMULATOR_FAILED
    */
   restart(): Promise<void>;
+  /**
+   * Has it run one more test, until the machine is restarted. One at a time.
+   * @throws BootError EMULATOR_FAILED when the machine ends before
+   */
+  run(test: ImageTest): Promise<GuestTestResult>;
 }
 
 /** What happens to a machine after it has reported. */
@@ -105,6 +111,17 @@ export async function runMachine(
         });
       console.startOver();
       (child.stdio[REPORT_DESCRIPTOR] as Duplex).write('reboot\n');
+    },
+    run(test) {
+      return new Promise((done, fail) => {
+        const end = () => fail(new BootError('EMULATOR_FAILED', `the machine has ended: ${test.name}`));
+        machineEnds.signal.addEventListener('abort', end, { once: true });
+        void guestReport?.answerTo(test).then((result) => {
+          machineEnds.signal.removeEventListener('abort', end);
+          done(result);
+        });
+        (child.stdio[REPORT_DESCRIPTOR] as Duplex).write(`${JSON.stringify(test)}\n`);
+      });
     },
   };
   try {

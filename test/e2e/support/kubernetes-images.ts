@@ -17,13 +17,15 @@ export interface KubernetesImages {
 const isPause = (reference: string) => reference.includes('/pause:');
 
 /**
- * Of the image of sandboxes the program runs.
+ * Of the image of sandboxes the program runs, and of those that `programs` has.
  * @param directory for a layout; it must exist
  * @param references of registry.k8s.io, with tags; each becomes a list of images for two architectures
+ * @param programs files for this machine's architecture by the name of an image: `etcd`
  */
 export async function serveKubernetesImages(
   directory: string,
   references: readonly string[],
+  programs: Readonly<Record<string, string>> = {},
 ): Promise<KubernetesImages> {
   const layout = join(directory, 'kubernetes-images');
   const writer = new LayoutWriter(layout);
@@ -36,8 +38,16 @@ export async function serveKubernetesImages(
   const base = { entries: [{ name: 'etc/passwd', content: 'root:x:0:0:root:/root:/sbin/nologin\n' }] };
   for (const reference of references) {
     const members: BlobDescriptor[] = [];
+    const [, called = ''] = /([^/:]+):[^/]*$/.exec(reference) ?? [];
+    const file = programs[called];
     for (const architecture of ['amd64', 'arm64']) {
-      const program = { entries: [{ name: 'program', content: `${reference} ${architecture}` }] };
+      const program = {
+        entries: [
+          file === undefined
+            ? { name: 'program', content: `${reference} ${architecture}` }
+            : { name: `usr/local/bin/${called}`, content: readFileSync(file), mode: 0o755 },
+        ],
+      };
       members.push(
         await writer.image({
           ...(isPause(reference)

@@ -2,7 +2,8 @@
 
 TESTS is a JSON list of {name, script, timeoutSeconds}. PORT gets a line of JSON for each thing that happens: the state
 of the system, the beginning and the end of each test, and that it was the last one. What a test prints is cut to its
-end, since a port is slow and a report is read by people. After that the word `reboot` on PORT is obeyed.
+end, since a port is slow and a report is read by people. After that PORT is obeyed: a test, as TESTS has them, in a line of its
+own, or the word `reboot`.
 """
 
 import json
@@ -15,7 +16,6 @@ import time
 
 # Bytes of a test's output that are reported.
 LONGEST_OUTPUT = 32 * 1024
-LONGEST_WORD = 64
 # Seconds until the system has started everything, or is taken as it is.
 PATIENCE = 600
 
@@ -33,8 +33,12 @@ def main(tests_file, port_file):
             report({"event": "begin", "name": test["name"]})
             report({"event": "end", "name": test["name"], **run(test)})
         report({"event": "complete"})
-        if port.readline(LONGEST_WORD).strip() == b"reboot":
-            subprocess.run(["systemctl", "reboot"], check=False)
+        while line := port.readline():
+            if line.strip() == b"reboot":
+                subprocess.run(["systemctl", "reboot"], check=False)
+                return
+            test = json.loads(line)
+            report({"event": "end", "name": test["name"], **run(test)})
 
 
 def send(port, data):

@@ -1,6 +1,6 @@
 // A control plane on the building machine that a booted image joins: etcd, the API server and the controllers on loopback, with
 // certificates and configuration by `kubeadm init phase`, as kubeadm makes those of every cluster. It ends with the test.
-import { createHash, randomBytes, X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { throwIfCancelled } from '../../../base/diagnostics/cancelled.ts';
 import type { ControlPlanePrograms } from '../../../sandbox/control-plane-programs.ts';
 import { BootError } from '../boot-error.ts';
 import { apiServerArguments, controllerArguments, etcdArguments } from './arguments.ts';
+import { type Invitation, newToken } from './invitation.ts';
 import { clusterInfo, initConfiguration } from './kubeadm-configuration.ts';
 import { serveKubelet } from './kubelet-proxy.ts';
 import { API_SERVER_ADDRESS, API_SERVER_PORT, freePorts, networkOptions, type Ports } from './network.ts';
@@ -21,13 +22,6 @@ const START_SECONDS = 300;
 const PHASE_SECONDS = 120;
 const KEPT_LINES = 20;
 const DAEMONS = ['etcd', 'kube-apiserver', 'kube-controller-manager'] as const;
-
-/** What a node needs to join. */
-export interface Invitation {
-  token: string;
-  /** Of the public key of the cluster's authority: `sha256:<hex>`. */
-  authorityHash: string;
-}
 
 /** A control plane that runs. */
 export class ControlPlane {
@@ -66,7 +60,9 @@ export class ControlPlane {
       await describeCluster(parts);
       const authority = await readFile(join(directory, 'pki/ca.crt'));
       const options = await networkOptions(directory, ports);
-      return new ControlPlane(parts, { token, authorityHash: publicKeyHash(authority) }, options);
+      const endpoint = `${API_SERVER_ADDRESS}:${API_SERVER_PORT}`;
+      const invitation = { endpoint, token, authorityHash: publicKeyHash(authority) };
+      return new ControlPlane(parts, invitation, options);
     } catch (error) {
       await stop(parts);
       throwIfCancelled(signal);
@@ -241,9 +237,6 @@ async function waitUntil(
     await delay(250);
   }
 }
-
-/** https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/#token-format */
-const newToken = () => `${randomBytes(3).toString('hex')}.${randomBytes(8).toString('hex')}`;
 
 function publicKeyHash(certificate: Buffer): string {
   const key = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' });

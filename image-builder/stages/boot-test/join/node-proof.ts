@@ -1,7 +1,8 @@
 // Asks a node that has joined one thing after the other, until one is not met.
 import { throwIfCancelled } from '../../../base/diagnostics/cancelled.ts';
 import type { GuestTestResult, UnmetTest } from '../guest-tests.ts';
-import type { RunningMachine, Trial } from '../run-machine.ts';
+import type { Proof } from '../proving.ts';
+import type { RunningMachine } from '../run-machine.ts';
 import { type Kubectl, type NodeTest, nodeTests } from './node-tests.ts';
 import type { CommandResult } from './processes.ts';
 
@@ -16,11 +17,9 @@ export interface Cluster {
 const EXPLAIN_SECONDS = 60;
 
 /** What becomes of a machine that has joined. */
-export class NodeProof implements Trial {
+export class NodeProof implements Proof {
   readonly results: GuestTestResult[] = [];
-  /** The one that was not met, and those that were not tried any more. */
   unmet: UnmetTest[] = [];
-  /** Wall time until the node was Ready for the first time, on the clock of `performance.now()`. */
   readyAt: number | undefined;
   #current = '';
   readonly #cluster: Cluster;

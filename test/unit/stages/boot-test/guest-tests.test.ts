@@ -66,6 +66,24 @@ test('of each test the first result counts', () => {
   expect(report.results).toMatchObject([{ name: 'one', isMet: false, status: 1 }]);
 });
 
+test('a machine that has reported is asked more, which is no part of its report', async () => {
+  const report = new GuestReport(tests);
+  report.write(lines(end('one', 0), end('two', 0), { event: 'complete' }));
+  const answer = report.answerTo({ name: 'get nodes', script: 'x', timeoutSeconds: 5 });
+  report.write(lines(end('one', 1), { ...end('get nodes', 3), output: 'a\u001b[2Jb' }, end('get nodes', 0)));
+  expect(await answer).toEqual({
+    name: 'get nodes',
+    isMet: false,
+    status: 3,
+    seconds: 1.5,
+    output: 'a[2Jb',
+  });
+  expect(report.results.map(({ name, isMet }) => [name, isMet])).toEqual([
+    ['one', true],
+    ['two', true],
+  ]);
+});
+
 test('what an image says moves no cursor', () => {
   const report = new GuestReport(tests);
   report.write(

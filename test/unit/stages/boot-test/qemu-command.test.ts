@@ -39,6 +39,15 @@ test('the network has no ways but those that are asked for', () => {
   );
 });
 
+test('a cable takes the place of the network', () => {
+  const cable = { socket: '/tmp/a,b', isFirst: true, mac: '52:54:00:12:34:60' };
+  expect(text({ cable })).toContain(
+    '-netdev stream,id=cable,server=on,addr.type=unix,addr.path=/tmp/a,,b -device virtio-net-pci,netdev=cable,mac=52:54:00:12:34:60',
+  );
+  expect(text({ cable })).not.toContain('-nic');
+  expect(text({ cable: { ...cable, isFirst: false } })).toContain('server=off');
+});
+
 test('an arm64 machine has nothing of a PC', () => {
   const uefi = { code: '/code', variables: '/variables', secureBoot: false };
   expect(text({ architecture: 'arm64', uefi })).toMatch(/-machine virt -cpu cortex-a72 .*file=\/code/);

@@ -23,6 +23,7 @@ function prove(answers: Record<string, CommandResult>, signal = new AbortControl
     async restart() {
       boots++;
     },
+    run: () => Promise.reject(new Error('nothing is run in it')),
   };
   const proof = new NodeProof(cluster, 'node1', () => {});
   return { proof, asked, done: proof.run(machine, signal) };
