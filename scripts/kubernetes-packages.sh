@@ -4,11 +4,11 @@
 # and the programs of a control plane, which nodes join in boot tests. Of the newest minor, what its packages of a node hold
 # is unpacked too: with the control plane, that is the cluster of test/e2e/support/cluster.
 #
-#   scripts/kubernetes-packages.sh [MINOR...]     default: every minor of test/e2e/support/kubernetes
+#   scripts/kubernetes-packages.sh [--all | MINOR...]     default: the newest minor of test/e2e/support/kubernetes
 #
-# Writes .cache/kubernetes/{MINOR,runtime}/*.deb and the programs in .cache/kubernetes/{MINOR-control-plane,etcd,node} for this
-# machine's architecture. Versions and checksums of all sources are those of go.mod and go.sum in the directories of that
-# name; what was made from the same files is not made again.
+# Writes .cache/kubernetes/{MINOR,runtime}/*.deb and the programs in .cache/kubernetes/{MINOR-control-plane,etcd,node}, those of
+# the newest minor, for this machine's architecture. Nodes of older ones are upgraded to it. Versions and checksums of all sources
+# are those of go.mod and go.sum in the directories of that name; what was made from the same files is not made again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -242,12 +242,13 @@ make_once() { # make_once NAME MODULES COMMAND...
   say "$cache/$name: $((SECONDS - started)) s"
 }
 
-if [ $# -gt 0 ]; then minors=("$@"); else minors=($(cd "$modules" && ls -d 1.*)); fi
-for minor in "${minors[@]}"; do
-  make_once "$minor" "$minor" kubernetes_packages "$minor"
-  make_once "$minor-control-plane" "$minor" control_plane "$minor"
-done
+minors=("$@")
+every=($(cd "$modules" && ls -d 1.* | sort --version-sort))
+newest=${every[-1]}
+[ "${1:-}" != --all ] || minors=("${every[@]}")
+[ $# -gt 0 ] || minors=("$newest")
+for minor in "${minors[@]}"; do make_once "$minor" "$minor" kubernetes_packages "$minor"; done
+make_once "$newest-control-plane" "$newest" control_plane "$newest"
 make_once runtime runtime runtime_packages
 make_once etcd etcd etcd_program
-newest=$(cd "$modules" && ls -d 1.* | sort --version-sort | tail -n 1)
 make_once node "$newest runtime" node_programs "$newest"

@@ -198,6 +198,6 @@ if [ "${1:-}" = --tests ]; then
   install_oldest_kustomize
   # Tests run on the newest one besides.
   command -v go >/dev/null && go_kustomize 5.8 .cache/bin/kustomize-5.8
-  # What a Kubernetes node consists of, compiled from its sources: some ten minutes, once.
-  scripts/kubernetes-packages.sh
+  # What a Kubernetes node consists of, compiled from its sources: some ten minutes for each minor version, once.
+  if [ "${IMAGES:-}" = all ]; then scripts/kubernetes-packages.sh --all; else scripts/kubernetes-packages.sh; fi
 fi

@@ -7,8 +7,8 @@ import { FileServer, forgetKey, makeKey, publishFlat, publishSuite } from './apt
 
 const cache = join(__dirname, '../../../.cache/kubernetes');
 
-/** Minor versions of which there are packages. */
-export const MINORS = ['1.37'] as const;
+/** The minor version of which there always are packages. */
+const NEWEST = '1.37';
 
 /** Repositories that are being served. */
 export interface KubernetesPackages {
@@ -22,14 +22,16 @@ export interface KubernetesPackages {
 /**
  * @param directory for everything; it must exist
  * @param codename suite of the runtime's repository
+ * @param minors older ones are made when they are asked for
  */
 export async function serveKubernetesPackages(
   directory: string,
   codename: string,
+  minors: readonly string[] = [NEWEST],
 ): Promise<KubernetesPackages> {
   const www = join(directory, 'packages');
   const key = makeKey(directory, 'kubernetes');
-  for (const minor of MINORS) {
+  for (const minor of minors) {
     const flat = join(www, 'kubernetes', minor);
     place([...packagesOf(minor), ...packagesOf('runtime', 'kubernetes-cni_')], flat);
     publishFlat(flat, key);
@@ -70,7 +72,8 @@ export function controlPlaneDirectories(minor: string): string[] {
 
 function packagesOf(name: string, prefix = ''): string[] {
   const directory = join(cache, name);
-  if (!existsSync(directory)) throw new Error(`${directory} does not exist: scripts/kubernetes-packages.sh`);
+  if (!existsSync(directory))
+    throw new Error(`${directory} does not exist: scripts/kubernetes-packages.sh --all`);
   return readdirSync(directory)
     .filter((file) => file.endsWith('.deb') && file.startsWith(prefix))
     .map((file) => join(directory, file));

@@ -37,19 +37,28 @@ const listening = () =>
   });
 
 /**
- * Options of QEMU's user network (libslirp). A character device would serve one connection only, so that a program is started for
- * each.
+ * Options of QEMU's user network (libslirp).
  * @param directory for the relay; it must exist
  */
 export async function networkOptions(directory: string, ports: Ports): Promise<string[]> {
+  return [
+    `hostfwd=tcp:127.0.0.1:${ports.kubelet}-${NODE_ADDRESS}:${KUBELET_PORT}`,
+    await forward(directory, `${API_SERVER_ADDRESS}:${API_SERVER_PORT}`, ports.apiServer),
+  ];
+}
+
+/**
+ * What has a machine find a port of loopback in its network. A character device would serve one connection only, so that a
+ * program is started for each.
+ * @param directory for the relay, whose 64 connections those of all forwards together are; it must exist
+ * @param address where the machine finds it, with a port: `10.0.2.100:6443`
+ */
+export async function forward(directory: string, address: string, port: number): Promise<string> {
   const relay = join(directory, 'relay.py');
   await writeFile(relay, RELAY);
   // GLib takes the command apart, as a shell does.
-  const command = `python3 -I -S '${relay.replaceAll("'", "'\\''")}' ${ports.apiServer}`;
-  return [
-    `hostfwd=tcp:127.0.0.1:${ports.kubelet}-${NODE_ADDRESS}:${KUBELET_PORT}`,
-    `guestfwd=tcp:${API_SERVER_ADDRESS}:${API_SERVER_PORT}-cmd:${command}`,
-  ];
+  const command = `python3 -I -S '${relay.replaceAll("'", "'\\''")}' ${port}`;
+  return `guestfwd=tcp:${address}-cmd:${command}`;
 }
 
 // A machine opens as many connections as it likes, and each is a process here.
