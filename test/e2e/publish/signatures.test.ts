@@ -593,6 +593,11 @@ describe.each([
     await expect(publishBundle(resolved, bundle, { ...options, env: {} })).rejects.toThrow(
       'spec.build.bundle.attest: needs a key: IMAGE_BUILDER_SIGNING_KEY=FILE',
     );
+    // Before anything is published.
+    const unread = { ...options, env: { IMAGE_BUILDER_SIGNING_KEY: 'none.pem' } };
+    const elsewhere = { ...resolved, bundle: { ...resolved.bundle, tag: 'unread' } };
+    await expect(publishBundle(elsewhere, bundle, unread)).rejects.toThrow('none.pem cannot be read');
+    await expect(read(`${repository}:unread`)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 
