@@ -15,6 +15,7 @@ functionConfig:
     spec.bundle     read the catalogues from a bundle: a registry reference, oci:DIR[:TAG], oci-archive:FILE,
                     docker-archive:FILE
     spec.bundles    the same of many bundles at once, by names that their catalogues begin with
+    spec.items      under transformers: do what the ImageBuilder objects among the items say, by one process
     spec.build      build the images and the bundle, or take them from the store if nothing has changed
     spec.catalogue  namePrefix, labels and annotations of the catalogues, imageBaseURL for the URLs of the images
   kind: ConfigMap, apiVersion: v1

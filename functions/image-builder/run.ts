@@ -6,9 +6,8 @@ import {
   InvalidInputError,
   invalidInput,
 } from '../../image-builder/base/diagnostics/error.ts';
-import { type FieldPath, formatFieldPath } from '../../image-builder/base/diagnostics/field-path.ts';
 import { printable } from '../../image-builder/base/diagnostics/printable.ts';
-import { describeTag, ForeignValue } from '../../image-builder/base/yaml/tags.ts';
+import { foreignValues } from './foreign-values.ts';
 import type { FunctionContext, Handler } from './handler.ts';
 import { fileOf } from './items.ts';
 import { type FunctionConfig, ResourceList } from './resource-list.ts';
@@ -116,18 +115,6 @@ function handlerOf(config: FunctionConfig, handlers: Handlers): Promise<Handler>
 /** The predecessor's function took objects of any kind, or of none, that say which profile they want. */
 export function asksForProfile({ value: { data } }: FunctionConfig): boolean {
   return typeof data === 'object' && data !== null && Object.hasOwn(data, 'configPath');
-}
-
-/** What of the object only another program could read; its caller may have taken such a tag away already. */
-function foreignValues(value: unknown, path: FieldPath = []): Finding[] {
-  if (value instanceof ForeignValue) {
-    return [{ severity: 'error', field: formatFieldPath(path), message: `has ${describeTag(value.tag)}` }];
-  }
-  if (typeof value !== 'object' || value === null) return [];
-  const children: [string | number, unknown][] = Array.isArray(value)
-    ? [...value.entries()]
-    : Object.entries(value);
-  return children.flatMap(([name, child]) => foreignValues(child, [...path, name]));
 }
 
 function kinds(handlers: Handlers): string {

@@ -8,13 +8,18 @@ import type { BundleContents } from '../../../image-builder/bundle/model.ts';
 import { cataloguesOf, type VariableCatalogue } from '../../../image-builder/bundle/profile/catalogue.ts';
 import { oddTexts } from '../../../image-builder/bundle/profile/odd-texts.ts';
 import type { PullSecret } from '../../../image-builder/oci/credentials/credentials.ts';
-import type { BuildSpec } from '../../../image-builder/spec/api/types.ts';
+import type { BuildSpec, ImageBuilder } from '../../../image-builder/spec/api/types.ts';
 import { parseImageBuilder } from '../../../image-builder/spec/api/validate.ts';
 import type { FunctionContext, Handler } from '../handler.ts';
 import { fileOf } from '../items.ts';
 import type { FunctionConfig } from '../resource-list.ts';
 import { pullSecretsOf } from './pull-secrets.ts';
 import { type CatalogueSource, type ReadBundle, readBundles, warning } from './read-bundles.ts';
+
+/** What catalogues are made of, and how. */
+interface NamedSource extends CatalogueSource {
+  options: ImageBuilder['spec']['catalogue'];
+}
 
 /** What the function needs of the engine. */
 export interface Engine {
@@ -36,20 +41,38 @@ export interface Engine {
 /** The handler of ImageBuilder objects on an engine. */
 export function imageBuilderHandler(engine: Engine): Handler {
   return async (config, context) => {
-    const { metadata, spec } = await parseImageBuilder(config.value);
-    const sources = spec.build
-      ? [await buildOrFind(engine, config, context, spec.build)]
-      : await readBundles(engine.readBundle, metadata.name, spec, context);
-    const catalogues = sources.flatMap(({ contents, names }) =>
-      cataloguesOf(contents, names, spec.catalogue),
+    const object = await parseImageBuilder(config.value);
+    const sources = object.spec.items
+      ? await (await import('./image-builder-items.ts')).handleItems(object.spec, context, (item) =>
+          sourcesOf(engine, item, context),
+        )
+      : await sourcesOf(engine, { config, object }, context);
+    const catalogues = sources.flatMap(({ contents, names, options }) =>
+      cataloguesOf(contents, names, options),
     );
-    checkNames(catalogues.map((catalogue) => catalogue.metadata.name));
+    checkNames(
+      catalogues.map((catalogue) => catalogue.metadata.name),
+      object.spec,
+    );
     const findings = sources.flatMap(({ contents, findings }) => [
       ...findings,
       ...contents.profiles.flatMap(oddTexts),
     ]);
     return { objects: catalogues.map(catalogueNode), findings };
   };
+}
+
+/** What one object says: a build, or bundles to read. */
+async function sourcesOf(
+  engine: Engine,
+  { config, object }: { config: FunctionConfig; object: ImageBuilder },
+  context: FunctionContext,
+): Promise<NamedSource[]> {
+  const { metadata, spec } = object;
+  const sources = spec.build
+    ? [await buildOrFind(engine, config, context, spec.build)]
+    : await readBundles(engine.readBundle, metadata.name, spec, context);
+  return sources.map((source) => ({ ...source, options: spec.catalogue }));
 }
 
 /** Header and metadata can be changed by whoever puts it into a list, the data cannot. */
@@ -81,11 +104,11 @@ async function buildOrFind(
 }
 
 /** Two catalogues of one name would silently become one. */
-function checkNames(names: string[]): void {
+function checkNames(names: string[], { items }: ImageBuilder['spec']): void {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice === undefined) return;
   throw invalidInput(
     'metadata.name',
-    `gives two catalogues the name ${twice}; rename one with profiles[].name of its bundle`,
+    `gives two catalogues the name ${twice}; ${items ? 'set catalogue.namePrefix of one object' : 'rename one with profiles[].name of its bundle'}`,
   );
 }

@@ -2,7 +2,6 @@
 import { throwIfCancelled } from '../../../image-builder/base/diagnostics/cancelled.ts';
 import {
   type Finding,
-  findingsOf,
   ImageBuilderError,
   InvalidInputError,
   invalidInput,
@@ -16,6 +15,7 @@ import type { Verification } from '../../../image-builder/bundle/read/verificati
 import type { PullSecret } from '../../../image-builder/oci/credentials/credentials.ts';
 import type { BundleSpec, ImageBuilder } from '../../../image-builder/spec/api/types.ts';
 import { catalogueName } from '../../../image-builder/spec/api/validate.ts';
+import { eachAtOnce } from '../each-at-once.ts';
 import type { FunctionContext } from '../handler.ts';
 import { pullSecretsOf } from './pull-secrets.ts';
 
@@ -63,7 +63,7 @@ export async function readBundles(
     );
     return [{ contents, names: { name, profiles }, findings }];
   }
-  return eachAtOnce(Object.entries(bundles), signal, async ([entry, wanted]) => {
+  return eachAtOnce(Object.entries(bundles), AT_ONCE, signal, async ([entry, wanted]) => {
     const { contents, findings } = await read(wanted, ['spec', 'bundles', entry]);
     const given = new Map((wanted.profiles ?? []).map(({ path, name }) => [path, name]));
     // Every bundle has profiles of the same names.
@@ -75,34 +75,6 @@ export async function readBundles(
     );
     return { contents, names: { name: entry, profiles }, findings };
   });
-}
-
-/** Results in the order of the inputs. @throws InvalidInputError with the findings of all that have failed; what the signal says */
-async function eachAtOnce<Input, Result>(
-  inputs: readonly Input[],
-  signal: AbortSignal,
-  work: (input: Input) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  const failures: [number, unknown][] = [];
-  const waiting = inputs.entries();
-  const worker = async () => {
-    for (const [index, input] of waiting) {
-      if (signal.aborted) return;
-      await work(input).then(
-        (result) => {
-          results[index] = result;
-        },
-        (error) => failures.push([index, error]),
-      );
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  throwIfCancelled(signal);
-  const [first, ...others] = failures.sort(([a], [b]) => a - b).map(([, error]) => error);
-  if (first === undefined) return results;
-  if (others.length === 0) throw first;
-  throw new InvalidInputError([first, ...others].flatMap(findingsOf), { cause: first });
 }
 
 /** @param path of the field that names the bundle */

@@ -67,12 +67,14 @@ async function parse(value: unknown, errors: readonly ErrorObject[]): Promise<Im
   return value as ImageBuilder;
 }
 
-/** Exactly one of `bundle`, `bundles` and `build`; JSON Schema could say so too, but not in a sentence. */
+/** Exactly one of `bundle`, `bundles`, `build` and `items`; JSON Schema could say so too, but not in a sentence. */
 function checkUnion(spec: Record<string, unknown>): Finding[] {
-  const present = ['bundle', 'bundles', 'build'].filter((name) => spec[name] !== undefined);
+  const present = ['bundle', 'bundles', 'build', 'items'].filter((name) => spec[name] !== undefined);
   if (present.length === 1) return [];
-  const met = present.length === 0 ? 'has none of bundle, bundles and build' : `has ${present.join(' and ')}`;
-  const expected = 'expected exactly one: bundle reads a bundle, bundles reads many, build builds one';
+  const met =
+    present.length === 0 ? 'has none of bundle, bundles, build and items' : `has ${present.join(' and ')}`;
+  const expected =
+    'expected exactly one: bundle reads a bundle, bundles reads many, build builds one, items does what the ImageBuilder objects among the items say';
   return [invalid(['spec'], `${met}, ${expected}`)];
 }
 

@@ -205,6 +205,39 @@ spec:
     ]);
   });
 
+  testIf('objects among the resources are done by one process, and are no part of the output', () => {
+    const example = at(`examples/items-${version}`);
+    mkdirSync(example);
+    const starts = join(example, 'starts');
+    const counting = `#!/bin/sh\necho started >>${starts}\nexec ${fn} "$@"\n`;
+    writeFileSync(join(example, 'function'), counting, { mode: 0o755 });
+    const head = 'apiVersion: airshipit.org/v1alpha1\nkind: ImageBuilder\n';
+    const exec = 'config.kubernetes.io/function: "exec: {path: ./function}"';
+    const names = ['blue', 'green', 'red'];
+    writeFileSync(
+      join(example, 'kustomization.yaml'),
+      'resources: [sites.yaml]\ntransformers: [images.yaml]\n',
+    );
+    writeFileSync(
+      join(example, 'images.yaml'),
+      `${head}metadata: {name: images, annotations: {${exec}}}\nspec: {items: {labelSelector: tier=edge}, catalogue: {labels: {site: all}}}\n`,
+    );
+    const site = (name: string, tier: string) =>
+      `${head}metadata: {name: ${name}, labels: {tier: ${tier}}, annotations: {config.kubernetes.io/local-config: "true"}}\nspec:\n  bundle: {image: 'oci:../node-image/out', profiles: [{path: /profiles/profile_multistrap.json}]}\n  catalogue: {namePrefix: ${name}-}\n`;
+    const sites = [...names.map((name) => site(name, 'edge')), site('other', 'core')];
+    writeFileSync(join(example, 'sites.yaml'), sites.join('---\n'));
+    const { stdout, stderr, status } = build(example);
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    const objects = parseAllDocuments(stdout).map((document) => document.toJS());
+    expect(objects.map(({ kind, metadata }) => [kind, metadata.name, metadata.labels]).sort()).toEqual(
+      names
+        .flatMap((name) => [`${name}-profile_multistrap`, `${name}-${name}-artifacts`])
+        .sort()
+        .map((name) => ['VariableCatalogue', name, { site: 'all' }]),
+    );
+    expect(readFileSync(starts, 'utf8')).toBe('started\n');
+  });
+
   testIf('without the local-config annotation the catalogues are part of the output, types intact', () => {
     const example = at(`examples/visible-${version}`);
     cpSync(at('examples/extract'), example, { recursive: true });

@@ -8,6 +8,7 @@ import { ResourceListError } from '../../../functions/image-builder/resource-lis
 import { readQuestion, runOnQuestion } from '../../../functions/image-builder/run.ts';
 import { findingsOf } from '../../../image-builder/base/diagnostics/error.ts';
 import { silentReporter } from '../../../image-builder/base/diagnostics/progress.ts';
+import { ForeignValue } from '../../../image-builder/base/yaml/tags.ts';
 import type { BundleContents } from '../../../image-builder/bundle/model.ts';
 import { parseJson } from '../../../image-builder/bundle/profile/json.ts';
 import { RegistryError } from '../../../image-builder/oci/http/registry-error.ts';
@@ -318,7 +319,11 @@ describe('the ImageBuilder handler', () => {
     build: async () => ({ ...contents, warnings: [] }),
     ...overrides,
   });
-  const handle = async (spec: unknown, overrides: Partial<Engine> = {}) => {
+  const handle = async (
+    spec: unknown,
+    overrides: Partial<Engine> = {},
+    items: Record<string, unknown>[] = [],
+  ) => {
     const value = {
       apiVersion: 'airshipit.org/v1alpha1',
       kind: 'ImageBuilder',
@@ -327,7 +332,7 @@ describe('the ImageBuilder handler', () => {
     };
     const config = { apiVersion: value.apiVersion, kind: value.kind, name: 'node', value };
     const handler = imageBuilderHandler(engine(overrides));
-    const { objects, findings } = await handler(config, { ...context(), readItems: () => [] });
+    const { objects, findings } = await handler(config, { ...context(), readItems: () => items });
     return { objects: objects.map((object) => parse(String(object))), findings };
   };
 
@@ -416,6 +421,135 @@ describe('the ImageBuilder handler', () => {
         ['spec.bundles.site-3.image', 'oci:./site-3 is private'],
         ['spec.bundles.site-11.image', 'oci:./site-11 is private'],
       ]);
+    });
+  });
+
+  describe('items', () => {
+    const item = (name: string, spec: object, more: object = {}) => ({
+      apiVersion: 'airshipit.org/v1alpha1',
+      kind: 'ImageBuilder',
+      metadata: { name, ...more },
+      spec,
+    });
+    const bundle = (name: string) => ({
+      bundle: { image: `oci:./${name}` },
+      catalogue: { namePrefix: `${name}-` },
+    });
+    const stranger = { apiVersion: 'v1', kind: 'ImageBuilder', metadata: { name: 'stranger' } };
+    const names = Array.from({ length: 20 }, (_, index) => `site-${index}`);
+
+    test('are done what they say, in their order, those that build one after another', async () => {
+      let [building, most] = [0, 0];
+      const build: Engine['build'] = async (name) => {
+        most = Math.max(most, ++building);
+        await new Promise((done) => setTimeout(done, 5));
+        building--;
+        return { ...contents, reference: { image: `built ${name}`, digest: '' }, warnings: [] };
+      };
+      const readBundle: Engine['readBundle'] = async (image) => {
+        await new Promise((done) => setTimeout(done, image.endsWith('-1') ? 50 : 1));
+        return { ...contents, ...READ, reference: { image, digest: '' } };
+      };
+      const items = [
+        stranger,
+        ...names.map((name, index) =>
+          item(name, index % 5 === 0 ? { build: {}, catalogue: { namePrefix: `${name}-` } } : bundle(name)),
+        ),
+      ];
+      const labels = { tier: 'edge' };
+      const { objects } = await handle({ items: {}, catalogue: { labels } }, { build, readBundle }, items);
+      expect(objects.filter(({ bundle }) => bundle).map(({ bundle }) => bundle.image)).toEqual(
+        names.map((name, index) => (index % 5 === 0 ? `built ${name}` : `oci:./${name}`)),
+      );
+      expect(objects.map(({ metadata }) => metadata)).toEqual(
+        names.flatMap((name) => [
+          { name: `${name}-profile_multistrap`, labels },
+          { name: `${name}-${name}-artifacts`, labels },
+        ]),
+      );
+      expect(most).toBe(1);
+    });
+
+    test('are selected by labels, and their own catalogue counts for more', async () => {
+      const items = [
+        item('a', { ...bundle('a'), catalogue: { labels: { own: 'yes' } } }, { labels: { tier: 'edge' } }),
+        item('b', bundle('b')),
+      ];
+      const spec = {
+        items: { labelSelector: 'tier=edge' },
+        catalogue: { labels: { own: 'no' }, namePrefix: 'x-' },
+      };
+      const { objects } = await handle(spec, {}, items);
+      expect(objects.map(({ metadata }) => metadata)).toEqual([
+        { name: 'x-profile_multistrap', labels: { own: 'yes' } },
+        { name: 'x-a-artifacts', labels: { own: 'yes' } },
+      ]);
+    });
+
+    test('that are not valid are all told, with their objects and files, before anything is read', async () => {
+      const readBundle = jest.fn<ReturnType<Engine['readBundle']>, []>();
+      const annotations = { 'internal.config.kubernetes.io/path': 'sites/b.yaml' };
+      const items = [
+        item('a', bundle('a')),
+        item('b', { bundle: { image: 'oci:./b', extra: 1 } }, { annotations }),
+        item('c', { items: {} }),
+        item('d', { bundle: { image: new ForeignValue('!secret') } }),
+      ];
+      const findings = await handle({ items: {} }, { readBundle }, items).then(() => [], findingsOf);
+      expect(findings).toEqual([
+        expect.objectContaining({
+          object: 'ImageBuilder/b',
+          field: 'spec.bundle.extra',
+          file: 'sites/b.yaml',
+        }),
+        expect.objectContaining({ object: 'ImageBuilder/c', field: 'spec.items' }),
+        expect.objectContaining({ object: 'ImageBuilder/d', field: 'spec.bundle.image' }),
+      ]);
+      expect(readBundle).not.toHaveBeenCalled();
+    });
+
+    test('that fail are all told, and the others are done all the same', async () => {
+      const built: string[] = [];
+      const build: Engine['build'] = async (name) => {
+        built.push(name);
+        if (name !== 'c') throw new RegistryError('UNAUTHORIZED', `${name} is private`);
+        return { ...contents, warnings: [] };
+      };
+      const items = ['a', 'b', 'c'].map((name) => item(name, { build: {} }));
+      const findings = await handle({ items: {} }, { build }, items).then(() => [], findingsOf);
+      expect(findings.map(({ object, message }) => [object, message])).toEqual([
+        ['ImageBuilder/a', 'a is private'],
+        ['ImageBuilder/b', 'b is private'],
+      ]);
+      expect(built).toEqual(['a', 'b', 'c']);
+    });
+
+    test.each([
+      ['no object', [stranger], {}, 'spec.items', 'no ImageBuilder object among the items'],
+      [
+        'none with the labels',
+        [item('a', bundle('a'))],
+        { labelSelector: 'a=b' },
+        'spec.items.labelSelector',
+        'none of the 1',
+      ],
+      [
+        'a selector that is none',
+        [item('a', bundle('a'))],
+        { labelSelector: 'a b' },
+        'spec.items.labelSelector',
+        'requirement',
+      ],
+      [
+        'names that come twice',
+        [item('a', { bundle: { image: 'oci:./a' } }), item('b', { bundle: { image: 'oci:./b' } })],
+        {},
+        'metadata.name',
+        'catalogue.namePrefix of one object',
+      ],
+    ])('refuses %s', async (_what, items, selector, field, message) => {
+      const [finding] = await handle({ items: selector }, {}, items).then(() => [], findingsOf);
+      expect(finding).toMatchObject({ field, message: expect.stringContaining(message) });
     });
   });
 

@@ -22,7 +22,7 @@ const ObjectMetadata = Type.Object({
   annotations: Type.Optional(Type.Record(Type.String(), Type.String())),
 });
 
-/** The whole object. Exactly one of `spec.bundle`, `spec.bundles` and `spec.build` is required; validate.ts checks that. */
+/** The whole object. Exactly one of `spec.bundle`, `spec.bundles`, `spec.build` and `spec.items` is required; validate.ts checks that. */
 export const ImageBuilder = strictObject({
   apiVersion: Type.Literal('airshipit.org/v1alpha1'),
   kind: Type.Literal('ImageBuilder'),
@@ -38,6 +38,21 @@ export const ImageBuilder = strictObject({
       }),
     ),
     build: Type.Optional(BuildSpec),
+    items: Type.Optional(
+      strictObject(
+        {
+          labelSelector: Type.Optional(
+            Type.String({
+              description: 'Those with these labels, for example tier=edge,site in (a, b). Default: all.',
+            }),
+          ),
+        },
+        {
+          description:
+            'As a transformer, do what the ImageBuilder objects among the items say, by one process for all of them. What catalogue says holds for those that do not say it themselves.',
+        },
+      ),
+    ),
     catalogue: Type.Optional(CatalogueOptions),
   }),
 });

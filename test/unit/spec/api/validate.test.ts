@@ -85,7 +85,7 @@ describe('parseImageBuilder', () => {
   });
 
   test('exactly one of bundle, bundles and build', async () => {
-    const none = 'has none of bundle, bundles and build, expected exactly one';
+    const none = 'has none of bundle, bundles, build and items, expected exactly one';
     expect(await findings({})).toEqual({ spec: expect.stringContaining(none) });
     const image = { image: 'x' };
     for (const [met, spec] of [
