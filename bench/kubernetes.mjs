@@ -50,9 +50,10 @@ function plan(images) {
 
 /** The caller: runs all stages, and prints what that took. */
 async function call(images, parallelism) {
-  const { openCluster, runStagesInCluster } = await engine();
+  const { Clusters, runStagesInCluster } = await engine();
   const surroundings = { env: process.env, report: () => {}, signal };
-  const cluster = await openCluster(executor, surroundings);
+  const clusters = new Clusters();
+  const cluster = await clusters.open({ ...executor, parallelism }, surroundings);
   const stages = plan(images);
   const began = performance.now();
   await runStagesInCluster(
@@ -72,7 +73,7 @@ async function call(images, parallelism) {
     },
   );
   const seconds = (performance.now() - began) / 1000;
-  await cluster.close();
+  await clusters.close();
   const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
   const { user, system } = process.cpuUsage();
   console.log(
@@ -278,7 +279,7 @@ async function engine() {
     const path = (name) => JSON.stringify(join(root, 'image-builder', name));
     await build({
       stdin: {
-        contents: `export { openApi, openCluster } from ${path('build/kubernetes/cluster.ts')};
+        contents: `export { openApi, Clusters } from ${path('build/kubernetes/cluster.ts')};
           export { runStagesInCluster } from ${path('build/kubernetes/run-stages.ts')};
           export { watch } from ${path('cluster/watch.ts')};`,
         resolveDir: root,

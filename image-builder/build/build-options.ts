@@ -6,6 +6,7 @@ import type { CredentialOptions } from '../oci/credentials/credentials.ts';
 import type { PinnedStages, ToolVersions } from '../pipeline/plan.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Belief } from '../store/origin.ts';
+import type { Clusters } from './kubernetes/cluster.ts';
 
 /** The surroundings of a build. */
 export interface BuildOptions {
@@ -32,6 +33,8 @@ export interface BuildOptions {
   program?: readonly string[];
   /** How many builds run at the same time, this one included: they share the memory of the machine. Default: 1. */
   parallelBuilds?: number;
+  /** What builds in clusters share that run at the same time; whoever names it closes it. Default: nothing. */
+  clusters?: Clusters;
   /** Start a triggered build again although it has failed. */
   retry?: boolean;
 }

@@ -1,5 +1,7 @@
 // What becomes of Jobs, of their Pods and of what the cluster warns of, by three watches for any number of Jobs.
+
 import type { CoreV1Event, V1Job, V1Pod } from '@kubernetes/client-node';
+import { keepHeapSmall } from '#runtime';
 import type { ApiClient } from './api-client.ts';
 import { watch } from './watch.ts';
 
@@ -30,7 +32,8 @@ export class JobWatcher {
       const ready = new Promise<void>((resolve) => {
         onReady = resolve;
       });
-      return { ready, done: start(onReady) };
+      // Each event is an object of 20 KB, of which nothing is kept.
+      return { ready, done: keepHeapSmall().then(() => start(onReady)) };
     };
     const watches = [
       begun((onReady) =>

@@ -44,6 +44,9 @@ export async function youngCollector(): Promise<() => void> {
   return () => {};
 }
 
+/** Does nothing: there is no V8 here. */
+export async function keepHeapSmall(): Promise<void> {}
+
 /** The executable as a whole: no other process could read the code inside it. */
 export function ownFile(): string {
   return process.execPath;

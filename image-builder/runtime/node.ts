@@ -61,6 +61,15 @@ export async function youngCollector(): Promise<() => void> {
   return () => collect({ type: 'minor' });
 }
 
+/**
+ * Has V8 collect before its heap grows: for a run that takes in much more than it keeps. The young generation stays at a megabyte
+ * instead of 16 or 32, and the old one grows by a fifth between two collections.
+ */
+export async function keepHeapSmall(): Promise<void> {
+  const { setFlagsFromString } = await import('node:v8');
+  for (const flag of ['--semi-space-growth-factor=1', '--heap-growing-percent=20']) setFlagsFromString(flag);
+}
+
 /** The file that was started. */
 export function ownFile(): string {
   return process.argv[1] ?? '';

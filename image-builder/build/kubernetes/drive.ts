@@ -4,8 +4,9 @@ import type { Reporter } from '../../base/diagnostics/progress.ts';
 import { openStore } from '../../store/store.ts';
 import { openSession } from '../session.ts';
 import { openShared } from '../shared/shared-results.ts';
-import { openCluster } from './cluster.ts';
+import { Clusters } from './cluster.ts';
 import { describeBuilder } from './describe-builder.ts';
+import { patiently } from './patience.ts';
 import { podPolicy, registryEnvironment } from './pod-surroundings.ts';
 import { type DriverRequest, IN_POD } from './protocol.ts';
 import { questionOf } from './question.ts';
@@ -21,13 +22,18 @@ export async function drive(
   if (!executor) throw new TypeError('the request is not for a cluster');
   Object.assign(process.env, environment, registryEnvironment());
   const surroundings = { cwd: '/', env: process.env, policy: podPolicy(trusted), report, signal };
-  const shared = await openShared(
-    { ...resolved, store: { repository: trusted.repository, push: false } },
-    { ...surroundings, isRequired: true },
+  const shared = await patiently(
+    () =>
+      openShared(
+        { ...resolved, store: { repository: trusted.repository, push: false } },
+        { ...surroundings, isRequired: true },
+      ),
+    surroundings,
   );
   if (!shared) throw new TypeError('the request names no shared store');
-  const cluster = await openCluster(executor, surroundings);
+  const clusters = new Clusters();
   try {
+    const cluster = await clusters.open(executor, surroundings);
     const described = await describeBuilder(
       {
         executor,
@@ -42,6 +48,6 @@ export async function drive(
     const common = { resolved: asBuiltThere(resolved), store: trusted, environment };
     await runStagesInCluster(session, { cluster, executor, described, shared, common });
   } finally {
-    await cluster.close();
+    await clusters.close();
   }
 }

@@ -18,7 +18,7 @@ import { noteBuild, publishEntry } from '../finished-bundle.ts';
 import { obtainBundle } from '../obtain.ts';
 import { type BuildSession, openSession } from '../session.ts';
 import { fetchTargets, openShared } from '../shared/shared-results.ts';
-import { type Cluster, openCluster } from './cluster.ts';
+import { type Cluster, Clusters } from './cluster.ts';
 import { type DescribedBuilder, describeBuilder } from './describe-builder.ts';
 import { patiently } from './patience.ts';
 import type { KubernetesExecutor } from './protocol.ts';
@@ -45,9 +45,10 @@ export async function buildInKubernetes(
   const trusted = requireSharing(given, policy, env);
   const resolved = await withPinnedImages(await withPinnedBase(given, options), options);
   const step = (message: string) => report({ type: 'step', stage: STAGE, message });
+  const clusters = options.clusters ?? new Clusters();
   let opened: Promise<Cluster> | undefined;
   const open = () => {
-    opened ??= openCluster(executor, { env, report, signal });
+    opened ??= clusters.open(executor, { env, report, signal });
     return opened;
   };
   try {
@@ -64,14 +65,15 @@ export async function buildInKubernetes(
     const entry = await obtainBundle(session, async () => {
       const cluster = await open();
       const made = await buildThere(session, { cluster, executor, described, trusted });
-      step(`${cluster.api.requests} requests to the API server`);
+      step(`${cluster.api.requests} requests to the API server so far`);
       return made;
     });
     const contents = await publishEntry(session.resolved, session.store, entry, options);
     const profiles = contents.profiles.map((profile) => withBuilderImage(profile, described.image));
     return { ...contents, profiles };
   } finally {
-    await opened?.then((cluster) => cluster.close()).catch(() => {});
+    await opened?.then((cluster) => cluster.leave()).catch(() => {});
+    if (clusters !== options.clusters) await clusters.close();
   }
 }
 

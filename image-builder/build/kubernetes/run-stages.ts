@@ -5,7 +5,6 @@ import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { findingsOf, InvalidInputError, invalidInput } from '../../base/diagnostics/error.ts';
 import { parseEvent } from '../../engines/run-container.ts';
 import type { PlannedStage } from '../../pipeline/plan.ts';
-import { createSlots, type Slots } from '../../pipeline/semaphore.ts';
 import { secondsSince } from '../../pipeline/stage-runner.ts';
 import type { SharedStore } from '../../store/shared/shared-store.ts';
 import type { BuildSession } from '../session.ts';
@@ -26,7 +25,6 @@ export interface JobSurroundings {
   common: Omit<StageRequest, 'stage' | 'key'>;
 }
 
-const DEFAULT_PARALLELISM = 10;
 /** The largest object that an API server keeps (bytes), with room for what is around a request. */
 const REQUEST_BYTES = 1_000_000;
 
@@ -41,8 +39,7 @@ export async function runStagesInCluster(
   session: BuildSession,
   surroundings: JobSurroundings,
 ): Promise<void> {
-  const slots = createSlots(surroundings.executor.parallelism ?? DEFAULT_PARALLELISM);
-  const run = new StageJobs(session, surroundings, slots);
+  const run = new StageJobs(session, surroundings);
   const results = await Promise.allSettled(session.targets.map((target) => run.ensure(target)));
   await run.settle();
   throwIfCancelled(session.signal);
@@ -56,15 +53,13 @@ export async function runStagesInCluster(
 class StageJobs {
   readonly #session: BuildSession;
   readonly #surroundings: JobSurroundings;
-  readonly #slots: Slots;
   readonly #stages: ReadonlyMap<string, PlannedStage>;
   readonly #ensured = new Map<string, Promise<void>>();
   readonly #failures: unknown[] = [];
 
-  constructor(session: BuildSession, surroundings: JobSurroundings, slots: Slots) {
+  constructor(session: BuildSession, surroundings: JobSurroundings) {
     this.#session = session;
     this.#surroundings = surroundings;
-    this.#slots = slots;
     this.#stages = new Map(session.stages.map((stage) => [stage.name, stage]));
   }
 
@@ -101,10 +96,24 @@ class StageJobs {
     }
     const parents = await Promise.allSettled(stage.parents.map((parent) => this.ensure(parent)));
     if (parents.some(({ status }) => status === 'rejected')) throw new ParentFailed();
-    await this.#slots.run(() => this.#run(stage));
+    await this.#runOnce(stage);
   }
 
-  async #run(stage: PlannedStage): Promise<void> {
+  /** Builds of one run that want the same wait for one Job once: the first of them shows its progress. */
+  async #runOnce(stage: PlannedStage): Promise<void> {
+    const { slots, running } = this.#surroundings.cluster;
+    const job = jobName(stage);
+    const known = running.get(job);
+    if (known) {
+      this.#session.report({ type: 'stage', stage: stage.name, status: 'waiting' });
+      return await known;
+    }
+    const run = slots.run(() => this.#run(stage, job)).finally(() => running.delete(job));
+    running.set(job, run);
+    await run;
+  }
+
+  async #run(stage: PlannedStage, job: string): Promise<void> {
     const { cluster, executor, described, shared } = this.#surroundings;
     const { report, resolved, signal } = this.#session;
     throwIfCancelled(signal);
@@ -112,7 +121,6 @@ class StageJobs {
     const began = performance.now();
     report({ type: 'stage', stage: name, status: 'started' });
     const { image, privileges } = described;
-    const job = jobName(stage);
     const annotations = { 'image-builder.airshipit.org/build': resolved.name };
     const description = { name: job, component: 'stage', annotations, executor, image };
     try {

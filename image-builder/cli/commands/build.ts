@@ -5,6 +5,7 @@ import { InvalidInputError, invalidInput } from '../../base/diagnostics/error.ts
 import { redactCredentials } from '../../base/diagnostics/redact.ts';
 import { shellWord } from '../../base/diagnostics/shell-word.ts';
 import { writeLine } from '../../base/diagnostics/standard-streams.ts';
+import type { BuildOptions } from '../../build/build-options.ts';
 import type { ReusableStage } from '../../build/reuse.ts';
 import type { BundleContents } from '../../bundle/model.ts';
 import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
@@ -114,17 +115,26 @@ async function buildAll(
     import('node:os'),
   ]);
   const parallel = options.dryRun ? 1 : (options.parallel ?? availableParallelism());
+  const clusters = await clustersFor(builds);
+  const together = { parallelBuilds: parallel, ...(clusters && { clusters }) };
   const { results, summary, findings } = await buildMany(
     builds,
     parallel,
-    (build, context) => perform(build, options, { ...surroundings, ...context }, parallel),
+    (build, context) => perform(build, options, { ...surroundings, ...context }, together),
     surroundings,
-  );
+  ).finally(() => clusters?.close());
   const documents = results.flatMap((result) => result.documents);
   if (documents.length > 0) process.stdout.write(await render(documents, options.output));
   if (logFormat !== 'json') for (const line of summary) writeLine(line);
   if (options.exitCode && results.some(({ unchecked }) => unchecked)) process.exitCode = UNCHECKED;
   if (findings.length > 0) throw new InvalidInputError(findings);
+}
+
+/** What builds in clusters share, if there are any. */
+async function clustersFor(builds: readonly BuildOfFiles[]): Promise<BuildOptions['clusters']> {
+  if (!builds.some(({ resolved }) => resolved.executor.kubernetes)) return undefined;
+  const { Clusters } = await import('../../build/kubernetes/cluster.ts');
+  return new Clusters();
 }
 
 /** What a build has come to. */
@@ -156,7 +166,7 @@ async function perform(
   build: BuildOfFiles,
   options: BuildCommandOptions,
   context: Surroundings,
-  parallelBuilds = 1,
+  together: Pick<BuildOptions, 'parallelBuilds' | 'clusters'> = {},
 ): Promise<Performed> {
   const { resolved, surroundings } = await prepared(build, options, context);
   if (options.dryRun) {
@@ -173,7 +183,7 @@ async function perform(
     file: build.file,
     program: ownCommand(),
     retry: options.whenMissing === 'Trigger',
-    parallelBuilds,
+    ...together,
   });
   const { metadata, spec } = build.object;
   return {
