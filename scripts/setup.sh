@@ -27,7 +27,7 @@ build_packages=(
 )
 test_packages=(
   docker-registry nginx-light podman skopeo umoci apache2-utils apt-utils dpkg-dev gnupg openssl python3 python3-venv docker.io
-  iptables busybox-static buildah xfsprogs qemu-efi-aarch64 gcc libc6-dev libseccomp-dev pkg-config
+  iptables busybox-static buildah xfsprogs qemu-efi-aarch64 gcc libc6-dev libseccomp-dev pkg-config faketime
 )
 
 install_debian_packages() {

@@ -45,13 +45,16 @@ export async function runJob(
   wanted: WantedJob,
   signal: AbortSignal,
 ): Promise<V1Pod | undefined> {
-  const job = await startOrJoin(cluster, wanted, signal);
-  if (!job) return undefined;
   try {
-    return await new JobWait(cluster, wanted, job, signal).end();
+    const job = await startOrJoin(cluster, wanted, signal);
+    return job && (await new JobWait(cluster, wanted, job, signal).end());
   } catch (error) {
-    // Whoever gives up leaves the Job to those who still wait for it.
-    await release(cluster, wanted.name).catch(() => {});
+    // Whoever gives up leaves the Job to those who still wait for it; what was asked for may be there although no answer came.
+    await release(cluster, wanted.name).catch((failure: Error) => {
+      if (failure instanceof ApiError && failure.status === 404) return;
+      const message = `warning: the Job ${wanted.name} may be left in the cluster: ${failure.message}`;
+      wanted.onEvent({ type: 'step', message });
+    });
     throw error;
   }
 }
@@ -166,6 +169,8 @@ class JobWait {
   readonly #over = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #delay: string | undefined;
+  /** What ends the waiting, if it lasts. */
+  #obstacle: ClusterError | undefined;
   #resolve: (pod: V1Pod | undefined) => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
@@ -188,7 +193,11 @@ class JobWait {
     const unlisten = jobs.listen(this.#wanted.name, {
       onJob: (job) => this.#onJob(job),
       onPod: (pod) => this.#onPod(pod),
-      onWarning: (reason, message) => this.#onDelay(delayOfWarning(reason, message)),
+      onWarning: (reason, message) => {
+        // Others say nothing about what the Pod waits for, not even that it does not.
+        const found = delayOfWarning(reason, message);
+        if (found) this.#onDelay(found);
+      },
     });
     jobs.failed.catch(this.#reject);
     // It may have gone on before we listened.
@@ -302,13 +311,15 @@ class JobWait {
   /** What keeps the Pod from running, now. */
   #onDelay(found: Delay | undefined): void {
     if (found?.message === this.#delay) return;
-    clearTimeout(this.#timer);
     this.#delay = found?.message;
-    if (!found) return;
-    this.#tell(`warning: ${found.message}`);
-    if (!found.error) return;
-    const { error, seconds } = found.error;
-    this.#timer = setTimeout(() => this.#reject(error), seconds * 1000);
+    if (found) this.#tell(`warning: ${found.message}`);
+    const { error, seconds = 0 } = found?.error ?? {};
+    // What is tried again fails in other words each time: that does not begin the waiting anew.
+    const isAnother = error?.code !== this.#obstacle?.code;
+    this.#obstacle = error;
+    if (!isAnother) return;
+    clearTimeout(this.#timer);
+    if (error) this.#timer = setTimeout(() => this.#reject(this.#obstacle), seconds * 1000);
   }
 
   #tell(message: string): void {

@@ -136,7 +136,7 @@ async function fetchParents(
 
 async function storeOf(session: BuildSession, { store }: StageRequest): Promise<SharedStore> {
   const resolved = { ...session.resolved, store: { repository: store.repository, push: true } };
-  const shared = await openShared(resolved, { ...session, isRequired: true });
+  const shared = await patiently(() => openShared(resolved, { ...session, isRequired: true }), session);
   if (!shared) throw new TypeError('the request names no shared store');
   return shared;
 }

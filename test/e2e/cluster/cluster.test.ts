@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { writeLayout } from '../../support/images.ts';
 import {
   dockerConfig,
+  processes,
   startCluster,
   startClusterRegistry,
   type TestCluster,
@@ -109,8 +110,7 @@ describe('a cluster of one node', () => {
     const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
     expect(addresses.map(({ address }) => address)).not.toContain(cluster.address);
     expect(cgroupsOf(cluster)).toEqual([]);
-    const programs = readdirSync('/proc').filter((id) => /^\d+$/.test(id) && commandOf(id).includes(gone));
-    expect(programs).toEqual([]);
+    expect(processes((command) => command.some((word) => word.includes(gone)))).toEqual([]);
   });
 });
 
@@ -119,13 +119,4 @@ function cgroupsOf({ address }: TestCluster): string[] {
   const name = `image-builder-cluster-${address.split('.')[2]}`;
   const hierarchies = ['.', ...readdirSync('/sys/fs/cgroup')].map((child) => join('/sys/fs/cgroup', child));
   return hierarchies.map((path) => join(path, name)).filter((path) => existsSync(path));
-}
-
-function commandOf(id: string): string {
-  try {
-    return readFileSync(`/proc/${id}/cmdline`, 'utf8');
-  } catch {
-    // It has ended meanwhile.
-    return '';
-  }
 }

@@ -60,6 +60,8 @@ export function digestIn({
 export interface Running {
   child: ChildProcess;
   exited: Promise<{ status: number | null; stderr: string }>;
+  /** What is on standard error so far. */
+  said(): string;
   /** Waits until standard error has the text. */
   prints(text: string): Promise<void>;
 }
@@ -76,11 +78,12 @@ export function start([file = '', ...args]: readonly string[], env: NodeJS.Proce
   );
   const prints = async (text: string) => {
     while (!stderr.includes(text)) {
-      if (child.exitCode !== null) throw new Error(`ended before ${text}:\n${stderr}`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`ended before ${text}:\n${stderr}`);
       await sleep(50);
     }
   };
-  return { child, exited, prints };
+  return { child, exited, said: () => stderr, prints };
 }
 
 /** Waits until the expectation holds; the last failure is thrown. */

@@ -13,6 +13,12 @@ import { dockerConfig } from './cluster.ts';
 const run = promisify(execFile);
 const script = join(__dirname, '../../../../scripts/builder-layout.sh');
 
+/** Lays it out in a new directory. @returns its digest */
+export async function layOutBuilderImage(layout: string): Promise<string> {
+  const { stdout } = await run(script, [layout, await hostCodename()]);
+  return stdout.trim();
+}
+
 /** @returns its reference, with the digest. The first time, Debian's packages are installed: a minute. */
 export async function pushBuilderImage(
   registry: TestRegistry,
@@ -21,14 +27,14 @@ export async function pushBuilderImage(
   const directory = await mkdtemp(join(tmpdir(), 'builder-image-'));
   try {
     const layout = join(directory, 'layout');
-    const { stdout } = await run(script, [layout, await hostCodename()]);
+    const digest = await layOutBuilderImage(layout);
     const authFile = join(directory, 'auth.json');
     await writeFile(authFile, dockerConfig(registry.host, login), { mode: 0o600 });
     const repository = `${registry.host}/image-builder/tools`;
     await run(executable('image-builder'), ['push', `oci:${layout}:latest`, `${repository}:test`], {
       env: { ...process.env, REGISTRY_AUTH_FILE: authFile, SSL_CERT_FILE: registry.caFile },
     });
-    return `${repository}@${stdout.trim()}`;
+    return `${repository}@${digest}`;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -1,7 +1,15 @@
 // A real cluster of one node for the tests, as cluster.sh starts it: root is needed. Tests put what Pods shall reach (a
 // registry, a mirror of Debian) on its `address`; Pods reach nothing else, and there is no DNS.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +34,8 @@ export interface TestCluster {
   trustRegistry(registry: TestRegistry): void;
   /** A port of `address` that leads to a port elsewhere, such as a mirror's; until the cluster is stopped. */
   relay(target: { host: string; port: number }): Promise<number>;
+  /** Kills the API server, which comes back after 15 seconds. */
+  killApiServer(): void;
   /** Ends everything of it. */
   stop(): Promise<void>;
 }
@@ -98,6 +108,11 @@ export async function startCluster(): Promise<TestCluster> {
       writeFileSync(join(settings, 'hosts.toml'), `server = ${JSON.stringify(url)}\n${ca}`);
     },
     relay: (target) => relay(address, target, relays),
+    killApiServer() {
+      const own = ([program]: string[], id: string) =>
+        program === 'kube-apiserver' && readlinkSync(`/proc/${id}/cwd`) === directory;
+      for (const id of processes(own)) process.kill(id, 'SIGKILL');
+    },
     stop,
   };
 }
@@ -131,6 +146,21 @@ async function kubectl(
   if (child.exitCode !== 0 && !mayFail)
     throw new Error(`kubectl ${args.join(' ')}\n${said.stdout}\n${said.stderr}`);
   return { status: child.exitCode, ...said };
+}
+
+/** Processes of this machine and of the namespaces in it, by their command line. */
+export function processes(isWanted: (command: string[], id: string) => boolean): number[] {
+  const ids = readdirSync('/proc').filter((id) => /^\d+$/.test(id));
+  return ids
+    .filter((id) => {
+      try {
+        return isWanted(readFileSync(`/proc/${id}/cmdline`, 'utf8').split('\0'), id);
+      } catch {
+        // It has ended meanwhile.
+        return false;
+      }
+    })
+    .map(Number);
 }
 
 function collect(child: ChildProcess): { stdout: string; stderr: string } {

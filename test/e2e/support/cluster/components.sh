@@ -74,6 +74,18 @@ start() { # start NAME COMMAND...
   pids[$!]=$name
 }
 
+# As the kubelet of a real control plane does. A test may kill it; one that ends by itself has failed.
+after_kill() { # after_kill SECONDS COMMAND...: what is killed is started again after so many seconds
+  local pause=$1 status
+  shift
+  while :; do
+    status=0
+    "$@" || status=$?
+    [ $status -gt 128 ] || return $status
+    sleep "$pause"
+  done
+}
+
 until_so() { # until_so WHAT COMMAND...
   local what=$1 deadline=$((SECONDS + 120))
   shift
@@ -97,7 +109,7 @@ running() {
 
 api_server() {
   start etcd etcd --data-dir etcd --unsafe-no-fsync --log-level warn
-  start kube-apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-address=0.0.0.0 --secure-port=443 \
+  start kube-apiserver after_kill 15 kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-address=0.0.0.0 --secure-port=443 \
     --endpoint-reconciler-type=none --service-cluster-ip-range="$service_network.0/24" --authorization-mode=Node,RBAC \
     --enable-admission-plugins=NodeRestriction --client-ca-file=pki/ca.crt \
     --tls-cert-file=pki/apiserver.crt --tls-private-key-file=pki/apiserver.key \
