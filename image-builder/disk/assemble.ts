@@ -5,6 +5,7 @@ import type { Architecture } from '../base/architecture.ts';
 import { writeIndex } from '../qcow2/write-index.ts';
 import { roomFor, type StageContext } from '../sandbox/stage-context.ts';
 import { BOOT_PLATFORMS } from './boot-platforms.ts';
+import type { ClusterCachePlace } from './cluster-cache.ts';
 import { DiskError } from './disk-error.ts';
 import type { DiskPlan, DiskVariables, PlannedPartition } from './disk-plan.ts';
 import { makeExt4 } from './ext4.ts';
@@ -35,6 +36,8 @@ export interface AssembleDiskRequest {
   output: string;
   /** Where the index of its blocks goes (qcow2/block-index.ts), if there is to be one; only zstd has one. */
   index?: string;
+  /** Where compressed clusters of earlier disks are kept; default: all are compressed. */
+  clusters?: ClusterCachePlace;
 }
 
 /** The disk that was made. */
@@ -60,8 +63,7 @@ export async function assembleDisk(
   const { workDir } = context;
   const plan = planPartitions(qcow, request.identifierSeed, request.architecture);
   const disk = join(await roomFor(2 * (await usedBytes(request.tree, context)), context), 'disk.raw');
-  const isIndexed = qcow.qcow_compress && qcow.qcow_compression_type === 'zstd';
-  const index = isIndexed ? request.index : undefined;
+  let index: string | undefined;
   let secureBoot: boolean;
   try {
     const grub = await prepareTree(request, plan, context);
@@ -69,11 +71,9 @@ export async function assembleDisk(
     await writeDisk(disk, request.tree, plan, grub, context);
     context.step('compress the disk');
     const compression = { compress: qcow.qcow_compress, compressionType: qcow.qcow_compression_type };
-    await convertToQcow2(disk, output, compression, context);
-    if (index !== undefined) {
-      context.step('index the disk');
-      await writeIndex({ raw: context.sandbox.hostPath(disk), qcow2: output }, index, context.signal);
-    }
+    const image = await convertToQcow2(disk, output, compression, context, request.clusters);
+    if (image) index = request.index;
+    if (image && index !== undefined) await writeIndex(image, index, context.signal);
   } finally {
     for (const scratch of [context.sandbox.hostPath(disk), join(workDir, 'grub'), join(workDir, 'esp')])
       await rm(scratch, { recursive: true, force: true });

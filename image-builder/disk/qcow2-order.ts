@@ -3,38 +3,86 @@
 // qemu-img compresses on several processors only when it may write clusters in the order in which they are ready (-W),
 // which differs from run to run. The compressed bytes of a cluster do not depend on that, so they are copied as they
 // are. Format: https://www.qemu.org/docs/master/interop/qcow2.html
+import { hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
+import type { IndexedCluster } from '../qcow2/block-index.ts';
 import { type Cluster, COMPRESSED, HEADER, readLayout, SECTOR } from '../qcow2/clusters.ts';
 import { frameLength } from '../qcow2/frame.ts';
 import { readInto, writeAt } from '../qcow2/positional.ts';
 import { unexpectedQcow2 } from '../qcow2/qcow2-error.ts';
+import type { KeptCluster } from './cluster-cache.ts';
 
 /** Of an entry whose cluster has one user. */
 const COPIED = 1n << 63n;
 /** Size of a reference count that qemu-img writes (2^4 bits), in bytes. */
 const REFCOUNT_BYTES = 2;
 
+/** A cluster of the disk that has been compressed for an earlier image. */
+export interface ReusedCluster extends KeptCluster {
+  /** Number of the cluster on the disk. */
+  index: number;
+}
+
+/** A kept cluster is not what it was. */
+export class DamagedCluster extends Error {
+  readonly cluster: KeptCluster;
+
+  constructor(cluster: KeptCluster) {
+    super(`a cluster of ${cluster.path} is damaged`);
+    this.cluster = cluster;
+  }
+}
+
 /**
  * Copies the image `from`, made by `qemu-img convert -c -W` with zstd, to the new file `to`.
- * @throws Qcow2Error QCOW2_UNEXPECTED when the image has features that qemu-img does not write
+ * @param reused what `from` lacks
+ * @returns the clusters in `to`
+ * @throws Qcow2Error QCOW2_UNEXPECTED when the image has features that qemu-img does not write; DamagedCluster
  */
-export async function orderQcow2(from: string, to: string, signal: AbortSignal): Promise<void> {
-  const source = await open(from, 'r');
+export async function orderQcow2(
+  from: string,
+  to: string,
+  signal: AbortSignal,
+  reused: readonly ReusedCluster[] = [],
+): Promise<IndexedCluster[]> {
+  const files = new Map<string, FileHandle>();
   try {
+    for (const path of new Set([from, ...reused.map((cluster) => cluster.path)]))
+      files.set(path, await open(path, 'r'));
     const target = await open(to, 'wx', 0o644);
     try {
-      await copyOrdered(source, target, signal);
+      return await copyOrdered(files, from, target, reused, signal);
     } finally {
       await target.close();
     }
   } finally {
-    await source.close();
+    for (const file of files.values()) await file.close();
   }
 }
 
-async function copyOrdered(source: FileHandle, target: FileHandle, signal: AbortSignal): Promise<void> {
-  const { header, clusterBits, diskBytes, compression, clusters } = await readLayout(source);
+/** Where a cluster comes from. */
+interface Source extends Cluster {
+  file: FileHandle;
+  kept?: KeptCluster;
+}
+
+async function copyOrdered(
+  files: ReadonlyMap<string, FileHandle>,
+  from: string,
+  target: FileHandle,
+  reused: readonly ReusedCluster[],
+  signal: AbortSignal,
+): Promise<IndexedCluster[]> {
+  const source = files.get(from) as FileHandle;
+  const { header, clusterBits, diskBytes, compression, clusters: made } = await readLayout(source);
+  const clusters = [
+    ...made.map((cluster): Source => ({ ...cluster, file: source })),
+    ...reused.map(({ index, ...kept }): Source => {
+      const { path, offset, length } = kept;
+      return { index, offset, length, compressed: true, file: files.get(path) as FileHandle, kept };
+    }),
+  ].sort((a, b) => a.index - b.index);
   if (compression !== 'zstd') throw unexpectedQcow2('the compression');
   const clusterBytes = 2 ** clusterBits;
 
@@ -46,7 +94,7 @@ async function copyOrdered(source: FileHandle, target: FileHandle, signal: Abort
   const firstL2 = 4;
   const firstData = firstL2 + tables.length;
 
-  const placed = await copyData(source, target, clusters, firstData * clusterBytes, clusterBytes, signal);
+  const placed = await copyData(target, clusters, firstData * clusterBytes, clusterBytes, signal);
   const counts = countReferences(placed.clusters, firstData, clusterBytes);
   if (counts.length * REFCOUNT_BYTES > clusterBytes) throw unexpectedQcow2('its size');
 
@@ -72,27 +120,29 @@ async function copyOrdered(source: FileHandle, target: FileHandle, signal: Abort
   }
   await writeAt(target, entries(l1), 3 * clusterBytes);
   await target.truncate(Math.ceil(placed.end / SECTOR) * SECTOR);
+  return placed.clusters;
 }
 
 /** Copies data in the order of the disk: compressed clusters one after the other, others each at a boundary. */
 async function copyData(
-  source: FileHandle,
   target: FileHandle,
-  clusters: readonly Cluster[],
+  clusters: readonly Source[],
   start: number,
   clusterBytes: number,
   signal: AbortSignal,
-): Promise<{ clusters: Cluster[]; end: number }> {
-  const placed: Cluster[] = [];
+): Promise<{ clusters: IndexedCluster[]; end: number }> {
+  const placed: IndexedCluster[] = [];
   const buffer = Buffer.alloc(clusters.reduce((most, { length }) => Math.max(most, length), clusterBytes));
   let end = start;
-  for (const cluster of clusters) {
+  for (const { file, kept, ...cluster } of clusters) {
     throwIfCancelled(signal);
-    const data = await readInto(buffer.subarray(0, cluster.length), source, cluster.offset);
-    const length = cluster.compressed ? frameLength(data) : cluster.length;
+    const data = await readInto(buffer.subarray(0, cluster.length), file, cluster.offset);
+    const length = cluster.compressed && !kept ? frameLength(data) : cluster.length;
+    const sha256 = hash('sha256', data.subarray(0, length), 'buffer');
+    if (kept && !sha256.equals(kept.sha256)) throw new DamagedCluster(kept);
     if (!cluster.compressed) end = Math.ceil(end / clusterBytes) * clusterBytes;
     await writeAt(target, data.subarray(0, length), end);
-    placed.push({ ...cluster, offset: end, length });
+    placed.push({ ...cluster, offset: end, length, sha256 });
     end += length;
   }
   return { clusters: placed, end };

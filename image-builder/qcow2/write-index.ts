@@ -1,5 +1,4 @@
-// Makes the index of a compressed image (block-index.ts) from the image and the raw disk that it was made from.
-import { hash } from 'node:crypto';
+// Makes the index of a compressed image (block-index.ts) from the image and the hashes of the disk that it was made from.
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import {
@@ -11,61 +10,48 @@ import {
   type Literal,
 } from './block-index.ts';
 import { readLayout, SECTOR } from './clusters.ts';
-import { frameLength } from './frame.ts';
+import type { HashedCluster } from './hash-disk.ts';
 import { readInto } from './positional.ts';
 
-const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
-const ZERO_KEY = keyOf(ZERO_BLOCK);
+const ZERO_KEY = keyOf(Buffer.alloc(BLOCK_BYTES));
 const READ_BYTES = 1024 * 1024;
 
-/** Files of one disk. */
-export interface DiskFiles {
-  raw: string;
+/** A compressed image, and what it was made from. */
+export interface HashedImage {
   /** Compressed by zstd, its clusters in the order of the disk. */
   qcow2: string;
+  clusters: readonly IndexedCluster[];
+  hashes: readonly HashedCluster[];
 }
 
 /**
- * Writes the index of `qcow2` to the new file `target`.
+ * Writes the index of an image to the new file `target`.
  * @throws Qcow2Error QCOW2_UNEXPECTED
  */
-export async function writeIndex(files: DiskFiles, target: string, signal: AbortSignal): Promise<void> {
-  const raw = await open(files.raw, 'r');
+export async function writeIndex(image: HashedImage, target: string, signal: AbortSignal): Promise<void> {
+  const qcow2 = await open(image.qcow2, 'r');
   try {
-    const qcow2 = await open(files.qcow2, 'r');
-    try {
-      await writeFile(target, await makeIndex(raw, qcow2, signal), { flag: 'wx' });
-    } finally {
-      await qcow2.close();
-    }
+    await writeFile(target, await makeIndex(image, qcow2, signal), { flag: 'wx' });
   } finally {
-    await raw.close();
+    await qcow2.close();
   }
 }
 
-async function makeIndex(raw: FileHandle, qcow2: FileHandle, signal: AbortSignal): Promise<Buffer> {
+async function makeIndex(
+  { clusters, hashes }: HashedImage,
+  qcow2: FileHandle,
+  signal: AbortSignal,
+): Promise<Buffer> {
   const { size: fileBytes } = await qcow2.stat();
-  const layout = await readLayout(qcow2);
-  const clusterBytes = 2 ** layout.clusterBits;
-  const keysPerCluster = (clusterBytes / BLOCK_BYTES) * KEY_BYTES;
-  const keys = Buffer.alloc(layout.clusters.length * keysPerCluster);
-  const content = Buffer.alloc(clusterBytes);
-  const stored = Buffer.alloc(2 * clusterBytes);
-  const clusters: IndexedCluster[] = [];
-  for (const [place, cluster] of layout.clusters.entries()) {
-    throwIfCancelled(signal);
-    const data = await readInto(stored.subarray(0, cluster.length), qcow2, cluster.offset);
-    const length = cluster.compressed ? frameLength(data) : cluster.length;
-    clusters.push({ ...cluster, length, sha256: hash('sha256', data.subarray(0, length), 'buffer') });
-    await readInto(content, raw, cluster.index * clusterBytes);
-    for (let block = 0; block * BLOCK_BYTES < clusterBytes; block++) {
-      const bytes = content.subarray(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES);
-      const key = bytes.equals(ZERO_BLOCK) ? ZERO_KEY : keyOf(bytes);
-      key.copy(keys, place * keysPerCluster + block * KEY_BYTES);
-    }
-  }
+  const { clusterBits, diskBytes } = await readLayout(qcow2);
+  const clusterBytes = 2 ** clusterBits;
+  const known = new Map(hashes.map((cluster) => [cluster.index, cluster.keys]));
+  // qemu-img may have written a cluster of zeros.
+  const zeros = Buffer.alloc((clusterBytes / BLOCK_BYTES) * KEY_BYTES, ZERO_KEY);
+  const keys = Buffer.concat(clusters.map(({ index }) => known.get(index) ?? zeros));
+  throwIfCancelled(signal);
   const literals = await readLiterals(qcow2, fileBytes, clusters);
-  return formatIndex({ fileBytes, diskBytes: layout.diskBytes, clusterBytes, clusters, literals, keys });
+  return formatIndex({ fileBytes, diskBytes, clusterBytes, clusters: [...clusters], literals, keys });
 }
 
 /** All sectors between the clusters that are not zeros. */

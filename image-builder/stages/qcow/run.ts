@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { writeIndexLayer, writeQcowLayer } from '../../bundle/write/assemble.ts';
 import { assembleDisk } from '../../disk/assemble.ts';
 import type { PlannedPartition } from '../../disk/disk-plan.ts';
+import { hashOf } from '../../pipeline/keys.ts';
 import { configureQcowTree, unpackRootfs } from '../osconfig/configure.ts';
 import { readOsconfigEntry } from '../osconfig/osconfig-entry.ts';
 import { requireKubeadmImages } from '../preload/kubeadm-images.ts';
@@ -55,6 +56,9 @@ export const run: StageWork<QcowInputs, QcowFacts> = async (
       identifierSeed: stage.recipe,
       output,
       index: join(context.workDir, 'index'),
+      ...(cacheDir && {
+        clusters: { directory: join(cacheDir, 'clusters'), madeBy: hashOf(stage.toolVersions) },
+      }),
     },
     context,
   );

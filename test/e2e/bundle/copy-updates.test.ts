@@ -66,8 +66,8 @@ function writeDisk(name: string, blocks: readonly Buffer[], noise: Buffer): stri
 async function publish(name: string, raw: string, change?: (index: string) => void): Promise<void> {
   const image = at(`${name}.qcow2`);
   const index = at(`${name}.index`);
-  await convertToQcow2(raw, image, { compress: true, compressionType: 'zstd' }, stage);
-  await writeIndex({ raw, qcow2: image }, index, stage.signal);
+  const made = await convertToQcow2(raw, image, { compress: true, compressionType: 'zstd' }, stage);
+  if (made) await writeIndex(made, index, stage.signal);
   change?.(index);
   const files = bundleOf({}, { qcows: [{ name: 'node', path: image, index }] });
   await writeBundle(files, { kind: 'layout', path: at(name), tag: 'v1' }, { cwd: stage.directory });
