@@ -31,27 +31,29 @@ export class EarlierImage {
     return new EarlierImage(file, 2 ** clusterBits, clusters);
   }
 
-  /** Each cluster as it is stored, with its SHA-256; those that are damaged are left out. */
-  async *stored(signal?: AbortSignal): AsyncGenerator<{ data: Buffer; sha256: Buffer }> {
+  /** Each cluster as it is stored, with its number on the disk and its SHA-256; those that are damaged are left out. */
+  async *stored(signal?: AbortSignal): AsyncGenerator<{ index: number; data: Buffer; sha256: Buffer }> {
     for (const cluster of this.#clusters) {
       throwIfCancelled(signal);
       const data = await this.#read(cluster);
-      if (data) yield { data, sha256: hash('sha256', data, 'buffer') };
+      if (data) yield { index: cluster.index, data, sha256: hash('sha256', data, 'buffer') };
     }
   }
 
   /**
    * The blocks of the disk that lie in compressed clusters, then the others; each is valid until the next. What is damaged
    * ends the former.
+   * @param isAsked of which clusters, by their number on the disk
    */
-  async *blocks(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *blocks(isAsked: (index: number) => boolean, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const asked = this.#clusters.filter(({ index }) => isAsked(index));
     try {
-      yield* this.#decompressed(signal);
+      yield* this.#decompressed(asked, signal);
     } catch (error) {
       // A frame that is damaged, or a bomb: what came before it has been taken.
       if (!(error instanceof RegistryError || error instanceof Qcow2Error)) throw error;
     }
-    for (const cluster of this.#clusters) {
+    for (const cluster of asked) {
       throwIfCancelled(signal);
       if (cluster.compressed) continue;
       const data = await readAt(this.#file, cluster.offset, cluster.length);
@@ -59,8 +61,12 @@ export class EarlierImage {
     }
   }
 
-  async *#decompressed(signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-    const compressed = this.#clusters.filter((cluster) => cluster.compressed);
+  async *#decompressed(
+    asked: readonly Cluster[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array> {
+    const compressed = asked.filter((cluster) => cluster.compressed);
+    if (compressed.length === 0) return;
     // A bomb has more.
     const expected = compressed.length * this.#clusterBytes;
     let size = 0;

@@ -42,6 +42,8 @@ class Rebuilding {
   readonly #target: FileHandle;
   /** Clusters that are not in place, by their place in the index. */
   readonly #left: Set<number>;
+  /** Clusters of the earlier disk that were copied as they are stored, by their number there. */
+  readonly #copied = new Set<number>();
   #done: number;
 
   constructor(request: RebuildRequest, target: FileHandle) {
@@ -84,8 +86,9 @@ class Rebuilding {
       const key = this.#cluster(place).sha256.toString('latin1');
       wanted.set(key, [...(wanted.get(key) ?? []), place]);
     }
-    for await (const { data, sha256 } of earlier.stored(signal)) {
+    for await (const { index, data, sha256 } of earlier.stored(signal)) {
       const key = sha256.toString('latin1');
+      if (wanted.has(key)) this.#copied.add(index);
       for (const place of wanted.get(key) ?? []) await this.#offer(place, data);
       wanted.delete(key);
       if (wanted.size === 0) return;
@@ -113,10 +116,24 @@ class Rebuilding {
     }
   }
 
+  /** Of what was not copied first: mostly it is there that blocks have moved, and the rest is not worth reading for a few. */
   async #collectBlocks(needed: NeededBlocks, disk: FileHandle): Promise<void> {
+    const { index } = this.#request;
+    await this.#collectFrom((number) => !this.#copied.has(number), needed, disk);
+    const lacking = [...this.#left].filter((place) => !needed.has(place));
+    const bytes = lacking.reduce((sum, place) => sum + this.#cluster(place).length, 0);
+    if (bytes > index.fileBytes * WORTH_READING)
+      await this.#collectFrom((number) => this.#copied.has(number), needed, disk);
+  }
+
+  async #collectFrom(
+    isAsked: (number: number) => boolean,
+    needed: NeededBlocks,
+    disk: FileHandle,
+  ): Promise<void> {
     const { index, earlier, signal } = this.#request;
     const perCluster = index.clusterBytes / BLOCK_BYTES;
-    for await (const content of earlier.blocks(signal)) {
+    for await (const content of earlier.blocks(isAsked, signal)) {
       for (const block of needed.take(content)) {
         const { index: number } = this.#cluster(Math.floor(block / perCluster));
         const position = number * index.clusterBytes + (block % perCluster) * BLOCK_BYTES;
@@ -185,6 +202,8 @@ class Rebuilding {
 
 /** Of less than that share of a file, the most is new, and fetching all of it takes less time than going through the old disk. */
 const WORTH_COMPRESSING = 0.02;
+/** More than that share of a file would have to be fetched: longer than it takes to look through the rest of the old disk. */
+const WORTH_READING = 0.05;
 const SIDE_BY_SIDE = 6;
 /** Fewer bytes between two clusters than arrive while a request is on its way. */
 const WORTH_A_REQUEST_BYTES = 64 * 1024;

@@ -95,7 +95,11 @@ beforeAll(async () => {
     writeFileSync(path, formatIndex({ ...index, clusters, literals }));
   });
   await publish('damaged', raw, (path) => truncateSync(path, 1000));
-  const repositories = Object.fromEntries(['old', 'new', 'lying', 'damaged'].map((name) => [name, at(name)]));
+  // Behind all that stays where it was: fourteen clusters and one of content that is elsewhere on the old disk, not at a cluster.
+  await publish('more', writeDisk('more', [...old, ...old.slice(3, 3 + (14 * MIB) / BLOCK)], noise));
+  await publish('bit', writeDisk('bit', [...old, ...old.slice(3, 3 + MIB / BLOCK)], noise));
+  const names = ['old', 'new', 'lying', 'damaged', 'more', 'bit'];
+  const repositories = Object.fromEntries(names.map((name) => [name, at(name)]));
   server = await serveLayouts({ repositories, intercept: (...call) => intercept?.(...call) ?? false });
 });
 
@@ -175,6 +179,20 @@ describe('an image of which there is an earlier one', () => {
     } finally {
       await registry.stop();
     }
+  });
+
+  test('is made of clusters that were copied as well, when much would have to be fetched otherwise', async () => {
+    const copied = await copy('more', { from: at('old.qcow2') });
+    expectPublished(copied, 'more');
+    expect(copied.files[0]?.update?.fetched).toBeLessThan(100_000);
+  });
+
+  test('has a few clusters fetched rather than all of the earlier disk read', async () => {
+    const copied = await copy('bit', { from: at('old.qcow2') });
+    expectPublished(copied, 'bit');
+    const { update, size = 0 } = copied.files[0] ?? {};
+    expect(update?.fetched).toBeGreaterThan(50_000);
+    expect(update?.fetched).toBeLessThan(size / 20);
   });
 
   test('goes on where it was interrupted', async () => {
