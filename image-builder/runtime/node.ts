@@ -67,7 +67,8 @@ export async function youngCollector(): Promise<() => void> {
  */
 export async function keepHeapSmall(): Promise<void> {
   const { setFlagsFromString } = await import('node:v8');
-  for (const flag of ['--semi-space-growth-factor=1', '--heap-growing-percent=20']) setFlagsFromString(flag);
+  const young = ['--semi-space-growth-factor=1', '--max-semi-space-size=4'];
+  for (const flag of [...young, '--heap-growing-percent=20']) setFlagsFromString(flag);
 }
 
 /** The file that was started. */
