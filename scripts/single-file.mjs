@@ -143,7 +143,8 @@ async function withShortNames(code) {
   const classes = [...code.matchAll(/([\w$]+)=class\b/g)].map(([, name]) => name);
   const mangle = { toplevel: true, keep_classnames: true, keep_fnames: true };
   const reserved = ['module', 'exports', 'require', ...classes];
-  const result = await minify(code, { compress: false, mangle: { ...mangle, reserved } });
+  const format = { ascii_only: true };
+  const result = await minify(code, { compress: false, mangle: { ...mangle, reserved }, format });
   return result.code;
 }
 
