@@ -6,11 +6,14 @@ import { join } from 'node:path';
 import { makeBeside, sweepLeftovers } from '../base/files/replace.ts';
 import type { IndexedCluster } from '../qcow2/block-index.ts';
 import type { HashedCluster } from '../qcow2/hash-disk.ts';
+import { MIB } from './size.ts';
 
 /** How many images are kept. */
 const KEPT = 4;
 const IMAGE = 'disk.qcow2';
 const LIST = 'clusters.json';
+/** Bytes of a compressed cluster: one that does not get smaller is not compressed. */
+const LONGEST = MIB;
 const NAME = /^([0-9a-f]{64})-[0-9a-f]{64}$/;
 
 /** Where it is, and for which compressor. */
@@ -89,6 +92,8 @@ export class ClusterCache {
     const text = JSON.stringify(list);
     const entry = join(directory, `${madeBy}-${createHash('sha256').update(text).digest('hex')}`);
     await mkdir(directory, { recursive: true });
+    // What is there may have been damaged.
+    await rm(entry, { recursive: true, force: true });
     try {
       await makeBeside(entry, async (partial) => {
         await mkdir(partial);
@@ -96,7 +101,7 @@ export class ClusterCache {
         await writeFile(join(partial, LIST), text);
       });
     } catch (error) {
-      // The same image, made once more.
+      // The same image, made by another build meanwhile.
       if (!(await stat(entry).catch(() => undefined))) throw error;
     }
     await utimes(entry, new Date(), new Date()).catch(() => {});
@@ -117,7 +122,8 @@ const isListItem = (item: unknown): item is ListItem =>
   Array.isArray(item) &&
   item.length === 4 &&
   [item[0], item[3]].every((text) => typeof text === 'string') &&
-  [item[1], item[2]].every((number) => Number.isSafeInteger(number) && number >= 0);
+  [item[1], item[2]].every((number) => Number.isSafeInteger(number) && number >= 0) &&
+  item[2] <= LONGEST;
 
 async function prune(directory: string): Promise<void> {
   await sweepLeftovers(directory);

@@ -24,7 +24,7 @@ export interface ReusedCluster extends KeptCluster {
   index: number;
 }
 
-/** A kept cluster is not what it was. */
+/** A kept cluster is not what it was, or not there any more. */
 export class DamagedCluster extends Error {
   readonly cluster: KeptCluster;
 
@@ -48,8 +48,9 @@ export async function orderQcow2(
 ): Promise<IndexedCluster[]> {
   const files = new Map<string, FileHandle>();
   try {
-    for (const path of new Set([from, ...reused.map((cluster) => cluster.path)]))
-      files.set(path, await open(path, 'r'));
+    files.set(from, await open(from, 'r'));
+    for (const cluster of reused)
+      if (!files.has(cluster.path)) files.set(cluster.path, await openKept(cluster));
     const target = await open(to, 'wx', 0o644);
     try {
       return await copyOrdered(files, from, target, reused, signal);
@@ -59,6 +60,13 @@ export async function orderQcow2(
   } finally {
     for (const file of files.values()) await file.close();
   }
+}
+
+/** Another build may have removed the image. */
+async function openKept(cluster: KeptCluster): Promise<FileHandle> {
+  return open(cluster.path, 'r').catch(() => {
+    throw new DamagedCluster(cluster);
+  });
 }
 
 /** Where a cluster comes from. */

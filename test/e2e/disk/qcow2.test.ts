@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   truncateSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -191,5 +192,33 @@ describe('clusters of an earlier image', () => {
     await build('last.qcow2');
     expect(digest('last.qcow2')).toBe(await expected());
     expect(compressed.at(-1)).toBe('small.raw');
+    compressed.length = 0;
+    await build('mended.qcow2');
+    expect(compressed).not.toContain('small.raw');
+  });
+
+  test('are not missed when another build has just removed the image', async () => {
+    rmSync(join(stage.directory, 'cache'), { recursive: true });
+    await build('before.qcow2');
+    for (const name of kept()) rmSync(join(stage.directory, 'cache', name, 'disk.qcow2'), { force: true });
+    await build('alone.qcow2');
+    expect(digest('alone.qcow2')).toBe(await expected());
+    expect(compressed.at(-1)).toBe('small.raw');
+  });
+
+  test('are not believed to be longer than a cluster', async () => {
+    rmSync(join(stage.directory, 'cache'), { recursive: true });
+    await build('before-long.qcow2');
+    for (const name of kept()) {
+      const list = join(stage.directory, 'cache', name, 'clusters.json');
+      const items = JSON.parse(readFileSync(list, 'utf8')) as [string, number, number, string][];
+      rmSync(list);
+      writeFileSync(
+        list,
+        JSON.stringify(items.map(([content, offset, , sum]) => [content, offset, 1e15, sum])),
+      );
+    }
+    await build('short.qcow2');
+    expect(digest('short.qcow2')).toBe(await expected());
   });
 });
