@@ -4,11 +4,10 @@
 // goes into, so all of them differ in every image: here they lie next to each other, a few clusters. Files are moved to where
 // ext4-places.ts says. No block of a file or directory says where it lies, so blocks are copied, and inodes and outer nodes point to
 // their new places; debugfs writes the bitmaps. Layout: https://docs.kernel.org/filesystems/ext4/
-import { readSync, writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
-import { readAt, writeAt } from '../qcow2/positional.ts';
+import { readAt, readIntoSync, writeAt, writeAtSync } from '../qcow2/positional.ts';
 import {
   BLOCK_BYTES,
   Checksums,
@@ -287,16 +286,9 @@ async function copyBlocks(
   const bytes = length * BLOCK_BYTES;
   for (let done = 0; done < bytes; done += COPY_BYTES) {
     const part = buffer.subarray(0, Math.min(COPY_BYTES, bytes - done));
-    // At once: most files are small, and a thread takes longer than the copy.
-    for (let read = 0; read < part.length; ) {
-      const got = readSync(from.fd, part, read, part.length - read, start * BLOCK_BYTES + done + read);
-      if (got === 0) part.fill(0, read);
-      read = got === 0 ? part.length : read + got;
-    }
+    readIntoSync(part, from, start * BLOCK_BYTES + done);
     if (part.equals(ZEROS.subarray(0, part.length))) continue;
-    const at = offset + to * BLOCK_BYTES + done;
-    for (let wrote = 0; wrote < part.length; )
-      wrote += writeSync(disk.fd, part, wrote, part.length - wrote, at + wrote);
+    writeAtSync(disk, part, offset + to * BLOCK_BYTES + done);
     if (done % (16 * COPY_BYTES) === 0 && part.length === COPY_BYTES) {
       await setImmediate();
       throwIfCancelled(signal);

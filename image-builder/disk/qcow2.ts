@@ -1,9 +1,10 @@
 // Converts a raw disk file to qcow2 (https://www.qemu.org/docs/master/interop/qcow2.html).
-import { constants, readSync, writeSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { chmod, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeBeside } from '../base/files/replace.ts';
 import { hashDisk } from '../qcow2/hash-disk.ts';
+import { readIntoSync, writeAtSync } from '../qcow2/positional.ts';
 import type { HashedImage } from '../qcow2/write-index.ts';
 import type { StageContext } from '../sandbox/stage-context.ts';
 import { ClusterCache, type ClusterCachePlace } from './cluster-cache.ts';
@@ -138,9 +139,8 @@ async function copyClusters(from: string, to: string, indexes: readonly number[]
       const buffer = Buffer.alloc(COMPRESSED_CLUSTER);
       for (const index of indexes) {
         const start = index * COMPRESSED_CLUSTER;
-        const read = readSync(source.fd, buffer, 0, Math.min(COMPRESSED_CLUSTER, size - start), start);
-        for (let done = 0; done < read; )
-          done += writeSync(target.fd, buffer, done, read - done, start + done);
+        const cluster = buffer.subarray(0, Math.min(COMPRESSED_CLUSTER, size - start));
+        writeAtSync(target, readIntoSync(cluster, source, start), start);
       }
     } finally {
       await target.close();

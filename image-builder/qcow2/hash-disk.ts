@@ -1,11 +1,11 @@
 // Hashes what is on a raw disk, once for all that need it: short hashes of its blocks for the index (block-index.ts), and a hash of each
 // cluster, by which a compressed one is found again.
 import { hash } from 'node:crypto';
-import { readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { BLOCK_BYTES, KEY_BYTES } from './block-index.ts';
+import { readIntoSync } from './positional.ts';
 
 const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
 const ZERO_HASH = hash('sha256', ZERO_BLOCK, 'buffer');
@@ -39,11 +39,7 @@ export async function hashDisk(
     const clusters: HashedCluster[] = [];
     const content = Buffer.alloc(clusterBytes);
     for (const index of numbers) {
-      let read = 0;
-      for (let got = 1; got > 0 && read < clusterBytes; read += got)
-        got = readSync(file.fd, content, read, clusterBytes - read, index * clusterBytes + read);
-      content.fill(0, read);
-      const cluster = hashCluster(index, content);
+      const cluster = hashCluster(index, readIntoSync(content, file, index * clusterBytes));
       if (cluster) clusters.push(cluster);
       // Signals have their turn, and whoever compresses meanwhile.
       if (index % 16 === 0) await setImmediate();

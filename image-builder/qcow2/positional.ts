@@ -1,4 +1,6 @@
-// Reading and writing a file at a position, in full.
+// Reading and writing a file at a position, in full. At once (`Sync`) where there are many small pieces: a thread takes longer
+// than the copy.
+import { readSync, writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 
 /** Reads that many bytes; behind the end of the file are zeros. */
@@ -21,4 +23,20 @@ export async function writeAt(file: FileHandle, data: Uint8Array, offset: number
   for (let done = 0; done < data.length; ) {
     done += (await file.write(data, done, data.length - done, offset + done)).bytesWritten;
   }
+}
+
+/** {@link readInto}, at once. */
+export function readIntoSync(buffer: Buffer, file: FileHandle, offset: number): Buffer {
+  for (let done = 0; done < buffer.length; ) {
+    const bytesRead = readSync(file.fd, buffer, done, buffer.length - done, offset + done);
+    if (bytesRead === 0) return buffer.fill(0, done);
+    done += bytesRead;
+  }
+  return buffer;
+}
+
+/** {@link writeAt}, at once. */
+export function writeAtSync(file: FileHandle, data: Uint8Array, offset: number): void {
+  for (let done = 0; done < data.length; )
+    done += writeSync(file.fd, data, done, data.length - done, offset + done);
 }

@@ -1,13 +1,13 @@
 // Makes a qcow2 file from an earlier image and an index: what is stored the same is copied, what the earlier disk has is
 // compressed again, the rest is fetched. Each cluster is checked by its hash; whether the file is right, its own hash says.
 import { hash } from 'node:crypto';
-import { constants, writeSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { throwIfCancelled } from '../base/diagnostics/cancelled.ts';
 import { BLOCK_BYTES, type BlockIndex, type IndexedCluster } from './block-index.ts';
 import type { EarlierImage } from './earlier-image.ts';
 import { NeededBlocks } from './needed-blocks.ts';
-import { readAt, writeAt } from './positional.ts';
+import { readAt, writeAt, writeAtSync } from './positional.ts';
 import { recompress } from './recompress.ts';
 
 /** What a file is made of. */
@@ -138,8 +138,7 @@ class Rebuilding {
         const { index: number } = this.#cluster(Math.floor(block / perCluster));
         const position = number * index.clusterBytes + (block % perCluster) * BLOCK_BYTES;
         // At once: a block takes three microseconds so, and twenty by a thread.
-        for (let done = 0; done < BLOCK_BYTES; )
-          done += writeSync(disk.fd, content, done, BLOCK_BYTES - done, position + done);
+        writeAtSync(disk, content.subarray(0, BLOCK_BYTES), position);
       }
       if (needed.isComplete) return;
     }
