@@ -2,18 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { decompress } from '../../../image-builder/runtime/node/fzstd.ts';
+import { collect, pieces } from '../../support/pieces.ts';
 
 const MIB = 1024 * 1024;
-
-async function* pieces(content: Buffer, size: number): AsyncGenerator<Uint8Array> {
-  for (let start = 0; start < content.length; start += size) yield content.subarray(start, start + size);
-}
-
-async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer[]> {
-  const parts: Buffer[] = [];
-  for await (const part of stream) parts.push(Buffer.from(part));
-  return parts;
-}
 
 // What zstd writes: compressed blocks, stored ones between them, and references from one to the other.
 const RANDOM = randomBytes(300_000);

@@ -2,6 +2,7 @@
 
 import { RegistryError } from '../../../image-builder/oci/http/registry-error.ts';
 import { unzstd } from '../../../image-builder/runtime/node/zstd.ts';
+import { collect, pieces } from '../../support/pieces.ts';
 
 const MIB = 1024 * 1024;
 
@@ -23,16 +24,6 @@ function skippable(size: number): Buffer {
   const header = Buffer.from([0x53, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]);
   header.writeUInt32LE(size, 4);
   return Buffer.concat([header, Buffer.alloc(size, 0xff)]);
-}
-
-async function* pieces(content: Buffer, size: number): AsyncGenerator<Uint8Array> {
-  for (let start = 0; start < content.length; start += size) yield content.subarray(start, start + size);
-}
-
-async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer[]> {
-  const parts: Buffer[] = [];
-  for await (const part of stream) parts.push(Buffer.from(part));
-  return parts;
 }
 
 const SEVERAL = Buffer.concat([
