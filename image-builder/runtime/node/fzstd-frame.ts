@@ -23,7 +23,7 @@ const call = new Script('work()');
 
 /** Decompresses the blocks of one frame; `close` it. */
 export class FzstdFrame {
-  readonly #frame: Frame;
+  readonly frame: Frame;
   readonly #what: string;
   /** Stored blocks that the decoder has not seen and following ones may refer to. */
   #passed: Block[] = [];
@@ -37,7 +37,7 @@ export class FzstdFrame {
 
   /** @param what names the content in errors */
   constructor(frame: Frame, what: string) {
-    this.#frame = frame;
+    this.frame = frame;
     this.#what = what;
   }
 
@@ -46,7 +46,7 @@ export class FzstdFrame {
     this.#passed.push(block);
     this.#passedBytes += block.length;
     for (let first = this.#passed[0]; first; first = this.#passed[0]) {
-      if (this.#passedBytes - first.length < this.#frame.window) return;
+      if (this.#passedBytes - first.length < this.frame.window) return;
       this.#passed.shift();
       this.#passedBytes -= first.length;
     }
@@ -70,7 +70,7 @@ export class FzstdFrame {
   async #push(blocks: Block[]): Promise<Uint8Array[]> {
     const isFirst = this.#seenBytes === 0 && !this.#thread;
     const input = Buffer.concat([
-      ...(isFirst ? [frameHeader(this.#frame)] : []),
+      ...(isFirst ? [frameHeader(this.frame)] : []),
       ...blocks.flatMap(({ header, content }) => [header, ...content]),
     ]);
     if (this.#thread) return this.#thread.push(input);

@@ -2,7 +2,7 @@
 // where a compressed one that follows may refer to them.
 import { setImmediate } from 'node:timers/promises';
 import { BATCH, FzstdFrame } from './fzstd-frame.ts';
-import { type Block, blocksOf, type Frame } from './zstd-blocks.ts';
+import { type Block, blocksOf } from './zstd-blocks.ts';
 
 /** Of a stored block: smaller ones would be many to remember. */
 const WORTH_PASSING_BYTES = 16 * 1024;
@@ -16,7 +16,6 @@ export async function* decompress(
   what: string,
 ): AsyncGenerator<Uint8Array> {
   let decoder: FzstdFrame | undefined;
-  let frame: Frame | undefined;
   let batch: Block[] = [];
   // Whoever looks for something near the beginning gets that before more is read.
   let size = 1;
@@ -30,15 +29,14 @@ export async function* decompress(
   };
   try {
     for await (const block of blocksOf(stream, what)) {
-      if (block.frame !== frame) {
+      if (block.frame !== decoder?.frame) {
         yield* await decompressed();
         await decoder?.close();
-        frame = block.frame;
-        decoder = new FzstdFrame(frame, what);
+        decoder = new FzstdFrame(block.frame, what);
       }
       if (block.isStored && block.length >= WORTH_PASSING_BYTES) {
         yield* await decompressed();
-        decoder?.pass(block);
+        decoder.pass(block);
         yield* block.content;
       } else if (batch.push(block) === size) yield* await decompressed();
     }
