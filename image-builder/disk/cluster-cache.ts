@@ -1,9 +1,9 @@
 // Compressed clusters of earlier images, by what is in them: most clusters of an image are those of the image before it, and the bytes
 // that a version of qemu-img makes of a cluster depend on nothing else. The images themselves are kept, by links to the files of the store.
 import { createHash } from 'node:crypto';
-import { copyFile, link, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeBeside, sweepLeftovers } from '../base/files/replace.ts';
+import { keepLastUsed, linkOrCopy, makeEntry } from '../base/files/kept-entries.ts';
 import type { IndexedCluster } from '../qcow2/block-index.ts';
 import type { HashedCluster } from '../qcow2/hash-disk.ts';
 import { MIB } from './size.ts';
@@ -94,18 +94,13 @@ export class ClusterCache {
     await mkdir(directory, { recursive: true });
     // What is there may have been damaged.
     await rm(entry, { recursive: true, force: true });
-    try {
-      await makeBeside(entry, async (partial) => {
-        await mkdir(partial);
-        await link(image, join(partial, IMAGE)).catch(() => copyFile(image, join(partial, IMAGE)));
-        await writeFile(join(partial, LIST), text);
-      });
-    } catch (error) {
-      // The same image, made by another build meanwhile.
-      if (!(await stat(entry).catch(() => undefined))) throw error;
-    }
+    await makeEntry(entry, async (partial) => {
+      await mkdir(partial);
+      await linkOrCopy(image, join(partial, IMAGE));
+      await writeFile(join(partial, LIST), text);
+    });
     await utimes(entry, new Date(), new Date()).catch(() => {});
-    await prune(directory);
+    await keepLastUsed(directory, NAME, KEPT);
   }
 }
 
@@ -124,18 +119,3 @@ const isListItem = (item: unknown): item is ListItem =>
   [item[0], item[3]].every((text) => typeof text === 'string') &&
   [item[1], item[2]].every((number) => Number.isSafeInteger(number) && number >= 0) &&
   item[2] <= LONGEST;
-
-async function prune(directory: string): Promise<void> {
-  await sweepLeftovers(directory);
-  const entries = await Promise.all(
-    (await readdir(directory))
-      .filter((name) => NAME.test(name))
-      // Another build may have just removed it.
-      .map(async (name) => ({
-        path: join(directory, name),
-        used: (await stat(join(directory, name)).catch(() => undefined))?.mtimeMs ?? 0,
-      })),
-  );
-  entries.sort((a, b) => b.used - a.used);
-  for (const { path } of entries.slice(KEPT)) await rm(path, { recursive: true, force: true });
-}

@@ -1,8 +1,8 @@
 // Makes the initramfs, the slowest single step of a build; a build that would make the same one again takes it from
 // the cache.
-import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeBeside, sweepLeftovers } from '../../base/files/replace.ts';
+import { keepLastUsed, makeEntry } from '../../base/files/kept-entries.ts';
 import { ENTER_TREE, enterTree } from '../../sandbox/enter-tree.ts';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
@@ -12,6 +12,7 @@ import { OsconfigError } from './osconfig-error.ts';
 
 /** How many initramfs sets the cache keeps; each has some 10 to 60 MiB. */
 const KEPT = 4;
+const ENTRY = /^[0-9a-f]{64}$/;
 
 /** In the entry of a fingerprint that has left out something that went into the initramfs: another one counts, of everything. */
 const INCOMPLETE = 'incomplete';
@@ -37,7 +38,10 @@ export async function makeInitramfs(
     if (await takeKept(named, tree, context)) return;
     await updateInitramfs(tree, context);
     if (!(await holdsAny(leftOut, tree, context))) return keep(named, tree, cache, context);
-    await makeEntry(named, (partial) => writeFile(join(partial, INCOMPLETE), ''));
+    await makeEntry(named, async (partial) => {
+      await mkdir(partial);
+      await writeFile(join(partial, INCOMPLETE), '');
+    });
     return keep(await ofAll(), tree, cache, context);
   }
   await utimes(named, new Date(), new Date());
@@ -65,24 +69,13 @@ async function keep(
   { sandbox, signal }: StageContext,
 ): Promise<void> {
   await makeEntry(entry, async (partial) => {
+    await mkdir(partial);
     await sandbox.run(['sh', '-euc', KEEP, 'sh', partial, tree, ENTER_TREE], {
       signal,
       confined: { writable: [partial, tree] },
     });
   });
-  await prune(cache);
-}
-
-async function makeEntry(entry: string, fill: (directory: string) => Promise<void>): Promise<void> {
-  try {
-    await makeBeside(entry, async (partial) => {
-      await mkdir(partial);
-      await fill(partial);
-    });
-  } catch (error) {
-    // Another build has just made the same.
-    if (!(await exists(entry))) throw error;
-  }
+  await keepLastUsed(cache, ENTRY, KEPT);
 }
 
 /**
@@ -148,16 +141,6 @@ async function updateInitramfs(tree: string, context: StageContext): Promise<voi
       ...(error.output ? { output: error.output } : {}),
     });
   }
-}
-
-async function prune(cache: string): Promise<void> {
-  await sweepLeftovers(cache);
-  const names = (await readdir(cache)).filter((name) => /^[0-9a-f]{64}$/.test(name));
-  const entries = await Promise.all(
-    names.map(async (name) => ({ path: join(cache, name), used: (await stat(join(cache, name))).mtimeMs })),
-  );
-  entries.sort((a, b) => b.used - a.used);
-  for (const { path } of entries.slice(KEPT)) await rm(path, { recursive: true, force: true });
 }
 
 const exists = (path: string) =>

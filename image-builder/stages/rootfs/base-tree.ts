@@ -2,7 +2,8 @@
 import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
-import { makeBeside, sweepLeftovers } from '../../base/files/replace.ts';
+import { keepLastUsed, linkOrCopy } from '../../base/files/kept-entries.ts';
+import { makeBeside } from '../../base/files/replace.ts';
 import { acquireLock } from '../../base/locking/file-lock.ts';
 import { hashOf } from '../../pipeline/keys.ts';
 import type { StageContext } from '../../sandbox/stage-context.ts';
@@ -12,7 +13,6 @@ import { installBase, type TreeSettings } from './bootstrap.ts';
 import { makeChosenRepository } from './chosen-repository.ts';
 import { cleanBaseTree } from './clean.ts';
 import { type Layer, newestBuild } from './layers.ts';
-import { linkOrCopy } from './package-cache.ts';
 
 /** How many bases the cache keeps; each has the size of its tree. */
 const KEPT = 3;
@@ -146,20 +146,11 @@ async function keep(archive: string, directory: string, key: string, signal: Abo
 
 /** Forgets the bases that were used longest ago, and the locks of those that are long gone. */
 async function prune(directory: string): Promise<void> {
-  await sweepLeftovers(directory);
-  const found = await Promise.all(
-    (await readdir(directory)).map(async (name) => ({
-      path: join(directory, name),
-      isBase: KEPT_NAME.test(name),
-      // Another build may have just removed it.
-      used: await stat(join(directory, name)).then(
-        ({ mtimeMs }) => mtimeMs,
-        () => 0,
-      ),
-    })),
-  );
-  const bases = found.filter(({ isBase }) => isBase).sort((a, b) => b.used - a.used);
+  await keepLastUsed(directory, KEPT_NAME, KEPT);
   const oldest = Date.now() - LOCK_DAYS * 24 * 3600 * 1000;
-  const locks = found.filter(({ path, used }) => path.endsWith('.lock') && used < oldest);
-  for (const { path } of [...bases.slice(KEPT), ...locks]) await rm(path, { force: true });
+  for (const name of (await readdir(directory)).filter((one) => one.endsWith('.lock'))) {
+    const lock = join(directory, name);
+    const found = await stat(lock).catch(() => undefined);
+    if (found && found.mtimeMs < oldest) await rm(lock, { force: true });
+  }
 }

@@ -1,6 +1,7 @@
 // Package files that earlier builds have fetched, by their SHA-256.
-import { copyFile, link, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { linkOrCopy } from '../../base/files/kept-entries.ts';
 import { makeBeside, sweepLeftovers } from '../../base/files/replace.ts';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
@@ -57,15 +58,5 @@ export async function putIntoCache(
     // Another build may have just removed it.
     const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
     if (mtimeMs < oldest) await rm(path, { force: true });
-  }
-}
-
-/** The same file under another name, which may exist; a copy where links are not possible. */
-export async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
-    await copyFile(from, to);
   }
 }
