@@ -1,11 +1,9 @@
 // A cluster of two machines from one image: `kubeadm init` in the one, with the real control plane from the images that the disk
 // carries, and `kubeadm join` in the other, by a cable between them. `npm run test:images` tries the cable; the cluster is for
 // machines where KVM works (KVM=works): kubeadm does not wait for an API server that is emulated.
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { kubeadmImagesOf } from '../../../image-builder/spec/variables/kubernetes/minors.ts';
 import type { ImageTest } from '../../../image-builder/spec/variables/resolved-tests.ts';
 import { KvmMemory } from '../../../image-builder/stages/boot-test/accelerator.ts';
@@ -18,8 +16,8 @@ import { GuestReport, type GuestTestResult } from '../../../image-builder/stages
 import { CONTROL_PLANE, WORKER } from '../../../image-builder/stages/boot-test/init/guest-tests.ts';
 import { machineArguments } from '../../../image-builder/stages/boot-test/qemu-command.ts';
 import { runMachine, type Trial } from '../../../image-builder/stages/boot-test/run-machine.ts';
-import { executable } from '../support/executables.ts';
 import { type KubernetesImages, serveKubernetesImages } from '../support/kubernetes-images.ts';
+import { buildNode, diskOf, imageBuilderIn, kubernetesNode } from '../support/kubernetes-node.ts';
 import {
   controlPlaneDirectories,
   type KubernetesPackages,
@@ -33,18 +31,9 @@ const cluster = process.env.KVM === 'works' ? test : test.skip;
 
 (everything ? describe : describe.skip)('two machines', () => {
   const directory = mkdtempSync(join(tmpdir(), 'init-'));
-  const store = join(directory, 'store');
   let packages: KubernetesPackages;
   let images: KubernetesImages;
   let disk: string;
-
-  /** Not the synchronous form: the repositories are served by this process. */
-  const imageBuilder = (...args: string[]) =>
-    promisify(execFile)(executable('image-builder'), args, {
-      cwd: directory,
-      env: { ...process.env, IMAGE_BUILDER_STORE: store },
-      maxBuffer: 1 << 26,
-    });
 
   beforeAll(async () => {
     packages = await serveKubernetesPackages(directory, 'trixie');
@@ -55,34 +44,9 @@ const cluster = process.env.KVM === 'works' ? test : test.skip;
       etcd: join(etcd, 'etcd'),
     });
     const { mirrors } = images;
-    const object = {
-      apiVersion: 'airshipit.org/v1alpha1',
-      kind: 'ImageBuilder',
-      metadata: { name: 'node' },
-      spec: {
-        build: {
-          distribution: 'debian-13',
-          kubernetes: { version: RELEASE, ...packages.source(MINOR), preload: ['default'], mirrors },
-          rootfs: {
-            multistrap: {
-              kernel_base_pkg: 'linux-image-cloud-amd64',
-              packages: ['dbus', 'iproute2'],
-              multistrap_retries: 0,
-              repos_append: [packages.docker],
-            },
-            osconfig: { grub: { GRUB_TIMEOUT: 0 } },
-          },
-          bundle: { layout: 'out' },
-        },
-      },
-    };
-    writeFileSync(join(directory, 'node.yaml'), JSON.stringify(object));
-    await imageBuilder('build', 'node.yaml');
-    const entries = join(store, 'entries');
-    const [name = ''] = readdirSync(entries, { recursive: true, encoding: 'utf8' }).filter((file) =>
-      file.endsWith('.qcow2'),
-    );
-    disk = join(entries, name);
+    const object = kubernetesNode(packages, MINOR, { version: RELEASE, preload: ['default'], mirrors });
+    await buildNode(directory, object);
+    disk = diskOf(directory);
   }, 1_800_000);
   afterAll(async () => {
     await packages?.stop();
@@ -148,9 +112,8 @@ const cluster = process.env.KVM === 'works' ? test : test.skip;
   cluster(
     'the second one joins the cluster of the first',
     async () => {
-      const { stdout } = await imageBuilder(
-        ...['boot-test', disk, '--kubernetes', 'init', '--memory', '3072', '--timeout', '7200'],
-      );
+      const options = ['--kubernetes', 'init', '--memory', '3072', '--timeout', '7200'];
+      const { stdout } = await imageBuilderIn(directory, ['boot-test', disk, ...options]);
       expect(stdout).toMatch(/^kubeadm init: met after /m);
       expect(stdout).toMatch(/^worker-under-test: kubeadm join: met after /m);
       expect(stdout).toMatch(/^worker-under-test: a Pod runs after the reboot: met after /m);

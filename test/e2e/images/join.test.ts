@@ -1,15 +1,13 @@
 // A node that joins a cluster: the real kubelet, kubeadm, containerd and runc in an image, whose bundle is published because it has
 // joined; and an image of the same packages that kubeadm is content with, though no Pod runs on it. Ten minutes
 // and more where machines are emulated: `npm run test:images`.
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { kubeadmImagesOf } from '../../../image-builder/spec/variables/kubernetes/minors.ts';
 import type { GuestTestResult } from '../../../image-builder/stages/boot-test/guest-tests.ts';
-import { executable } from '../support/executables.ts';
 import { type KubernetesImages, serveKubernetesImages } from '../support/kubernetes-images.ts';
+import { buildNode, entryOf, kubernetesNode } from '../support/kubernetes-node.ts';
 import {
   controlPlaneDirectories,
   type KubernetesPackages,
@@ -29,45 +27,15 @@ const BROKEN_NETWORK = JSON.stringify({
 
 (everything ? describe : describe.skip)('a node joins a cluster', () => {
   const directory = mkdtempSync(join(tmpdir(), 'join-'));
-  const entries = join(directory, 'store/entries');
   let packages: KubernetesPackages;
   let images: KubernetesImages;
 
-  /** Not the synchronous form: the repositories are served by this process. */
   const build = (osconfig: object, preloaded: object = {}) => {
-    const spec = {
-      build: {
-        distribution: 'debian-13',
-        kubernetes: { version: MINOR, ...packages.source(MINOR), ...preloaded },
-        rootfs: {
-          multistrap: {
-            kernel_base_pkg: 'linux-image-cloud-amd64',
-            packages: ['dbus', 'iproute2'],
-            multistrap_retries: 0,
-            repos_append: [packages.docker],
-          },
-          osconfig: { grub: { GRUB_TIMEOUT: 0 }, ...osconfig },
-        },
-        bootTest: { kubernetes: 'join', firmware: ['bios'] },
-        bundle: { layout: 'out' },
-      },
-    };
-    const object = {
-      apiVersion: 'airshipit.org/v1alpha1',
-      kind: 'ImageBuilder',
-      metadata: { name: 'node' },
-      spec,
-    };
-    writeFileSync(join(directory, 'node.yaml'), JSON.stringify(object));
-    return promisify(execFile)(executable('image-builder'), ['build', 'node.yaml'], {
-      cwd: directory,
-      env: {
-        ...process.env,
-        IMAGE_BUILDER_STORE: join(directory, 'store'),
-        IMAGE_BUILDER_CONTROL_PLANE: controlPlaneDirectories(MINOR).join(':'),
-      },
-      maxBuffer: 1 << 26,
-    });
+    const bootTest = { kubernetes: 'join', firmware: ['bios'] };
+    const kubernetes = { version: MINOR, ...preloaded };
+    const object = kubernetesNode(packages, MINOR, kubernetes, { osconfig, build: { bootTest } });
+    const env = { IMAGE_BUILDER_CONTROL_PLANE: controlPlaneDirectories(MINOR).join(':') };
+    return buildNode(directory, object, [], env);
   };
 
   beforeAll(async () => {
@@ -94,15 +62,15 @@ const BROKEN_NETWORK = JSON.stringify({
     const { stderr } = await build({}, { mirrors, preload: [`${SANDBOX_IMAGE}@${digests[SANDBOX_IMAGE]}`] });
     expect(stderr).toContain('[WARNING Network]: no network is configured');
     expect(stderr).not.toContain('[WARNING Sandbox]');
-    const entry = readdirSync(entries).find((name) => name.startsWith('boot-test-')) ?? '';
-    const { results } = JSON.parse(readFileSync(join(entries, entry, 'tests.json'), 'utf8')) as {
+    const entry = entryOf(directory, 'boot-test');
+    const { results } = JSON.parse(readFileSync(join(entry, 'tests.json'), 'utf8')) as {
       results: GuestTestResult[];
     };
     expect(results.filter(({ isMet }) => !isMet)).toEqual([]);
     expect(results.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['kubeadm join', 'exec in it', 'a Pod runs after the reboot']),
     );
-    const { facts } = JSON.parse(readFileSync(join(entries, entry, 'entry.json'), 'utf8'));
+    const { facts } = JSON.parse(readFileSync(join(entry, 'entry.json'), 'utf8'));
     expect(facts.readySeconds).toBeLessThan(facts.seconds);
     expect(existsSync(join(directory, 'out'))).toBe(true);
   }, 2_700_000);

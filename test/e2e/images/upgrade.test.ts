@@ -1,11 +1,9 @@
 // The two ways of a node from one minor version of Kubernetes to the next, each against a real control plane of the newer one: the
 // machine deployed anew with the next image under the same name, as Metal3 does, and the packages in the machine by `kubeadm
 // upgrade node`. Two builds and three boots: `npm run test:images`.
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { controlPlanePrograms } from '../../../image-builder/sandbox/control-plane-programs.ts';
 import type { ImageTest } from '../../../image-builder/spec/variables/resolved-tests.ts';
 import { KvmMemory } from '../../../image-builder/stages/boot-test/accelerator.ts';
@@ -19,7 +17,7 @@ import { NodeProof } from '../../../image-builder/stages/boot-test/join/node-pro
 import { machineArguments } from '../../../image-builder/stages/boot-test/qemu-command.ts';
 import { runMachine, type Trial } from '../../../image-builder/stages/boot-test/run-machine.ts';
 import { judge } from '../../../image-builder/stages/boot-test/verdict.ts';
-import { executable } from '../support/executables.ts';
+import { buildNode, diskOf, kubernetesNode } from '../support/kubernetes-node.ts';
 import {
   controlPlaneDirectories,
   type KubernetesPackages,
@@ -39,45 +37,12 @@ const everything = process.env.IMAGES === 'all';
   let packages: KubernetesPackages;
   let cluster: ControlPlane;
 
-  /** Not the synchronous form: the repositories are served by this process. */
   async function build(minor: string): Promise<string> {
-    const spec = {
-      build: {
-        distribution: 'debian-13',
-        kubernetes: {
-          version: minor,
-          ...packages.source(minor),
-          kubeletConfiguration: { maxPods: 42 },
-        },
-        rootfs: {
-          multistrap: {
-            kernel_base_pkg: 'linux-image-cloud-amd64',
-            packages: ['dbus', 'iproute2'],
-            multistrap_retries: 0,
-            repos_append: [packages.docker],
-          },
-          osconfig: { grub: { GRUB_TIMEOUT: 0 } },
-        },
-        bundle: { layout: `out-${minor}` },
-      },
-    };
-    const object = {
-      apiVersion: 'airshipit.org/v1alpha1',
-      kind: 'ImageBuilder',
-      metadata: { name: 'node' },
-      spec,
-    };
-    writeFileSync(join(directory, `${minor}.yaml`), JSON.stringify(object));
-    const store = join(directory, `store-${minor}`);
-    await promisify(execFile)(executable('image-builder'), ['build', `${minor}.yaml`], {
-      cwd: directory,
-      env: { ...process.env, IMAGE_BUILDER_STORE: store },
-      maxBuffer: 1 << 26,
-    });
-    const [disk = ''] = readdirSync(join(store, 'entries'), { recursive: true, encoding: 'utf8' }).filter(
-      (name) => name.endsWith('.qcow2'),
-    );
-    return join(store, 'entries', disk);
+    const place = join(directory, minor);
+    mkdirSync(place);
+    const kubernetes = { version: minor, kubeletConfiguration: { maxPods: 42 } };
+    await buildNode(place, kubernetesNode(packages, minor, kubernetes));
+    return diskOf(place);
   }
 
   /** Boots an image, has it join, and puts it through the rest. */

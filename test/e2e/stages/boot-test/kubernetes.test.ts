@@ -1,18 +1,17 @@
 // A node from spec.build.kubernetes with the real kubelet, kubeadm, containerd and runc, booted before it is published: kubeadm
 // says that it is one, spec.build.tests hold, kubeadm sees each fact that is broken afterwards, and the images that the disk
 // carries are in the runtime.
-import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { kubeadmImagesOf } from '../../../../image-builder/spec/variables/kubernetes/minors.ts';
 import type { GuestTestResult } from '../../../../image-builder/stages/boot-test/guest-tests.ts';
 import { kubernetesTests, warningsIn } from '../../../../image-builder/stages/boot-test/kubernetes-tests.ts';
 import { unpackRootfs } from '../../../../image-builder/stages/osconfig/configure.ts';
 import { requireKubeadmImages } from '../../../../image-builder/stages/preload/kubeadm-images.ts';
-import { executable } from '../../support/executables.ts';
 import { type KubernetesImages, serveKubernetesImages } from '../../support/kubernetes-images.ts';
+import { buildNode, diskOf, entryOf, kubernetesNode } from '../../support/kubernetes-node.ts';
 import { type KubernetesPackages, serveKubernetesPackages } from '../../support/kubernetes-packages.ts';
 import { testStage } from '../../support/stage-context.ts';
 
@@ -20,43 +19,9 @@ const MINOR = '1.37';
 const RELEASE = '1.37.2';
 const IMAGES = kubeadmImagesOf(RELEASE) ?? [];
 const directory = mkdtempSync(join(tmpdir(), 'kubernetes-node-'));
-const env = { ...process.env, IMAGE_BUILDER_STORE: join(directory, 'store') };
-const cli = executable('image-builder');
 const PREFLIGHT = kubernetesTests('preflight').find(({ name }) => name === 'kubeadm preflight')?.script ?? '';
 let packages: KubernetesPackages;
 let images: KubernetesImages;
-
-const spec = (kubernetes: object, packageNames: string[] = []) => ({
-  apiVersion: 'airshipit.org/v1alpha1',
-  kind: 'ImageBuilder',
-  metadata: { name: 'node' },
-  spec: {
-    build: {
-      distribution: 'debian-13',
-      kubernetes,
-      rootfs: {
-        multistrap: {
-          kernel_base_pkg: 'linux-image-cloud-amd64',
-          packages: ['dbus', 'iproute2', ...packageNames],
-          multistrap_retries: 0,
-          repos_append: [packages.docker],
-        },
-        osconfig: { grub: { GRUB_TIMEOUT: 0 } },
-      },
-      bundle: { layout: 'out' },
-    },
-  },
-});
-
-/** Not the synchronous form: the repositories are served by this process. */
-const build = (object: object, ...options: string[]) => {
-  writeFileSync(join(directory, 'node.yaml'), JSON.stringify(object));
-  return promisify(execFile)(cli, ['build', 'node.yaml', ...options], {
-    cwd: directory,
-    env,
-    maxBuffer: 1 << 26,
-  });
-};
 
 beforeAll(async () => {
   packages = await serveKubernetesPackages(directory, 'trixie');
@@ -86,8 +51,8 @@ describe('what the repositories decide is told before anything is fetched', () =
       'kubelet 1.37.2-1.1 needs containerd 2 or newer, and the repositories give containerd 1.7.',
     ],
   ])('%s', async (_what, version, names, field, message) => {
-    const object = spec({ version, ...packages.source(MINOR) }, names);
-    const failed = await build(object, '--dry-run').catch((error) => error);
+    const object = kubernetesNode(packages, MINOR, { version }, { packageNames: names });
+    const failed = await buildNode(directory, object, ['--dry-run']).catch((error) => error);
     expect(failed.stderr).toContain(field);
     expect(failed.stderr).toContain(message);
   });
@@ -188,13 +153,10 @@ describe('a node', () => {
 
   beforeAll(async () => {
     const { mirrors } = images;
-    const object = spec({ version: RELEASE, ...packages.source(MINOR), preload: ['default'], mirrors });
     const bootTest = { kubernetes: 'preflight', firmware: ['bios'], timeout: 1800 };
-    Object.assign(object.spec.build, { bootTest, tests });
-    await build(object);
-    const entries = join(directory, 'store/entries');
-    const entry = readdirSync(entries).find((name) => name.startsWith('boot-test-')) ?? '';
-    report = JSON.parse(readFileSync(join(entries, entry, 'tests.json'), 'utf8'));
+    const kubernetes = { version: RELEASE, preload: ['default'], mirrors };
+    await buildNode(directory, kubernetesNode(packages, MINOR, kubernetes, { build: { bootTest, tests } }));
+    report = JSON.parse(readFileSync(join(entryOf(directory, 'boot-test'), 'tests.json'), 'utf8'));
   }, 2_400_000);
 
   test('kubeadm finds everything that it wants, and would set up a control plane', () => {
@@ -237,11 +199,6 @@ describe('a node', () => {
     expect(resultOf('command order')?.output).toContain('containerd.service');
   });
 
-  const entryOf = (kind: string) => {
-    const entries = join(directory, 'store/entries');
-    return join(entries, readdirSync(entries).find((name) => name.startsWith(`${kind}-`)) ?? '');
-  };
-
   test('the images that kubeadm needs are in the runtime by tag and digest, where the kubelet leaves them', () => {
     const known = JSON.parse(resultOf('command images of the CRI')?.output ?? '{}').images as {
       repoTags: string[];
@@ -266,8 +223,8 @@ describe('a node', () => {
   });
 
   test('the disk has less than 250 MiB, without documentation', () => {
-    expect(statSync(join(entryOf('qcow'), 'node.qcow2')).size).toBeLessThan(250 * 2 ** 20);
-    const documentation = execFileSync('tar', ['-tf', join(entryOf('osconfig'), 'rootfs.tar')], {
+    expect(statSync(diskOf(directory)).size).toBeLessThan(250 * 2 ** 20);
+    const documentation = execFileSync('tar', ['-tf', join(entryOf(directory, 'osconfig'), 'rootfs.tar')], {
       encoding: 'utf8',
       maxBuffer: 1 << 26,
     })
@@ -282,7 +239,7 @@ describe('a node', () => {
   });
 
   test('the bill of materials has them by digest', () => {
-    const document = JSON.parse(readFileSync(join(entryOf('qcow'), 'sbom.spdx.json'), 'utf8'));
+    const document = JSON.parse(readFileSync(join(entryOf(directory, 'qcow'), 'sbom.spdx.json'), 'utf8'));
     const carried = document.packages.filter(
       ({ primaryPackagePurpose }: { primaryPackagePurpose?: string }) =>
         primaryPackagePurpose === 'CONTAINER',
@@ -297,7 +254,7 @@ describe('a node', () => {
   test('a kubeadm that needs other images than default stands for is found out', async () => {
     const stage = await testStage(0);
     try {
-      const tree = await unpackRootfs(join(entryOf('osconfig'), 'rootfs.tar'), stage);
+      const tree = await unpackRootfs(join(entryOf(directory, 'osconfig'), 'rootfs.tar'), stage);
       const installed = { kubeadm: { version: '1.37.2-1.1', architecture: 'amd64' } };
       const default136 = { requested: ['default'], release: '1.36.3', mirrors: {} };
       await expect(requireKubeadmImages(default136, tree, installed, stage)).rejects.toThrow(
