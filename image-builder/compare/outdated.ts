@@ -1,7 +1,7 @@
 // What is newer than what a lock holds, and what of it matters most. Pure.
 import type { KubernetesRelease } from '../build/packages/newest-kubernetes.ts';
 import { compareDebianVersions } from '../scan/debian-version.ts';
-import { isRuntime } from '../spec/variables/kubernetes/runtime.ts';
+import { runtimeOf } from '../spec/variables/kubernetes/runtime.ts';
 import { KUBERNETES_PACKAGES } from '../spec/variables/kubernetes.ts';
 import type { ResolvedBuild } from '../spec/variables/resolved.ts';
 import type { PinnedImage } from '../spec/variables/resolved-kubernetes.ts';
@@ -134,7 +134,7 @@ function packageUpdates(
 function roleOf(name: string): PackageRole {
   if ((KUBERNETES_PACKAGES as readonly string[]).includes(name)) return 'kubernetes';
   if (/^linux-(?:image|modules)-/.test(name)) return 'kernel';
-  return isRuntime(name) ? 'runtime' : 'other';
+  return runtimeOf(name) ? 'runtime' : 'other';
 }
 
 function imageUpdates(

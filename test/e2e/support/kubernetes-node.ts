@@ -8,8 +8,10 @@ import type { KubernetesPackages } from './kubernetes-packages.ts';
 
 /** What a test adds to the node. */
 interface Additions {
-  /** Packages beside those of the block and of the distribution's default list. */
+  /** Packages beside those of the block. */
   packageNames?: readonly string[];
+  /** Repositories beside those of Kubernetes and of containerd. */
+  repositories?: readonly object[];
   /** Variables of rootfs.osconfig. */
   osconfig?: object;
   /** Fields of spec.build. */
@@ -25,7 +27,7 @@ export const kubernetesNode = (
   packages: KubernetesPackages,
   minor: string,
   kubernetes: object,
-  { packageNames = [], osconfig = {}, build = {} }: Additions = {},
+  { packageNames = [], repositories = [], osconfig = {}, build = {} }: Additions = {},
 ) => ({
   apiVersion: 'airshipit.org/v1alpha1',
   kind: 'ImageBuilder',
@@ -39,7 +41,7 @@ export const kubernetesNode = (
           kernel_base_pkg: 'linux-image-cloud-amd64',
           packages: ['dbus', 'iproute2', ...packageNames],
           multistrap_retries: 0,
-          repos_append: [packages.docker],
+          repos_append: [packages.docker, ...repositories],
         },
         osconfig: { grub: { GRUB_TIMEOUT: 0 }, ...osconfig },
       },

@@ -64,6 +64,12 @@ test('each package that a new lock would hold in another version, by its role', 
   expect(report().images).toEqual([{ reference: pause, before: digest('1'), after: digest('2') }]);
 });
 
+test('CRI-O is a runtime, too', () => {
+  const crio = (version: string) => [packageOf('cri-o', version, 'cri-o')];
+  const { packages } = report({ packages: crio('1.37.5-1.1') }, { ...lock, packages: crio('1.37.4-1.1') });
+  expect(packages).toMatchObject([{ name: 'cri-o', role: 'runtime' }]);
+});
+
 test('the newest release of the minor version, and those of later ones', () => {
   expect(report().kubernetes).toEqual({
     version: '1.37.2-1.1',

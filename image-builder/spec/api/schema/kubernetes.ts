@@ -41,9 +41,9 @@ export const KubernetesVariables = strictObject(
       }),
     ),
     runtime: Type.Optional(
-      Type.Literal('containerd', {
+      Type.Union([Type.Literal('containerd'), Type.Literal('cri-o')], {
         description:
-          'Container runtime. Default: containerd. The package that rootfs.multistrap names is used, else containerd of the distribution where it is new enough, else containerd.io of download.docker.com.',
+          'Container runtime. Default: containerd. The package of it that rootfs.multistrap names is used, else for containerd that of the distribution where it is new enough, else containerd.io of download.docker.com; for cri-o the one of the same minor version from download.opensuse.org.',
       }),
     ),
     sandboxImage: Type.Optional(

@@ -7,10 +7,12 @@ import type {
   OsconfigVariables,
   Repository,
 } from '../../api/types.ts';
-import { containerdConfig, hostsFile } from './containerd.ts';
-import { CONTAINERD_2_SINCE, type KubernetesVersion, packageVersion, sandboxImageOf } from './minors.ts';
-import { preloadVariables } from './preload.ts';
+import { containerdVariables } from './containerd.ts';
+import { crioVariables } from './cri-o.ts';
+import { importVariables } from './import-images.ts';
+import { type KubernetesVersion, packageVersion, sandboxImageOf } from './minors.ts';
 import type { Runtime } from './runtime.ts';
+import type { RuntimeSettings } from './runtime-variables.ts';
 
 /** What lies below the variables that somebody has written. */
 export interface NodeVariables {
@@ -36,8 +38,6 @@ const CALLED = ['conntrack', 'ethtool', 'iptables'];
 /** A node is upgraded by kubeadm or by its next image, never by the way. */
 const HELD = [...VERSIONED, ...TOOLS];
 
-const SOCKET = 'unix:///run/containerd/containerd.sock';
-
 /** Where the kubelet finds what lies over the configuration that kubeadm has written (--config-dir). */
 const KUBELET_DROP_INS = '/etc/kubernetes/kubelet.conf.d';
 
@@ -49,22 +49,14 @@ export function nodeVariables(
   version: KubernetesVersion,
   runtime: Runtime,
 ): NodeVariables {
-  const {
-    imageRepository,
-    cgroupDriver = 'systemd',
-    sandboxImage = sandboxImageOf(version, imageRepository),
-    mirrors = {},
-  } = block;
+  const parts = runtimeVariables(runtime, version, settingsOf(block, version));
   const kubelet = kubeletConfiguration(block);
-  const carried = block.preload?.length ? preloadVariables() : { files: [], systemd: [] };
-  const config = containerdConfig(version.number < CONTAINERD_2_SINCE ? 2 : 3, {
-    sandboxImage,
-    cgroupDriver,
-  });
+  const isCarrying = block.preload !== undefined && block.preload.length > 0;
+  const carried = isCarrying ? importVariables(parts) : { files: [], systemd: [] };
+  const endpoints = { 'runtime-endpoint': parts.socket, 'image-endpoint': parts.socket };
   const files = [
-    { name: '/etc/containerd/config.toml', content: config },
-    ...Object.entries(mirrors).map(([registry, urls]) => hostsFile(registry, urls)),
-    { name: '/etc/crictl.yaml', content: emitDocuments([{ ...ENDPOINTS, ...block.crictl }]) },
+    ...parts.files,
+    { name: '/etc/crictl.yaml', content: emitDocuments([{ ...endpoints, ...block.crictl }]) },
     ...Object.entries(block.cni ?? {}).map(([name, network]) => ({
       name: `/etc/cni/net.d/${name}.conflist`,
       content: `${JSON.stringify(network, undefined, 2)}\n`,
@@ -79,6 +71,7 @@ export function nodeVariables(
         ...TOOLS,
         ...CALLED,
         runtime.package,
+        ...(isCarrying ? parts.importing.packages : []),
       ],
       path_exclude: ['/usr/share/doc/*', '/usr/share/info/*', '/usr/share/locale/*', '/usr/share/man/*'],
       // Licences, of which the bill of materials tells, and what locales are called.
@@ -97,12 +90,12 @@ export function nodeVariables(
         ...carried.files,
       ],
       systemd: [
-        { name: 'containerd', enabled: true, run_contexts: common },
+        { name: parts.unit, enabled: true, run_contexts: common },
         {
           name: 'kubelet',
           enabled: true,
           file_name: '15-container-runtime.conf',
-          override: '[Unit]\nWants=containerd.service\nAfter=containerd.service\n',
+          override: `[Unit]\nWants=${parts.unit}.service\nAfter=${parts.unit}.service\n`,
           run_contexts: common,
         },
         ...carried.systemd,
@@ -110,9 +103,10 @@ export function nodeVariables(
       user_scripts: [
         {
           name: 'hold-kubernetes',
-          file_content: `#!/bin/sh\ndpkg-query -W -f '\${Package} ' ${HELD.join(' ')} 2>/dev/null | xargs -r apt-mark hold\n`,
+          file_content: `#!/bin/sh\ndpkg-query -W -f '\${Package} ' ${[...HELD, ...parts.held].join(' ')} 2>/dev/null | xargs -r apt-mark hold\n`,
           run_contexts: common,
         },
+        ...parts.scripts,
       ],
       ...(kubelet && {
         kubelet: { extra_systemd_args: [{ name: '--config-dir', value: KUBELET_DROP_INS }] },
@@ -121,7 +115,18 @@ export function nodeVariables(
   };
 }
 
-const ENDPOINTS = { 'runtime-endpoint': SOCKET, 'image-endpoint': SOCKET };
+function runtimeVariables({ name }: Runtime, version: KubernetesVersion, settings: RuntimeSettings) {
+  return name === 'cri-o' ? crioVariables(settings) : containerdVariables(version, settings);
+}
+
+function settingsOf(block: KubernetesVariables, version: KubernetesVersion): RuntimeSettings {
+  const { imageRepository, cgroupDriver = 'systemd', mirrors = {} } = block;
+  return {
+    sandboxImage: block.sandboxImage ?? sandboxImageOf(version, imageRepository),
+    cgroupDriver,
+    mirrors,
+  };
+}
 
 /** Undefined when the configuration that kubeadm writes says it all. */
 function kubeletConfiguration({ cgroupDriver, kubeletConfiguration = {} }: KubernetesVariables) {

@@ -1,6 +1,6 @@
-// The container images that a node's disk carries: which they are, and how the booted node gives them to containerd. Pure.
+// The container images that a node's disk carries. Pure.
 import { IMAGE_NAME } from '../../api/patterns.ts';
-import type { KubernetesVariables, OsconfigVariables } from '../../api/types.ts';
+import type { KubernetesVariables } from '../../api/types.ts';
 import type { ResolvedPreload } from '../resolved-kubernetes.ts';
 import { type KubernetesVersion, kubeadmImagesOf } from './minors.ts';
 
@@ -13,9 +13,6 @@ export const PRELOAD_DIRECTORY = '/var/lib/image-builder/preload';
 /** Names in {@link PRELOAD_DIRECTORY}. */
 export const LAYOUT_DIRECTORY = 'layout';
 export const LIST_FILE = 'images';
-
-const PROGRAM = '/usr/lib/image-builder/import-images';
-const UNIT = 'image-builder-preload';
 
 /**
  * What a block asks for; undefined when it asks for nothing.
@@ -64,42 +61,3 @@ export function preloadReferences({ requested, release, imageRepository }: Resol
   const named = requested.filter((reference) => reference !== DEFAULT);
   return [...new Set([...named, ...ofKubeadm])].sort();
 }
-
-/** What imports the images when the node starts. It names none of them: other images leave it as it is. */
-export function preloadVariables(): Required<Pick<OsconfigVariables, 'files' | 'systemd'>> {
-  return {
-    files: [{ name: PROGRAM, file_content: IMPORT, permissions: '0755', run_contexts: ['common'] }],
-    systemd: [{ name: UNIT, file_content: SERVICE, enabled: true, run_contexts: ['common'] }],
-  };
-}
-
-const SERVICE = `[Unit]
-Description=Container images that came with the disk
-ConditionPathExists=${PRELOAD_DIRECTORY}/${LIST_FILE}
-Requires=containerd.service
-After=containerd.service
-Before=kubelet.service cloud-final.service
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=${PROGRAM}
-TimeoutStartSec=1800
-
-[Install]
-WantedBy=multi-user.target
-`;
-
-// Imported again only if one is missing: after "kubeadm reset" and an emptied /var/lib/containerd, too.
-const IMPORT = `#!/bin/sh
-# Gives the images of this disk to containerd, and pins them, so that the kubelet does not remove them to make room.
-set -eu
-cd ${PRELOAD_DIRECTORY}
-images() { ctr --namespace k8s.io images "$@"; }
-if ! images list | awk 'NR == FNR { has[$1 " " $3] = 1; next } !(($1 " " $2) in has) { exit 1 }' - ${LIST_FILE}; then
-  tar --create --directory=${LAYOUT_DIRECTORY} . | images import -
-fi
-while read -r name digest; do
-  images label "$name" io.cri-containerd.pinned=pinned >/dev/null
-done <${LIST_FILE}
-`;

@@ -4,7 +4,7 @@ import { formatFieldPath } from '../../../base/diagnostics/field-path.ts';
 import type { SpecFiles } from '../../../policy/spec-files.ts';
 import type { KubernetesVariables, Repository } from '../../api/types.ts';
 import type { DistributionData } from '../distribution.ts';
-import { type Origins, originOf, originsOf } from '../origins.ts';
+import { type Origins, originsOf } from '../origins.ts';
 import { type Layer, mergeLayers } from '../overrides.ts';
 import { packageList } from '../package-list.ts';
 import { nameOfRequest } from '../package-names.ts';
@@ -21,7 +21,8 @@ import { endOfLifeOf, type KubernetesVersion, OLDEST_MINOR, parseVersion } from 
 import { type NodeVariables, nodeVariables, REPOSITORY } from './node.ts';
 import { resolvePreload } from './preload.ts';
 import { checkNode } from './rules.ts';
-import { chooseRuntime, otherRuntimes, requestedRuntimes, runtimeProblem } from './runtime.ts';
+import { chooseRuntime, requestedPackages, runtimeOf } from './runtime.ts';
+import { checkRuntimes } from './runtime-findings.ts';
 
 /** The variables of a node as the build goes on with it; without a block they are those that somebody has written. */
 export interface KubernetesNode {
@@ -78,13 +79,10 @@ export async function resolveKubernetes(
   const problem = sourceProblem(block, version);
   if (problem !== undefined) report('source', problem);
   const requests = requestsOf(multistrap);
-  const runtimes = requestedRuntimes(requests);
-  const origins = originsOf(multistrap);
-  findings.push(
-    ...checkRuntimes(runtimes, version, distribution, origins),
-    ...otherRuntimes(requests).map((name) => otherRuntime(name, origins)),
-  );
-  const variables = nodeVariables(block, version, chooseRuntime(version, distribution, runtimes));
+  const { runtime: name = 'containerd' } = block;
+  findings.push(...checkRuntimes(name, requests, version, distribution, originsOf(multistrap)));
+  const runtime = chooseRuntime(name, version, distribution, requestedPackages(name, requests));
+  const variables = nodeVariables(block, version, runtime);
   const repos = await withKeys(variables.multistrap.repos, files, report);
   const preload = resolvePreload(
     block,
@@ -108,6 +106,17 @@ const withOrigins = (below: Origins, above: Origins): Origins => ({
   keys: { ...below.keys, ...above.keys },
   packages: { ...below.packages, ...above.packages },
 });
+
+/** Every package that somebody has asked for. */
+const requestsOf = (layers: readonly Layer[]): string[] =>
+  layers.flatMap(({ values }) => [
+    ...['packages', 'packages_append', 'ubuntu_packages', 'ubuntu_packages_append'].flatMap((name) =>
+      packageList(values[name]),
+    ),
+    ...['repos', 'repos_append'].flatMap((name) =>
+      ((values[name] ?? []) as Repository[]).flatMap(({ packages }) => packageList(packages)),
+    ),
+  ]);
 
 type ReportField = (field: string, message: string) => void;
 
@@ -147,55 +156,6 @@ function sourceProblem({ source = [] }: KubernetesVariables, { minor, text }: Ku
   return undefined;
 }
 
-/** Every package that somebody has asked for. */
-const requestsOf = (layers: readonly Layer[]): string[] =>
-  layers.flatMap(({ values }) => [
-    ...['packages', 'packages_append', 'ubuntu_packages', 'ubuntu_packages_append'].flatMap((name) =>
-      packageList(values[name]),
-    ),
-    ...['repos', 'repos_append'].flatMap((name) =>
-      ((values[name] ?? []) as Repository[]).flatMap(({ packages }) => packageList(packages)),
-    ),
-  ]);
-
-function checkRuntimes(
-  runtimes: readonly string[],
-  version: KubernetesVersion,
-  distribution: DistributionData,
-  { packages }: Origins,
-): Finding[] {
-  const fieldOf = (name: string) => fieldOfPackage(name, packages);
-  const finding = (name: string, message: string): Finding => ({
-    severity: 'error',
-    field: fieldOf(name),
-    message,
-  });
-  const [first, second] = [...new Set(runtimes.map(nameOfRequest))];
-  return [
-    ...(first !== undefined && second !== undefined
-      ? [
-          finding(
-            second,
-            `asks for ${second}, and ${fieldOf(first)} for ${first}; expected one container runtime`,
-          ),
-        ]
-      : []),
-    ...runtimes.flatMap((request) => {
-      const problem = runtimeProblem(version, distribution, request);
-      return problem === undefined ? [] : [finding(nameOfRequest(request), problem)];
-    }),
-  ];
-}
-
-const fieldOfPackage = (name: string, packages: Origins['packages']): string =>
-  originOf(packages, name) ?? 'spec.build.rootfs.multistrap.packages';
-
-const otherRuntime = (name: string, { packages }: Origins): Finding => ({
-  severity: 'error',
-  field: fieldOfPackage(name, packages),
-  message: `asks for ${name}, and spec.build.kubernetes installs and configures containerd; kubeadm refuses a node with two runtimes\nhint: leave it out, or write the node without spec.build.kubernetes (docs/how-to/kubernetes-nodes.md, "Another runtime")`,
-});
-
 /** The repositories with what their `keyring_file` holds, checked as those that stand in a spec. */
 async function withKeys(repos: Repository[], files: SpecFiles, report: ReportField): Promise<Repository[]> {
   const layer: Layer = { values: { repos_append: repos }, field: [] };
@@ -210,7 +170,6 @@ async function withKeys(repos: Repository[], files: SpecFiles, report: ReportFie
 
 function originsOfNode({ multistrap }: NodeVariables, block: KubernetesVariables): Origins {
   const at = (field: string) => formatFieldPath([...FIELD, field]);
-  const isRuntime = (request: string) => requestedRuntimes([request]).length > 0;
   return {
     repositories: Object.fromEntries(
       multistrap.repos.map(({ name }) => [name, at(name === REPOSITORY ? 'source' : 'runtime')]),
@@ -224,7 +183,7 @@ function originsOfNode({ multistrap }: NodeVariables, block: KubernetesVariables
     packages: Object.fromEntries(
       multistrap.packages.map((request) => [
         nameOfRequest(request),
-        at(isRuntime(request) ? 'runtime' : 'version'),
+        at(runtimeOf(nameOfRequest(request)) ? 'runtime' : 'version'),
       ]),
     ),
   };

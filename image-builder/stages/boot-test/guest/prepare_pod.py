@@ -2,6 +2,7 @@
 
 IMAGE is made of the node's own programs (sh, sleep, cat). If the image of sandboxes (pause) is not there, sleep stands in
 for it; and if no network is configured, a bridge of the plugins that are there is. Both are told as kubeadm tells warnings.
+The runtime is CRI-O where it is installed, else containerd.
 """
 
 import glob
@@ -11,26 +12,61 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 
 PROGRAMS = ["/bin/sh", "/bin/sleep", "/bin/cat"]
 NETWORKS = "/etc/cni/net.d"
+CTR = ["ctr", "--namespace", "k8s.io"]
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def main(image, subnet):
-    known = output("ctr", "--namespace", "k8s.io", "images", "list", "--quiet").split()
+    runtime = Crio() if shutil.which("crio") else Containerd()
+    known = runtime.images()
     layer = programs_layer()
-    import_image(image, layer, ["/bin/sh"])
-    sandbox = sandbox_image()
+    import_image(runtime, image, layer, ["/bin/sh"])
+    sandbox = runtime.sandbox_image()
     if sandbox not in known:
         warn("Sandbox", f"{sandbox} is not in the image: a program of the node stands in for it")
-        import_image(sandbox, layer, ["/bin/sleep", "infinity"])
+        import_image(runtime, sandbox, layer, ["/bin/sleep", "infinity"])
     if not [name for kind in ("conf", "conflist", "json") for name in glob.glob(f"{NETWORKS}/*.{kind}")]:
         warn("Network", f"no network is configured in {NETWORKS}: the test has made a bridge")
         configure_network(subnet)
+
+
+class Containerd:
+    def images(self):
+        return output(*CTR, "images", "list", "--quiet").split()
+
+    def sandbox_image(self):
+        # `sandbox` from containerd 2 on, below pinned_images.
+        configuration = output("containerd", "config", "dump")
+        found = re.search(r"""^\s*(?:sandbox_image|sandbox)\s*=\s*["']([^"']+)["']""", configuration, re.MULTILINE)
+        if not found:
+            sys.exit("containerd's configuration names no image of sandboxes")
+        return found.group(1)
+
+    def add(self, archive, _name):
+        subprocess.run([*CTR, "images", "import", archive], stdout=subprocess.DEVNULL, check=True)
+
+
+class Crio:
+    def images(self):
+        listed = json.loads(output("crictl", "images", "--output", "json"))["images"]
+        return [name for one in listed for name in one["repoTags"] + one["repoDigests"]]
+
+    def sandbox_image(self):
+        return json.loads(output("crictl", "info", "--output", "json"))["config"]["sandboxImage"]
+
+    def add(self, archive, name):
+        # Nothing of CRI-O itself takes an image but from a registry.
+        if not shutil.which("skopeo"):
+            sys.exit("skopeo is not in the image, and no other program gives CRI-O an image: packages_append: [skopeo]")
+        copy = ["skopeo", "copy", "--quiet", "--insecure-policy", f"oci-archive:{archive}", f"containers-storage:{name}"]
+        subprocess.run(copy, check=True)
 
 
 def output(*command):
@@ -39,15 +75,6 @@ def output(*command):
 
 def warn(what, message):
     print(f"\t[WARNING {what}]: {message}", flush=True)
-
-
-def sandbox_image():
-    # `sandbox` from containerd 2 on, below pinned_images.
-    configuration = output("containerd", "config", "dump")
-    found = re.search(r"""^\s*(?:sandbox_image|sandbox)\s*=\s*["']([^"']+)["']""", configuration, re.MULTILINE)
-    if not found:
-        sys.exit("containerd's configuration names no image of sandboxes")
-    return found.group(1)
 
 
 def programs_layer():
@@ -61,7 +88,7 @@ def programs_layer():
     return layer.getvalue()
 
 
-def import_image(name, layer, command):
+def import_image(runtime, name, layer, command):
     """https://github.com/opencontainers/image-spec/blob/main/image-layout.md"""
     blobs = {}
 
@@ -87,7 +114,7 @@ def import_image(name, layer, command):
             entry = tarfile.TarInfo(path)
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
-    subprocess.run(["ctr", "--namespace", "k8s.io", "images", "import", archive], stdout=subprocess.DEVNULL, check=True)
+    runtime.add(archive, name)
     os.unlink(archive)
 
 

@@ -34,3 +34,24 @@ test.each<Record<string, string>>([
 ])('taken: %j', (versions) => {
   expect(() => check(versions)).not.toThrow();
 });
+
+test('CRI-O of another minor version, only where spec.build.kubernetes installs it', () => {
+  const packages = [
+    { name: 'kubelet', version: '1.37.2-1.1' },
+    { name: 'cri-o', version: '1.36.9-1.1' },
+  ];
+  const origins = {
+    repositories: {},
+    keys: {},
+    packages: { 'cri-o': 'spec.build.rootfs.multistrap.repos[0]' },
+  };
+  expect(() => checkNodePackages(packages, origins)).not.toThrow();
+  const ofBlock = { ...origins.packages, kubelet: 'spec.build.kubernetes.version' };
+  expect(() => checkNodePackages(packages, { ...origins, packages: ofBlock })).toThrow(
+    expect.objectContaining({
+      code: 'PACKAGES_INCOMPATIBLE',
+      field: 'spec.build.rootfs.multistrap.repos[0]',
+      message: expect.stringContaining('kubelet 1.37.2-1.1 needs CRI-O of the same minor version, and'),
+    }),
+  );
+});
