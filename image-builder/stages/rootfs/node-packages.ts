@@ -1,6 +1,6 @@
 // Packages that can be installed together and do not work together.
 import { CONTAINERD_2_SINCE, parseVersion } from '../../spec/variables/kubernetes/minors.ts';
-import { isCrioOf, runtimeOf } from '../../spec/variables/kubernetes/runtime.ts';
+import { isCrioOf, type RuntimeName, runtimeOf } from '../../spec/variables/kubernetes/runtime.ts';
 import { type Origins, originOf } from '../../spec/variables/origins.ts';
 import { RootfsError } from './rootfs-error.ts';
 
@@ -11,17 +11,20 @@ interface Package {
 
 /**
  * @param packages what would be installed, before any of it is fetched
- * @throws RootfsError PACKAGES_INCOMPATIBLE for a kubelet that wants a newer containerd than the one beside it; and for CRI-O of another
- *   minor version, where spec.build.kubernetes installs it: whoever names all packages combines them as they like
+ * @throws RootfsError PACKAGES_INCOMPATIBLE for a kubelet that wants a newer containerd than the one beside it; and where
+ *   spec.build.kubernetes installs CRI-O, for another minor version of it, and for a containerd that something depends on: whoever names
+ *   all packages combines them as they like
  */
 export function checkNodePackages(packages: readonly Package[], origins: Origins): void {
   const kubelet = packages.find(({ name }) => name === 'kubelet');
   if (kubelet === undefined) return;
-  for (const runtime of packages) {
-    const name = runtimeOf(runtime.name);
-    if (name === 'containerd') checkContainerd(kubelet, runtime, origins);
-    if (name === 'cri-o' && isOfBlock(origins)) checkCrio(kubelet, runtime, origins);
+  const packageOf = (runtime: RuntimeName) => packages.find(({ name }) => runtimeOf(name) === runtime);
+  const [containerd, crio] = [packageOf('containerd'), packageOf('cri-o')];
+  if (crio && isOfBlock(origins)) {
+    checkCrio(kubelet, crio, origins);
+    if (containerd) throw twoRuntimes(crio, containerd, origins);
   }
+  if (containerd) checkContainerd(kubelet, containerd, origins);
 }
 
 function checkContainerd(kubelet: Package, containerd: Package, origins: Origins): void {
@@ -29,7 +32,7 @@ function checkContainerd(kubelet: Package, containerd: Package, origins: Origins
   const major = Number(/^(?:\d+:)?(\d+)\./.exec(containerd.version)?.[1] ?? CONTAINERD_2);
   if (number < CONTAINERD_2_SINCE || major >= CONTAINERD_2) return;
   throw incompatible(
-    `kubelet ${kubelet.version} needs containerd 2 or newer`,
+    `kubelet ${kubelet.version} needs containerd 2 or newer, and the repositories give`,
     containerd,
     origins,
     `name containerd.io and its repository (https://docs.docker.com/engine/install/), as spec.build.kubernetes does; or take Kubernetes 1.${CONTAINERD_2_SINCE - 1}`,
@@ -42,16 +45,35 @@ function checkCrio(kubelet: Package, crio: Package, origins: Origins): void {
   const version = parseVersion(kubelet.version);
   if (version === undefined || isCrioOf(version, crio.version)) return;
   throw incompatible(
-    `kubelet ${kubelet.version} needs CRI-O of the same minor version`,
+    `kubelet ${kubelet.version} needs CRI-O of the same minor version, and the repositories give`,
     crio,
     origins,
     `name the repository of CRI-O ${version.minor} (https://github.com/cri-o/packaging), or leave it out`,
   );
 }
 
-const incompatible = (needs: string, { name, version }: Package, { packages }: Origins, hint: string) =>
-  new RootfsError('PACKAGES_INCOMPATIBLE', `${needs}, and the repositories give ${name} ${version}`, {
-    field: originOf(packages, name) ?? 'spec.build.distribution',
+const twoRuntimes = (crio: Package, containerd: Package, origins: Origins) =>
+  incompatible(
+    `kubeadm refuses a node with two runtimes, and something beside ${crio.name} needs`,
+    containerd,
+    origins,
+    'leave out the package that depends on it, such as docker-ce; or take runtime: containerd',
+    'spec.build.kubernetes.runtime',
+  );
+
+/**
+ * @param problem what goes before the package
+ * @param field where nobody has named the package
+ */
+const incompatible = (
+  problem: string,
+  { name, version }: Package,
+  { packages }: Origins,
+  hint: string,
+  field = 'spec.build.distribution',
+) =>
+  new RootfsError('PACKAGES_INCOMPATIBLE', `${problem} ${name} ${version}`, {
+    field: originOf(packages, name) ?? field,
     hint,
   });
 

@@ -2,7 +2,7 @@
 import type { Repository } from '../../api/types.ts';
 import type { DistributionData } from '../distribution.ts';
 import { nameOfRequest } from '../package-names.ts';
-import { CONTAINERD_2_SINCE, type KubernetesVersion, parseVersion } from './minors.ts';
+import { CONTAINERD_2_SINCE, type KubernetesVersion } from './minors.ts';
 
 /** A runtime that spec.build.kubernetes installs and configures. */
 export type RuntimeName = 'containerd' | 'cri-o';
@@ -104,10 +104,12 @@ function containerdProblem(
 
 /**
  * CRI-O 1.x is made for Kubernetes 1.x (https://github.com/cri-o/cri-o#compatibility-matrix-cri-o--kubernetes): the skew that
- * Kubernetes permits between its own components is none between the kubelet and CRI-O.
+ * Kubernetes permits between its own components is none between the kubelet and CRI-O. True for a version that tells no minor.
  */
-export const isCrioOf = ({ number }: KubernetesVersion, version: string): boolean =>
-  parseVersion(version.replace(/^\d+:/, '').replace(/\.?\*$/, ''))?.number === number;
+export function isCrioOf({ number }: KubernetesVersion, version: string): boolean {
+  const [, minor] = /^(?:\d+:)?1\.(\d+)(?:\D|$)/.exec(version) ?? [];
+  return minor === undefined || Number(minor) === number;
+}
 
 function crioProblem(kubernetes: KubernetesVersion, request: string, version: string | undefined) {
   if (version === undefined || isCrioOf(kubernetes, version)) return undefined;

@@ -55,3 +55,24 @@ test('CRI-O of another minor version, only where spec.build.kubernetes installs 
     }),
   );
 });
+
+test('containerd that something needs beside CRI-O', () => {
+  const packages = [
+    { name: 'kubelet', version: '1.37.2-1.1' },
+    { name: 'cri-o', version: '1.37.4+ds-1' },
+    { name: 'containerd.io', version: '2.1.5-1' },
+  ];
+  const origins = { repositories: {}, keys: {}, packages: {} };
+  expect(() => checkNodePackages(packages, origins)).not.toThrow();
+  const ofBlock = { ...origins, packages: { kubelet: 'spec.build.kubernetes.version' } };
+  expect(() => checkNodePackages(packages.slice(0, 2), ofBlock)).not.toThrow();
+  expect(() => checkNodePackages(packages, ofBlock)).toThrow(
+    expect.objectContaining({
+      code: 'PACKAGES_INCOMPATIBLE',
+      field: 'spec.build.kubernetes.runtime',
+      message: expect.stringContaining(
+        'two runtimes, and something beside cri-o needs containerd.io 2.1.5-1',
+      ),
+    }),
+  );
+});
