@@ -20,8 +20,9 @@ const FROM_REGISTRY = [
   'image-builder/runtime/node/tls-probe.ts',
 ];
 
-/** A signature is demanded. */
+/** A signature is demanded, by a policy in JSON or by the object. */
 const TRUST = [
+  'image-builder/policy/policy-file.ts',
   'image-builder/bundle/evidence/trust.ts',
   'image-builder/bundle/evidence/trust-rules.ts',
   'image-builder/attestation/policy.ts',
@@ -59,7 +60,7 @@ const READING = [
 const HELP = ['image-builder/cli/every-command.ts'];
 
 /** What the commands need that pipelines run all the time. */
-export const READING_COMMANDS = [...READING, ...FROM_LAYOUT, ...FROM_REGISTRY];
+export const READING_COMMANDS = [...READING, ...FROM_REGISTRY];
 
 /** The command line. */
 export const COMMANDS = [
