@@ -134,7 +134,7 @@ async function readPolicyFile(path: string): Promise<PolicyFile | undefined> {
         `can be written by others (mode ${(mode & 0o777).toString(8)}); chmod go-w ${path}`,
       );
     const text = readFileSync(file, 'utf8');
-    return (await import('./policy-file.ts')).parsePolicyFile(text, path);
+    return await (await import('./policy-file.ts')).parsePolicyFile(text, path);
   } finally {
     closeSync(file);
   }

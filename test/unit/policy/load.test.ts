@@ -167,13 +167,18 @@ describe('a policy that is not to be believed', () => {
     );
   });
 
-  test('every mistake is told at once, with the file', async () => {
+  test('every mistake is told at once, with the file and the line', async () => {
     const machineFile = policyFile(
       'read: [keys]\npush: "*"\npusch: []\nuserPolicy: "true"\nstores: [{keys: [1]}]\nbuilder: {images: ["-x"]}\n',
     );
     const message = await messageOf({ machineFile });
-    expect(message.split('\n')).toEqual([
-      `error: read[0]: is "keys", expected absolute paths (in ${machineFile})`,
+    const lines = message.split('\n');
+    expect(lines.slice(0, 3)).toEqual([
+      `error: read[0]: is "keys", expected absolute paths (in ${machineFile}:3)`,
+      '    3 | ... keys ...',
+      '      |     ^^^^',
+    ]);
+    expect(lines.filter((line) => line.startsWith('error: ')).slice(1)).toEqual([
       expect.stringContaining('push: is "*", expected a list of repositories'),
       expect.stringContaining('pusch: unknown field, expected apiVersion, kind, userPolicy'),
       expect.stringContaining('userPolicy: is "true", expected true or false'),
@@ -181,6 +186,22 @@ describe('a policy that is not to be believed', () => {
       expect.stringContaining('stores[0].repository: is missing'),
       expect.stringContaining('builder.images[0]: is "-x", expected images'),
     ]);
+  });
+
+  test('JSON is a policy too, with every mistake of YAML', async () => {
+    const json = (content: string) => {
+      const path = policyFile('');
+      writeFileSync(path, content);
+      return path;
+    };
+    const header = '"apiVersion": "airshipit.org/v1alpha1", "kind": "ImageBuilderPolicy"';
+    const policy = await load({ machineFile: json(`{${header}, "push": ["registry.example.org/site/*"]}`) });
+    expect(policy.push).toEqual(['registry.example.org/site/*']);
+    const wrong = json(`{${header},\n "push": "*"}`);
+    expect(await messageOf({ machineFile: wrong })).toContain(`(in ${wrong}:2)`);
+    // JSON.parse would take the last one.
+    const twice = json(`{${header},\n "push": [], "push": ["*"]}`);
+    expect(await messageOf({ machineFile: twice })).toMatch(/line 2, column \d+: not valid YAML: .*unique/);
   });
 
   test('YAML that does not parse is told by line, and an alias bomb is an error like others', async () => {
