@@ -13,7 +13,8 @@ import type { DescribedBuilder } from './describe-builder.ts';
 import { jobName, stageJob } from './job-manifest.ts';
 import { patiently } from './patience.ts';
 import type { KubernetesExecutor, StageRequest } from './protocol.ts';
-import { type JobEvent, runJob } from './run-job.ts';
+import { runJob } from './run-job.ts';
+import type { JobEvent } from './wait-for-job.ts';
 
 /** What all Jobs of a build have in common. */
 export interface JobSurroundings {

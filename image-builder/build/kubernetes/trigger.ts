@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { type Finding, invalidInput } from '../../base/diagnostics/error.ts';
 import { ApiError } from '../../cluster/api-error.ts';
+import { conditionOf } from '../../cluster/job-state.ts';
 import { failureOf } from '../../cluster/pod-state.ts';
 import { parseEvent } from '../../engines/run-container.ts';
 import { hashOf } from '../../pipeline/keys.ts';
@@ -17,7 +18,7 @@ import { type ClusterApi, openApi } from './cluster.ts';
 import { driverJob, requestSecret, secretOf, TRIGGERED } from './job-manifest.ts';
 import { findingsIn } from './last-words.ts';
 import type { DriverRequest, KubernetesExecutor } from './protocol.ts';
-import { conditionOf, deleteJob } from './run-job.ts';
+import { deleteJob } from './run-job.ts';
 import { environmentOf, requireSharing } from './sharing.ts';
 
 const FIELD = 'spec.build.executor.kubernetes';
