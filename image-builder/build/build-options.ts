@@ -23,6 +23,8 @@ export interface BuildOptions {
   credentials?: CredentialOptions;
   /** What decides keys where others build; default: this program's own code, and the tools of this machine. */
   builder?: { code: Readonly<Record<string, string>>; tools: ToolVersions };
+  /** Whether stages can mount where they run; default: found out by trial, where a key depends on it. */
+  mounts?: boolean;
   /** Earlier results to use whatever has changed since; see reuse.ts. */
   pinned?: PinnedStages;
   report: Reporter;

@@ -20,7 +20,7 @@ import { findBelief } from './shared/repository.ts';
 /** What planning needs of a build's surroundings. */
 export type PlanningOptions = Pick<
   BuildOptions,
-  'cwd' | 'policy' | 'believes' | 'store' | 'env' | 'pinned' | 'credentials' | 'builder'
+  'cwd' | 'policy' | 'believes' | 'store' | 'env' | 'pinned' | 'credentials' | 'builder' | 'mounts'
 > & { signal?: AbortSignal };
 
 /** A planned build with the store that it looks into. */
@@ -63,6 +63,7 @@ export async function planBuild(given: ResolvedBuild, options: PlanningOptions):
     tools: await toolVersions(
       new Set(definitions.flatMap((definition) => definition.tools)),
       resolved.rootfs.multistrap.rootfs_arch,
+      options.mounts,
     ),
   };
   const stages = planStages(definitions, code, tools, options.pinned);

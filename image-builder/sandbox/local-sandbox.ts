@@ -179,6 +179,11 @@ async function emulate(
   }
 }
 
+/** Whether what runs in a tree here gets mounts; an ordinary user builds with them or not at all. */
+export async function canMount(environment: Env): Promise<boolean> {
+  return process.getuid?.() !== 0 || (await detectMode(environment)) !== 'plain';
+}
+
 async function detectMode(environment: Env): Promise<SandboxMode> {
   const root = process.getuid?.() === 0;
   const mode: SandboxMode = root ? 'namespaces' : 'user-namespaces';

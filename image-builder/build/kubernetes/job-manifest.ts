@@ -34,6 +34,9 @@ const RETRIES = 3;
 /** How far the build container is confined. */
 export type Privileges = NonNullable<KubernetesExecutor['privileges']>;
 
+/** Whether stages can mount in it. */
+export const canMount = (privileges: Privileges): boolean => privileges !== 'none';
+
 /** Kinds of stages that fetch container images and run nobody's programs. */
 const FETCHES_IMAGES: ReadonlySet<string> = new Set(['preload', 'bundle']);
 

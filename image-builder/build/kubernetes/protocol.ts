@@ -29,6 +29,8 @@ export interface StageRequest {
   stage: string;
   /** The key that it must have. */
   key: string;
+  /** Whether the container that makes it can mount; the others cannot, and plan the same. */
+  mounts: boolean;
   /** Where its parents come from and its result goes; the caller has judged whom to believe. */
   store: TrustedStore;
   /** What decides bytes, or how the network is reached: SOURCE_DATE_EPOCH and proxies. */
@@ -36,7 +38,7 @@ export interface StageRequest {
 }
 
 /** What the Job is to do that `whenMissing: Trigger` starts: all of a build. Secret. */
-export type DriverRequest = Omit<StageRequest, 'stage' | 'key'>;
+export type DriverRequest = Omit<StageRequest, 'stage' | 'key' | 'mounts'>;
 
 /** What decides keys besides the inputs: of the program and the tools in a builder image. */
 export interface Builder {

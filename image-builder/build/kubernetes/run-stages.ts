@@ -10,9 +10,9 @@ import type { SharedStore } from '../../store/shared/shared-store.ts';
 import type { BuildSession } from '../session.ts';
 import type { Cluster } from './cluster.ts';
 import type { DescribedBuilder } from './describe-builder.ts';
-import { jobName, stageJob } from './job-manifest.ts';
+import { canMount, jobName, stageJob } from './job-manifest.ts';
 import { patiently } from './patience.ts';
-import type { KubernetesExecutor, StageRequest } from './protocol.ts';
+import type { DriverRequest, KubernetesExecutor, StageRequest } from './protocol.ts';
 import { runJob } from './run-job.ts';
 import type { JobEvent } from './wait-for-job.ts';
 
@@ -23,7 +23,7 @@ export interface JobSurroundings {
   described: DescribedBuilder;
   shared: SharedStore;
   /** The request of a stage, but for which stage it is. */
-  common: Omit<StageRequest, 'stage' | 'key'>;
+  common: DriverRequest;
 }
 
 /** The largest object that an API server keeps (bytes), with room for what is around a request. */
@@ -166,7 +166,9 @@ class StageJobs {
   }
 
   #requestFor({ name, key }: PlannedStage): Buffer {
-    const request: StageRequest = { ...this.#surroundings.common, stage: name, key };
+    const { common, described } = this.#surroundings;
+    const mounts = canMount(described.privileges);
+    const request: StageRequest = { ...common, stage: name, key, mounts };
     const content = gzipSync(JSON.stringify(request));
     if (content.length <= REQUEST_BYTES) return content;
     throw invalidInput(

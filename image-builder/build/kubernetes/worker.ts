@@ -47,7 +47,9 @@ export async function runInPod(
 ): Promise<number> {
   try {
     if (step === 'describe-confined') await requireMounts(surroundings.signal);
-    if (step.startsWith('describe')) await leave(await describe(JSON.parse(question ?? '')));
+    // Where the trial has succeeded, it was in a user namespace.
+    const mounts = step === 'describe-confined' ? true : undefined;
+    if (step.startsWith('describe')) await leave(await describe(JSON.parse(question ?? ''), mounts));
     else if (step === 'build-confined')
       return await runInUserNamespace(
         [...surroundings.program, ...OPTIONS, 'run-job', 'build'],
@@ -88,7 +90,7 @@ async function readRequest(): Promise<StageRequest> {
 }
 
 /** The surroundings that the caller has, as far as they are anybody's business here. */
-async function openInPod({ resolved, store, environment }: StageRequest, surroundings: Surroundings) {
+async function openInPod({ resolved, store, environment, mounts }: StageRequest, surroundings: Surroundings) {
   Object.assign(process.env, environment, registryEnvironment());
   const session = await openSession(resolved, {
     ...surroundings,
@@ -96,6 +98,7 @@ async function openInPod({ resolved, store, environment }: StageRequest, surroun
     policy: podPolicy(store),
     believes: () => true,
     env: process.env,
+    mounts,
   });
   await prepareStore(session.store);
   // What comes from the shared store and goes there is a step of its own, which this program takes when it is its turn.
@@ -157,8 +160,8 @@ async function requireMounts(signal: AbortSignal): Promise<void> {
   });
 }
 
-async function describe({ architecture, tools }: BuilderQuestion): Promise<Builder> {
-  return { version, code: { ...stageCode }, tools: await toolVersions(new Set(tools), architecture) };
+async function describe({ architecture, tools }: BuilderQuestion, mounts?: boolean): Promise<Builder> {
+  return { version, code: { ...stageCode }, tools: await toolVersions(new Set(tools), architecture, mounts) };
 }
 
 function otherVersion({ stage, key }: StageRequest, own: PlannedStage | undefined): ClusterError {

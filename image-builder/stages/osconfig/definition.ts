@@ -3,6 +3,7 @@ import { describeStage } from '../stage.ts';
 import { fetchesIn } from './fetches.ts';
 import type { OsconfigFacts } from './osconfig-entry.ts';
 import { type OsconfigInputs, osconfigInputs } from './osconfig-inputs.ts';
+import { toolsOfScripts } from './proc-of-scripts.ts';
 
 export const osconfig = describeStage<OsconfigInputs, OsconfigFacts>({
   kind: 'osconfig',
@@ -12,7 +13,10 @@ export const osconfig = describeStage<OsconfigInputs, OsconfigFacts>({
       name: 'osconfig',
       inputs: osconfigInputs(rootfs),
       parents: ['rootfs'],
-      tools: ['ansible-core', 'tar'],
+      tools: [
+        ...['ansible-core', 'tar'],
+        ...toolsOfScripts('common', rootfs.scripts, rootfs.osconfig.user_scripts),
+      ],
       fetches: fetchesIn('common', rootfs),
     },
   ],

@@ -1,5 +1,8 @@
 // The stages `qcow/<name>`: the disk of one image, and its layer in the bundle. Their results: qcow-entry.ts.
+
+import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 import { fetchesIn } from '../osconfig/fetches.ts';
+import { toolsOfScripts } from '../osconfig/proc-of-scripts.ts';
 import { describeStage } from '../stage.ts';
 import type { QcowFacts } from './qcow-entry.ts';
 import { type QcowInputs, qcowInputs } from './qcow-inputs.ts';
@@ -14,7 +17,7 @@ export const qcow = describeStage<QcowInputs, QcowFacts>({
         name: `qcow/${name}`,
         inputs: qcowInputs(image),
         parents: ['osconfig', ...(preload ? ['preload'] : [])],
-        tools: TOOLS,
+        tools: [...TOOLS, ...scriptTools(image)],
         fetches: fetchesIn('qcow', image),
       })),
   tasks: ({ qcow }) => [
@@ -23,6 +26,13 @@ export const qcow = describeStage<QcowInputs, QcowFacts>({
   ],
   load: () => import('./run.ts'),
 });
+
+const scriptTools = ({
+  scripts,
+  osconfig,
+  qcow: { qcow_container_runtime_scripts },
+}: ResolvedBuild['qcows'][string]) =>
+  toolsOfScripts('qcow', scripts, osconfig.user_scripts, qcow_container_runtime_scripts);
 
 // The libraries compress, or lay out the file system.
 const TOOLS = [

@@ -40,7 +40,7 @@ export async function makeBaseTree(
   cache: BaseCache | undefined,
   outer: StageContext,
 ): Promise<{ kept: Promise<void> }> {
-  const { sandbox, signal, step } = outer;
+  const { signal, step } = outer;
   // The base must not know when the image is made; a caller's SOURCE_DATE_EPOCH may be earlier, though.
   const sourceDateEpoch = Math.min(outer.sourceDateEpoch, await newestBuild(layer.files, layer.archives));
   const context = { ...outer, sourceDateEpoch };
@@ -53,8 +53,6 @@ export async function makeBaseTree(
   await mkdir(directory, { recursive: true });
   const key = hashOf({
     madeBy: cache.madeBy,
-    // Without /proc some packages do less.
-    plain: sandbox.mode === 'plain',
     settings,
     sourceDateEpoch,
     requested: layer.requested,

@@ -8,6 +8,7 @@ import type { ChosenRepository } from './chosen-repository.ts';
 import { DEFER, PACKAGE_PATH, RUN_DEFERRED } from './deferred-work.ts';
 import { DpkgErrors } from './dpkg-errors.ts';
 import { RootfsError } from './rootfs-error.ts';
+import { ASK_FOR_TMPFILES, answeringTmpfiles } from './tmpfiles-outside.ts';
 
 /** Packages to install. */
 export interface Installation {
@@ -85,7 +86,10 @@ async function runMmdebstrap(
   const answers = await write('debconf', debconf, 0o600);
   const complaints = new DpkgErrors();
   try {
-    await sandbox.run(commandOf({ tree, requested, debconf, ...settings }, sources), {
+    const command = commandOf({ tree, requested, debconf, ...settings }, sources);
+    const pipes = join(workDir, `${layer}-tmpfiles`);
+    // In the other modes the scripts have a /proc.
+    await sandbox.run(sandbox.mode === 'plain' ? answeringTmpfiles(tree, pipes, command) : command, {
       confined: { writable: [tree], readable: [workDir] },
       env: {
         SOURCE_DATE_EPOCH: String(sourceDateEpoch),
@@ -201,7 +205,7 @@ const pathOptions = ({ pathExclude, pathInclude }: Pick<TreeSettings, 'pathExclu
 const SETUP = `
 set -eu
 tree=$1
-${DEFER}
+${DEFER}${ASK_FOR_TMPFILES}
 archives="$tree/var/cache/apt/archives"
 mkdir -p "$tree/var/lib/apt/lists/partial" "$archives/partial" "$tree/etc/apt/preferences.d"
 cd "$IMAGE_BUILDER_ARCHIVES"

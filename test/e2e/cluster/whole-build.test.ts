@@ -84,18 +84,20 @@ const MAY_MOUNT = [
     expect(digestOf('by-local')).toBe(digest);
   });
 
-  // Not that of Pods that may: docs/explanation/root-filesystem.md, "Three ways to be root".
-  test('where Pods may not mount, the bundle is that of the executor container', async () => {
+  test('where Pods may not mount, they make the same with the same keys, as does the executor container', async () => {
     const { store } = JSON.parse(readFileSync(written('as-before'), 'utf8')).spec.build;
     const elsewhere = { store: { ...store, repository: `${store.repository}-none` } };
     const inPods = site.begin(written('by-pods', elsewhere, { privileges: 'none' }), { store: 'store-none' });
     const { status, stderr } = await inPods.exited;
     expect([status, stderr]).toEqual([0, expect.stringContaining('rootfs: finished')]);
+    // Jobs are named by keys: these have replaced those of the Pods that may mount.
+    expect(await site.jobs()).toHaveLength(4);
+    expect(digestOf('by-pods')).toBe(digest);
     const executor = { container: { image: IMAGE, network: 'host' } };
     const env = { ...site.environment(), ...engine.environment };
     const built = await site.build(written('by-container', { executor, store: undefined } as never), env);
     expect([built.status, built.stderr]).toEqual([0, expect.any(String)]);
-    expect(digestOf('by-pods')).toBe(digestOf('by-container'));
+    expect(digestOf('by-container')).toBe(digest);
   });
 
   test('a Pod that is deleted, an API server that is killed and a registry that is restarted change nothing', async () => {

@@ -1,4 +1,4 @@
-// Runs a TypeScript program as an ordinary user, from a root test run.
+// Runs a TypeScript program as an ordinary user, or with the capabilities of a container, from a root test run.
 import { execFile, spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,8 +18,29 @@ export function ordinaryUser(): { name: string; uid: number; gid: number } | und
 }
 
 /** Bundles `program` into `directory` and runs it there as `user`; throws with its standard error when it fails. */
-export async function runAs(
+export const runAs = (
   user: { name: string; uid: number; gid: number },
+  program: string,
+  args: readonly string[],
+  directory: string,
+): Promise<void> =>
+  runBundled([`--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups'], program, args, directory);
+
+/** What container engines grant by default. */
+const CAPABILITIES = [
+  ...['chown', 'dac_override', 'fowner', 'fsetid', 'kill', 'setgid', 'setuid', 'setpcap', 'net_bind_service'],
+  ...['net_raw', 'sys_chroot', 'mknod', 'audit_write', 'setfcap'],
+];
+
+/** The same as root that may not mount. */
+export function runWithoutMounts(program: string, args: readonly string[], directory: string): Promise<void> {
+  const set = ['-all', ...CAPABILITIES.map((name) => `+${name}`)].join(',');
+  return runBundled([`--inh-caps=${set}`, `--bounding-set=${set}`], program, args, directory);
+}
+
+/** @param privileges options of setpriv(1) */
+async function runBundled(
+  privileges: readonly string[],
   program: string,
   args: readonly string[],
   directory: string,
@@ -37,9 +58,8 @@ export async function runAs(
   });
   chmodSync(outfile, 0o644);
   // Not the synchronous form: servers of the test go on answering.
-  await promisify(execFile)(
-    'setpriv',
-    [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups', process.execPath, outfile, ...args],
-    { cwd: directory, env: { PATH: process.env.PATH, HOME: directory } },
-  );
+  await promisify(execFile)('setpriv', [...privileges, process.execPath, outfile, ...args], {
+    cwd: directory,
+    env: { PATH: process.env.PATH, HOME: directory },
+  });
 }

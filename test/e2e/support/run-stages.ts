@@ -1,5 +1,5 @@
 // Entry point of a program that runs the stages rootfs and osconfig: for tests that run them as another user.
-// Its argument is a file with {directory, build: ResolvedBuild, scripts}.
+// Its argument is a file with {directory, build: ResolvedBuild, scripts}; without scripts, rootfs is all that runs.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResolvedBuild } from '../../../image-builder/spec/variables/resolved.ts';
@@ -11,7 +11,7 @@ import { stageContext } from './stage.ts';
 interface Request {
   directory: string;
   build: ResolvedBuild;
-  scripts: ScriptFile[];
+  scripts?: ScriptFile[];
 }
 
 async function main(): Promise<void> {
@@ -19,6 +19,7 @@ async function main(): Promise<void> {
   const { distribution, mirror, origins, rootfs } = build;
   const first = await stageContext(directory, 'rootfs');
   await buildRootfs({ distribution, mirror, origins, multistrap: rootfs.multistrap }, first);
+  if (scripts === undefined) return;
   const second = await stageContext(directory, 'osconfig');
   const parent = join(first.outputDir, 'rootfs.tar');
   await configureRootfs({ parent, osconfig: rootfs.osconfig, scripts }, second);

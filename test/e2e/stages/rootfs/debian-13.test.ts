@@ -13,7 +13,7 @@ import { configureQcowTree, configureRootfs } from '../../../../image-builder/st
 import { unpackTree } from '../../../../image-builder/stages/rootfs/archive.ts';
 import { buildRootfs } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
 import { AptSite, buildPackages, publishSuite } from '../../support/apt-repository.ts';
-import { ordinaryUser, runAs } from '../../support/ordinary-user.ts';
+import { ordinaryUser, runAs, runWithoutMounts } from '../../support/ordinary-user.ts';
 import { type Observed, stageContext } from '../../support/stage.ts';
 
 const site = new AptSite('debian-13');
@@ -394,7 +394,8 @@ describe('the building machine', () => {
   });
 });
 
-const user = process.getuid?.() === 0 ? ordinaryUser() : undefined;
+const isRoot = process.getuid?.() === 0;
+const user = isRoot ? ordinaryUser() : undefined;
 (user ? test : test.skip)('an ordinary user builds the same bytes, elsewhere and later', async () => {
   if (user === undefined) return;
   const home = mkdtempSync(join(tmpdir(), 'debian-13-user-'));
@@ -410,6 +411,19 @@ const user = process.getuid?.() === 0 ? ordinaryUser() : undefined;
     ]) {
       expect([file, digestOf(join(home, file))]).toEqual([file, digestOf(join(directory, file))]);
     }
+  } finally {
+    rmSync(home, { recursive: true });
+  }
+});
+
+(isRoot ? test : test.skip)('root that may not mount, as in a container, leaves the same tree', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'debian-13-plain-'));
+  try {
+    const request = join(home, 'request.json');
+    writeFileSync(request, JSON.stringify({ directory: home, build: resolved }));
+    await runWithoutMounts(join(__dirname, '../../support/run-stages.ts'), [request], home);
+    const file = 'rootfs/output/rootfs.tar';
+    expect(digestOf(join(home, file))).toBe(digestOf(join(directory, file)));
   } finally {
     rmSync(home, { recursive: true });
   }
