@@ -51,9 +51,9 @@ export interface BuildingCluster {
 }
 
 /** Starts it; `stop` it. */
-export async function startBuildingCluster(): Promise<BuildingCluster> {
+export async function startBuildingCluster(nodes: 1 | 2 = 1): Promise<BuildingCluster> {
   const directory = mkdtempSync(join(tmpdir(), 'image-builder-executor-'));
-  const cluster = await startCluster();
+  const cluster = await startCluster(nodes);
   const registry = await startClusterRegistry(cluster, LOGIN);
   const image = await pushBuilderImage(registry, LOGIN);
   const key = generateKeyPairSync('ed25519');

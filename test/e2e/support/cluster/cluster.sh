@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A Kubernetes cluster of one node, in namespaces of its own: etcd, the API server, the controllers, the scheduler, the
+# A Kubernetes cluster, in namespaces of its own: etcd, the API server, the controllers, the scheduler, the
 # kubelet and containerd 2, as scripts/kubernetes-packages.sh makes them. By hand, as root:
 #
-#   test/e2e/support/cluster/cluster.sh DIRECTORY      a new directory, which is removed at the end; Ctrl-C ends it
+#   test/e2e/support/cluster/cluster.sh DIRECTORY [NODES]   a new directory, which is removed at the end; Ctrl-C ends it
 #   KUBECONFIG=DIRECTORY/admin.conf kubectl get nodes  as soon as DIRECTORY/ready is there
 #
 # It runs until its standard input ends, or it is told to stop, or one of its programs has ended. All programs, containers,
@@ -12,6 +12,8 @@
 # put what Pods shall reach, and the node the second one. Nothing is routed from there to anywhere else.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+nodes=${2:-1}
+[ "$nodes" = 1 ] || [ "$nodes" = 2 ] || { echo 'cluster: it has one node or two' >&2; exit 2; }
 directory=$(mkdir -p "$1" && cd "$1" && pwd)
 # A Pod's root that is nobody here goes through it; it reads neither keys nor lists of names.
 chmod 711 "$directory"
@@ -31,6 +33,10 @@ make_cgroup() {
   case $1 in
     */cpuset/*) for file in cpus mems; do cat "/sys/fs/cgroup/cpuset/cpuset.$file" >"$1/cpuset.$file"; done ;;
   esac
+}
+
+make_node_cgroup() { # make_node_cgroup NAME PARENT, as cgroups calls it
+  make_cgroup "$2/$1"
 }
 
 remove_cgroup() {
@@ -68,11 +74,12 @@ echo "$network.1" >"$directory/address"
 
 cgroup=image-builder-cluster-$number
 cgroups make_cgroup
+for name in node node-2; do cgroups make_node_cgroup "$name"; done
 
 exec 3<&0
 # The namespaces must not hold standard input, whose end is waited for.
 setpriv --pdeathsig KILL unshare --net --pid --fork --kill-child=SIGKILL --mount --propagation private --mount-proc \
-  "$here/components.sh" "$directory" "$network" "$cgroup" </dev/null 3<&- &
+  "$here/components.sh" "$directory" "$network" "$cgroup" "$nodes" </dev/null 3<&- &
 namespaces=$!
 until [ "$(readlink "/proc/$namespaces/ns/net")" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
 ip link set "ibn$number" netns "$namespaces" name uplink

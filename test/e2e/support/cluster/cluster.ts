@@ -1,4 +1,4 @@
-// A real cluster of one node for the tests, as cluster.sh starts it: root is needed. Tests put what Pods shall reach (a
+// A real cluster for the tests, of one node or two, as cluster.sh starts it: root is needed. Tests put what Pods shall reach (a
 // registry, a mirror of Debian) on its `address`; Pods reach nothing else, and there is no DNS.
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
@@ -56,10 +56,10 @@ export interface CommandResult {
 }
 
 /** Starts a cluster; `stop` it. It ends with this process in any case. @throws Error with the last lines of what failed */
-export async function startCluster(): Promise<TestCluster> {
+export async function startCluster(nodes: 1 | 2 = 1): Promise<TestCluster> {
   const directory = mkdtempSync(join(tmpdir(), 'image-builder-cluster-'));
   // The supervisor removes the directory, and ends when its standard input does. Interrupts are for this process alone.
-  const supervisor = spawn(join(__dirname, 'cluster.sh'), [directory], {
+  const supervisor = spawn(join(__dirname, 'cluster.sh'), [directory, `${nodes}`], {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });

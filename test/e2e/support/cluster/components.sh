@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# components.sh DIRECTORY NETWORK CGROUP: the first process of a cluster's namespaces; see cluster.sh.
+# components.sh DIRECTORY NETWORK CGROUP NODES: the first process of a cluster's namespaces; see cluster.sh.
+#
+# All nodes are in these namespaces: each has a containerd, a kubelet, a bridge for its Pods, a cgroup and an address of its own.
 set -euo pipefail
-directory=$1 network=$2 cgroup=$3
+directory=$1 network=$2 cgroup=$3 nodes=$4
 cache=$(cd "$(dirname "$0")/../../../../.cache/kubernetes" && pwd)
-node=$network.2
+control_plane=$network.2
 service_network=10.96.0
 PATH=$cache/1.37-control-plane:$cache/etcd:$cache/node/usr/bin:$PATH
 unset http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY
 cd "$directory"
-mkdir -p pki log cni containerd certs.d etcd
+mkdir -p pki log certs.d etcd
 
 say() { printf '%6.2f s  %s\n' "$(awk -v a="$started" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')" "$*"; }
 started=$EPOCHREALTIME
@@ -27,7 +29,8 @@ mounts() {
 networks() {
   ip link set lo up
   until ip link show uplink >/dev/null 2>&1; do sleep 0.05; done
-  ip address add "$node/25" dev uplink
+  local number
+  for number in $(seq "$nodes"); do ip address add "$(address_of "$number")/25" dev uplink; done
   ip link set uplink up
   ip route add default via "$network.1"
   # The address of the service `kubernetes`, without kube-proxy.
@@ -45,27 +48,37 @@ certificates() {
   openssl req -x509 "${curve[@]}" -keyout pki/ca.key -out pki/ca.crt -subj /CN=test-cluster -days 2 2>/dev/null
   local client=extendedKeyUsage=clientAuth
   certificate apiserver /CN=kube-apiserver \
-    "subjectAltName=DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:$node,IP:$service_network.1"
-  certificate kubelet /CN=node "subjectAltName=IP:$node"
+    "subjectAltName=DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:$control_plane,IP:$service_network.1"
   certificate apiserver-kubelet /O=system:masters/CN=kube-apiserver-kubelet-client "$client"
   certificate admin /O=system:masters/CN=admin "$client"
   certificate controller-manager /CN=system:kube-controller-manager "$client"
   certificate scheduler /CN=system:kube-scheduler "$client"
-  certificate node /O=system:nodes/CN=system:node:node "$client"
+  local number name users=(admin controller-manager scheduler)
+  for number in $(seq "$nodes"); do
+    name=$(name_of "$number")
+    certificate "kubelet-$name" "/CN=$name" "subjectAltName=IP:$(address_of "$number")"
+    certificate "$name" "/O=system:nodes/CN=system:node:$name" "$client"
+    users+=("$name")
+  done
   openssl ecparam -name prime256v1 -genkey -noout -out pki/sa.key
   openssl ec -in pki/sa.key -pubout -out pki/sa.pub 2>/dev/null
   local user
-  for user in admin controller-manager scheduler node; do
+  for user in "${users[@]}"; do
     install --mode=600 /dev/stdin "$user.conf" <<CONF
 apiVersion: v1
 kind: Config
-clusters: [{name: test, cluster: {server: "https://$node", certificate-authority-data: $(base64 -w0 pki/ca.crt)}}]
+clusters: [{name: test, cluster: {server: "https://$control_plane", certificate-authority-data: $(base64 -w0 pki/ca.crt)}}]
 users: [{name: $user, user: {client-certificate-data: $(base64 -w0 "pki/$user.crt"), client-key-data: $(base64 -w0 "pki/$user.key")}}]
 contexts: [{name: test, context: {cluster: test, user: $user}}]
 current-context: test
 CONF
   done
 }
+
+name_of() { # name_of NUMBER
+  if [ "$1" = 1 ]; then echo node; else echo "node-$1"; fi
+}
+address_of() { echo "$network.$(($1 + 1))"; }
 
 start() { # start NAME COMMAND...
   local name=$1
@@ -127,20 +140,24 @@ controllers() {
   start kube-scheduler kube-scheduler --kubeconfig=scheduler.conf --leader-elect=false --secure-port=0 --profiling=false
 }
 
-container_runtime() {
-  cat >cni/10-test.conflist <<CONF
-{"cniVersion": "1.0.0", "name": "test", "plugins": [{"type": "bridge", "bridge": "pods", "isGateway": true, "ipam":
-{"type": "host-local", "ranges": [[{"subnet": "$network.128/25"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+container_runtime() { # container_runtime NUMBER: of the node of that number; Pods of all share the upper half of the network
+  local name part=$((128 / nodes))
+  name=$(name_of "$1")
+  local containerd=$directory/containerd-$name
+  mkdir -p "$containerd" "cni-$name"
+  cat >"cni-$name/10-test.conflist" <<CONF
+{"cniVersion": "1.0.0", "name": "$name", "plugins": [{"type": "bridge", "bridge": "pods-$1", "isGateway": true, "ipam":
+{"type": "host-local", "ranges": [[{"subnet": "$network.$((128 + part * ($1 - 1)))/$((nodes == 1 ? 25 : 26))"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 CONF
-  cat >containerd.toml <<CONF
+  cat >"$containerd.toml" <<CONF
 version = 3
-root = "$directory/containerd/root"
-state = "$directory/containerd/state"
+root = "$containerd/root"
+state = "$containerd/state"
 disabled_plugins = ["io.containerd.internal.v1.opt"]
 [grpc]
-  address = "$directory/containerd/sock"
+  address = "$containerd/sock"
 [ttrpc]
-  address = "$directory/containerd/sock.ttrpc"
+  address = "$containerd/sock.ttrpc"
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "registry.k8s.io/pause:test"
 [plugins."io.containerd.cri.v1.images".registry]
@@ -151,38 +168,44 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
   disable_apparmor = true
   [plugins."io.containerd.cri.v1.runtime".cni]
     bin_dirs = ["$cache/node/opt/cni/bin"]
-    conf_dir = "$directory/cni"
+    conf_dir = "$directory/cni-$name"
   [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri"]
   stream_server_address = "127.0.0.1"
   stream_server_port = "0"
 CONF
-  start containerd containerd --config containerd.toml
-  until_so 'containerd answers' in_runtime version
-  in_runtime images import "$cache/node/pause.tar" >log/import.log
+  start "containerd-$name" containerd --config "$containerd.toml"
+  until_so "containerd of $name answers" in_runtime "$name" version
+  in_runtime "$name" images import "$cache/node/pause.tar" >"log/import-$name.log"
 }
 
-in_runtime() { ctr --address "$directory/containerd/sock" --namespace k8s.io "$@"; }
+in_runtime() { # in_runtime NODE COMMAND...
+  local sock=$directory/containerd-$1/sock
+  shift
+  ctr --address "$sock" --namespace k8s.io "$@"
+}
 
 # What it would set for the whole machine stays as it is: it writes to files of the cluster instead.
-kubelet_alone() {
-  cat >kubelet.yaml <<CONF
+kubelet_alone() { # kubelet_alone NUMBER
+  local name address
+  name=$(name_of "$1") address=$(address_of "$1")
+  cat >"kubelet-$name.yaml" <<CONF
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-address: $node
+address: $address
 healthzPort: 0
 authentication: {anonymous: {enabled: false}, webhook: {enabled: false}, x509: {clientCAFile: $directory/pki/ca.crt}}
 authorization: {mode: AlwaysAllow}
-tlsCertFile: $directory/pki/kubelet.crt
-tlsPrivateKeyFile: $directory/pki/kubelet.key
+tlsCertFile: $directory/pki/kubelet-$name.crt
+tlsPrivateKeyFile: $directory/pki/kubelet-$name.key
 cgroupDriver: cgroupfs
-cgroupRoot: /$cgroup
+cgroupRoot: /$cgroup/$name
 enforceNodeAllocatable: []
 failCgroupV1: false
 failSwapOn: false
-containerRuntimeEndpoint: unix://$directory/containerd/sock
-podLogsDir: $directory/pod-logs
+containerRuntimeEndpoint: unix://$directory/containerd-$name/sock
+podLogsDir: $directory/pod-logs-$name
 resolvConf: /etc/resolv.conf
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
@@ -191,14 +214,14 @@ evictionHard: {memory.available: "0%", nodefs.available: "0%", nodefs.inodesFree
 evictionPressureTransitionPeriod: 1s
 featureGates: {KubeletInUserNamespace: true}
 CONF
-  start kubelet unshare --mount --propagation unchanged sh -c '
+  start "kubelet-$name" unshare --mount --propagation unchanged sh -c '
     mount --make-rprivate /proc
     for setting in vm/overcommit_memory kernel/panic kernel/panic_on_oops; do
       cat "/proc/sys/$setting" >"sysctl-${setting##*/}"
       mount --bind "sysctl-${setting##*/}" "/proc/sys/$setting"
     done
-    exec "$@"' sh kubelet --config=kubelet.yaml --kubeconfig=node.conf --root-dir="$directory/kubelet" \
-    --hostname-override=node --node-ip="$node" --cert-dir="$directory/pki"
+    exec "$@"' sh kubelet --config="kubelet-$name.yaml" --kubeconfig="$name.conf" --root-dir="$directory/kubelet-$name" \
+    --hostname-override="$name" --node-ip="$address" --cert-dir="$directory/pki"
 }
 
 as_admin() { kubectl --kubeconfig admin.conf "$@"; }
@@ -210,12 +233,15 @@ networks
 certificates
 say certificates
 api_server
-container_runtime
+for number in $(seq "$nodes"); do container_runtime "$number"; done
 until_so 'the API server is ready' as_admin get --raw /readyz
 controllers
-kubelet_alone
-until_so 'the node is ready' as_admin wait --for=condition=Ready node/node --timeout=60s
-until_so 'Pods can be scheduled' is_empty as_admin get node node -o 'jsonpath={.spec.taints}'
+for number in $(seq "$nodes"); do kubelet_alone "$number"; done
+for number in $(seq "$nodes"); do
+  name=$(name_of "$number")
+  until_so "$name is ready" as_admin wait --for=condition=Ready "node/$name" --timeout=60s
+  until_so "Pods can be scheduled on $name" is_empty as_admin get node "$name" -o 'jsonpath={.spec.taints}'
+done
 until_so 'Pods can be made' as_admin get serviceaccount default
 touch ready
 wait -n "${!pids[@]}" || true
