@@ -11,6 +11,8 @@ export interface StageDefinition<Inputs = unknown> {
   inputs: Inputs;
   /** Names of the stages whose results it starts from; they come before it in the list. */
   parents: readonly string[];
+  /** The parent whose unpacked tree it goes on with, where that is still there. */
+  treeOf?: string;
   /** Debian packages of the tools whose versions influence its bytes. */
   tools: readonly string[];
 }

@@ -110,7 +110,7 @@ class Runner {
     const fetched = await this.#fetch(stage);
     if (fetched) return cached(fetched);
 
-    const [from] = stage.parents;
+    const from = stage.treeOf;
     if (from !== undefined) this.#waiting.set(from, (this.#waiting.get(from) ?? 0) + 1);
     const parents = await this.#ensureAll(stage.parents);
     const lock = await this.#lock(stage);

@@ -19,7 +19,7 @@ export interface StageRun {
   /** The results of its parents, verified, by stage name. */
   parents: Readonly<Record<string, Entry>>;
   /**
-   * The unpacked tree that the parent has left behind; it is the stage's own now. Absent when the parent came out of
+   * The unpacked tree that the stage's `treeOf` has left behind; it is the stage's own now. Absent when that came out of
    * the store, or another stage was first.
    */
   tree?: string;
@@ -64,7 +64,7 @@ export interface PerformOptions {
 
 /** How the unpacked trees come to a stage and from it. */
 export interface TreeExchange {
-  /** Gives the unpacked tree of the stage's first parent, if that is there. */
+  /** Gives the unpacked tree that the stage goes on with, if that is there. */
   take(): Promise<Tree | undefined>;
   /** How many stages wait for the stage's own tree, as far as they can run at the same time. */
   wanted(): number;

@@ -13,6 +13,7 @@ export const iso = describeStage<IsoInputs, IsoFacts>({
             name: 'iso',
             inputs: isoInputs(rootfs.livecdcontent, iso),
             parents: ['osconfig'],
+            treeOf: 'osconfig',
             tools: [
               ...['squashfs-tools', 'xorriso', 'grub-common', 'dosfstools', 'mtools'],
               ...['libzstd1', 'zlib1g'],

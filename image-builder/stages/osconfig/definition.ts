@@ -13,6 +13,7 @@ export const osconfig = describeStage<OsconfigInputs, OsconfigFacts>({
       name: 'osconfig',
       inputs: osconfigInputs(rootfs),
       parents: ['rootfs'],
+      treeOf: 'rootfs',
       tools: [
         ...['ansible-core', 'tar'],
         ...toolsOfScripts('common', rootfs.scripts, rootfs.osconfig.user_scripts),

@@ -17,6 +17,7 @@ export const qcow = describeStage<QcowInputs, QcowFacts>({
         name: `qcow/${name}`,
         inputs: qcowInputs(image),
         parents: ['osconfig', ...(preload ? ['preload'] : [])],
+        treeOf: 'osconfig',
         tools: [...TOOLS, ...scriptTools(image)],
         fetches: fetchesIn('qcow', image),
       })),

@@ -138,7 +138,7 @@ describe('stages that keep trees in memory', () => {
     const plan = planStages(
       [
         { ...stage, name: 'rootfs', kind: 'rootfs', parents: [] },
-        { ...stage, name: 'osconfig', kind: 'osconfig', parents: ['rootfs'] },
+        { ...stage, name: 'osconfig', kind: 'osconfig', parents: ['rootfs'], treeOf: 'rootfs' },
       ],
       sameCode('memory'),
       {},
@@ -171,8 +171,11 @@ describe('stages that keep trees in memory', () => {
     expect(await run(4 * MIB, 'fits')).toEqual({ size: 4 * MIB, rooms: ['memory'], steps: [], free: true });
   });
 
-  /** Runs a stage with a tree of so many bytes, and as many stages that wait for it, two of them at a time. */
-  async function runWithHeirs(heirs: string[], bytes: number, name: string) {
+  /**
+   * Runs a stage with a tree of so many bytes, and as many stages that wait for it, two of them at a time.
+   * @param others stages that need its result, but not its tree
+   */
+  async function runWithHeirs(heirs: string[], bytes: number, name: string, others: string[] = []) {
     const store = await openStore(join(directory, name));
     await prepareStore(store);
     const sandbox = await createLocalSandbox();
@@ -203,14 +206,15 @@ describe('stages that keep trees in memory', () => {
         { ...stage, name: 'osconfig', kind: 'osconfig', parents: [] },
         ...heirs.map((heir) => {
           const inputs = { bytes, heir };
-          return { ...stage, name: heir, kind: 'qcow' as const, inputs, parents: ['osconfig'] };
+          return { ...stage, name: heir, kind: 'qcow', inputs, parents: ['osconfig'], treeOf: 'osconfig' };
         }),
+        ...others.map((other) => ({ ...stage, name: other, kind: 'bundle', parents: ['osconfig'] })),
       ],
       sameCode('memory'),
       {},
     );
     try {
-      await runStages(plan, heirs, {
+      await runStages(plan, [...heirs, ...others], {
         ...{ store, workspace, sandbox, build: name, sourceDateEpoch: 1, concurrency: 2 },
         ...(memory && { memory }),
         signal: new AbortController().signal,
@@ -241,6 +245,10 @@ describe('stages that keep trees in memory', () => {
     expect(await runWithHeirs(['qcow/a', 'qcow/b'], 6 * MIB, 'no room')).toEqual({
       ...answer,
       seen: [whole(6 * MIB)],
+    });
+    expect(await runWithHeirs(['qcow/a'], 2 * MIB, 'a bundle', ['bundle'])).toEqual({
+      ...answer,
+      seen: [whole(2 * MIB)],
     });
   });
 

@@ -44,6 +44,7 @@ export function smallPlan(inputs: SmallInputs): PlannedStage[] {
       kind: 'osconfig',
       inputs: { setting: inputs.setting },
       parents: ['rootfs'],
+      treeOf: 'rootfs',
       tools: [],
     },
     ...images.map(
@@ -52,6 +53,7 @@ export function smallPlan(inputs: SmallInputs): PlannedStage[] {
         kind: 'qcow',
         inputs: { says: inputs.images[name] },
         parents: ['osconfig'],
+        treeOf: 'osconfig',
         tools: [],
       }),
     ),
