@@ -1,9 +1,11 @@
 // A private apt: its own sources, keys, pins and state in a directory of the build, nothing of this machine's apt but
 // its proxies. Here packages are chosen and fetched, so that what installs them needs no network.
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { ToolError } from '../../sandbox/tool-error.ts';
+import { type AptOptions, readProxies, renderSettings } from './apt-settings.ts';
+import type { KeptLists } from './kept-lists.ts';
 
 /** A package file that is to be installed. */
 export interface PackageFile {
@@ -19,30 +21,21 @@ export interface PackageFile {
   sha256?: string;
 }
 
-/** What an apt of its own is set up with. */
-export interface AptOptions {
-  /** Private directory; made when it does not exist. */
-  directory: string;
-  architecture: string;
-  /** apt_preferences(5). */
-  preferences: string;
-  /** apt_auth.conf(5). */
-  credentials: string;
-}
-
-/** An apt with configuration, keys and lists of its own, in a private directory. */
+/** An apt with configuration and keys of its own, in a private directory. */
 export class Apt {
   readonly directory: string;
+  readonly #kept: KeptLists | undefined;
   readonly #context: StageContext;
 
-  private constructor(directory: string, context: StageContext) {
+  private constructor({ directory, kept }: AptOptions, context: StageContext) {
     this.directory = directory;
+    this.#kept = kept;
     this.#context = context;
   }
 
   /** Where the package lists are. */
   get lists(): string {
-    return join(this.directory, 'state/lists');
+    return this.#kept?.lists ?? join(this.directory, 'state/lists');
   }
 
   /** Where the package files are. */
@@ -51,7 +44,7 @@ export class Apt {
   }
 
   static async create(options: AptOptions, context: StageContext): Promise<Apt> {
-    const { directory, architecture, preferences, credentials } = options;
+    const { directory, preferences, credentials } = options;
     for (const name of [
       'etc/sources.list.d',
       'etc/preferences.d',
@@ -66,18 +59,27 @@ export class Apt {
     await writeFile(join(directory, 'etc/preferences.d/image-builder'), preferences);
     await writeFile(join(directory, 'etc/auth.conf'), credentials, { mode: 0o600 });
     await writeFile(join(directory, 'status'), '');
-    const settings = renderSettings(directory, architecture);
+    const settings = renderSettings(options);
     await writeFile(join(directory, 'apt.conf'), settings + (await readProxies(context)));
-    return new Apt(directory, context);
+    return new Apt(options, context);
   }
 
   /**
    * Fetches the package lists of these repositories; one that cannot be fetched or verified is an error.
    * @param sources deb822 text
    */
-  async update(sources: string): Promise<string> {
+  async update(sources: string): Promise<void> {
+    const { sandbox, signal, output } = this.#context;
     await writeFile(join(this.directory, 'etc/sources.list.d/image-builder.sources'), sources);
-    return this.run(['update', '--option', 'APT::Update::Error-Mode=any']);
+    const update = ['update', '--option', 'APT::Update::Error-Mode=any'];
+    if (!this.#kept) {
+      await this.run(update);
+      return;
+    }
+    // It would parse the lists again in any case, before their times are what they were.
+    await this.run([...update, '--option', 'pkgCacheFile::Generate=false']);
+    await this.#kept.settle();
+    await sandbox.run(['apt-cache', 'gencaches'], { env: this.#environment, onLine: output, signal });
   }
 
   /**
@@ -172,9 +174,30 @@ export class Apt {
     return output.split('\n').filter(Boolean);
   }
 
-  /** Fetches the files of a plan into {@link archives}; apt checks each against the signed package list. */
-  download(packages: readonly string[]): Promise<string> {
-    return this.run(['install', '--download-only', ...wanted(packages)]);
+  /**
+   * Fetches those files of a plan that are not in {@link archives} yet; apt checks each against the signed package list.
+   * @param packages what the plan was made for
+   */
+  async download(packages: readonly string[], files: readonly PackageFile[]): Promise<void> {
+    const present = new Set(await readdir(this.archives));
+    const missing = files.filter(({ file }) => !present.has(file));
+    const isPlain = ({ url, sha256 }: PackageFile) => sha256 !== undefined && !url.startsWith('file:');
+    // The plan has the hashes out of the lists: nothing has to be chosen from all packages once more.
+    if (missing.every(isPlain)) await this.#downloadPlanned(missing);
+    else await this.run(['install', '--download-only', ...wanted(packages)]);
+  }
+
+  async #downloadPlanned(files: readonly PackageFile[]): Promise<void> {
+    if (files.length === 0) return;
+    const { sandbox, signal, output } = this.#context;
+    const partial = ({ file }: PackageFile) => join(this.archives, 'partial', file);
+    const wishes = files.flatMap((file) => [file.url, partial(file), `SHA256:${file.sha256}`]);
+    await sandbox.run([APT_HELPER, 'download-file', '--', ...wishes], {
+      env: this.#environment,
+      onLine: output,
+      signal,
+    });
+    for (const file of files) await rename(partial(file), join(this.archives, file.file));
   }
 
   /** Fetches one package into `directory`. */
@@ -226,38 +249,3 @@ const wanted = (packages: readonly string[]) => [
   ...packages,
   'apt',
 ];
-
-// Pattern-Only: a name that no package has is an error, and no regular expression for others.
-function renderSettings(directory: string, architecture: string): string {
-  return `Dir "${directory}/";
-Dir::Etc "etc";
-Dir::Etc::sourcelist "/dev/null";
-Dir::Etc::trusted "/dev/null";
-Dir::Etc::trustedparts "/dev/null";
-Dir::State "state";
-Dir::State::status "${directory}/status";
-Dir::Cache "cache";
-Dir::Log "log";
-APT::Architecture "${architecture}";
-APT::Architectures { "${architecture}"; };
-APT::Install-Recommends "false";
-APT::Sandbox::User "root";
-APT::Get::AllowUnauthenticated "false";
-APT::Cmd::Pattern-Only "true";
-Acquire::AllowInsecureRepositories "false";
-Acquire::Languages "none";
-Acquire::Retries "0";
-Acquire::http::Timeout "20";
-Acquire::https::Timeout "20";
-`;
-}
-
-/** The mirror of this machine's apt is only reachable the way this machine's apt reaches it. */
-async function readProxies({ sandbox, signal }: StageContext): Promise<string> {
-  const settings = await sandbox.run(['apt-config', 'dump'], { signal });
-  return settings
-    .split('\n')
-    .filter((line) => /^Acquire::(http|https|ftp)::(Proxy|proxy)\b.* ".+";$/.test(line))
-    .map((line) => `${line}\n`)
-    .join('');
-}

@@ -10,22 +10,24 @@ import type { Origins } from '../../spec/variables/origins.ts';
 import { nameOfRequest } from '../../spec/variables/package-names.ts';
 import type { ResolvedBuild } from '../../spec/variables/resolved.ts';
 import type { ResolvedMultistrap, ResolvedRepository } from '../../spec/variables/resolved-multistrap.ts';
+import { digestFile } from '../../store/entry-files.ts';
 import { Apt, type PackageFile } from './apt.ts';
 import { renderAuth } from './apt-credentials.ts';
 import {
   explainFetchError,
   explainPlanError,
   isDiskFull,
-  keyField,
   mayHeal,
   packagesUnavailable,
 } from './apt-errors.ts';
 import { renderPins, renderSource } from './apt-sources.ts';
 import type { ChosenPackage } from './chosen-repository.ts';
-import { distributionKey, type Key, repositoryKey } from './keyrings.ts';
+import { KeptLists } from './kept-lists.ts';
+import type { Key } from './keyrings.ts';
 import { Mirrors } from './mirrors.ts';
 import { checkNodePackages } from './node-packages.ts';
 import { putIntoCache, takeFromCache } from './package-cache.ts';
+import { repositoryKeys } from './repository-keys.ts';
 import type { RootfsError } from './rootfs-error.ts';
 
 /** What decides which packages there are. */
@@ -48,6 +50,7 @@ export class ArchiveAccess {
   readonly #inputs: ArchiveInputs;
   readonly #context: StageContext;
   readonly #mirrors: Mirrors;
+  readonly #kept: KeptLists | undefined;
 
   private constructor(
     inputs: ArchiveInputs,
@@ -55,59 +58,44 @@ export class ArchiveAccess {
     mirrors: Mirrors,
     apt: Apt,
     keys: readonly Key[],
+    kept?: KeptLists,
   ) {
     this.#inputs = inputs;
     this.#context = context;
     this.#mirrors = mirrors;
     this.apt = apt;
     this.keys = keys;
+    this.#kept = kept;
   }
 
   /**
    * Gets the keys and the package lists of all repositories.
+   * @param cacheDir directory that outlives the build, for the lists; absent: they are not kept. Then {@link close} it.
    * @throws RootfsError, which names the field of the spec
    */
-  static async open(inputs: ArchiveInputs, context: StageContext): Promise<ArchiveAccess> {
-    const { distribution, multistrap, origins } = inputs;
-    const { workDir } = context;
-    const own = await distributionKey(distribution, join(workDir, 'keys'), context);
-    const isOwn = ({ keyring_pkg }: ResolvedRepository) => keyring_pkg === distribution.keyring.package;
-    const keys = new Map<ResolvedRepository, Key>();
-    let vouching: Promise<ArchiveAccess> | undefined;
-    const fetchKeyring = async (name: string) => {
-      // A keyring package is only trusted when a key that is trusted without it vouches for it.
-      vouching ??= ArchiveAccess.#openWith(
-        { ...inputs, multistrap: { ...multistrap, repos: multistrap.repos.filter((one) => keys.has(one)) } },
-        'apt-keyrings',
-        [...keys.values()],
-        context,
-      );
-      return (await vouching).apt.downloadPackage(name, join(workDir, 'keys', name));
-    };
-    // In the order of the spec, but keys that come in packages last.
-    const fromPackage = (repository: ResolvedRepository) =>
-      repository.keyring_pkg !== undefined && !isOwn(repository);
-    const [direct, packaged] = [
-      multistrap.repos.filter((one) => !fromPackage(one)),
-      multistrap.repos.filter(fromPackage),
-    ];
-    const directory = join(workDir, 'keys');
-    for (const repository of direct) {
-      const key = isOwn(repository)
-        ? own
-        : await repositoryKey(repository, keyField(repository, origins), directory, fetchKeyring, context);
-      keys.set(repository, key);
+  static async open(inputs: ArchiveInputs, context: StageContext, cacheDir?: string): Promise<ArchiveAccess> {
+    const { multistrap } = inputs;
+    const keys = await repositoryKeys(
+      inputs,
+      async (known) => {
+        const repos = multistrap.repos.filter((one) => known.has(one));
+        const vouching = { ...inputs, multistrap: { ...multistrap, repos } };
+        return (await ArchiveAccess.#openWith(vouching, 'apt-keyrings', [...known.values()], context)).apt;
+      },
+      context,
+    );
+    const kept = cacheDir === undefined ? undefined : await keptLists(cacheDir, inputs, keys, context);
+    try {
+      return await ArchiveAccess.#openWith(inputs, 'apt', keys, context, kept);
+    } catch (error) {
+      await kept?.release();
+      throw error;
     }
-    const later: [ResolvedRepository, Key][] = [];
-    for (const repository of packaged) {
-      later.push([
-        repository,
-        await repositoryKey(repository, keyField(repository, origins), directory, fetchKeyring, context),
-      ]);
-    }
-    const all = new Map([...keys, ...later]);
-    const ordered = multistrap.repos.map((repository) => all.get(repository) ?? own);
-    return ArchiveAccess.#openWith(inputs, 'apt', ordered, context);
+  }
+
+  /** Lets others have the lists; apt is not used any more. */
+  async close(): Promise<void> {
+    await this.#kept?.release();
   }
 
   static async #openWith(
@@ -115,6 +103,7 @@ export class ArchiveAccess {
     name: string,
     keys: readonly Key[],
     context: StageContext,
+    kept?: KeptLists,
   ): Promise<ArchiveAccess> {
     const { multistrap, sources } = inputs;
     const apt = await Apt.create(
@@ -123,10 +112,12 @@ export class ArchiveAccess {
         architecture: multistrap.rootfs_arch,
         preferences: renderPins(multistrap.unapproved_packages),
         credentials: renderAuth(Object.values(sources ?? {}).flat()),
+        ...(kept && { kept }),
       },
       context,
     );
-    const access = new ArchiveAccess(inputs, context, new Mirrors(multistrap.repos, sources), apt, keys);
+    const mirrors = new Mirrors(multistrap.repos, sources);
+    const access = new ArchiveAccess(inputs, context, mirrors, apt, keys, kept);
     await access.#persist(() => access.#update());
     return access;
   }
@@ -194,8 +185,8 @@ export class ArchiveAccess {
       if (!isFirst) await this.#update();
       isFirst = false;
       files = await this.plan(packages);
-      if (cache !== undefined) await takeFromCache(cache, files, this.apt.archives, this.#context);
-      await this.apt.download(packages);
+      if (cache !== undefined) await takeFromCache(cache, files, this.apt.archives, this.#context.signal);
+      await this.apt.download(packages, files);
       await this.#copyLocal(files);
     });
     if (cache !== undefined) await putIntoCache(cache, files, this.apt.archives);
@@ -227,7 +218,7 @@ export class ArchiveAccess {
     }
   }
 
-  #update(): Promise<string> {
+  #update(): Promise<void> {
     return this.apt.update(this.sourceText);
   }
 
@@ -262,4 +253,24 @@ export class ArchiveAccess {
     const index = multistrap.repos.findIndex(({ source }) => source === mirror);
     return explainFetchError(error, repositories, repositories[index]?.source ?? mirror, origins);
   }
+}
+
+/** Not of repositories on this machine, whose lists apt only links to. */
+async function keptLists(
+  cacheDir: string,
+  { multistrap, sources }: ArchiveInputs,
+  keys: readonly Key[],
+  { signal }: StageContext,
+): Promise<KeptLists | undefined> {
+  const mirrors = new Mirrors(multistrap.repos, sources);
+  const places = multistrap.repos.map((repository) => mirrors.candidates(repository));
+  if (!places.flat().every((place) => /^https?:/.test(place))) return undefined;
+  const repositories = {
+    architecture: multistrap.rootfs_arch,
+    places,
+    suites: multistrap.repos.map(({ suite, components }) => [suite, components]),
+    // Who is trusted no longer has said nothing.
+    keys: await Promise.all(keys.map(({ path }) => digestFile(path))),
+  };
+  return await KeptLists.open(cacheDir, repositories, signal);
 }

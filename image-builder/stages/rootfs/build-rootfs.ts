@@ -142,27 +142,31 @@ async function obtainPackages(inputs: RootfsSources, context: StageContext): Pro
   }
   const requested = requestedPackages(inputs.multistrap, inputs.distribution.boot_packages);
   context.step('fetch the package lists');
-  const archive = await ArchiveAccess.open(inputs, context);
-  context.step(`choose and fetch ${requested.length} packages and what they need`);
-  const files = await archive.fetch(requested, cacheDir);
-  const { apt, keys } = archive;
-  const resolution = await resolutionOf(archive, files, inputs).catch((error: unknown) => {
-    if (error instanceof RootfsError && error.code === 'NOT_LOCKABLE') return undefined;
-    throw error;
-  });
-  return {
-    archives: apt.archives,
-    packages: await archive.describe(files),
-    requested,
-    keys,
-    ...(resolution && { resolution }),
-    sourceDateEpoch: sourceDateEpoch ?? resolution?.sourceDateEpoch ?? (await newestRelease(apt.lists)),
-    bytes: sumOfSizes(files),
-    published: files.map((file) => {
-      const { repository, path } = archive.locate(file) ?? {};
-      return publishedArchive(file, { repository: repository?.name, path }, inputs);
-    }),
-  };
+  const archive = await ArchiveAccess.open(inputs, context, cacheDir);
+  try {
+    context.step(`choose and fetch ${requested.length} packages and what they need`);
+    const files = await archive.fetch(requested, cacheDir);
+    const { apt, keys } = archive;
+    const resolution = await resolutionOf(archive, files, inputs).catch((error: unknown) => {
+      if (error instanceof RootfsError && error.code === 'NOT_LOCKABLE') return undefined;
+      throw error;
+    });
+    return {
+      archives: apt.archives,
+      packages: await archive.describe(files),
+      requested,
+      keys,
+      ...(resolution && { resolution }),
+      sourceDateEpoch: sourceDateEpoch ?? resolution?.sourceDateEpoch ?? (await newestRelease(apt.lists)),
+      bytes: sumOfSizes(files),
+      published: files.map((file) => {
+        const { repository, path } = archive.locate(file) ?? {};
+        return publishedArchive(file, { repository: repository?.name, path }, inputs);
+      }),
+    };
+  } finally {
+    await archive.close();
+  }
 }
 
 /** The place is the one that the spec names first: which mirror has served a file is of no consequence to what it is. */

@@ -53,7 +53,7 @@ export async function openLocked(
   );
   const files = lock.packages.map((locked) => ({ ...locked, url: '', file: archiveName(locked) }));
   const cache = cacheDir === undefined ? undefined : join(cacheDir, 'packages');
-  if (cache !== undefined) await takeFromCache(cache, files, apt.archives, context);
+  if (cache !== undefined) await takeFromCache(cache, files, apt.archives, context.signal);
   await fetchMissing(files, apt, inputs, context);
   if (cache !== undefined) await putIntoCache(cache, files, apt.archives);
 

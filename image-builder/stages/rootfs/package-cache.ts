@@ -1,41 +1,44 @@
 // Package files that earlier builds have fetched, by their SHA-256.
 import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
+import { errnoOf } from '../../base/diagnostics/errno.ts';
 import { linkOrCopy } from '../../base/files/kept-entries.ts';
 import { makeBeside, sweepLeftovers } from '../../base/files/replace.ts';
-import type { StageContext } from '../../sandbox/stage-context.ts';
-import { ToolError } from '../../sandbox/tool-error.ts';
+import { digestFile } from '../../store/entry-files.ts';
 import type { PackageFile } from './apt.ts';
 
 /** Package files that no build has used for so long are removed. */
 const CACHE_DAYS = 30;
 
 /**
- * Puts the files of a plan that earlier builds have fetched where apt looks for them, each after its hash was checked.
+ * Puts the files of a plan that earlier builds have fetched where apt looks for them, each after its hash was checked. One
+ * that is damaged is removed, so that it is fetched again, and kept then.
  * @param cache directory of package files by hash; may not exist.
  */
 export async function takeFromCache(
   cache: string,
   files: readonly PackageFile[],
   archives: string,
-  { sandbox, signal }: StageContext,
+  signal: AbortSignal,
 ): Promise<void> {
   const known = new Set(await readdir(cache).catch(() => []));
-  const present = files.filter(({ sha256 }) => sha256 !== undefined && known.has(sha256));
-  if (present.length === 0) return;
-  const list = present.map(({ sha256 }) => `${sha256}  ${sha256}\n`).join('');
-  const output = await sandbox
-    .run(['sha256sum', '--check', '-'], { cwd: cache, input: list, signal })
-    .catch((error: unknown) => {
-      // A damaged file is fetched again.
-      if (error instanceof ToolError && error.code === 'TOOL_FAILED') return '';
-      throw error;
-    });
   const now = new Date();
-  for (const { sha256 = '', file } of present) {
-    if (!output.includes(`${sha256}: OK`)) continue;
-    await linkOrCopy(join(cache, sha256), join(archives, file));
-    await utimes(join(cache, sha256), now, now);
+  for (const { sha256, file } of files) {
+    if (sha256 === undefined || !known.has(sha256)) continue;
+    const path = join(cache, sha256);
+    // Another build may have just removed it.
+    const digest = await digestFile(path, signal).catch((error: unknown) => {
+      throwIfCancelled(signal);
+      if (errnoOf(error) === undefined) throw error;
+      return undefined;
+    });
+    if (digest !== sha256) {
+      await rm(path, { force: true });
+      continue;
+    }
+    await linkOrCopy(path, join(archives, file));
+    await utimes(path, now, now);
   }
 }
 
