@@ -7,6 +7,7 @@ import { ToolError } from '../../sandbox/tool-error.ts';
 import type { ChosenRepository } from './chosen-repository.ts';
 import { DEFER, PACKAGE_PATH, RUN_DEFERRED } from './deferred-work.ts';
 import { DpkgErrors } from './dpkg-errors.ts';
+import { PLACE_DATA } from './package-data.ts';
 import { RootfsError } from './rootfs-error.ts';
 import { ASK_FOR_TMPFILES, answeringTmpfiles } from './tmpfiles-outside.ts';
 
@@ -22,6 +23,8 @@ export interface Installation {
   requested: readonly string[];
   /** Answers for packages that ask by debconf(7), as debconf-set-selections(1) reads them; may hold secrets. */
   debconf: string;
+  /** Directory of the decompressed contents of some of them ({@link PLACE_DATA}). */
+  data?: string;
 }
 
 /** What holds for all packages of an image. */
@@ -71,7 +74,7 @@ async function runMmdebstrap(
   layer: string,
   commandOf: typeof baseCommand,
   tree: string,
-  { repository, archives, files, requested, debconf }: Installation,
+  { repository, archives, files, requested, debconf, data = '' }: Installation,
   settings: TreeSettings,
   context: StageContext,
 ): Promise<void> {
@@ -105,6 +108,7 @@ async function runMmdebstrap(
         IMAGE_BUILDER_DEFERRED: await write('deferred.sh', RUN_DEFERRED),
         IMAGE_BUILDER_LISTS: repository.apt.lists,
         IMAGE_BUILDER_ARCHIVES: archives,
+        IMAGE_BUILDER_DATA: data,
         IMAGE_BUILDER_FILES: await write('files', lines(files)),
         IMAGE_BUILDER_REQUESTED: await write('requested', lines(requested)),
         IMAGE_BUILDER_DEBCONF: answers,
@@ -205,7 +209,7 @@ const pathOptions = ({ pathExclude, pathInclude }: Pick<TreeSettings, 'pathExclu
 const SETUP = `
 set -eu
 tree=$1
-${DEFER}${ASK_FOR_TMPFILES}
+${DEFER}${ASK_FOR_TMPFILES}${PLACE_DATA}
 archives="$tree/var/cache/apt/archives"
 mkdir -p "$tree/var/lib/apt/lists/partial" "$archives/partial" "$tree/etc/apt/preferences.d"
 cd "$IMAGE_BUILDER_ARCHIVES"

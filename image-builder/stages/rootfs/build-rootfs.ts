@@ -22,6 +22,7 @@ import { cleanTree } from './clean.ts';
 import type { Key } from './keyrings.ts';
 import { divide, type ImagePackages } from './layers.ts';
 import { openLocked } from './locked.ts';
+import { decompressPackages } from './package-data.ts';
 import { type PackageResolution, resolutionOf } from './resolution.ts';
 import {
   ARCHIVES_FILE,
@@ -45,8 +46,8 @@ export interface RootfsSources extends ArchiveInputs {
   sourceDateEpoch?: number;
 }
 
-/** Room that a package takes while it is installed, in sizes of its file: that file itself, and some four times that. */
-const INSTALLED_RATIO = 8;
+/** Room that a package takes while it is installed, in sizes of its file: that file, and its contents twice, some four times that. */
+const INSTALLED_RATIO = 10;
 
 /**
  * Writes `rootfs.tar`, `packages.json` ({@link InstalledPackages}) and `archives.json` to the output directory.
@@ -80,9 +81,17 @@ export async function buildRootfs(
   );
   const cache =
     inputs.cacheDir === undefined ? undefined : { cacheDir: inputs.cacheDir, madeBy: inputs.madeBy };
-  const { kept } = await makeBaseTree(tree, base, settings, cache, context);
+  const [data, made] = await Promise.allSettled([
+    // While dpkg, or tar, is busy with the base.
+    cache && decompressPackages(top.packages, top.archives, cache.cacheDir, context),
+    makeBaseTree(tree, base, settings, cache, context),
+  ]);
+  if (made.status === 'rejected') throw made.reason;
+  if (data.status === 'rejected') throw data.reason;
+  const { kept } = made.value;
+  const layer = { ...top, ...(data.value !== undefined && { data: data.value }) };
   const [finished, stored] = await Promise.allSettled([
-    finishTree(tree, top, settings, { ...packages, keys }, inputs, context),
+    finishTree(tree, layer, settings, { ...packages, keys }, inputs, context),
     // Also when a package on top of it cannot be installed: whoever mends that starts from here.
     kept,
   ]);

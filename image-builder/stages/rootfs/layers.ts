@@ -27,7 +27,7 @@ export type Layer = Omit<Installation, 'repository'> & { packages: readonly Chos
 /** What is installed first, and what is installed into a copy of that. */
 export interface Layers {
   base: Layer;
-  top: Installation;
+  top: Layer & Installation;
 }
 
 /**

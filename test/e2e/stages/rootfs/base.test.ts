@@ -1,7 +1,17 @@
 // The base under a root file system, against a real Debian: what is installed on top of one that was kept is what is installed
 // on top of a new one, and a package that is no longer asked for leaves nothing.
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { resolveBuild } from '../../../../image-builder/spec/variables/resolve.ts';
 import { buildRootfs } from '../../../../image-builder/stages/rootfs/build-rootfs.ts';
 import { AptSite } from '../../support/apt-repository.ts';
@@ -81,6 +91,18 @@ async function listing({ context }: Built): Promise<string> {
   return await context.sandbox.run(['tar', '--list', '--file', join(context.outputDir, 'rootfs.tar')]);
 }
 
+async function read({ context }: Built, path: string): Promise<string> {
+  const archive = join(context.outputDir, 'rootfs.tar');
+  return await context.sandbox.run(['tar', '--extract', '--to-stdout', '--file', archive, path]);
+}
+
+/** Changes a byte in the middle. */
+function damage(path: string): void {
+  const file = openSync(path, 'r+');
+  writeSync(file, '!', Math.floor(statSync(path).size / 2));
+  closeSync(file);
+}
+
 beforeAll(async () => {
   url = `${await server.start()}/vendor`;
   site.publish('vendor', [agent('1.0'), { name: 'vendor-library', version: '1.0' }]);
@@ -109,9 +131,7 @@ test('the same on a base that was kept, that is new, and that was damaged; witho
   // The package goes again, and a byte of the kept base is not what it was.
   const [name = ''] = keptIn('second');
   const path = join(directory, 'second/rootfs-base', name);
-  const file = openSync(path, 'r+');
-  writeSync(file, '!', Math.floor(statSync(path).size / 2));
-  closeSync(file);
+  damage(path);
   const removed = await build('second', []);
   expect(removed.steps).toContain(INSTALLED);
   expect(removed.digest).toBe(without.digest);
@@ -121,15 +141,72 @@ test('the same on a base that was kept, that is new, and that was damaged; witho
   site.publish('vendor', [agent('2.0')]);
   const upgraded = await build('second', ['vendor-agent'], '8');
   expect(upgraded.steps).toContain(TAKEN);
-  const read = async (path: string) =>
-    await upgraded.context.sandbox.run([
-      ...['tar', '--extract', '--to-stdout'],
-      ...['--file', join(upgraded.context.outputDir, 'rootfs.tar'), path],
-    ]);
-  expect(await read('./etc/vendor.port')).toBe('8\n');
-  expect(await read('./etc/vendor.conf')).toBe('2.0\n');
+  expect(await read(upgraded, './etc/vendor.port')).toBe('8\n');
+  expect(await read(upgraded, './etc/vendor.conf')).toBe('2.0\n');
 
   const packages = JSON.parse(readFileSync(join(removed.context.outputDir, 'packages.json'), 'utf8'));
   expect(Object.keys(packages)).toContain('dpkg');
   expect(Object.keys(packages).filter((one) => one.startsWith('vendor'))).toEqual([]);
+});
+
+test('a large package is decompressed once, and again when what was kept of it is damaged', async () => {
+  const noise = Array.from({ length: 20_000 }, (_, line) =>
+    createHash('sha256').update(`${line}`).digest('base64'),
+  );
+  const files = { '/usr/share/vendor-data': `made by the package\n${noise.join('\n')}\n` };
+  site.publish('vendor', [{ name: 'vendor-data', version: '1.0', files }]);
+  const first = await build('first', ['vendor-data']);
+  expect(await read(first, './usr/share/vendor-data')).toBe(files['/usr/share/vendor-data']);
+
+  const cache = join(directory, 'first/package-data');
+  const [kept = ''] = readdirSync(cache);
+  const path = join(cache, kept);
+  const [ofPackage = '', ofData = ''] = kept.split('-');
+  const content = readFileSync(path);
+  expect(createHash('sha256').update(content).digest('hex')).toBe(ofData);
+
+  // What dpkg unpacks is what was kept: something else of the same form, by its right name.
+  const other = Buffer.from(
+    content.toString('latin1').replace('made by the package', 'made by the test...'),
+    'latin1',
+  );
+  const digest = createHash('sha256').update(other).digest('hex');
+  rmSync(path);
+  writeFileSync(join(cache, `${ofPackage}-${digest}`), other);
+  const forged = await build('first', ['vendor-data']);
+  expect((await read(forged, './usr/share/vendor-data')).slice(0, 19)).toBe('made by the test...');
+
+  damage(join(cache, `${ofPackage}-${digest}`));
+  expect((await build('first', ['vendor-data'])).digest).toBe(first.digest);
+  expect(readdirSync(cache)).toEqual([kept]);
+});
+
+test('package lists that are still the newest are not fetched again; damaged ones are', async () => {
+  const requestsOf = async () => {
+    server.requests.length = 0;
+    const built = await build('first', ['vendor-agent']);
+    const names = server.requests.filter((one) => !one.endsWith('.deb')).map((one) => basename(one));
+    return {
+      digest: built.digest,
+      lists: names.filter((one) => one.startsWith('Packages')).length > 0,
+      names,
+    };
+  };
+  site.publish('vendor', [agent('3.0')]);
+  const published = await requestsOf();
+  expect(published.lists).toBe(true);
+  const again = await requestsOf();
+  expect(again).toMatchObject({ digest: published.digest, lists: false });
+  // Whether they are the newest is asked for each time.
+  expect(again.names).toContain('InRelease');
+
+  const lists = join(directory, 'first/package-lists');
+  const [ours = ''] = readdirSync(lists, { recursive: true, encoding: 'utf8' }).filter((one) =>
+    /_vendor_.*Packages$/.test(one),
+  );
+  damage(join(lists, ours));
+  expect(await requestsOf()).toMatchObject({ digest: published.digest, lists: true });
+
+  site.publish('vendor', [agent('4.0')]);
+  expect((await requestsOf()).digest).not.toBe(published.digest);
 });
