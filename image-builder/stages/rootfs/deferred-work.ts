@@ -2,7 +2,8 @@
 // making the list of certificates. In the packages' scripts each call starts two Pythons for a few files, and the list is made
 // twice, while the other processors wait.
 //
-// Programs in the tree stand for the real ones while dpkg runs, and note how they were called.
+// Programs in the tree stand for the real ones while dpkg runs, and note how they were called. Host keys of SSH are not made at
+// all: each node makes its own.
 
 /** PATH of packages' scripts (`DPkg::Path` of apt.conf(5)); what it begins with is there while packages are installed. */
 export const PACKAGE_PATH = '/run/image-builder/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -19,6 +20,12 @@ printf '%s\\0' "\${0##*/}" "$@" > "$(ls | wc -l)"
 X
   chmod 755 "$tree/run/image-builder/bin/$name"
 done
+cat > "$tree/run/image-builder/bin/ssh-keygen" <<'X'
+#!/bin/sh
+case " $* " in *" -f /etc/ssh/ssh_host_"*) exit 0 ;; esac
+exec /usr/bin/ssh-keygen "$@"
+X
+chmod 755 "$tree/run/image-builder/bin/ssh-keygen"
 `;
 
 /**
