@@ -57,7 +57,8 @@ export async function serveKubernetes(directory) {
   execFileSync('gpgconf', ['--homedir', home, '--kill', 'gpg-agent']);
 
   const server = createServer((request, response) => {
-    const file = join(www, decodeURIComponent(request.url.slice(1)));
+    // The same files for both: apt wants one key for each address.
+    const file = join(www, decodeURIComponent(request.url).replace(/^\/docker\//, '/'));
     const found = statSync(file, { throwIfNoEntry: false });
     if (!found?.isFile()) return response.writeHead(404).end();
     response.writeHead(200, { 'content-length': found.size });
@@ -69,7 +70,7 @@ export async function serveKubernetes(directory) {
   return {
     releases,
     source: `source: "${source}", keyringURL: "${source}/Release.key", keyringChecksum: "${checksum}"`,
-    runtime: `{name: docker, source: "${source}", suite: /, keyring: ${JSON.stringify(key)}}`,
+    runtime: `{name: docker, source: "${source}/docker", suite: /, keyring: ${JSON.stringify(key)}}`,
     stop: () => server.close(),
   };
 }
