@@ -212,7 +212,7 @@ export class Performer {
         const again = !surroundings.signal.aborted && (await memory?.explains(error));
         this.#discardAll({ place, copies });
         if (!again) throw error;
-        const message = 'not enough memory; run again on disk';
+        const message = 'no space left; run again on disk';
         surroundings.step(message);
         return await attempt();
       }

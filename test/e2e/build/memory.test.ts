@@ -253,7 +253,7 @@ describe('stages that keep trees in memory', () => {
   });
 
   test('work on the disk when memory turns out to be too small', async () => {
-    const steps = ['not enough memory; run again on disk'];
+    const steps = ['no space left; run again on disk'];
     expect(await run(20 * MIB, 'large')).toEqual({
       size: 20 * MIB,
       rooms: ['memory', 'disk'],
