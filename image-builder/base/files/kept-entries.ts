@@ -43,3 +43,18 @@ export async function keepLastUsed(directory: string, isEntry: RegExp, count: nu
   entries.sort((a, b) => b.used - a.used);
   for (const { path } of entries.slice(count)) await rm(path, { recursive: true, force: true });
 }
+
+/**
+ * Removes those entries of `names` that were last changed so many days ago or more, and what killed processes have left.
+ * @param names not those that were just made: a link has the time of its file
+ */
+export async function forgetUnused(directory: string, names: Iterable<string>, days: number): Promise<void> {
+  await sweepLeftovers(directory);
+  const oldest = Date.now() - days * 24 * 3600 * 1000;
+  for (const name of names) {
+    const path = join(directory, name);
+    // Another build may have just removed it.
+    const found = await stat(path).catch(() => undefined);
+    if (found && found.mtimeMs < oldest) await rm(path, { force: true });
+  }
+}

@@ -1,10 +1,10 @@
 // Package files that earlier builds have fetched, by their SHA-256.
-import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { errnoOf } from '../../base/diagnostics/errno.ts';
-import { linkOrCopy } from '../../base/files/kept-entries.ts';
-import { makeBeside, sweepLeftovers } from '../../base/files/replace.ts';
+import { forgetUnused, linkOrCopy } from '../../base/files/kept-entries.ts';
+import { makeBeside } from '../../base/files/replace.ts';
 import { digestFile } from '../../store/entry-files.ts';
 import type { PackageFile } from './apt.ts';
 
@@ -54,12 +54,5 @@ export async function putIntoCache(
     if (sha256 === undefined || known.has(sha256)) continue;
     await makeBeside(join(cache, sha256), (temporary) => linkOrCopy(join(archives, file), temporary));
   }
-  const oldest = Date.now() - CACHE_DAYS * 24 * 3600 * 1000;
-  await sweepLeftovers(cache);
-  for (const name of known) {
-    const path = join(cache, name);
-    // Another build may have just removed it.
-    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
-    if (mtimeMs < oldest) await rm(path, { force: true });
-  }
+  await forgetUnused(cache, known, CACHE_DAYS);
 }

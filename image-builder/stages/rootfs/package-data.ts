@@ -3,13 +3,13 @@
 // programs of this machine, on all processors, while dpkg, perhaps an emulated one, installs something else.
 //
 // dpkg has its own dpkg-deb for that; a program in its PATH stands for it, and gives dpkg what is here.
-import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, rm, utimes } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { throwIfCancelled } from '../../base/diagnostics/cancelled.ts';
 import { errnoOf } from '../../base/diagnostics/errno.ts';
-import { linkOrCopy } from '../../base/files/kept-entries.ts';
-import { makeBeside, sweepLeftovers } from '../../base/files/replace.ts';
+import { forgetUnused, linkOrCopy } from '../../base/files/kept-entries.ts';
+import { makeBeside } from '../../base/files/replace.ts';
 import type { StageContext } from '../../sandbox/stage-context.ts';
 import { digestFile } from '../../store/entry-files.ts';
 import type { ChosenPackage } from './chosen-repository.ts';
@@ -60,7 +60,7 @@ export async function decompressPackages(
     if (digest === undefined) continue;
     await makeBeside(join(cache, `${one.sha256}-${digest}`), (temporary) => linkOrCopy(path, temporary));
   }
-  await forgetUnused(cache);
+  await forgetUnused(cache, await readdir(cache), KEPT_DAYS);
   return directory;
 }
 
@@ -97,17 +97,6 @@ async function takeKept(path: string, digest: string, to: string, signal: AbortS
   }
   for (const wrong of [path, to]) await rm(wrong, { force: true });
   return false;
-}
-
-async function forgetUnused(cache: string): Promise<void> {
-  await sweepLeftovers(cache);
-  const oldest = Date.now() - KEPT_DAYS * 24 * 3600 * 1000;
-  for (const name of await readdir(cache)) {
-    const path = join(cache, name);
-    // Another build may have just removed it.
-    const found = await stat(path).catch(() => undefined);
-    if (found && found.mtimeMs < oldest) await rm(path, { force: true });
-  }
 }
 
 /** Shell lines that put the tars of `$IMAGE_BUILDER_DATA`, and what gives them to dpkg, into `$tree`, from the outside. */

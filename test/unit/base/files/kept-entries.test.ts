@@ -12,7 +12,12 @@ import {
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { keepLastUsed, linkOrCopy, makeEntry } from '../../../../image-builder/base/files/kept-entries.ts';
+import {
+  forgetUnused,
+  keepLastUsed,
+  linkOrCopy,
+  makeEntry,
+} from '../../../../image-builder/base/files/kept-entries.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -35,6 +40,16 @@ test('an entry that is gone when it is looked at is no failure', async () => {
   symlinkSync('nowhere', join(directory, 'c2'));
   await keepLastUsed(directory, /^c/, 1);
   expect(readdirSync(directory)).toEqual(['c1']);
+});
+
+test('entries that nobody has used for days are forgotten, and those that were not named stay', async () => {
+  const daysAgo = (days: number) => Date.now() / 1000 - days * 24 * 3600;
+  for (const [name, days] of Object.entries({ old: 8, recent: 6, made: 400 })) {
+    writeFileSync(join(directory, name), '');
+    utimesSync(join(directory, name), daysAgo(days), daysAgo(days));
+  }
+  await forgetUnused(directory, ['gone', 'old', 'recent'], 7);
+  expect(readdirSync(directory).sort()).toEqual(['made', 'recent']);
 });
 
 test('an entry that another build has made meanwhile stays, and what fails otherwise is told', async () => {
